@@ -1,0 +1,37 @@
+/**
+ * The error family of the library. A message says what was wrong, where (file, tensor, byte, key) and what to do.
+ * Cancellation is not in this family: an aborted call rejects with the signal's own reason, as the platform does.
+ */
+export class MatMulFreeError extends Error {
+  override name = 'MatMulFreeError';
+}
+
+/** A file does not follow its format: truncated, overlapping, unknown type, broken JSON. */
+export class FormatError extends MatMulFreeError {
+  override name = 'FormatError';
+}
+
+/** A configuration, or a tensor that disagrees with it, that this library cannot run. */
+export class ConfigError extends MatMulFreeError {
+  override name = 'ConfigError';
+}
+
+/** A tokenizer file that cannot be used, or text handed to a model without a tokenizer. */
+export class TokenizerError extends MatMulFreeError {
+  override name = 'TokenizerError';
+}
+
+/** A backend that is not available here, or that failed. */
+export class BackendError extends MatMulFreeError {
+  override name = 'BackendError';
+}
+
+/** A model source that cannot be found or opened. */
+export class SourceError extends MatMulFreeError {
+  override name = 'SourceError';
+}
+
+/** An argument of the wrong kind or out of range: an option, a token id, a state of another model. */
+export class ArgumentError extends MatMulFreeError {
+  override name = 'ArgumentError';
+}
