@@ -1,0 +1,94 @@
+import { FormatError } from '../errors.js';
+
+/** Random access to the bytes of one file: a file on disk, a Blob, memory. Everything that reads a format reads through this. */
+export interface ByteSource {
+  /** File name as the user knows it; it stands at the start of error messages. */
+  readonly name: string;
+  /** Size in bytes. */
+  readonly size: number;
+  /** Exactly `length` bytes from `offset`; rejects with `FormatError` when the file has fewer. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** A named set of files: a model folder, or files handed over in memory. */
+export interface FileSet {
+  /** What the user named: a folder, a file, "(files in memory)". */
+  readonly name: string;
+  /** File names, without folders, sorted. */
+  list(): Promise<string[]>;
+  /** `undefined` when there is no such file. */
+  open(file: string): Promise<ByteSource | undefined>;
+}
+
+export type FileContent = Uint8Array | ArrayBuffer | Blob;
+
+/** Wraps a Blob, an ArrayBuffer or bytes; nothing is copied until it is read. */
+export function sourceFromContent(name: string, content: FileContent): ByteSource {
+  const close = async (): Promise<void> => {};
+  if (content instanceof Blob) {
+    const read = async (offset: number, length: number): Promise<Uint8Array> => {
+      checkRange(name, content.size, offset, length);
+      return new Uint8Array(await content.slice(offset, offset + length).arrayBuffer());
+    };
+    return { name, size: content.size, read, close };
+  }
+  const bytes = content instanceof Uint8Array ? content : new Uint8Array(content);
+  const read = async (offset: number, length: number): Promise<Uint8Array> => {
+    checkRange(name, bytes.length, offset, length);
+    return bytes.subarray(offset, offset + length);
+  };
+  return { name, size: bytes.length, read, close };
+}
+
+/** A FileSet over files that are already in memory. */
+export function filesFromMemory(name: string, files: ReadonlyMap<string, FileContent>): FileSet {
+  return {
+    name,
+    list: async () => [...files.keys()].sort(),
+    open: async (file) => {
+      const content = files.get(file);
+      return content === undefined ? undefined : sourceFromContent(file, content);
+    },
+  };
+}
+
+/** Throws `FormatError` unless `[offset, offset + length)` lies inside a file of `size` bytes. */
+export function checkRange(name: string, size: number, offset: number, length: number): void {
+  if (offset < 0 || length < 0 || offset + length > size) {
+    throw new FormatError(
+      `${name}: bytes ${offset} to ${offset + length} are needed but the file has ${size} (truncated download?)`,
+    );
+  }
+}
+
+/** Reads a whole small file as text. `limit` bounds what a hostile file can make us hold. */
+export async function readText(source: ByteSource, limit: number): Promise<string> {
+  if (source.size > limit) {
+    throw new FormatError(`${source.name}: ${source.size} bytes, more than the ${limit} that such a file may have`);
+  }
+  const bytes = await source.read(0, source.size);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new FormatError(`${source.name}: is not valid UTF-8 text`);
+  }
+}
+
+export type JsonObject = { readonly [key: string]: unknown };
+
+/** Parses JSON text that must hold an object; `FormatError` names the file and the parser's complaint. */
+export function parseJsonObject(name: string, text: string): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new FormatError(`${name}: broken JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (!isJsonObject(value)) throw new FormatError(`${name}: must hold a JSON object`);
+  return value;
+}
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

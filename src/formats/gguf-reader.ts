@@ -1,0 +1,245 @@
+import { FormatError } from '../errors.js';
+import { checkRange, type ByteSource } from './bytes.js';
+import {
+  alignUp, DEFAULT_ALIGNMENT, TENSOR_TYPES, tensorBytes, VALUE_TYPES,
+  type GgufArrayType, type GgufMetadata, type GgufScalar, type GgufTensorType, type GgufValue,
+} from './gguf.js';
+
+/** One tensor of a GGUF file. `offset` is absolute in the file. */
+export interface GgufTensor {
+  readonly type: GgufTensorType;
+  /** Outermost dimension first (the file stores it innermost first). */
+  readonly shape: readonly number[];
+  readonly offset: number;
+  readonly byteLength: number;
+}
+
+export interface GgufFile {
+  readonly source: ByteSource;
+  readonly metadata: GgufMetadata;
+  readonly tensors: ReadonlyMap<string, GgufTensor>;
+}
+
+const MAGIC = 0x46554747; // "GGUF", little-endian
+/** The largest vocabularies in use need a few megabytes; this bounds what a hostile file makes us parse. */
+const MAX_HEADER_BYTES = 256 * 1024 * 1024;
+const FIRST_READ_BYTES = 1024 * 1024;
+const MAX_NAME_BYTES = 64;
+const MAX_DIMENSIONS = 4;
+
+export async function isGguf(source: ByteSource): Promise<boolean> {
+  if (source.size < 4) return false;
+  const b = await source.read(0, 4);
+  return (b[0]! | (b[1]! << 8) | (b[2]! << 16) | (b[3]! << 24)) === MAGIC;
+}
+
+/**
+ * Reads and checks header, metadata and tensor infos of a GGUF v2 or v3 file; tensor data is not read.
+ * @throws FormatError naming file, key or tensor, and byte.
+ */
+export async function readGguf(source: ByteSource): Promise<GgufFile> {
+  // The header's length is known only once it is parsed, so parse a prefix and double it while it is too short.
+  for (let length = FIRST_READ_BYTES; ; length *= 2) {
+    const have = Math.min(length, source.size, MAX_HEADER_BYTES);
+    const cursor = new Cursor(source.name, await source.read(0, have));
+    try {
+      return parseHeader(source, cursor);
+    } catch (error) {
+      if (!(error instanceof OutOfBytes)) throw error;
+      if (have === source.size) {
+        throw new FormatError(`${source.name}: the file ends at byte ${have}, inside ${error.what} (truncated download?)`);
+      }
+      if (have === MAX_HEADER_BYTES) {
+        throw new FormatError(`${source.name}: metadata and tensor infos take more than ${MAX_HEADER_BYTES} bytes`);
+      }
+    }
+  }
+}
+
+function parseHeader(source: ByteSource, cursor: Cursor): GgufFile {
+  const file = source.name;
+  cursor.what = 'the header';
+  if (cursor.u32() !== MAGIC) throw new FormatError(`${file}: does not start with "GGUF"`);
+  const version = cursor.u32();
+  if (version !== 2 && version !== 3) throw new FormatError(`${file}: GGUF version ${version} (2 and 3 are supported)`);
+  const tensorCount = cursor.u64();
+  const metadataCount = cursor.u64();
+
+  const metadata = new Map<string, GgufValue>();
+  for (let i = 0; i < metadataCount; i++) {
+    cursor.what = `metadata entry ${i + 1} of ${metadataCount}`;
+    const key = cursor.string();
+    cursor.what = `metadata key "${key}"`;
+    if (metadata.has(key)) throw cursor.error('occurs twice');
+    metadata.set(key, readValue(cursor));
+  }
+
+  const alignment = readAlignment(file, metadata);
+  const infos: { name: string; shape: number[]; type: GgufTensorType; offset: number }[] = [];
+  for (let i = 0; i < tensorCount; i++) {
+    cursor.what = `tensor info ${i + 1} of ${tensorCount}`;
+    infos.push(readTensorInfo(cursor));
+  }
+  const dataStart = alignUp(cursor.position, alignment);
+  const tensors = new Map<string, GgufTensor>();
+  for (const { name, shape, type, offset } of infos) {
+    const where = `${file}: tensor "${name}"`;
+    if (tensors.has(name)) throw new FormatError(`${where} occurs twice`);
+    if (offset % alignment !== 0) throw new FormatError(`${where}: offset ${offset} is not a multiple of ${alignment}`);
+    const byteLength = tensorBytes(type, shape);
+    if (byteLength === undefined) {
+      throw new FormatError(`${where}: rows of ${shape[shape.length - 1]} are not whole ${type} blocks of 256`);
+    }
+    checkRange(where, source.size, dataStart + offset, byteLength);
+    tensors.set(name, { type, shape, offset: dataStart + offset, byteLength });
+  }
+  checkOverlap(file, tensors);
+  return { source, metadata, tensors };
+}
+
+function readValue(cursor: Cursor): GgufValue {
+  const type = valueType(cursor);
+  if (type !== 'array') return { type, value: cursor.scalar(type) };
+  const of = valueType(cursor);
+  if (of === 'array') throw cursor.error('is an array of arrays, which no model file needs');
+  const count = cursor.u64();
+  // Every element takes at least a byte, so a count beyond the bytes left is a lie or a short prefix.
+  cursor.need(count);
+  const value: GgufScalar[] = [];
+  for (let i = 0; i < count; i++) value.push(cursor.scalar(of));
+  return { type, of, value };
+}
+
+function valueType(cursor: Cursor): (typeof VALUE_TYPES)[number] {
+  const id = cursor.u32();
+  const type = VALUE_TYPES[id];
+  if (type === undefined) throw cursor.error(`has the unknown value type ${id}`);
+  return type;
+}
+
+function readTensorInfo(cursor: Cursor): { name: string; shape: number[]; type: GgufTensorType; offset: number } {
+  const name = cursor.string(MAX_NAME_BYTES);
+  cursor.what = `the info of tensor "${name}"`;
+  const dimensions = cursor.u32();
+  if (dimensions > MAX_DIMENSIONS) throw cursor.error(`has ${dimensions} dimensions (at most ${MAX_DIMENSIONS})`);
+  const shape: number[] = [];
+  for (let i = 0; i < dimensions; i++) shape.unshift(cursor.u64());
+  if (!Number.isSafeInteger(shape.reduce((product, n) => product * n, 1))) throw cursor.error('has an absurd shape');
+  const id = cursor.u32();
+  const type = (Object.keys(TENSOR_TYPES) as GgufTensorType[]).find((t) => TENSOR_TYPES[t].id === id);
+  if (!type) throw cursor.error(`has the unsupported ggml type ${id} (supported: ${Object.keys(TENSOR_TYPES).join(', ')})`);
+  return { name, shape, type, offset: cursor.u64() };
+}
+
+function readAlignment(file: string, metadata: GgufMetadata): number {
+  const entry = metadata.get('general.alignment');
+  if (!entry) return DEFAULT_ALIGNMENT;
+  const { value } = entry;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 8 || value > 65536 || value % 8 !== 0) {
+    throw new FormatError(`${file}: general.alignment is ${String(value)}, not a multiple of 8 from 8 to 65536`);
+  }
+  return value;
+}
+
+function checkOverlap(file: string, tensors: ReadonlyMap<string, GgufTensor>): void {
+  const sorted = [...tensors].sort(([, a], [, b]) => a.offset - b.offset || a.byteLength - b.byteLength);
+  let end = 0;
+  let before = '';
+  for (const [name, tensor] of sorted) {
+    if (tensor.offset < end) throw new FormatError(`${file}: tensor "${name}" overlaps tensor "${before}"`);
+    end = tensor.offset + tensor.byteLength;
+    before = name;
+  }
+}
+
+/** Thrown when the prefix at hand is too short; `readGguf` reads more or reports a truncated file. */
+class OutOfBytes extends Error {
+  readonly what: string;
+  constructor(what: string) {
+    super(what);
+    this.what = what;
+  }
+}
+
+class Cursor {
+  /** What is being read, for error messages. */
+  what = '';
+  position = 0;
+  private readonly file: string;
+  private readonly bytes: Uint8Array;
+  private readonly view: DataView;
+  private readonly decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+  constructor(file: string, bytes: Uint8Array) {
+    this.file = file;
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  error(complaint: string): FormatError {
+    return new FormatError(`${this.file}: ${this.what} ${complaint} (near byte ${this.position})`);
+  }
+
+  need(count: number): void {
+    if (this.position + count > this.bytes.length) throw new OutOfBytes(this.what);
+  }
+
+  private take(count: number): number {
+    this.need(count);
+    const at = this.position;
+    this.position += count;
+    return at;
+  }
+
+  u32(): number {
+    return this.view.getUint32(this.take(4), true);
+  }
+
+  u64(): number {
+    const at = this.take(8);
+    return this.safe(this.view.getUint32(at, true) + this.view.getUint32(at + 4, true) * 2 ** 32);
+  }
+
+  private i64(): number {
+    const at = this.take(8);
+    return this.safe(this.view.getUint32(at, true) + this.view.getInt32(at + 4, true) * 2 ** 32);
+  }
+
+  private safe(value: number): number {
+    if (!Number.isSafeInteger(value)) throw this.error(`holds the absurd number ${value}`);
+    return value;
+  }
+
+  string(limit = Infinity): string {
+    const length = this.u64();
+    if (length > limit) throw this.error(`has a name of ${length} bytes (at most ${limit})`);
+    const at = this.take(length);
+    try {
+      return this.decoder.decode(this.bytes.subarray(at, at + length));
+    } catch {
+      throw this.error('holds text that is not valid UTF-8');
+    }
+  }
+
+  scalar(type: GgufArrayType): GgufScalar {
+    const { view } = this;
+    switch (type) {
+      case 'u8': return view.getUint8(this.take(1));
+      case 'i8': return view.getInt8(this.take(1));
+      case 'u16': return view.getUint16(this.take(2), true);
+      case 'i16': return view.getInt16(this.take(2), true);
+      case 'u32': return this.u32();
+      case 'i32': return view.getInt32(this.take(4), true);
+      case 'f32': return view.getFloat32(this.take(4), true);
+      case 'f64': return view.getFloat64(this.take(8), true);
+      case 'u64': return this.u64();
+      case 'i64': return this.i64();
+      case 'string': return this.string();
+      case 'bool': {
+        const value = view.getUint8(this.take(1));
+        if (value > 1) throw this.error(`holds the bool ${value} (0 or 1)`);
+        return value === 1;
+      }
+    }
+  }
+}

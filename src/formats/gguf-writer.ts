@@ -1,0 +1,122 @@
+import { FormatError } from '../errors.js';
+import {
+  alignUp, DEFAULT_ALIGNMENT, TENSOR_TYPES, tensorBytes, VALUE_TYPES,
+  type GgufArrayType, type GgufMetadata, type GgufScalar, type GgufTensorType,
+} from './gguf.js';
+
+/** A tensor to write: its data is asked for when its turn comes, so that only one is held at a time. */
+export interface GgufTensorToWrite {
+  readonly name: string;
+  readonly type: GgufTensorType;
+  /** Outermost dimension first. */
+  readonly shape: readonly number[];
+  readonly bytes: () => Promise<Uint8Array>;
+}
+
+/**
+ * Yields the bytes of a GGUF v3 file in order: header, then each tensor, padded. The same input gives the same bytes.
+ * @throws FormatError when a tensor's data is not as long as its type and shape say.
+ */
+export async function* writeGguf(
+  metadata: GgufMetadata,
+  tensors: readonly GgufTensorToWrite[],
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const header = new ByteWriter();
+  header.raw(new TextEncoder().encode('GGUF'));
+  header.scalar('u32', 3);
+  header.scalar('u64', tensors.length);
+  header.scalar('u64', metadata.size);
+  for (const [key, entry] of metadata) {
+    header.scalar('string', key);
+    header.scalar('u32', VALUE_TYPES.indexOf(entry.type));
+    if (entry.type !== 'array') {
+      header.scalar(entry.type, entry.value);
+      continue;
+    }
+    header.scalar('u32', VALUE_TYPES.indexOf(entry.of));
+    header.scalar('u64', entry.value.length);
+    for (const value of entry.value) header.scalar(entry.of, value);
+  }
+  let offset = 0;
+  for (const { name, type, shape } of tensors) {
+    header.scalar('string', name);
+    header.scalar('u32', shape.length);
+    for (const n of [...shape].reverse()) header.scalar('u64', n);
+    header.scalar('u32', TENSOR_TYPES[type].id);
+    header.scalar('u64', offset);
+    offset += alignUp(byteLength(name, type, shape), DEFAULT_ALIGNMENT);
+  }
+  header.pad(DEFAULT_ALIGNMENT);
+  yield header.bytes();
+
+  for (const { name, type, shape, bytes } of tensors) {
+    const data = await bytes();
+    const expected = byteLength(name, type, shape);
+    if (data.length !== expected) throw new FormatError(`gguf: tensor "${name}" has ${data.length} bytes, not ${expected}`);
+    yield data;
+    const padding = alignUp(expected, DEFAULT_ALIGNMENT) - expected;
+    if (padding > 0) yield new Uint8Array(padding);
+  }
+}
+
+function byteLength(name: string, type: GgufTensorType, shape: readonly number[]): number {
+  const bytes = tensorBytes(type, shape);
+  if (bytes === undefined) throw new FormatError(`gguf: tensor "${name}": rows are not whole ${type} blocks`);
+  return bytes;
+}
+
+class ByteWriter {
+  private buffer = new Uint8Array(65536);
+  private length = 0;
+
+  bytes(): Uint8Array {
+    return this.buffer.slice(0, this.length);
+  }
+
+  raw(bytes: Uint8Array): void {
+    const at = this.reserve(bytes.length);
+    this.buffer.set(bytes, at);
+  }
+
+  pad(alignment: number): void {
+    this.reserve(alignUp(this.length, alignment) - this.length);
+  }
+
+  scalar(type: GgufArrayType, value: GgufScalar): void {
+    if (type === 'string') {
+      const text = new TextEncoder().encode(String(value));
+      this.scalar('u64', text.length);
+      this.raw(text);
+      return;
+    }
+    const number = Number(value);
+    switch (type) {
+      case 'u8': case 'bool': return this.view(1).setUint8(0, number);
+      case 'i8': return this.view(1).setInt8(0, number);
+      case 'u16': return this.view(2).setUint16(0, number, true);
+      case 'i16': return this.view(2).setInt16(0, number, true);
+      case 'u32': return this.view(4).setUint32(0, number, true);
+      case 'i32': return this.view(4).setInt32(0, number, true);
+      case 'f32': return this.view(4).setFloat32(0, number, true);
+      case 'f64': return this.view(8).setFloat64(0, number, true);
+      case 'u64': return this.view(8).setBigUint64(0, BigInt(number), true);
+      case 'i64': return this.view(8).setBigInt64(0, BigInt(number), true);
+    }
+  }
+
+  private view(bytes: number): DataView {
+    const at = this.reserve(bytes);
+    return new DataView(this.buffer.buffer, at, bytes);
+  }
+
+  private reserve(count: number): number {
+    const at = this.length;
+    this.length += count;
+    if (this.length > this.buffer.length) {
+      const grown = new Uint8Array(Math.max(this.length, this.buffer.length * 2));
+      grown.set(this.buffer);
+      this.buffer = grown;
+    }
+    return at;
+  }
+}

@@ -1,0 +1,48 @@
+/** Names and numbers of the GGUF format that reader and writer share (ggml/docs/gguf.md). */
+
+export type GgufScalar = number | boolean | string;
+export type GgufArrayType = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'f32' | 'bool' | 'string' | 'u64' | 'i64' | 'f64';
+
+/** A metadata value. 64-bit integers are JavaScript numbers; one beyond 2^53 is refused on reading. */
+export type GgufValue =
+  | { readonly type: GgufArrayType; readonly value: GgufScalar }
+  | { readonly type: 'array'; readonly of: GgufArrayType; readonly value: readonly GgufScalar[] };
+
+export type GgufMetadata = ReadonlyMap<string, GgufValue>;
+
+/** Type numbers of metadata values; the position is the number. */
+export const VALUE_TYPES = [
+  'u8', 'i8', 'u16', 'i16', 'u32', 'i32', 'f32', 'bool', 'string', 'array', 'u64', 'i64', 'f64',
+] as const;
+
+export type GgufTensorType = 'F32' | 'F16' | 'BF16' | 'TQ1_0' | 'TQ2_0';
+
+export interface TensorTypeInfo {
+  /** ggml's number of the type. */
+  readonly id: number;
+  /** Elements per block; rows are whole blocks. */
+  readonly blockSize: number;
+  readonly blockBytes: number;
+}
+
+export const TENSOR_TYPES: Readonly<Record<GgufTensorType, TensorTypeInfo>> = {
+  F32: { id: 0, blockSize: 1, blockBytes: 4 },
+  F16: { id: 1, blockSize: 1, blockBytes: 2 },
+  BF16: { id: 30, blockSize: 1, blockBytes: 2 },
+  TQ1_0: { id: 34, blockSize: 256, blockBytes: 54 },
+  TQ2_0: { id: 35, blockSize: 256, blockBytes: 66 },
+};
+
+export const DEFAULT_ALIGNMENT = 32;
+
+/** Bytes of a tensor of `shape` (outermost first), or `undefined` when its rows are not whole blocks. */
+export function tensorBytes(type: GgufTensorType, shape: readonly number[]): number | undefined {
+  const { blockSize, blockBytes } = TENSOR_TYPES[type];
+  const columns = shape[shape.length - 1] ?? 1;
+  if (columns % blockSize !== 0) return undefined;
+  return shape.reduce((product, n) => product * n, 1) / blockSize * blockBytes;
+}
+
+export function alignUp(value: number, alignment: number): number {
+  return Math.ceil(value / alignment) * alignment;
+}

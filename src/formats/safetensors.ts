@@ -1,0 +1,95 @@
+import { FormatError } from '../errors.js';
+import { checkRange, isJsonObject, parseJsonObject, type ByteSource } from './bytes.js';
+
+/** One tensor of a safetensors file. `offset` is absolute in the file. */
+export interface SafetensorsEntry {
+  readonly dtype: string;
+  /** Outermost dimension first. */
+  readonly shape: readonly number[];
+  readonly offset: number;
+  readonly byteLength: number;
+}
+
+/** The format's own limit on its header (safetensors README). */
+const MAX_HEADER_BYTES = 100_000_000;
+
+const DTYPE_BYTES: ReadonlyMap<string, number> = new Map([
+  ['F64', 8], ['F32', 4], ['F16', 2], ['BF16', 2], ['I64', 8], ['I32', 4], ['I16', 2], ['I8', 1], ['U8', 1], ['BOOL', 1],
+]);
+
+/**
+ * Reads and checks the header of a safetensors file: every tensor lies inside the file, sizes agree with shapes,
+ * no overlap, no hole. Tensor data is not read.
+ * @throws FormatError naming file, tensor and bytes.
+ */
+export async function readSafetensorsHeader(source: ByteSource): Promise<Map<string, SafetensorsEntry>> {
+  const { name, size } = source;
+  if (size < 8) throw new FormatError(`${name}: ${size} bytes are too few for a safetensors file (truncated download?)`);
+  const prefix = await source.read(0, 8);
+  const view = new DataView(prefix.buffer, prefix.byteOffset, 8);
+  const headerBytes = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;
+  if (headerBytes > MAX_HEADER_BYTES || headerBytes + 8 > size) {
+    throw new FormatError(
+      `${name}: the header claims ${headerBytes} bytes but the file has ${size} (truncated, or not a safetensors file)`,
+    );
+  }
+  const text = decodeHeader(name, await source.read(8, headerBytes));
+  const header = parseJsonObject(`${name}: header`, text);
+  const dataStart = 8 + headerBytes;
+  const entries = new Map<string, SafetensorsEntry>();
+  for (const [tensor, info] of Object.entries(header)) {
+    if (tensor === '__metadata__') continue;
+    entries.set(tensor, readEntry(name, tensor, info, dataStart, size));
+  }
+  checkLayout(name, entries, dataStart, size);
+  return entries;
+}
+
+function decodeHeader(name: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new FormatError(`${name}: the header is not valid UTF-8`);
+  }
+}
+
+function readEntry(file: string, tensor: string, info: unknown, dataStart: number, size: number): SafetensorsEntry {
+  const where = `${file}: tensor "${tensor}"`;
+  if (!isJsonObject(info)) throw new FormatError(`${where}: its header entry is not an object`);
+  const { dtype, shape, data_offsets: offsets } = info;
+  const itemBytes = typeof dtype === 'string' ? DTYPE_BYTES.get(dtype) : undefined;
+  if (typeof dtype !== 'string' || itemBytes === undefined) {
+    throw new FormatError(`${where}: unknown dtype ${JSON.stringify(dtype)} (known: ${[...DTYPE_BYTES.keys()].join(', ')})`);
+  }
+  if (!isNaturals(shape)) throw new FormatError(`${where}: shape ${JSON.stringify(shape)} is not a list of sizes`);
+  if (!isNaturals(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
+    throw new FormatError(`${where}: data_offsets ${JSON.stringify(offsets)} is not [begin, end]`);
+  }
+  const byteLength = offsets[1]! - offsets[0]!;
+  const expected = shape.reduce((product, n) => product * n, itemBytes);
+  if (byteLength !== expected) {
+    throw new FormatError(`${where}: ${dtype} [${shape}] needs ${expected} bytes but its data_offsets span ${byteLength}`);
+  }
+  const offset = dataStart + offsets[0]!;
+  checkRange(where, size, offset, byteLength);
+  return { dtype, shape, offset, byteLength };
+}
+
+function isNaturals(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);
+}
+
+function checkLayout(file: string, entries: ReadonlyMap<string, SafetensorsEntry>, dataStart: number, size: number): void {
+  const sorted = [...entries].sort(([, a], [, b]) => a.offset - b.offset || a.byteLength - b.byteLength);
+  let end = dataStart;
+  let before = 'the header';
+  for (const [tensor, entry] of sorted) {
+    if (entry.offset < end) throw new FormatError(`${file}: tensor "${tensor}" overlaps ${before}`);
+    if (entry.offset > end) {
+      throw new FormatError(`${file}: ${entry.offset - end} bytes before tensor "${tensor}" belong to no tensor`);
+    }
+    end = entry.offset + entry.byteLength;
+    before = `tensor "${tensor}"`;
+  }
+  if (end !== size) throw new FormatError(`${file}: ${size - end} bytes after ${before} belong to no tensor`);
+}

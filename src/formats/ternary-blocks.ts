@@ -1,0 +1,100 @@
+import { float16ToNumber } from './floats.js';
+
+/**
+ * ggml's ternary block types: 256 weights in 66 bytes (TQ2_0, 2 bits each) or 54 bytes (TQ1_0, five to a byte).
+ * Each block ends in a float16 scale `d`. Layouts: ggml's reference quantiser, `quantize_row_tq1_0_ref` and `_tq2_0_ref`.
+ */
+export type TernaryBlockType = 'TQ1_0' | 'TQ2_0';
+
+export const BLOCK_WEIGHTS = 256;
+export const TERNARY_BLOCK_BYTES: Readonly<Record<TernaryBlockType, number>> = { TQ1_0: 54, TQ2_0: 66 };
+
+const ONE_AS_F16 = 0x3c00;
+
+/** Encodes `trits` (each -1, 0 or 1; length a multiple of 256) as blocks with d = 1 into `out` from `offset` on. */
+export function encodeTernaryRow(type: TernaryBlockType, trits: Int8Array, out: Uint8Array, offset: number): void {
+  const encode = type === 'TQ2_0' ? encodeTQ2 : encodeTQ1;
+  const blockBytes = TERNARY_BLOCK_BYTES[type];
+  for (let first = 0, at = offset; first < trits.length; first += BLOCK_WEIGHTS, at += blockBytes) {
+    encode(trits, first, out, at);
+    out[at + blockBytes - 2] = ONE_AS_F16 & 255;
+    out[at + blockBytes - 1] = ONE_AS_F16 >> 8;
+  }
+}
+
+/**
+ * Decodes `out.length` weights (a multiple of 256) from the blocks at `offset`.
+ * @returns the scale all blocks of the row share, or NaN when they differ or when a TQ2_0 code is 3, which no weight has.
+ */
+export function decodeTernaryRow(type: TernaryBlockType, bytes: Uint8Array, offset: number, out: Int8Array): number {
+  const decode = type === 'TQ2_0' ? decodeTQ2 : decodeTQ1;
+  const blockBytes = TERNARY_BLOCK_BYTES[type];
+  let scale = 0;
+  for (let first = 0, at = offset; first < out.length; first += BLOCK_WEIGHTS, at += blockBytes) {
+    const valid = decode(bytes, at, out, first);
+    const d = float16ToNumber(bytes[at + blockBytes - 2]! | (bytes[at + blockBytes - 1]! << 8));
+    if (first === 0) scale = d;
+    else if (d !== scale) scale = NaN;
+    if (!valid) scale = NaN;
+  }
+  return scale;
+}
+
+function encodeTQ2(trits: Int8Array, first: number, out: Uint8Array, at: number): void {
+  for (let half = 0; half < 2; half++) {
+    for (let m = 0; m < 32; m++) {
+      const p = first + 128 * half + m;
+      out[at + 32 * half + m] =
+        (trits[p]! + 1) | ((trits[p + 32]! + 1) << 2) | ((trits[p + 64]! + 1) << 4) | ((trits[p + 96]! + 1) << 6);
+    }
+  }
+}
+
+function decodeTQ2(bytes: Uint8Array, at: number, out: Int8Array, first: number): boolean {
+  let threes = 0;
+  for (let half = 0; half < 2; half++) {
+    for (let m = 0; m < 32; m++) {
+      const code = bytes[at + 32 * half + m]!;
+      const p = first + 128 * half + m;
+      threes |= code & (code >> 1) & 0x55;
+      out[p] = (code & 3) - 1;
+      out[p + 32] = ((code >> 2) & 3) - 1;
+      out[p + 64] = ((code >> 4) & 3) - 1;
+      out[p + 96] = (code >> 6) - 1;
+    }
+  }
+  return threes === 0;
+}
+
+/** The three byte groups of a TQ1_0 block: `bytes` bytes hold weights `first + m + bytes·n`, n < `trits`. */
+const TQ1_GROUPS = [
+  { byte: 0, bytes: 32, first: 0, trits: 5 },
+  { byte: 32, bytes: 16, first: 160, trits: 5 },
+  { byte: 48, bytes: 4, first: 240, trits: 4 },
+] as const;
+
+function encodeTQ1(trits: Int8Array, first: number, out: Uint8Array, at: number): void {
+  for (const group of TQ1_GROUPS) {
+    for (let m = 0; m < group.bytes; m++) {
+      let value = 0;
+      for (let n = 0; n < 5; n++) {
+        // A group of four trits is shifted up, so that its first trit is in the same place as in a group of five.
+        value = value * 3 + (n < group.trits ? trits[first + group.first + m + group.bytes * n]! + 1 : 0);
+      }
+      out[at + group.byte + m] = Math.ceil((value * 256) / 243);
+    }
+  }
+}
+
+function decodeTQ1(bytes: Uint8Array, at: number, out: Int8Array, first: number): boolean {
+  for (const group of TQ1_GROUPS) {
+    for (let m = 0; m < group.bytes; m++) {
+      let code = bytes[at + group.byte + m]!;
+      for (let n = 0; n < group.trits; n++) {
+        out[first + group.first + m + group.bytes * n] = ((code * 3) >> 8) - 1;
+        code = (code * 3) & 255;
+      }
+    }
+  }
+  return true;
+}

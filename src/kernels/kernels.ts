@@ -1,0 +1,73 @@
+import type { Arena } from './arena.js';
+
+/** Backends that exist. Every backend gives bit-identical results; `scalar` defines them. */
+export type BackendName = 'scalar';
+
+/** A ternary weight matrix in the packing of the backend that made it. */
+export interface TernaryMatrix {
+  /** Output features. */
+  readonly rows: number;
+  /** Input features, at most `MAX_COLUMNS`. */
+  readonly columns: number;
+  readonly packed: Uint32Array;
+  /** [rows] weight = trit · scale; the same number in every row of a per-tensor quantised matrix. */
+  readonly scales: Float32Array;
+}
+
+/** Up to here |Σ t·q| ≤ 127 · columns < 2²³, so that the int32 sum is exact as float32 too. */
+export const MAX_COLUMNS = 65536;
+
+/**
+ * All hot loops, on views that the caller has checked: kernels validate nothing. Arrays of several tokens are row-major,
+ * one token a row. Results are defined to the bit by the scalar backend: integer sums are exact, float32 operations are
+ * rounded one by one in the order given there.
+ */
+export interface Kernels {
+  readonly backend: BackendName;
+
+  /** Memory for `bytes` bytes, zeroed. @throws BackendError when the engine refuses. */
+  createArena(bytes: number): Arena;
+
+  /** An empty matrix, to be filled by `packRow` for each row, and `scales` by the caller. */
+  createTernary(arena: Arena, rows: number, columns: number): TernaryMatrix;
+  /** Stores `trits[0..columns)`, each -1, 0 or 1, as row `row`. */
+  packRow(matrix: TernaryMatrix, row: number, trits: Int8Array): void;
+
+  /**
+   * out[t, r] = (Σ_c trit[r, c] · q[t, c]) · (scales[r] · qScales[t]); the sum is exact.
+   * q: [tokens, columns], values -127..127; out: [tokens, rows].
+   */
+  ternaryMatmul(matrix: TernaryMatrix, q: Int8Array, qScales: Float32Array, tokens: number, out: Float32Array): void;
+
+  /** out[t] = x[t] / sqrt(mean(x[t]²) + eps) · weight. x, out: [tokens, width]; out may be x. */
+  rmsNorm(x: Float32Array, weight: Float32Array, eps: number, tokens: number, out: Float32Array): void;
+
+  /**
+   * RMSNorm, then int8 with one scale a token: q ≈ y · 127 / max|y|, y ≈ q · qScales[t] (hgrn-bit.md, BitLinear steps 1
+   * and 2). x, q: [tokens, width].
+   */
+  rmsNormQuantize(
+    x: Float32Array, weight: Float32Array, eps: number, tokens: number, q: Int8Array, qScales: Float32Array,
+  ): void;
+
+  /**
+   * The MLGRU recurrence over `tokens` steps of one sequence: f = lb + (1 - lb)·sigmoid(f); h = f·h + i·sigmoid(i)·(1 - f).
+   * i, f: [tokens, width]; lowerBound: [width], or undefined for none; state: [width], advanced in place;
+   * h: [tokens, width], the state after each step; h may be i.
+   */
+  mlgruRecurrence(
+    i: Float32Array, f: Float32Array, lowerBound: Float32Array | undefined, state: Float32Array, tokens: number,
+    h: Float32Array,
+  ): void;
+
+  /** out = RMSNorm(g; weight, eps) · h · sigmoid(h). All [tokens, width]; out may be g. */
+  gatedRmsNorm(
+    g: Float32Array, weight: Float32Array, eps: number, h: Float32Array, tokens: number, out: Float32Array,
+  ): void;
+
+  /** out[t, j] = a·sigmoid(a)·b with a = ab[t, j], b = ab[t, width + j]. ab: [tokens, 2·width]; out: [tokens, width]. */
+  swiglu(ab: Float32Array, width: number, tokens: number, out: Float32Array): void;
+
+  /** r[i] += x[i] for i < count. */
+  add(r: Float32Array, x: Float32Array, count: number): void;
+}

@@ -1,0 +1,37 @@
+import { BackendError } from '../../errors.js';
+import { arenaOn } from '../arena.js';
+import type { Kernels } from '../kernels.js';
+import { add, gatedRmsNorm, mlgruRecurrence, rmsNorm, rmsNormQuantize, swiglu } from './elementwise.js';
+import { createGates } from './exp.js';
+import { createTernary, packRow, TernaryProduct } from './ternary.js';
+
+/**
+ * The backend in plain typed arrays: the definition of every result, to the bit, and the one that runs where WebAssembly
+ * is not allowed.
+ */
+export function createScalarKernels(): Kernels {
+  const gates = createGates();
+  const product = new TernaryProduct();
+  return {
+    backend: 'scalar',
+    createArena(bytes) {
+      try {
+        return arenaOn(new ArrayBuffer(bytes));
+      } catch {
+        throw new BackendError(`scalar: cannot allocate ${(bytes / 2 ** 20).toFixed(0)} MiB for the model`);
+      }
+    },
+    createTernary(arena, rows, columns) {
+      product.reserve(rows);
+      return createTernary(arena, rows, columns);
+    },
+    packRow,
+    ternaryMatmul: (matrix, q, qScales, tokens, out) => product.multiply(matrix, q, qScales, tokens, out),
+    rmsNorm,
+    rmsNormQuantize,
+    mlgruRecurrence: (i, f, lowerBound, state, tokens, h) => mlgruRecurrence(gates, i, f, lowerBound, state, tokens, h),
+    gatedRmsNorm: (g, weight, eps, h, tokens, out) => gatedRmsNorm(gates, g, weight, eps, h, tokens, out),
+    swiglu: (ab, width, tokens, out) => swiglu(gates, ab, width, tokens, out),
+    add,
+  };
+}

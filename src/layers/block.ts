@@ -1,0 +1,37 @@
+import type { Kernels } from '../kernels/kernels.js';
+import type { ChannelMixer, TokenMixer } from './mixers.js';
+import type { RMSNorm } from './rms-norm.js';
+import type { Workspace } from './workspace.js';
+
+export interface BlockParts {
+  readonly tokenNorm: RMSNorm; //    attn_norm [hidden]
+  readonly tokenMixer: TokenMixer;
+  readonly channelNorm: RMSNorm; //  mlp_norm [hidden]
+  readonly channelMixer: ChannelMixer;
+}
+
+/** A pre-norm residual block: r += tokenMixer(norm(r)); r += channelMixer(norm(r)) (hgrn-bit.md, "Block and model"). */
+export class Block {
+  readonly parts: BlockParts;
+  private readonly kernels: Kernels;
+  private readonly workspace: Workspace;
+
+  constructor(kernels: Kernels, workspace: Workspace, parts: BlockParts) {
+    this.kernels = kernels;
+    this.workspace = workspace;
+    this.parts = parts;
+  }
+
+  /** residual: [tokens, hidden], updated in place; `state` of the token mixer is advanced. */
+  forward(residual: Float32Array, tokens: number, state: Float32Array): void {
+    const { tokenNorm, tokenMixer, channelNorm, channelMixer } = this.parts;
+    const { normed, mixed } = this.workspace;
+    const count = tokens * tokenNorm.weight.length;
+    tokenNorm.forward(residual, tokens, normed);
+    tokenMixer.forward(normed, tokens, state, mixed);
+    this.kernels.add(residual, mixed, count);
+    channelNorm.forward(residual, tokens, normed);
+    channelMixer.forward(normed, tokens, mixed);
+    this.kernels.add(residual, mixed, count);
+  }
+}

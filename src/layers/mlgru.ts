@@ -1,0 +1,58 @@
+import type { Kernels } from '../kernels/kernels.js';
+import type { BitLinear } from './bit-linear.js';
+import { requireLength } from './check.js';
+import type { TokenMixer } from './mixers.js';
+import type { RMSNorm } from './rms-norm.js';
+import type { Workspace } from './workspace.js';
+
+export interface MLGRUParts {
+  readonly inputProjection: BitLinear; //   i_proj [recurrent, hidden]
+  readonly forgetProjection: BitLinear; //  f_proj [recurrent, hidden]
+  readonly gateProjection: BitLinear; //    g_proj [recurrent, hidden]
+  readonly gateNorm: RMSNorm; //            g_norm [recurrent]
+  readonly outputProjection: BitLinear; //  o_proj [hidden, recurrent]
+  /** [recurrent] the forget gate's lower bound; undefined for none (layer 0, or a model without bounds). */
+  readonly lowerBound: Float32Array | undefined;
+}
+
+/**
+ * The MatMul-free token mixer (paper §3.3.1, "MLGRU"; hgrn-bit.md, "Token mixer"):
+ *
+ *     i = i_proj(x);  f = sigmoid(f_proj(x));  g = g_proj(x)
+ *     f = lb + (1 - lb) · f
+ *     h = f · h + i · sigmoid(i) · (1 - f)
+ *     out = o_proj(RMSNorm(g) · h · sigmoid(h))
+ */
+export class MLGRU implements TokenMixer {
+  readonly parts: MLGRUParts;
+  readonly stateSize: number;
+  private readonly kernels: Kernels;
+  private readonly workspace: Workspace;
+
+  /** @throws ArgumentError when the parts do not fit together. */
+  constructor(kernels: Kernels, workspace: Workspace, parts: MLGRUParts) {
+    const width = parts.inputProjection.weight.rows;
+    requireLength('MLGRU: f_proj output', { length: parts.forgetProjection.weight.rows }, width);
+    requireLength('MLGRU: g_proj output', { length: parts.gateProjection.weight.rows }, width);
+    requireLength('MLGRU: g_norm', parts.gateNorm.weight, width);
+    requireLength('MLGRU: o_proj input', { length: parts.outputProjection.weight.columns }, width);
+    if (parts.lowerBound) requireLength('MLGRU: lower bound', parts.lowerBound, width);
+    this.kernels = kernels;
+    this.workspace = workspace;
+    this.parts = parts;
+    this.stateSize = width;
+  }
+
+  forward(x: Float32Array, tokens: number, state: Float32Array, out: Float32Array): void {
+    const { inputProjection, forgetProjection, gateProjection, gateNorm, outputProjection, lowerBound } = this.parts;
+    const { inputGate: i, forgetGate: f, outputGate: g } = this.workspace;
+    inputProjection.forward(x, tokens, i);
+    forgetProjection.forward(x, tokens, f);
+    gateProjection.forward(x, tokens, g);
+    const h = i;
+    this.kernels.mlgruRecurrence(i, f, lowerBound, state, tokens, h);
+    const o = g;
+    this.kernels.gatedRmsNorm(g, gateNorm.weight, gateNorm.eps, h, tokens, o);
+    outputProjection.forward(o, tokens, out);
+  }
+}

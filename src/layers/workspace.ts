@@ -1,0 +1,51 @@
+import { measureArena, type Arena } from '../kernels/arena.js';
+import type { Kernels } from '../kernels/kernels.js';
+
+/** Widths of a model's vectors. */
+export interface Widths {
+  /** D: the residual stream. */
+  readonly hidden: number;
+  /** I: the recurrent state of a layer. */
+  readonly recurrent: number;
+  /** F: inside the channel mixer. */
+  readonly intermediate: number;
+}
+
+/**
+ * Buffers that the layers of a model share while they work on one chunk of at most `maxTokens` tokens, so that a forward
+ * pass allocates nothing.
+ */
+export interface Workspace {
+  readonly maxTokens: number;
+  readonly q: Int8Array; //               [maxTokens, widest]      quantised input of the BitLinear at work
+  readonly qScales: Float32Array; //      [maxTokens]
+  readonly normed: Float32Array; //       [maxTokens, hidden]      output of a block's pre-norm
+  readonly mixed: Float32Array; //        [maxTokens, hidden]      output of a mixer
+  readonly inputGate: Float32Array; //    [maxTokens, recurrent]   i, then h
+  readonly forgetGate: Float32Array; //   [maxTokens, recurrent]   f
+  readonly outputGate: Float32Array; //   [maxTokens, recurrent]   g, then o
+  readonly gateUp: Float32Array; //       [maxTokens, 2·intermediate]
+  readonly activated: Float32Array; //    [maxTokens, intermediate]
+}
+
+export function allocateWorkspace(arena: Arena, widths: Widths, maxTokens: number): Workspace {
+  const { hidden, recurrent, intermediate } = widths;
+  return {
+    maxTokens,
+    q: arena.i8(maxTokens * Math.max(hidden, recurrent, intermediate)),
+    qScales: arena.f32(maxTokens),
+    normed: arena.f32(maxTokens * hidden),
+    mixed: arena.f32(maxTokens * hidden),
+    inputGate: arena.f32(maxTokens * recurrent),
+    forgetGate: arena.f32(maxTokens * recurrent),
+    outputGate: arena.f32(maxTokens * recurrent),
+    gateUp: arena.f32(maxTokens * 2 * intermediate),
+    activated: arena.f32(maxTokens * intermediate),
+  };
+}
+
+/** A workspace in memory of its own. */
+export function createWorkspace(kernels: Kernels, widths: Widths, maxTokens: number): Workspace {
+  const bytes = measureArena((arena) => allocateWorkspace(arena, widths, maxTokens));
+  return allocateWorkspace(kernels.createArena(bytes), widths, maxTokens);
+}

@@ -1,0 +1,96 @@
+import { ConfigError, FormatError } from '../errors.js';
+import { parseJsonObject, readText, type FileSet, type JsonObject } from '../formats/bytes.js';
+import { decodeFloats, firstNonFinite, FLOAT_BYTES, type FloatType } from '../formats/floats.js';
+import type { ModelConfig } from './config.js';
+import { floatSpecs, ternarySpecs, type ModelSpec, type TensorSpec } from './tensor-names.js';
+
+/** A model's files, checked against its configuration, with the tensors still on disk. */
+export interface Checkpoint {
+  readonly name: string;
+  readonly config: ModelConfig;
+  readonly spec: ModelSpec;
+  readonly texts: CheckpointTexts;
+  readonly embeddingType: FloatType;
+  /** Bytes of a tensor as stored, for progress. */
+  storedBytes(tensor: TensorSpec): number;
+  /** The embedding table as stored: [vocab, hidden] of `embeddingType`, checked to be finite. */
+  readEmbeddings(): Promise<Uint8Array>;
+  /** A float tensor as float32, checked to be finite. */
+  readFloats(tensor: TensorSpec): Promise<Float32Array>;
+  /**
+   * A ternary weight, row by row in a buffer that is used again, quantised if it is stored as floats.
+   * @param scales [rows], filled: weight = trit · scale.
+   */
+  readTernary(tensor: TensorSpec, scales: Float32Array, onRow: (row: number, trits: Int8Array) => void): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The JSON files beside the weights, as text, where they exist. */
+export interface CheckpointTexts {
+  readonly tokenizer: string | undefined;
+  readonly tokenizerConfig: string | undefined;
+  readonly generationConfig: string | undefined;
+}
+
+/** tokenizer.json of the largest vocabularies is under 40 MB. */
+const MAX_JSON_BYTES = 128 * 1024 * 1024;
+
+export async function readOptionalText(files: FileSet, file: string): Promise<string | undefined> {
+  const source = await files.open(file);
+  if (!source) return undefined;
+  return readText(source, MAX_JSON_BYTES).finally(() => source.close());
+}
+
+export function parseOptional(file: string, text: string | undefined): JsonObject {
+  return text === undefined ? {} : parseJsonObject(file, text);
+}
+
+/** Which tensors a checkpoint has, by the names of its own format. */
+export interface TensorListing {
+  readonly nameOf: (tensor: TensorSpec) => string;
+  readonly shapeOf: (name: string) => readonly number[] | undefined;
+  readonly names: Iterable<string>;
+  /** The shape a ternary weight is stored with. */
+  readonly ternaryShape: (tensor: TensorSpec) => readonly number[];
+  /** Names that may be there or not. */
+  readonly optional: ReadonlySet<string>;
+}
+
+/** Every tensor of the model is there with its shape, and no other. @throws ConfigError naming the tensor. */
+export function checkTensors(where: string, spec: ModelSpec, listing: TensorListing): void {
+  const expected = new Map<string, readonly number[]>();
+  for (const tensor of [spec.embeddings, ...floatSpecs(spec)]) expected.set(listing.nameOf(tensor), tensor.shape);
+  for (const tensor of ternarySpecs(spec)) expected.set(listing.nameOf(tensor), listing.ternaryShape(tensor));
+  for (const [name, shape] of expected) {
+    const found = listing.shapeOf(name);
+    if (!found) throw new ConfigError(`${where}: tensor "${name}" [${shape}] is missing`);
+    if (found.length !== shape.length || found.some((n, i) => n !== shape[i])) {
+      throw new ConfigError(`${where}: tensor "${name}" has shape [${found}], the configuration asks for [${shape}]`);
+    }
+  }
+  for (const name of listing.names) {
+    if (!expected.has(name) && !listing.optional.has(name)) {
+      throw new ConfigError(`${where}: tensor "${name}" does not belong to a MatMul-free LM of this configuration`);
+    }
+  }
+}
+
+/** Decodes a whole tensor. @throws FormatError at a NaN or infinity. */
+export function decodeFinite(where: string, type: FloatType, bytes: Uint8Array): Float32Array {
+  const values = new Float32Array(bytes.length / FLOAT_BYTES[type]);
+  decodeFloats(type, bytes, 0, values.length, values);
+  const bad = firstNonFinite(values, values.length);
+  if (bad >= 0) throw new FormatError(`${where} holds ${values[bad]} at element ${bad}; weights must be finite`);
+  return values;
+}
+
+/** As `decodeFinite`, a row at a time, for a table that stays as it is. */
+export function checkFinite(where: string, type: FloatType, bytes: Uint8Array, width: number): void {
+  const row = new Float32Array(width);
+  const count = bytes.length / FLOAT_BYTES[type];
+  for (let first = 0; first < count; first += width) {
+    decodeFloats(type, bytes, first, width, row);
+    const bad = firstNonFinite(row, width);
+    if (bad >= 0) throw new FormatError(`${where} holds ${row[bad]} at element ${first + bad}; weights must be finite`);
+  }
+}

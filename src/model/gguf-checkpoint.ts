@@ -1,0 +1,105 @@
+import { FormatError } from '../errors.js';
+import type { ByteSource } from '../formats/bytes.js';
+import type { FloatType } from '../formats/floats.js';
+import { alignUp } from '../formats/gguf.js';
+import { readGguf, type GgufTensor } from '../formats/gguf-reader.js';
+import { BLOCK_WEIGHTS, decodeTernaryRow, TERNARY_BLOCK_BYTES, type TernaryBlockType } from '../formats/ternary-blocks.js';
+import { checkFinite, checkTensors, decodeFinite, parseOptional, type Checkpoint } from './checkpoint.js';
+import { configFromMetadata, KEYS, textValue } from './gguf-metadata.js';
+import { quantizeTernary } from './quantize.js';
+import { ggufScaleName, modelSpec, ternarySpecs, type TensorSpec } from './tensor-names.js';
+
+/** A whole model in one GGUF file. */
+export async function openGgufCheckpoint(source: ByteSource): Promise<Checkpoint> {
+  const { metadata, tensors } = await readGguf(source);
+  const file = source.name;
+  const texts = {
+    tokenizer: textValue(file, metadata, KEYS.tokenizerJson),
+    tokenizerConfig: textValue(file, metadata, KEYS.tokenizerConfig),
+    generationConfig: textValue(file, metadata, KEYS.generationConfig),
+  };
+  const config = configFromMetadata(file, metadata, parseOptional(`${file}: ${KEYS.generationConfig}`, texts.generationConfig));
+  const spec = modelSpec(config);
+  const scaleNames = new Set(ternarySpecs(spec).map(ggufScaleName));
+  checkTensors(file, spec, {
+    nameOf: (tensor) => tensor.gguf,
+    shapeOf: (name) => tensors.get(name)?.shape,
+    names: tensors.keys(),
+    ternaryShape: ({ gguf, shape: [rows = 0, columns = 0] }) =>
+      isTernary(tensors.get(gguf)) ? [rows, alignUp(columns, BLOCK_WEIGHTS)] : [rows, columns],
+    optional: scaleNames,
+  });
+
+  const at = (tensor: TensorSpec): GgufTensor => tensors.get(tensor.gguf)!; // checkTensors has seen it
+  const where = (tensor: TensorSpec): string => `${file}: tensor "${tensor.gguf}"`;
+  const floatType = (tensor: TensorSpec): FloatType => {
+    const { type } = at(tensor);
+    if (type === 'TQ1_0' || type === 'TQ2_0') throw new FormatError(`${where(tensor)} is ${type}; it must be F32, F16 or BF16`);
+    return type;
+  };
+  const readBytes = (tensor: TensorSpec): Promise<Uint8Array> => source.read(at(tensor).offset, at(tensor).byteLength);
+
+  const readScale = async (tensor: TensorSpec): Promise<number> => {
+    const name = ggufScaleName(tensor);
+    const entry = tensors.get(name);
+    if (!entry) return 1;
+    if (entry.type !== 'F32' || entry.byteLength !== 4) {
+      throw new FormatError(`${file}: tensor "${name}" must be one F32 number, it is ${entry.type} [${entry.shape}]`);
+    }
+    return decodeFinite(`${file}: tensor "${name}"`, 'F32', await source.read(entry.offset, 4))[0]!;
+  };
+
+  return {
+    name: file,
+    config,
+    spec,
+    texts,
+    embeddingType: floatType(spec.embeddings),
+    storedBytes: (tensor) => at(tensor).byteLength,
+    async readEmbeddings() {
+      const bytes = await readBytes(spec.embeddings);
+      checkFinite(where(spec.embeddings), floatType(spec.embeddings), bytes, config.hiddenSize);
+      return bytes;
+    },
+    async readFloats(tensor) {
+      return decodeFinite(where(tensor), floatType(tensor), await readBytes(tensor));
+    },
+    async readTernary(tensor, scales, onRow) {
+      const [rows = 0, columns = 0] = tensor.shape;
+      const scale = await readScale(tensor);
+      const { type } = at(tensor);
+      const bytes = await readBytes(tensor);
+      if (type === 'TQ1_0' || type === 'TQ2_0') {
+        decodeTernary(where(tensor), type, bytes, columns, scale, scales, onRow);
+      } else {
+        scales.fill(quantizeTernary(where(tensor), type, bytes, rows, columns, onRow));
+      }
+    },
+    close: () => source.close(),
+  };
+}
+
+function isTernary(tensor: GgufTensor | undefined): boolean {
+  return tensor?.type === 'TQ1_0' || tensor?.type === 'TQ2_0';
+}
+
+/** The weight is trit · d · scale: `d` stands in each block, `scale` in a tensor of its own (formats.md, "GGUF"). */
+function decodeTernary(
+  where: string, type: TernaryBlockType, bytes: Uint8Array, columns: number, scale: number, scales: Float32Array,
+  onRow: (row: number, trits: Int8Array) => void,
+): void {
+  const padded = alignUp(columns, BLOCK_WEIGHTS);
+  const trits = new Int8Array(padded);
+  const rowBytes = (padded / BLOCK_WEIGHTS) * TERNARY_BLOCK_BYTES[type];
+  for (let row = 0; row < scales.length; row++) {
+    const d = decodeTernaryRow(type, bytes, row * rowBytes, trits);
+    if (!Number.isFinite(d)) {
+      throw new FormatError(`${where}, row ${row}: its blocks have different scales, or a code that no weight has`);
+    }
+    for (let j = columns; j < padded; j++) {
+      if (trits[j] !== 0) throw new FormatError(`${where}, row ${row}: the padding after column ${columns} is not zero`);
+    }
+    scales[row] = d * scale;
+    onRow(row, trits);
+  }
+}

@@ -1,0 +1,91 @@
+import { measureArena, type Arena } from '../kernels/arena.js';
+import type { Kernels } from '../kernels/kernels.js';
+import { BitLinear } from '../layers/bit-linear.js';
+import { Block } from '../layers/block.js';
+import { Embedding } from '../layers/embedding.js';
+import { GLU } from '../layers/glu.js';
+import { MLGRU } from '../layers/mlgru.js';
+import { RMSNorm } from '../layers/rms-norm.js';
+import { allocateWorkspace, type Workspace } from '../layers/workspace.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { ModelConfig } from './config.js';
+import { fingerprint } from './fingerprint.js';
+import { Model } from './model.js';
+import { allocateWeights, readWeights, type BitLinearWeights, type LayerWeights, type ModelWeights } from './weights.js';
+import { floatSpecs, ternarySpecs } from './tensor-names.js';
+
+/** Progress of something that takes time. `loaded` and `total` are bytes. */
+export interface Progress {
+  readonly stage: 'load' | 'convert';
+  readonly file: string;
+  readonly loaded: number;
+  readonly total: number;
+}
+
+export interface LoadModelOptions {
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Tokens that a forward pass works on at once: enough to share the work per weight, small enough for the caches. */
+const CHUNK_TOKENS = 32;
+
+/**
+ * Packs a checkpoint's weights for `kernels` and builds the model on them. At no time is more than one tensor held beside the
+ * packed weights.
+ * @throws FormatError, BackendError (memory), or the signal's reason.
+ */
+export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, options: LoadModelOptions = {}): Promise<Model> {
+  const { config, spec, embeddingType } = checkpoint;
+  const widths = { hidden: config.hiddenSize, recurrent: config.recurrentSize, intermediate: config.intermediateSize };
+  const allocate = (arena: Arena): { weights: ModelWeights; workspace: Workspace } => ({
+    weights: allocateWeights(arena, kernels, spec, embeddingType),
+    workspace: allocateWorkspace(arena, widths, CHUNK_TOKENS),
+  });
+  const memoryBytes = measureArena(allocate);
+  const { weights, workspace } = allocate(kernels.createArena(memoryBytes));
+
+  const tensors = [spec.embeddings, ...floatSpecs(spec), ...ternarySpecs(spec)];
+  const total = tensors.reduce((sum, tensor) => sum + checkpoint.storedBytes(tensor), 0);
+  let loaded = 0;
+  const counts = await readWeights(checkpoint, kernels, weights, (bytes) => {
+    options.signal?.throwIfAborted();
+    loaded += bytes;
+    options.onProgress?.({ stage: 'load', file: checkpoint.name, loaded, total });
+  });
+
+  return new Model({
+    config,
+    kernels,
+    workspace,
+    embeddings: new Embedding(embeddingType, weights.embeddings, config.vocabSize, config.hiddenSize),
+    blocks: weights.layers.map((layer) => buildBlock(kernels, workspace, config, layer)),
+    norm: new RMSNorm(kernels, weights.norm, config.rmsNormEps),
+    head: buildBitLinear(kernels, workspace, weights.head),
+    stateShape: { layers: config.layers, width: config.recurrentSize, fingerprint: fingerprint(config, weights) },
+    counts,
+    memoryBytes,
+  });
+}
+
+function buildBlock(kernels: Kernels, workspace: Workspace, config: ModelConfig, layer: LayerWeights): Block {
+  const linear = (weights: BitLinearWeights): BitLinear => buildBitLinear(kernels, workspace, weights);
+  const norm = (weight: Float32Array): RMSNorm => new RMSNorm(kernels, weight, config.rmsNormEps);
+  return new Block(kernels, workspace, {
+    tokenNorm: norm(layer.tokenNorm),
+    tokenMixer: new MLGRU(kernels, workspace, {
+      inputProjection: linear(layer.inputProjection),
+      forgetProjection: linear(layer.forgetProjection),
+      gateProjection: linear(layer.gateProjection),
+      gateNorm: norm(layer.gateNorm),
+      outputProjection: linear(layer.outputProjection),
+      lowerBound: layer.lowerBound,
+    }),
+    channelNorm: norm(layer.channelNorm),
+    channelMixer: new GLU(kernels, workspace, linear(layer.mlpGate), linear(layer.mlpDown)),
+  });
+}
+
+function buildBitLinear(kernels: Kernels, workspace: Workspace, weights: BitLinearWeights): BitLinear {
+  return new BitLinear(kernels, workspace, weights.matrix, weights.norm);
+}

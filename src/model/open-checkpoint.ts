@@ -1,0 +1,38 @@
+import { FormatError, SourceError } from '../errors.js';
+import type { ByteSource, FileSet } from '../formats/bytes.js';
+import { isGguf } from '../formats/gguf-reader.js';
+import type { Checkpoint } from './checkpoint.js';
+import { openGgufCheckpoint } from './gguf-checkpoint.js';
+import { openSafetensorsCheckpoint } from './safetensors-checkpoint.js';
+
+/**
+ * Opens the checkpoint in `files`: a GGUF file, or a folder in Hugging Face layout.
+ * @throws SourceError when there is no model; FormatError, ConfigError when it cannot be run.
+ */
+export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
+  const names = await files.list();
+  const hasConfig = names.includes('config.json');
+  const ggufs = names.filter((name) => name.toLowerCase().endsWith('.gguf'));
+  const only = names.length === 1 ? names[0] : ggufs.length === 1 ? ggufs[0] : undefined;
+  if (!hasConfig && only !== undefined) {
+    const source = await files.open(only);
+    if (source && (await isGguf(source))) return closeOnError(source, () => openGgufCheckpoint(source));
+    await source?.close();
+    if (ggufs.length === 1) throw new FormatError(`${only}: does not start with "GGUF"`);
+  }
+  if (!hasConfig) {
+    const found = names.length === 0 ? 'it is empty' : `found: ${names.slice(0, 8).join(', ')}`;
+    const several = ggufs.length > 1 ? '; name one of its .gguf files' : '';
+    throw new SourceError(`${files.name}: holds no model: neither config.json nor one .gguf file (${found})${several}`);
+  }
+  return openSafetensorsCheckpoint(files);
+}
+
+async function closeOnError<T>(source: ByteSource, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}

@@ -1,0 +1,40 @@
+import { FormatError } from '../errors.js';
+import { decodeFloats, firstNonFinite, type FloatType } from '../formats/floats.js';
+
+/** A lower limit for mean|W| (hgrn-bit.md, BitLinear step 3). */
+const MIN_MEAN = 1e-5;
+
+/**
+ * Quantises a float weight [rows, columns] to ternary, as BitLinear does (hgrn-bit.md, step 3): s = 1 / max(mean|W|, 1e-5), in
+ * float64; trit = clamp(round(W · s), -1, 1), half to even, so that exactly ±0.5 becomes 0.
+ * @param onRow is given each row's trits in a buffer that is used again.
+ * @returns the scale: weight ≈ trit · scale.
+ * @throws FormatError at a NaN or infinity; `where` begins the message.
+ */
+export function quantizeTernary(
+  where: string, type: FloatType, bytes: Uint8Array, rows: number, columns: number,
+  onRow: (row: number, trits: Int8Array) => void,
+): number {
+  const values = new Float32Array(columns);
+  const trits = new Int8Array(columns);
+  let sum = 0;
+  for (let row = 0; row < rows; row++) {
+    decodeFloats(type, bytes, row * columns, columns, values);
+    for (let j = 0; j < columns; j++) sum += Math.abs(values[j]);
+    if (!Number.isFinite(sum)) {
+      const j = firstNonFinite(values, columns);
+      throw new FormatError(`${where} holds ${values[j]} at [${row}, ${j}]; weights must be finite`);
+    }
+  }
+  const mean = Math.max(sum / (rows * columns), MIN_MEAN);
+  const scale = 1 / mean;
+  for (let row = 0; row < rows; row++) {
+    decodeFloats(type, bytes, row * columns, columns, values);
+    for (let j = 0; j < columns; j++) {
+      const scaled = values[j] * scale;
+      trits[j] = scaled > 0.5 ? 1 : scaled < -0.5 ? -1 : 0;
+    }
+    onRow(row, trits);
+  }
+  return Math.fround(mean);
+}

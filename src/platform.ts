@@ -1,0 +1,80 @@
+import { SourceError } from './errors.js';
+import type { ByteSource, FileSet } from './formats/bytes.js';
+import { checkRange } from './formats/bytes.js';
+
+/*
+ * The one place that touches Node. It asks the running engine for its built-in modules (`process.getBuiltinModule`, Node 20.16
+ * and later; Deno and Bun have it too), so that nothing here is an import that a browser or a bundler would trip over.
+ */
+
+type FileSystem = typeof import('node:fs/promises');
+
+function fileSystem(): { fs: FileSystem; path: typeof import('node:path'); url: typeof import('node:url') } | undefined {
+  const host = globalThis.process as NodeJS.Process | undefined;
+  const get = host?.getBuiltinModule;
+  if (!get) return undefined;
+  return { fs: get('node:fs/promises'), path: get('node:path'), url: get('node:url') };
+}
+
+/**
+ * Opens a folder, or a single file, on disk.
+ * @param location a path, or a `file:` URL.
+ * @throws SourceError when there is no file system here, or nothing at that path.
+ */
+export async function filesFromDisk(location: string): Promise<FileSet> {
+  const host = fileSystem();
+  if (!host) {
+    throw new SourceError(`"${location}": there is no file system here; load a File, a Blob or bytes instead`);
+  }
+  const { fs, path, url } = host;
+  const target = location.startsWith('file:') ? url.fileURLToPath(location) : location;
+  let isFolder: boolean;
+  try {
+    isFolder = (await fs.stat(target)).isDirectory();
+  } catch (error) {
+    throw new SourceError(`${target}: ${isNotFound(error) ? 'no such file or folder' : describe(error)}`);
+  }
+  const folder = isFolder ? target : path.dirname(target);
+  const list = isFolder ? async () => (await fs.readdir(target)).sort() : async () => [path.basename(target)];
+  return { name: target, list, open: (file) => openFile(fs, path.join(folder, file), file) };
+}
+
+async function openFile(fs: FileSystem, file: string, name: string): Promise<ByteSource | undefined> {
+  let handle: Awaited<ReturnType<FileSystem['open']>>;
+  try {
+    handle = await fs.open(file, 'r');
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw new SourceError(`${file}: ${describe(error)}`);
+  }
+  const stats = await handle.stat();
+  if (!stats.isFile()) {
+    await handle.close();
+    throw new SourceError(`${file}: is not a file`);
+  }
+  const { size } = stats;
+  return {
+    name,
+    size,
+    async read(offset, length) {
+      checkRange(name, size, offset, length);
+      const bytes = new Uint8Array(length);
+      // One read call returns at most 2 GiB, and may return less than asked.
+      for (let done = 0; done < length; ) {
+        const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, 2 ** 30), offset + done);
+        if (bytesRead === 0) throw new SourceError(`${file}: shrank while it was being read`);
+        done += bytesRead;
+      }
+      return bytes;
+    },
+    close: () => handle.close(),
+  };
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
