@@ -14,8 +14,20 @@ export function exp(x: number): number {
   const n = Math.round(x / Math.LN2);
   const r = x - n * LN2_HIGH - n * LN2_LOW;
   // Taylor's series to r¹³ / 13!; |r| ≤ 0.347, so the next term is below 4e-18.
-  let sum = 1;
-  for (let k = 13; k >= 1; k--) sum = 1 + (sum * r) / k;
+  let sum = 1 / 6227020800;
+  sum = sum * r + 1 / 479001600;
+  sum = sum * r + 1 / 39916800;
+  sum = sum * r + 1 / 3628800;
+  sum = sum * r + 1 / 362880;
+  sum = sum * r + 1 / 40320;
+  sum = sum * r + 1 / 5040;
+  sum = sum * r + 1 / 720;
+  sum = sum * r + 1 / 120;
+  sum = sum * r + 1 / 24;
+  sum = sum * r + 1 / 6;
+  sum = sum * r + 1 / 2;
+  sum = sum * r + 1;
+  sum = sum * r + 1;
   // In two steps, because 2ⁿ alone may leave the range of normal numbers where the result does not.
   const half = n >> 1;
   return sum * powerOfTwo(half) * powerOfTwo(n - half);

@@ -53,25 +53,47 @@ export function exactFloat16(value: number): number {
   return Number.isInteger(fraction) ? sign | ((exponent + 15) << 10) | (fraction - 1024) : -1;
 }
 
+/** Elements decoded at a time when a large tensor is looked through or converted. */
+const CHUNK = 65536;
+
 /**
- * Encodes floats in the smallest of F16, BF16 and F32 that loses nothing (F16 before BF16: more readers know it).
- * @returns the type and its little-endian bytes.
+ * The smallest of F16, BF16 and F32 that holds every value of a tensor exactly; F16 before BF16, because more readers know it.
+ * @param bytes little-endian elements of `type`.
  */
-export function encodeExactly(values: Float32Array): { type: FloatType; bytes: Uint8Array } {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const half = new Uint16Array(values.length);
-  let exact = true;
-  for (let i = 0; i < values.length && exact; i++) {
-    const encoded = exactFloat16(values[i]!);
-    if (encoded < 0) exact = false;
-    half[i] = encoded;
+export function smallestExactType(type: FloatType, bytes: Uint8Array): FloatType {
+  if (type === 'F16') return type;
+  const count = bytes.length / FLOAT_BYTES[type];
+  const values = new Float32Array(Math.min(count, CHUNK));
+  const bits = new Uint32Array(values.buffer);
+  let fitsF16 = true;
+  let fitsBF16 = true;
+  for (let first = 0; first < count && (fitsF16 || fitsBF16); first += CHUNK) {
+    const n = Math.min(CHUNK, count - first);
+    decodeFloats(type, bytes, first, n, values);
+    for (let i = 0; i < n && fitsF16; i++) fitsF16 = exactFloat16(values[i]!) >= 0;
+    for (let i = 0; i < n && fitsBF16; i++) fitsBF16 = (bits[i]! & 0xffff) === 0;
   }
-  if (exact) return { type: 'F16', bytes: new Uint8Array(half.buffer) };
-  if (bits.every((b) => (b & 0xffff) === 0)) {
-    for (let i = 0; i < bits.length; i++) half[i] = bits[i]! >>> 16;
-    return { type: 'BF16', bytes: new Uint8Array(half.buffer) };
+  return fitsF16 ? 'F16' : fitsBF16 ? 'BF16' : 'F32';
+}
+
+/** Converts a tensor to another type that holds it exactly (see `smallestExactType`). */
+export function convertExactly(from: FloatType, bytes: Uint8Array, to: FloatType): Uint8Array {
+  if (from === to) return bytes;
+  const count = bytes.length / FLOAT_BYTES[from];
+  const result = new Uint8Array(count * FLOAT_BYTES[to]);
+  const halves = new Uint16Array(result.buffer);
+  const values = to === 'F32' ? new Float32Array(result.buffer) : new Float32Array(Math.min(count, CHUNK));
+  if (to === 'F32') {
+    decodeFloats(from, bytes, 0, count, values);
+    return result;
   }
-  return { type: 'F32', bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
+  const bits = new Uint32Array(values.buffer);
+  for (let first = 0; first < count; first += CHUNK) {
+    const n = Math.min(CHUNK, count - first);
+    decodeFloats(from, bytes, first, n, values);
+    for (let i = 0; i < n; i++) halves[first + i] = to === 'F16' ? exactFloat16(values[i]!) : bits[i]! >>> 16;
+  }
+  return result;
 }
 
 /** Index of the first NaN or infinity in `values[0..count)`, or -1. */

@@ -43,17 +43,25 @@ export class Model {
     return new ModelState(this.parts.stateShape);
   }
 
+  /** Advances `state` over `ids`, without logits: for all of a prompt but its last token. */
+  advance(ids: ArrayLike<number>, state: ModelState): void {
+    this.check(ids, state);
+    this.hiddenOfLast(ids, state);
+  }
+
   /** Advances `state` over `ids` and writes the logits of the last position to `out[0, vocab)`. Allocates nothing. */
   forwardLast(ids: ArrayLike<number>, state: ModelState, out: Float32Array): void {
     this.check(ids, state);
     const { hiddenSize } = this.parts.config;
-    const last = this.runChunks(ids, state);
-    const { residual } = this;
-    if (last > 0) residual.copyWithin(0, last * hiddenSize, (last + 1) * hiddenSize);
+    const last = this.hiddenOfLast(ids, state);
+    if (last > 0) this.residual.copyWithin(0, last * hiddenSize, (last + 1) * hiddenSize);
     this.logits(1, out);
   }
 
-  /** Advances `state` over `ids` and hands over the logits of every position, at most `maxTokens` at a time. */
+  /**
+   * Advances `state` over `ids` and hands over the logits of every position, at most `maxTokens` at a time, in `buffer`
+   * (maxTokens · vocab floats, or ids.length · vocab if that is less).
+   */
   forwardAll(ids: ArrayLike<number>, state: ModelState, buffer: Float32Array, sink: LogitsSink): void {
     this.check(ids, state);
     const { maxTokens } = this.parts.workspace;
@@ -66,7 +74,7 @@ export class Model {
   }
 
   /** @returns the row of `residual` that holds the last position. */
-  private runChunks(ids: ArrayLike<number>, state: ModelState): number {
+  private hiddenOfLast(ids: ArrayLike<number>, state: ModelState): number {
     const { maxTokens } = this.parts.workspace;
     let tokens = 0;
     for (let first = 0; first < ids.length; first += tokens) {

@@ -1,0 +1,60 @@
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { convert, SourceError, type ConvertOptions } from '../index.js';
+import { formatBytes, ProgressLine } from './terminal.js';
+import { HELP, parseCommand, UsageError } from './usage.js';
+
+export async function convertCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const { values } = parseCommand(args, {
+    model: { type: 'string' },
+    out: { type: 'string' },
+    type: { type: 'string' },
+    name: { type: 'string' },
+    quiet: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+  }, false);
+  if (values.help) return void process.stdout.write(`${HELP.convert}\n`);
+  const { model, out, type = 'TQ2_0', name } = values;
+  if (model === undefined || out === undefined) throw new UsageError('convert takes --model PATH and --out FILE.gguf');
+  if (!out.toLowerCase().endsWith('.gguf')) throw new UsageError(`--out ${out}: the name must end in .gguf`);
+  if (type !== 'TQ1_0' && type !== 'TQ2_0') throw new UsageError(`--type ${type}: must be TQ1_0 or TQ2_0`);
+  const progress = new ProgressLine(values.quiet === true);
+  const options: ConvertOptions = { type, name, signal, onProgress: progress.listener };
+  try {
+    const bytes = await writeWhole(out, convert(model, options));
+    progress.clear();
+    if (!values.quiet) process.stderr.write(`${out}: ${formatBytes(bytes)}, ${type}\n`);
+  } finally {
+    progress.clear();
+  }
+}
+
+/** Writes a file beside its name and moves it into place when it is whole: a file that was there stays good until then. */
+async function writeWhole(path: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+  const partial = `${path}.${process.pid}.partial`;
+  let file: FileHandle | undefined;
+  let bytes = 0;
+  try {
+    for await (const chunk of chunks) {
+      // Opened with the first chunk: a source that cannot be read leaves nothing behind.
+      file ??= await openForWriting(partial);
+      await file.writeFile(chunk);
+      bytes += chunk.length;
+    }
+    await file?.sync();
+    await file?.close();
+    await rename(partial, path);
+    return bytes;
+  } catch (error) {
+    await file?.close().catch(() => undefined);
+    await rm(partial, { force: true });
+    throw error;
+  }
+}
+
+async function openForWriting(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'wx');
+  } catch (error) {
+    throw new SourceError(`cannot write ${error instanceof Error ? error.message.replace(/^\w+: /, '') : path}`);
+  }
+}

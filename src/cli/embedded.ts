@@ -1,0 +1,30 @@
+import { MatMulFreeLM } from '../index.js';
+import { ProgressLine } from './terminal.js';
+
+/** The model that comes with the package; the path is the same from `src/cli` and from `dist/cli`. */
+export const EMBEDDED_MODEL = new URL('../../examples/models/tinystories-9m.gguf', import.meta.url);
+
+export interface ModelFlags {
+  readonly model?: string | undefined;
+  readonly backend?: string | undefined;
+  readonly quiet?: boolean | undefined;
+}
+
+export const MODEL_OPTIONS = {
+  model: { type: 'string' },
+  backend: { type: 'string' },
+  quiet: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** Loads the model that the flags name, or the embedded one, with progress on a terminal. */
+export async function loadFromFlags(flags: ModelFlags, signal: AbortSignal): Promise<MatMulFreeLM> {
+  const progress = new ProgressLine(flags.quiet === true);
+  // An unknown backend is `load`'s to refuse.
+  const backend = flags.backend as 'auto' | undefined;
+  try {
+    return await MatMulFreeLM.load(flags.model ?? EMBEDDED_MODEL, { backend, signal, onProgress: progress.listener });
+  } finally {
+    progress.clear();
+  }
+}

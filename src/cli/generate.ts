@@ -1,0 +1,71 @@
+import { ArgumentError, type GenerateOptions, type GenerateResult, type MatMulFreeLM } from '../index.js';
+import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
+import { formatBytes } from './terminal.js';
+import { HELP, numberOption, parseCommand, UsageError } from './usage.js';
+
+const DEFAULT_PROMPT = 'Once upon a time';
+const DEFAULT_TEMPERATURE = 0.7;
+const DEFAULT_TOP_P = 0.95;
+
+export async function generateCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const { values, positionals } = parseCommand(args, {
+    ...MODEL_OPTIONS,
+    'max-new-tokens': { type: 'string', short: 'n' },
+    temperature: { type: 'string', short: 't' },
+    'top-p': { type: 'string' },
+    'top-k': { type: 'string' },
+    'min-p': { type: 'string' },
+    seed: { type: 'string' },
+    stop: { type: 'string', multiple: true },
+  }, true);
+  if (values.help) return void process.stdout.write(`${HELP.generate}\n`);
+  const prompt = positionals.length > 0 ? positionals.join(' ') : DEFAULT_PROMPT;
+  const options: GenerateOptions = {
+    maxNewTokens: numberOption('max-new-tokens', values['max-new-tokens']),
+    temperature: numberOption('temperature', values.temperature) ?? DEFAULT_TEMPERATURE,
+    topP: numberOption('top-p', values['top-p']) ?? DEFAULT_TOP_P,
+    topK: numberOption('top-k', values['top-k']),
+    minP: numberOption('min-p', values['min-p']),
+    seed: numberOption('seed', values.seed),
+    stop: values.stop,
+    signal,
+  };
+  const lm = await loadFromFlags(values, signal);
+  try {
+    const result = await stream(lm, prompt, options);
+    if (!values.quiet) process.stderr.write(`${summary(lm, result)}\n`);
+  } catch (error) {
+    if (error instanceof ArgumentError) throw new UsageError(error.message);
+    throw error;
+  } finally {
+    lm.dispose();
+  }
+}
+
+/** Writes prompt and text to stdout as they come. */
+async function stream(lm: MatMulFreeLM, prompt: string, options: GenerateOptions): Promise<GenerateResult> {
+  const pieces = lm.generate(prompt, options);
+  let started = false;
+  try {
+    for (;;) {
+      const step = await pieces.next();
+      if (!started) process.stdout.write(prompt);
+      started = true;
+      if (step.done) return step.value;
+      process.stdout.write(step.value);
+    }
+  } finally {
+    if (started) process.stdout.write('\n');
+  }
+}
+
+function summary(lm: MatMulFreeLM, result: GenerateResult): string {
+  const rate = (result.newTokens / result.decodeMs) * 1000;
+  return [
+    `${result.newTokens} tokens`,
+    `${Number.isFinite(rate) ? rate.toFixed(0) : '-'} tokens/s`,
+    `backend ${lm.backend}`,
+    `state ${formatBytes(lm.createState().byteLength)}`,
+    `seed ${result.seed}`,
+  ].join(' · ');
+}

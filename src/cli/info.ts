@@ -1,0 +1,48 @@
+import { BIT_LINEAR_EPS, type MatMulFreeLM } from '../index.js';
+import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
+import { formatBytes, formatCount } from './terminal.js';
+import { HELP, parseCommand } from './usage.js';
+
+export async function infoCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const { values } = parseCommand(args, { ...MODEL_OPTIONS, json: { type: 'boolean' } }, false);
+  if (values.help) return void process.stdout.write(`${HELP.info}\n`);
+  const lm = await loadFromFlags(values, signal);
+  if (values.json) {
+    const report = { config: lm.config, backend: lm.backend, tokenizer: lm.hasTokenizer, ...lm.info() };
+    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+    return;
+  }
+  process.stdout.write(`${table(lm)}\n`);
+}
+
+function table(lm: MatMulFreeLM): string {
+  const { config } = lm;
+  const info = lm.info();
+  const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+  const rows: [string, string][] = [
+    ['layers', String(config.layers)],
+    ['hidden size', String(config.hiddenSize)],
+    ['recurrent size', String(config.recurrentSize)],
+    ['intermediate size', String(config.intermediateSize)],
+    ['vocabulary', formatCount(config.vocabSize) + (lm.hasTokenizer ? '' : ' (no tokenizer)')],
+    ['trained context', `${formatCount(config.trainedContext)} tokens (the recurrence has no limit)`],
+    ['lower bounds', config.useLowerBound ? 'yes' : 'no'],
+    ['rms_norm_eps', `${config.rmsNormEps} (BitLinear ${BIT_LINEAR_EPS})`],
+    ['parameters', formatCount(info.parameters)],
+    ['ternary weights', `${formatCount(info.ternaryWeights)}, ${percent(info.zeroShare)} of them zero`],
+    ['in memory', `${formatBytes(info.memoryBytes)}, ${formatBytes(info.embeddingBytes)} of it the embedding table`],
+    ['state', `${formatBytes(info.stateBytes)}, whatever the length of the text`],
+    ['additions per token', `${formatCount(info.operations.ternaryAdditions)} (integers, ternary products)`],
+    ['multiplications per token', `${formatCount(info.operations.multiplications)} (floats: norms, scales, gates)`],
+    ['a dense float model', `${formatCount(info.operations.denseMultiplications)} multiplications for the same matrices`],
+    ['fingerprint', info.fingerprint],
+    ['backend', lm.backend],
+  ];
+  const width = Math.max(...rows.map(([label]) => label.length));
+  const lines = rows.map(([label, value]) => `${label.padEnd(width)}  ${value}`);
+  lines.push('', 'ternary weights      zeros  where');
+  for (const layer of info.layers) {
+    lines.push(`${formatCount(layer.ternaryWeights).padStart(15)}  ${percent(layer.zeroShare).padStart(9)}  ${layer.name}`);
+  }
+  return lines.join('\n');
+}

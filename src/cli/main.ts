@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+import { MatMulFreeError } from '../index.js';
+import { convertCommand } from './convert.js';
+import { generateCommand } from './generate.js';
+import { infoCommand } from './info.js';
+import { scoreCommand } from './score.js';
+import { HELP, UsageError } from './usage.js';
+
+const COMMANDS = new Map([
+  ['generate', generateCommand],
+  ['score', scoreCommand],
+  ['info', infoCommand],
+  ['convert', convertCommand],
+]);
+
+const FAILURE = 1;
+const USAGE = 2;
+const INTERRUPTED = 130;
+
+/** @returns the exit code: 0, 1 (failure), 2 (the command line is wrong), 130 (Ctrl-C). */
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    (name === undefined ? process.stderr : process.stdout).write(`${HELP.general}\n`);
+    return name === undefined ? USAGE : 0;
+  }
+  // Ctrl-C stops cleanly at the next token; a second one falls to the default and ends the process.
+  const interrupt = new AbortController();
+  process.once('SIGINT', () => interrupt.abort());
+  // A reader that goes away, as `| head` does, is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : FAILURE));
+  try {
+    const command = COMMANDS.get(name);
+    if (!command) throw new UsageError(`unknown command "${name}" (commands: ${[...COMMANDS.keys()].join(', ')})`);
+    await command(rest, interrupt.signal);
+    return 0;
+  } catch (error) {
+    if (interrupt.signal.aborted) return INTERRUPTED;
+    if (error instanceof UsageError) {
+      process.stderr.write(`matmulfree: ${error.message}; see matmulfree ${COMMANDS.has(name) ? `${name} ` : ''}--help\n`);
+      return USAGE;
+    }
+    const known = error instanceof MatMulFreeError || (error instanceof Error && 'code' in error);
+    process.stderr.write(`matmulfree: ${known ? (error as Error).message : error instanceof Error ? error.stack : String(error)}\n`);
+    return FAILURE;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises';
+import { FormatError, SourceError, type MatMulFreeLM } from '../index.js';
+import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
+import { formatCount, ProgressLine } from './terminal.js';
+import { HELP, parseCommand, UsageError } from './usage.js';
+
+export async function scoreCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const { values } = parseCommand(args, {
+    ...MODEL_OPTIONS,
+    'text-file': { type: 'string' },
+    ids: { type: 'string' },
+    json: { type: 'boolean' },
+  }, false);
+  if (values.help) return void process.stdout.write(`${HELP.score}\n`);
+  const { 'text-file': textFile, ids: idsFile } = values;
+  if ((textFile === undefined) === (idsFile === undefined)) throw new UsageError('score takes --text-file or --ids, one of them');
+  const file = textFile ?? idsFile ?? '';
+  const text = await readInput(file);
+  const idLists = idsFile === undefined ? undefined : parseIds(idsFile, text);
+  const lm = await loadFromFlags(values, signal);
+  const sequences = idLists ?? [lm.tokenizer.encode(text)];
+  const result = await scoreAll(lm, sequences, new ProgressLine(values.quiet === true), signal);
+  const perplexity = Math.exp(result.nll / result.tokens);
+  const report = { sequences: sequences.length, tokens: result.tokens, nll: result.nll, perplexity };
+  process.stdout.write(
+    values.json
+      ? `${JSON.stringify(report)}\n`
+      : `${formatCount(report.sequences)} sequence${report.sequences === 1 ? '' : 's'}, ${formatCount(report.tokens)} tokens predicted\n` +
+        `negative log-likelihood ${report.nll.toFixed(3)} (${(report.nll / report.tokens).toFixed(4)} a token)\n` +
+        `perplexity ${perplexity.toFixed(4)}\n`,
+  );
+}
+
+async function scoreAll(
+  lm: MatMulFreeLM, sequences: readonly (readonly number[])[], progress: ProgressLine, signal: AbortSignal,
+): Promise<{ tokens: number; nll: number }> {
+  const total = sequences.reduce((sum, ids) => sum + ids.length, 0);
+  let tokens = 0;
+  let nll = 0;
+  let done = 0;
+  try {
+    for (const ids of sequences) {
+      const score = lm.score(ids, { onProgress: (n) => progress.update('scoring', done + n, total) });
+      tokens += score.tokens;
+      nll += score.nll;
+      done += ids.length;
+      await new Promise((resolve) => setImmediate(resolve)); // lets Ctrl-C through
+      signal.throwIfAborted();
+    }
+  } finally {
+    progress.clear();
+  }
+  return { tokens, nll };
+}
+
+async function readInput(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new SourceError(`cannot read ${error instanceof Error ? error.message.replace(/^\w+: /, '') : file}`);
+  }
+}
+
+function parseIds(file: string, text: string): number[][] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new FormatError(`${file}: broken JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const isIdList = (list: unknown): list is number[] => Array.isArray(list) && list.every((id) => Number.isInteger(id));
+  if (!Array.isArray(value) || value.length === 0 || !value.every(isIdList)) {
+    throw new FormatError(`${file}: must hold an array of arrays of token ids: [[1, 496, ...], ...]`);
+  }
+  return value;
+}

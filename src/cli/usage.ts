@@ -1,0 +1,111 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+
+/** The command line itself is wrong: exit code 2, and a hint at `--help`. */
+export class UsageError extends Error {}
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+type Parsed<T extends Options> = ReturnType<typeof parseArgs<{ options: T; allowPositionals: true; strict: true }>>;
+
+/** `util.parseArgs`, with its complaints as UsageError. */
+export function parseCommand<T extends Options>(args: readonly string[], options: T, positionals: boolean): Parsed<T> {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: positionals, strict: true }) as Parsed<T>;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message.split('. To specify')[0] : String(error));
+  }
+}
+
+/** The number an option holds, or undefined when it was not given. @throws UsageError when it is no number. */
+export function numberOption(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() === '' || Number.isNaN(value)) throw new UsageError(`--${name} takes a number, not "${text}"`);
+  return value;
+}
+
+const GENERAL = `matmulfree: run ternary MatMul-free language models on the CPU
+
+Usage: matmulfree <command> [options]
+
+Commands:
+  generate [prompt]   write on from a prompt, streaming ("Once upon a time" by default)
+  score               how well a model predicts a text: negative log-likelihood, perplexity
+  info                what a model is made of: weights, zeros, bytes, operations per token
+  convert             turn a checkpoint into one GGUF file that loads fast
+
+Without --model, every command but convert uses the small model of children's stories that comes with the package.
+
+Examples:
+  matmulfree generate "The dragon" --seed 7
+  matmulfree score --text-file story.txt
+  matmulfree info --model ./MMfreeLM-370M
+  matmulfree convert --model ./MMfreeLM-370M --out mmfree-370m.gguf
+
+matmulfree <command> --help tells more.`;
+
+const MODEL = `  --model PATH          a folder (config.json, *.safetensors, tokenizer.json) or a .gguf file
+  --backend NAME        auto (default) or scalar; the results are the same, bit for bit`;
+
+const GENERATE = `Usage: matmulfree generate [prompt] [options]
+
+Writes the prompt and what the model makes of it, token by token, until the text ends or --max-new-tokens is reached; then
+one line on stderr: tokens, tokens/s, backend, size of the state, and the seed that gives this text again. Ctrl-C stops it.
+
+Options:
+${MODEL}
+  --max-new-tokens N    most tokens to add (default 256); also -n
+  --temperature T       0 = always the likeliest token, higher = more surprising (default 0.7); also -t
+  --top-p P             choose among the likeliest tokens that make up P of the probability (default 0.95)
+  --top-k K             choose among the K likeliest tokens (default: all)
+  --min-p P             leave out tokens less likely than P times the likeliest (default 0)
+  --seed N              same seed, same text (default: a new one each time)
+  --stop TEXT           stop before TEXT; may be given several times
+  --quiet               the text only
+
+Examples:
+  matmulfree generate
+  matmulfree generate "The dragon" --seed 7
+  matmulfree generate "Lily found a" --temperature 0 --stop "."`;
+
+const SCORE = `Usage: matmulfree score (--text-file FILE | --ids FILE.json) [options]
+
+Predicts each token of a text from those before it and adds up how surprised the model was (natural logarithms).
+A text file is one sequence, with the tokenizer's BOS in front. An ids file holds a JSON array of arrays of token ids; each
+sequence is predicted from its own first id.
+
+Options:
+${MODEL}
+  --text-file FILE      UTF-8 text
+  --ids FILE.json       [[1, 496, ...], ...]
+  --json                {"sequences", "tokens", "nll", "perplexity"} on stdout
+  --quiet               no progress
+
+Example:
+  matmulfree score --model model.gguf --text-file story.txt --json`;
+
+const INFO = `Usage: matmulfree info [options]
+
+Loads a model and shows its configuration, parameters, the share of zeros in each layer, bytes in memory, the size of the
+state, and what a token costs: additions of the ternary products, multiplications of all else.
+
+Options:
+${MODEL}
+  --json                all of it as JSON on stdout
+  --quiet               no progress`;
+
+const CONVERT = `Usage: matmulfree convert --model FOLDER --out FILE.gguf [options]
+
+Quantises a checkpoint to ternary weights, exactly as the model does when it runs, and writes one GGUF file with the tokenizer
+inside. A model loaded from it gives the same logits, bit for bit. The same input gives the same bytes.
+
+Options:
+  --model PATH          a folder in Hugging Face layout, or a .gguf file
+  --out FILE.gguf       written beside its name first, and put in place when it is whole
+  --type TYPE           TQ2_0 (default: 2 bits a weight, loads faster) or TQ1_0 (1.7 bits, smaller)
+  --name NAME           the model's name in the file (default: the name of the folder)
+  --quiet               no progress
+
+Example:
+  matmulfree convert --model ./MMfreeLM-370M --out mmfree-370m.gguf`;
+
+export const HELP = { general: GENERAL, generate: GENERATE, score: SCORE, info: INFO, convert: CONVERT } as const;

@@ -1,0 +1,40 @@
+/** The public API of matmulfree. Everything here runs in Node and in browsers. */
+export { MatMulFreeLM, type ForwardOptions, type LoadOptions } from './lm.js';
+export type { ModelSource } from './source.js';
+export type { FileContent } from './formats/bytes.js';
+export type { GenerateIdsOptions, GenerateOptions, GenerateResult } from './generate/generate.js';
+export type { Score } from './generate/score.js';
+export type { ModelConfig } from './model/config.js';
+export type { LayerInfo, ModelInfo, Operations } from './model/describe.js';
+export type { Progress } from './model/load-model.js';
+export { ModelState } from './model/state.js';
+export {
+  ArgumentError, BackendError, ConfigError, FormatError, MatMulFreeError, SourceError, TokenizerError,
+} from './errors.js';
+
+// Text and ids.
+export { Tokenizer, type TokenizerOptions, type DecodeStream } from './tokenizer/tokenizer.js';
+export { argmax, Sampler, type SamplerOptions } from './generate/sampler.js';
+
+// Pieces for models of your own.
+export type { Arena } from './kernels/arena.js';
+export type { BackendName, Kernels, TernaryMatrix } from './kernels/kernels.js';
+export { createScalarKernels } from './kernels/scalar/scalar.js';
+export { BIT_LINEAR_EPS, BitLinear } from './layers/bit-linear.js';
+export { Block, type BlockParts } from './layers/block.js';
+export { Embedding } from './layers/embedding.js';
+export { GLU } from './layers/glu.js';
+export type { ChannelMixer, TokenMixer } from './layers/mixers.js';
+export { MLGRU, type MLGRUParts } from './layers/mlgru.js';
+export { RMSNorm } from './layers/rms-norm.js';
+export { createWorkspace, type Widths, type Workspace } from './layers/workspace.js';
+export { Model, type LogitsSink, type ModelParts } from './model/model.js';
+
+// Files.
+export { convert, type ConvertOptions } from './convert/convert.js';
+export { readGguf, type GgufFile, type GgufTensor } from './formats/gguf-reader.js';
+export { writeGguf, type GgufTensorToWrite } from './formats/gguf-writer.js';
+export type { GgufMetadata, GgufTensorType, GgufValue } from './formats/gguf.js';
+export { readSafetensorsHeader, type SafetensorsEntry } from './formats/safetensors.js';
+export { sourceFromContent, type ByteSource } from './formats/bytes.js';
+export { decodeFloats, type FloatType } from './formats/floats.js';

@@ -1,0 +1,187 @@
+import { ArgumentError, BackendError, ConfigError, TokenizerError } from './errors.js';
+import { parseJsonObject } from './formats/bytes.js';
+import { generateIds, generateText, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/generate.js';
+import { checkKeys } from './generate/options.js';
+import { scoreIds, type Score } from './generate/score.js';
+import type { BackendName } from './kernels/kernels.js';
+import { createScalarKernels } from './kernels/scalar/scalar.js';
+import type { Checkpoint } from './model/checkpoint.js';
+import type { ModelConfig } from './model/config.js';
+import { describeModel, type ModelInfo } from './model/describe.js';
+import { loadModel, type Progress } from './model/load-model.js';
+import type { Model } from './model/model.js';
+import { openCheckpoint } from './model/open-checkpoint.js';
+import { ModelState } from './model/state.js';
+import { openSource, type ModelSource } from './source.js';
+import { Tokenizer } from './tokenizer/tokenizer.js';
+
+export interface LoadOptions {
+  /** Default 'auto': the fastest one that this engine supports. Every backend gives the same results, bit for bit. */
+  readonly backend?: 'auto' | BackendName;
+  readonly onProgress?: (progress: Progress) => void;
+  /** Stops loading; `load` rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ForwardOptions {
+  /** Logits of all positions, [ids.length, vocab], instead of the last one's. */
+  readonly all?: boolean;
+  /** Write the logits here instead of to a new array. */
+  readonly out?: Float32Array;
+}
+
+/** A vocabulary may be padded to a round number, but not by more than this: then the tokenizer is another model's. */
+const MAX_VOCABULARY_PADDING = 1024;
+
+/** A MatMul-free language model, ready to run. */
+export class MatMulFreeLM {
+  readonly config: ModelConfig;
+  readonly backend: BackendName;
+  private readonly maybeTokenizer: Tokenizer | undefined;
+  private readonly name: string;
+  private maybeModel: Model | undefined;
+
+  private constructor(name: string, model: Model, tokenizer: Tokenizer | undefined) {
+    this.name = name;
+    this.maybeModel = model;
+    this.maybeTokenizer = tokenizer;
+    this.config = model.parts.config;
+    this.backend = model.parts.kernels.backend;
+  }
+
+  /**
+   * Loads a model from a folder in Hugging Face layout or a GGUF file.
+   * @throws SourceError (nothing there), FormatError (a broken file), ConfigError (a model that this library cannot run, or whose
+   * tensors disagree with its configuration), TokenizerError, BackendError, ArgumentError (options), or the signal's reason.
+   */
+  static async load(source: ModelSource, options: LoadOptions = {}): Promise<MatMulFreeLM> {
+    checkKeys('load', options, ['backend', 'onProgress', 'signal']);
+    const { backend = 'auto', signal } = options;
+    if (backend !== 'auto' && backend !== 'scalar') {
+      throw new BackendError(`backend "${String(backend)}" is not available (available: auto, scalar)`);
+    }
+    signal?.throwIfAborted();
+    const checkpoint = await openCheckpoint(await openSource(source));
+    try {
+      const tokenizer = loadTokenizer(checkpoint);
+      const model = await loadModel(checkpoint, createScalarKernels(), options);
+      return new MatMulFreeLM(checkpoint.name, model, tokenizer);
+    } finally {
+      await checkpoint.close();
+    }
+  }
+
+  /** @throws TokenizerError when the model came without one. */
+  get tokenizer(): Tokenizer {
+    if (!this.maybeTokenizer) {
+      throw new TokenizerError(`${this.name}: has no tokenizer.json, so it takes token ids only, no text`);
+    }
+    return this.maybeTokenizer;
+  }
+
+  get hasTokenizer(): boolean {
+    return this.maybeTokenizer !== undefined;
+  }
+
+  /** The layers themselves: `lm.model.parts.blocks` and so on. @throws ArgumentError after `dispose`. */
+  get model(): Model {
+    if (!this.maybeModel) throw new ArgumentError('this model has been disposed of');
+    return this.maybeModel;
+  }
+
+  /** The state before the first token. */
+  createState(): ModelState {
+    return this.model.createState();
+  }
+
+  /** Reads what `state.serialize()` wrote. @throws ArgumentError when the bytes are damaged or another model's. */
+  restoreState(bytes: Uint8Array): ModelState {
+    return ModelState.deserialize(bytes, this.model.parts.stateShape);
+  }
+
+  /**
+   * Advances `state` over one id or several.
+   * @returns logits [vocab] of the last position, or [ids.length, vocab] with `all`; `out` if it was given.
+   * @throws ArgumentError for no ids, an id out of range, another model's state, an `out` of the wrong length.
+   */
+  forward(ids: number | ArrayLike<number>, state: ModelState, options: ForwardOptions = {}): Float32Array {
+    const { model } = this;
+    const list = typeof ids === 'number' ? [ids] : ids;
+    const vocab = this.config.vocabSize;
+    const length = options.all ? list.length * vocab : vocab;
+    const out = options.out ?? new Float32Array(length);
+    if (out.length !== length) throw new ArgumentError(`forward: out has ${out.length} elements, needs ${length}`);
+    if (!options.all) {
+      model.forwardLast(list, state, out);
+      return out;
+    }
+    const buffer = new Float32Array(Math.min(model.parts.workspace.maxTokens, list.length) * vocab);
+    let position = 0;
+    model.forwardAll(list, state, buffer, (logits, tokens) => {
+      out.set(logits.subarray(0, tokens * vocab), position * vocab);
+      position += tokens;
+    });
+    return out;
+  }
+
+  /**
+   * Goes on from `prompt`, piece by piece: `for await (const piece of lm.generate('Once'))`. The generator's return value tells
+   * why it stopped. Text gets the tokenizer's special tokens (BOS) unless it continues a state that is not empty.
+   * @throws ArgumentError (an empty prompt, an option), TokenizerError, the signal's reason.
+   */
+  async *generate(
+    prompt: string | ArrayLike<number>, options: GenerateOptions = {},
+  ): AsyncGenerator<string, GenerateResult, undefined> {
+    const ids = typeof prompt === 'string' ? this.encodePrompt(prompt, options.state) : prompt;
+    return yield* generateText(this.model, this.tokenizer, ids, options);
+  }
+
+  /** As `generate`, ids in and ids out: needs no tokenizer. */
+  generateIds(
+    prompt: ArrayLike<number>, options: GenerateIdsOptions = {},
+  ): AsyncGenerator<number, GenerateResult, undefined> {
+    return generateIds(this.model, prompt, options);
+  }
+
+  /**
+   * How probable a text is: each token is predicted from those before it; text gets its special tokens (BOS) first.
+   * @throws ArgumentError for fewer than two tokens or an id out of range, TokenizerError.
+   */
+  score(textOrIds: string | ArrayLike<number>, options: { readonly onProgress?: (tokens: number) => void } = {}): Score {
+    const ids = typeof textOrIds === 'string' ? this.tokenizer.encode(textOrIds) : textOrIds;
+    return scoreIds(this.model, ids, options.onProgress);
+  }
+
+  /** Counts, sizes and operations of the loaded model. */
+  info(): ModelInfo {
+    return describeModel(this.model);
+  }
+
+  /** Lets go of the weights. Every later call throws ArgumentError. */
+  dispose(): void {
+    this.maybeModel = undefined;
+  }
+
+  private encodePrompt(prompt: string, state: ModelState | undefined): number[] {
+    if (prompt === '') {
+      throw new ArgumentError('generate: the prompt is empty; to start from nothing, give the BOS id: [lm.config.bosTokenId]');
+    }
+    return this.tokenizer.encode(prompt, { addSpecialTokens: !state || state.tokens === 0 });
+  }
+}
+
+function loadTokenizer(checkpoint: Checkpoint): Tokenizer | undefined {
+  const { texts, config } = checkpoint;
+  if (texts.tokenizer === undefined) return undefined;
+  const tokenizer = Tokenizer.fromJSON(parseJsonObject('tokenizer.json', texts.tokenizer), {
+    file: 'tokenizer.json',
+    config: texts.tokenizerConfig === undefined ? undefined : parseJsonObject('tokenizer_config.json', texts.tokenizerConfig),
+  });
+  const surplus = config.vocabSize - tokenizer.vocabSize;
+  if (surplus < 0 || surplus >= MAX_VOCABULARY_PADDING) {
+    throw new ConfigError(
+      `tokenizer.json: has ${tokenizer.vocabSize} tokens but the model has a vocabulary of ${config.vocabSize}: they do not belong together`,
+    );
+  }
+  return tokenizer;
+}

@@ -1,0 +1,46 @@
+import { ArgumentError, SourceError } from './errors.js';
+import { filesFromMemory, type FileContent, type FileSet } from './formats/bytes.js';
+import { filesFromDisk } from './platform.js';
+
+/**
+ * Where a model comes from: the path or `file:` URL of a folder or a .gguf file; a File or Blob, or several Files; bytes of a
+ * .gguf file; or files in memory by name.
+ */
+export type ModelSource =
+  | string
+  | URL
+  | FileContent
+  | readonly File[]
+  | ReadonlyMap<string, FileContent>
+  | { readonly [file: string]: FileContent };
+
+/** @throws SourceError, ArgumentError when `source` is none of these. */
+export async function openSource(source: ModelSource): Promise<FileSet> {
+  if (typeof source === 'string' || source instanceof URL) return openLocation(String(source));
+  if (isContent(source)) {
+    const name = source instanceof File ? source.name : 'model.gguf';
+    return filesFromMemory(name, new Map([[name, source]]));
+  }
+  if (Array.isArray(source)) {
+    return filesFromMemory('(files)', new Map((source as readonly File[]).map((file) => [file.name, file])));
+  }
+  if (typeof source === 'object' && source !== null) {
+    const files = source instanceof Map ? (source as ReadonlyMap<string, FileContent>) : new Map(Object.entries(source));
+    const bad = [...files].find(([, content]) => !isContent(content));
+    if (!bad) return filesFromMemory('(files in memory)', files);
+    throw new ArgumentError(`load: "${bad[0]}" is not a Uint8Array, an ArrayBuffer or a Blob`);
+  }
+  throw new ArgumentError('load: give a path, a file: URL, a File or Blob, bytes, or files by name');
+}
+
+async function openLocation(location: string): Promise<FileSet> {
+  if (location === '') throw new ArgumentError('load: the path is empty');
+  if (/^(https?|hf):/i.test(location)) {
+    throw new SourceError(`"${location}": loading over the network is not supported yet; download the files and give their folder`);
+  }
+  return filesFromDisk(location);
+}
+
+function isContent(value: unknown): value is FileContent {
+  return value instanceof Uint8Array || value instanceof ArrayBuffer || value instanceof Blob;
+}

@@ -1,0 +1,193 @@
+/** The BPE model: a word → ids. Characters become symbols (or bytes, or the unknown token), then pairs merge. */
+import type { Json } from './json.js';
+import { forEachUtf8Byte } from './byte-level.js';
+import { MAX_MERGES, Merger, PairTable } from './merges.js';
+
+/** Words up to this length (UTF-16 units) are remembered: long ones rarely come again. */
+const CACHED_LENGTH = 48;
+/** Bounds the memory of the cache to a few MB; when full it starts over. */
+const CACHED_WORDS = 16_384;
+
+export class BpeModel {
+  readonly #vocabulary: ReadonlyMap<string, number>;
+  readonly #bytes: Int32Array | undefined; // [256] ids of <0x00>…<0xFF>, -1 where missing; undefined without byte_fallback
+  readonly #unknown: number | undefined;
+  readonly #fuseUnknown: boolean;
+  readonly #ignoreMerges: boolean;
+  readonly #prefix: string;
+  readonly #suffix: string;
+  readonly #merger: Merger;
+  readonly #characters = new Map<number, number>(); // code point → id
+  readonly #crossings: PairTable | undefined; // character ids between which some merge may happen
+  readonly #cache = new Map<string, number[]>();
+
+  /** `json` is the `model` entry, `vocabulary` its vocab. */
+  constructor(json: Json, vocabulary: ReadonlyMap<string, number>) {
+    this.#vocabulary = vocabulary;
+    this.#fuseUnknown = json.key('fuse_unk').boolean(false);
+    this.#ignoreMerges = json.key('ignore_merges').boolean(false);
+    this.#prefix = json.key('continuing_subword_prefix').string('');
+    this.#suffix = json.key('end_of_word_suffix').string('');
+    this.#unknown = this.#readUnknown(json.key('unk_token'));
+    if (json.key('byte_fallback').boolean(false)) {
+      this.#bytes = Int32Array.from({ length: 256 }, (_, byte) => this.#vocabulary.get(byteToken(byte)) ?? -1);
+    }
+    for (const [token, id] of this.#vocabulary) {
+      const code = token.codePointAt(0);
+      if (code !== undefined && String.fromCodePoint(code) === token) this.#characters.set(code, id);
+    }
+    const merges = readMerges(json.key('merges'));
+    const table = new PairTable(merges.length);
+    this.#fillTable(table, merges, json.key('merges'));
+    this.#merger = new Merger(table);
+    this.#crossings = this.#findCrossings(merges);
+  }
+
+  /** Appends the ids of `word` (no lone surrogates) to `out`. */
+  encode(word: string, out: number[]): void {
+    if (word === '') return;
+    const whole = this.#ignoreMerges ? this.#vocabulary.get(word) : undefined;
+    if (whole !== undefined) out.push(whole);
+    else if (word.length <= CACHED_LENGTH || this.#crossings === undefined) this.#encodePart(word, out);
+    else this.#encodeInParts(word, this.#crossings, out);
+  }
+
+  /**
+   * No merge ever joins two characters that no merge has side by side where its halves meet, so a long word falls into parts
+   * there that are independent: a whole Llama text, which is one word, comes apart into about its words.
+   */
+  #encodeInParts(word: string, crossings: PairTable, out: number[]): void {
+    let start = 0;
+    let left = -1;
+    for (let i = 0; i < word.length; i++) {
+      const code = word.codePointAt(i)!;
+      const right = this.#characters.get(code) ?? -1;
+      // Next to an unknown character a cut could separate unknowns that fuse.
+      if (left >= 0 && right >= 0 && crossings.find(left, right) < 0) {
+        this.#encodePart(word.slice(start, i), out);
+        start = i;
+      }
+      left = right;
+      if (code > 0xffff) i++;
+    }
+    this.#encodePart(word.slice(start), out);
+  }
+
+  #encodePart(part: string, out: number[]): void {
+    const cached = this.#cache.get(part);
+    if (cached !== undefined) {
+      for (const id of cached) out.push(id);
+      return;
+    }
+    if (part.length > CACHED_LENGTH) {
+      this.#merger.merge(this.#symbols(part), out);
+      return;
+    }
+    const ids: number[] = [];
+    this.#merger.merge(this.#symbols(part), ids);
+    if (this.#cache.size >= CACHED_WORDS) this.#cache.clear();
+    this.#cache.set(part, ids);
+    for (const id of ids) out.push(id);
+  }
+
+  /** The ids of the word's characters. The order in which unknowns are put out is the reference's. */
+  #symbols(word: string): number[] {
+    const symbols: number[] = [];
+    let unknown = -1; // pending, so that the next one may fuse with it
+    for (let i = 0; i < word.length; ) {
+      const code = word.codePointAt(i)!;
+      const length = code > 0xffff ? 2 : 1;
+      let id: number | undefined;
+      let text: string | undefined;
+      if (this.#prefix === '' && this.#suffix === '') {
+        id = this.#characters.get(code);
+      } else {
+        text = (i > 0 ? this.#prefix : '') + String.fromCodePoint(code) + (i + length === word.length ? this.#suffix : '');
+        id = this.#vocabulary.get(text);
+      }
+      i += length;
+      if (id !== undefined) {
+        if (unknown >= 0) symbols.push(unknown);
+        unknown = -1;
+        symbols.push(id);
+      } else if (!this.#pushBytes(text ?? String.fromCodePoint(code), symbols) && this.#unknown !== undefined) {
+        if (unknown >= 0 && !this.#fuseUnknown) symbols.push(unknown);
+        unknown = this.#unknown;
+      }
+    }
+    if (unknown >= 0) symbols.push(unknown);
+    return symbols;
+  }
+
+  /** Pushes the byte tokens of a character, if the vocabulary has all of them. */
+  #pushBytes(text: string, symbols: number[]): boolean {
+    const bytes = this.#bytes;
+    if (bytes === undefined) return false;
+    const before = symbols.length;
+    let complete = true;
+    forEachUtf8Byte(text, (byte) => {
+      if (bytes[byte]! < 0) complete = false;
+      symbols.push(bytes[byte]!);
+    });
+    if (!complete) symbols.length = before;
+    return complete;
+  }
+
+  #readUnknown(json: Json): number | undefined {
+    if (json.absent) return undefined;
+    const id = this.#vocabulary.get(json.string());
+    return id ?? json.fail(`${JSON.stringify(json.value)} is not in the vocabulary`);
+  }
+
+  #fillTable(table: PairTable, merges: [string, string][], json: Json): void {
+    for (let rank = 0; rank < merges.length; rank++) {
+      const [left, right] = merges[rank]!;
+      if (!right.startsWith(this.#prefix)) {
+        json.at(rank, null).fail(`${JSON.stringify(right)} does not begin with ${JSON.stringify(this.#prefix)}`);
+      }
+      const whole = left + right.slice(this.#prefix.length);
+      const ids = [left, right, whole].map(
+        (token) => this.#vocabulary.get(token) ?? json.at(rank, null).fail(`${JSON.stringify(token)} is not in the vocabulary`),
+      );
+      table.set(ids[0]!, ids[1]!, rank, ids[2]!);
+    }
+  }
+
+  /** Undefined with affixes, where a symbol is not just its character. */
+  #findCrossings(merges: [string, string][]): PairTable | undefined {
+    if (this.#prefix !== '' || this.#suffix !== '') return undefined;
+    const crossings = new PairTable(merges.length);
+    for (const [left, right] of merges) {
+      const a = this.#characters.get(lastCodePoint(left));
+      const b = this.#characters.get(right.codePointAt(0) ?? -1);
+      if (a !== undefined && b !== undefined) crossings.set(a, b, 0, 0);
+    }
+    return crossings;
+  }
+}
+
+function byteToken(byte: number): string {
+  return `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
+}
+
+function lastCodePoint(text: string): number {
+  const pair = text.length > 1 ? text.codePointAt(text.length - 2)! : -1;
+  return pair > 0xffff ? pair : (text.codePointAt(text.length - 1) ?? -1);
+}
+
+/** Merges in the order of their ranks, from "a b" strings or [a, b] pairs. */
+function readMerges(json: Json): [string, string][] {
+  const list = json.array();
+  if (list.length > MAX_MERGES) json.fail(`${list.length} merges are more than the ${MAX_MERGES} this library takes`);
+  const merges: [string, string][] = [];
+  list.forEach((merge, i) => {
+    if (typeof merge === 'string' && merge.startsWith('#version')) return;
+    const parts: unknown[] = typeof merge === 'string' ? merge.split(' ') : Array.isArray(merge) ? merge : [];
+    const [left, right] = parts;
+    if (parts.length !== 2 || typeof left !== 'string' || typeof right !== 'string') {
+      json.at(i, merge).fail('expected "a b" or ["a", "b"]');
+    }
+    merges.push([left as string, right as string]);
+  });
+  return merges;
+}

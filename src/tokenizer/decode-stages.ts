@@ -1,0 +1,181 @@
+/** The stages decoders are made of. Each holds the state of one text. */
+import { forEachUtf8Byte, Utf8Stream } from './byte-level.js';
+
+export type Emit = (text: string) => void;
+
+export interface Stage {
+  push(text: string, emit: Emit): void;
+  flush(emit: Emit): void;
+}
+
+export function perToken(change: (token: string) => string): Stage {
+  return { push: (token, emit) => emit(change(token)), flush() {} };
+}
+
+/** For what cannot be done in fragments: everything waits for the end. */
+export function wholeText(change: (text: string) => string): Stage {
+  let text = '';
+  return {
+    push(fragment) {
+      text += fragment;
+    },
+    flush(emit) {
+      emit(change(text));
+      text = '';
+    },
+  };
+}
+
+/** Without a decoder tokens are joined by spaces. */
+export function join(separator: string): Stage {
+  let first = true;
+  return {
+    push(token, emit) {
+      emit(first ? token : separator + token);
+      first = false;
+    },
+    flush() {},
+  };
+}
+
+/** The byte a token like <0x0A> stands for, or -1. */
+function byteOf(token: string): number {
+  return /^<0x[0-9A-Fa-f]{2}>$/.test(token) ? parseInt(token.slice(3, 5), 16) : -1;
+}
+
+/**
+ * A run of byte tokens that is valid UTF-8 becomes its text, any other one U+FFFD a byte. A stream cannot take back
+ * characters of a run that goes wrong later, so there only the malformed bytes become U+FFFD.
+ */
+export function byteFallback(streaming: boolean): Stage {
+  const utf8 = new Utf8Stream(true);
+  let run: number[] = [];
+  const endRun = (emit: Emit): void => {
+    if (streaming) {
+      const rest = utf8.flush();
+      if (rest !== '') emit(rest);
+    } else if (run.length > 0) {
+      emitRun(run, emit);
+      run = [];
+    }
+  };
+  return {
+    push(token, emit) {
+      const byte = byteOf(token);
+      if (byte < 0) {
+        endRun(emit);
+        emit(token);
+      } else if (streaming) {
+        const text = utf8.push(byte);
+        if (text !== '') emit(text);
+      } else {
+        run.push(byte);
+      }
+    },
+    flush: endRun,
+  };
+}
+
+function emitRun(run: number[], emit: Emit): void {
+  try {
+    emit(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(run)));
+  } catch {
+    for (let i = 0; i < run.length; i++) emit('\ufffd');
+  }
+}
+
+/** ByteFallback on a text that is one token already. */
+export function fallbackOfOne(text: string): string {
+  const byte = byteOf(text);
+  return byte < 0 ? text : byte < 0x80 ? String.fromCharCode(byte) : '\ufffd';
+}
+
+export function strip(token: string, char: string, start: number, stop: number): string {
+  const chars = [...token];
+  let from = 0;
+  while (from < start && chars[from] === char) from++;
+  let to = chars.length;
+  while (to > from && chars.length - to < stop && chars[to - 1] === char) to--;
+  return chars.slice(from, to).join('');
+}
+
+/** Strip over fragments: drops at the beginning once, and holds back what may turn out to be the end. */
+export function stripFragments(char: string, start: number, stop: number): Stage {
+  let left = start;
+  let held = 0; // trailing `char`s not yet given out
+  return {
+    push(fragment, emit) {
+      let text = fragment;
+      while (left > 0 && text !== '') {
+        if (text.startsWith(char)) {
+          text = text.slice(char.length);
+          left--;
+        } else {
+          left = 0;
+        }
+      }
+      if (text === '') return;
+      text = char.repeat(held) + text;
+      const kept = strip(text, char, 0, stop);
+      held = (text.length - kept.length) / char.length;
+      emit(kept);
+    },
+    flush() {
+      held = 0;
+    },
+  };
+}
+
+/** The bytes of a token; a token with a character outside the alphabet (an added one) stands for its own UTF-8. */
+function tokenBytes(token: string, alphabet: Map<number, number>): number[] {
+  const bytes: number[] = [];
+  for (let i = 0; i < token.length; i++) {
+    const byte = alphabet.get(token.charCodeAt(i));
+    if (byte === undefined) {
+      bytes.length = 0;
+      forEachUtf8Byte(token, (own) => bytes.push(own));
+      return bytes;
+    }
+    bytes.push(byte);
+  }
+  return bytes;
+}
+
+export function byteLevel(alphabet: Map<number, number>): Stage {
+  const utf8 = new Utf8Stream(false);
+  return {
+    push(token, emit) {
+      let text = '';
+      for (const byte of tokenBytes(token, alphabet)) text += utf8.push(byte);
+      if (text !== '') emit(text);
+    },
+    flush(emit) {
+      const rest = utf8.flush();
+      if (rest !== '') emit(rest);
+    },
+  };
+}
+
+export function byteLevelText(text: string, alphabet: Map<number, number>): string {
+  const utf8 = new Utf8Stream(false);
+  return tokenBytes(text, alphabet).map((byte) => utf8.push(byte)).join('') + utf8.flush();
+}
+
+export function spaced(token: string, suffix: string, space: string): string {
+  return suffix === '' ? token : token.split(suffix).join(space);
+}
+
+/** The end-of-word suffix becomes a space, but nothing in the last token, so one token is held back. */
+export function bpeDecoder(suffix: string): Stage {
+  let held: string | undefined;
+  return {
+    push(token, emit) {
+      if (held !== undefined) emit(spaced(held, suffix, ' '));
+      held = token;
+    },
+    flush(emit) {
+      if (held !== undefined) emit(spaced(held, suffix, ''));
+      held = undefined;
+    },
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * Decoders: tokens → text, as a chain of stages that each hand on what is certain. decode() runs the same chain over all
+ * tokens at once. A stage before Fuse or ByteLevel is handed whole tokens, one behind it fragments of a single long one.
+ */
+import type { Json } from './json.js';
+import { byteAlphabetInverse } from './byte-level.js';
+import * as stages from './decode-stages.js';
+import { buildReplace } from './normalizer.js';
+import { metaspaceScheme } from './pre-tokenizer.js';
+
+/** Makes fresh stages for one text; `streaming` is false when all of it comes in one go. */
+type StageFactory = (streaming: boolean) => stages.Stage;
+
+export interface DecodeRun {
+  /** Text that is now certain. */
+  push(token: string): string;
+  flush(): string;
+}
+
+const SUPPORTED = 'Replace, ByteFallback, Fuse, Strip, ByteLevel, Metaspace, BPEDecoder, Sequence';
+
+/** Builds what a `decoder` entry describes: a function that starts a new text. */
+export function buildDecoder(json: Json): (streaming: boolean) => DecodeRun {
+  const factories: StageFactory[] = [];
+  if (json.absent) factories.push(() => stages.join(' '));
+  else collect(json, factories, false);
+  return (streaming) => startRun(factories.map((make) => make(streaming)));
+}
+
+function startRun(chain: stages.Stage[]): DecodeRun {
+  let out = '';
+  // emits[i] feeds stage i; the last one collects what comes out of the chain.
+  const emits: stages.Emit[] = [(text) => void (out += text)];
+  for (const stage of [...chain].reverse()) {
+    const next = emits[0]!;
+    emits.unshift((text) => stage.push(text, next));
+  }
+  const take = (): string => {
+    const text = out;
+    out = '';
+    return text;
+  };
+  return {
+    push(token) {
+      emits[0]!(token);
+      return take();
+    },
+    flush() {
+      chain.forEach((stage, i) => stage.flush(emits[i + 1]!));
+      return take();
+    },
+  };
+}
+
+/** Appends the stages of an entry. `fused`: the input is one token, in fragments. Returns the same about the output. */
+function collect(json: Json, factories: StageFactory[], fused: boolean): boolean {
+  switch (json.type()) {
+    case 'Sequence':
+      return json.key('decoders').items().reduce((current, step) => collect(step, factories, current), fused);
+    case 'Fuse':
+      factories.push(() => stages.perToken((token) => token));
+      return true;
+    case 'Replace': {
+      const replace = buildReplace(json);
+      const search = json.key('pattern').key('String');
+      // Only a single character cannot lie across two fragments.
+      const anywhere = !search.absent && [...search.string()].length === 1;
+      factories.push(() => (fused && !anywhere ? stages.wholeText(replace) : stages.perToken(replace)));
+      return fused;
+    }
+    case 'ByteFallback':
+      factories.push((streaming) => (fused ? stages.wholeText(stages.fallbackOfOne) : stages.byteFallback(streaming)));
+      return fused;
+    case 'Strip': {
+      const char = json.key('content').char();
+      const start = json.key('start').count();
+      const stop = json.key('stop').count();
+      factories.push(() => (fused ? stages.stripFragments(char, start, stop) : stages.perToken((token) => stages.strip(token, char, start, stop))));
+      return fused;
+    }
+    case 'ByteLevel': {
+      const alphabet = byteAlphabetInverse();
+      factories.push(() => (fused ? stages.wholeText((text) => stages.byteLevelText(text, alphabet)) : stages.byteLevel(alphabet)));
+      return true;
+    }
+    case 'Metaspace': {
+      const mark = json.key('replacement').char();
+      const dropFirst = metaspaceScheme(json) !== 'never';
+      factories.push(() => {
+        let first = dropFirst;
+        return stages.perToken((token) => {
+          const text = token.split(mark).join(first ? '' : ' ');
+          first &&= fused;
+          return text;
+        });
+      });
+      return fused;
+    }
+    case 'BPEDecoder': {
+      const suffix = json.key('suffix').string('</w>');
+      factories.push(() => (fused ? stages.wholeText((text) => stages.spaced(text, suffix, '')) : stages.bpeDecoder(suffix)));
+      return fused;
+    }
+    default:
+      return json.unsupported('decoder', SUPPORTED);
+  }
+}

@@ -1,0 +1,123 @@
+/** A cursor into parsed JSON that knows its file and key path, so that every complaint can name both. */
+import { TokenizerError } from '../errors.js';
+
+/** Highest id a token may have. The largest vocabularies have 300,000; an id sizes tables, so a wild one must not get through. */
+export const MAX_TOKEN_ID = 2 ** 24;
+
+/** Components nested deeper than this are no tokenizer, and would only exhaust the stack. */
+const MAX_DEPTH = 64;
+
+export class Json {
+  readonly value: unknown;
+  readonly file: string;
+  readonly path: string;
+  readonly #depth: number;
+
+  constructor(value: unknown, file: string, path = '', depth = 0) {
+    this.value = value;
+    this.file = file;
+    this.path = path;
+    this.#depth = depth;
+    if (depth > MAX_DEPTH) this.fail(`nested deeper than ${MAX_DEPTH} levels`);
+  }
+
+  /** Throws a TokenizerError that names file and key path. */
+  fail(message: string): never {
+    throw new TokenizerError(`${this.file}: ${this.path === '' ? 'top level' : this.path}: ${message}`);
+  }
+
+  /** True for a missing key and for null: both mean "not set" in these files. */
+  get absent(): boolean {
+    return this.value === undefined || this.value === null;
+  }
+
+  object(): Record<string, unknown> {
+    if (typeof this.value !== 'object' || this.value === null || Array.isArray(this.value)) {
+      this.fail(`expected an object, found ${kind(this.value)}`);
+    }
+    return this.value as Record<string, unknown>;
+  }
+
+  /** The value under a key of this object; a missing key gives an absent cursor. Inherited properties do not count. */
+  key(name: string): Json {
+    const object = this.object();
+    const path = this.path === '' ? name : `${this.path}.${name}`;
+    return new Json(Object.hasOwn(object, name) ? object[name] : undefined, this.file, path, this.#depth + 1);
+  }
+
+  array(): unknown[] {
+    if (!Array.isArray(this.value)) this.fail(`expected a list, found ${kind(this.value)}`);
+    return this.value as unknown[];
+  }
+
+  /** The elements of this list, each with its own path. */
+  items(): Json[] {
+    return this.array().map((value, i) => this.at(i, value));
+  }
+
+  at(index: number, value: unknown): Json {
+    return new Json(value, this.file, `${this.path}[${index}]`, this.#depth + 1);
+  }
+
+  string(fallback?: string): string {
+    if (this.absent && fallback !== undefined) return fallback;
+    if (typeof this.value !== 'string') this.fail(`expected a string, found ${kind(this.value)}`);
+    return this.value as string;
+  }
+
+  boolean(fallback?: boolean): boolean {
+    if (this.absent && fallback !== undefined) return fallback;
+    if (typeof this.value !== 'boolean') this.fail(`expected true or false, found ${kind(this.value)}`);
+    return this.value as boolean;
+  }
+
+  /** A count, at least 0. */
+  count(): number {
+    if (!Number.isSafeInteger(this.value) || (this.value as number) < 0) {
+      this.fail(`expected an integer of at least 0, found ${kind(this.value)}`);
+    }
+    return this.value as number;
+  }
+
+  /** A token id: an integer from 0 to MAX_TOKEN_ID. */
+  id(): number {
+    if (!isTokenId(this.value)) this.fail(`expected a token id (an integer from 0 to ${MAX_TOKEN_ID}), found ${kind(this.value)}`);
+    return this.value as number;
+  }
+
+  /** Exactly one code point. */
+  char(): string {
+    const text = this.string();
+    if ([...text].length !== 1) this.fail(`expected a single character, found ${JSON.stringify(text)}`);
+    return text;
+  }
+
+  oneOf<T extends string>(allowed: readonly T[], fallback?: T): T {
+    const text = this.string(fallback);
+    const found = allowed.find((name) => name === text);
+    return found ?? this.fail(`expected one of ${allowed.join(', ')}, found ${JSON.stringify(text)}`);
+  }
+
+  /** The `type` of a pipeline component. */
+  type(): string {
+    return this.key('type').string();
+  }
+
+  /** Refuses a component whose `type` this library does not have. */
+  unsupported(what: string, supported: string): never {
+    this.fail(`${what} of type ${JSON.stringify(this.key('type').value)} is not supported (supported: ${supported})`);
+  }
+}
+
+export function isTokenId(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_TOKEN_ID;
+}
+
+function kind(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'an object';
+  const text = JSON.stringify(value) ?? typeof value;
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}

@@ -1,0 +1,164 @@
+/** Byte-pair merging: which pairs merge, in which order, and doing it to a word in O(n log n). */
+
+/** Ranks share a float64 with a 32-bit position, so they have 21 bits. Real files have under 2^19 merges. */
+export const MAX_MERGES = 2 ** 21;
+
+/** Beyond this the working arrays of a word are dropped after use (40 bytes a symbol). */
+const KEPT_CAPACITY = 4096;
+
+const POSITIONS = 2 ** 32;
+
+/** (left id, right id) → rank and id of the merged token: open addressing in flat arrays, at most half full. */
+export class PairTable {
+  readonly #mask: number;
+  readonly #left: Int32Array;
+  readonly #right: Int32Array;
+  readonly rank: Int32Array;
+  readonly merged: Int32Array;
+
+  constructor(pairs: number) {
+    let size = 16;
+    while (size < pairs * 2) size *= 2;
+    this.#mask = size - 1;
+    this.#left = new Int32Array(size).fill(-1);
+    this.#right = new Int32Array(size);
+    this.rank = new Int32Array(size);
+    this.merged = new Int32Array(size);
+  }
+
+  #slot(left: number, right: number): number {
+    const hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
+    let slot = (hash ^ (hash >>> 15)) & this.#mask;
+    while (this.#left[slot] !== -1 && (this.#left[slot] !== left || this.#right[slot] !== right)) slot = (slot + 1) & this.#mask;
+    return slot;
+  }
+
+  /** A pair set again takes the new values, as in the reference. */
+  set(left: number, right: number, rank: number, merged: number): void {
+    const slot = this.#slot(left, right);
+    this.#left[slot] = left;
+    this.#right[slot] = right;
+    this.rank[slot] = rank;
+    this.merged[slot] = merged;
+  }
+
+  /** The index into `rank` and `merged`, or -1. */
+  find(left: number, right: number): number {
+    const slot = this.#slot(left, right);
+    return this.#left[slot] === -1 ? -1 : slot;
+  }
+}
+
+/**
+ * Merges the best-ranked pair of a word, the leftmost of equals, until none is left. The word is a linked list over typed
+ * arrays; candidates wait in a binary heap of numbers `rank * 2^32 + position` and are dropped when they come up outdated.
+ */
+export class Merger {
+  readonly #table: PairTable;
+  #ids = new Int32Array(0); // [symbols], -1 once merged into the one before
+  #next = new Int32Array(0); // [symbols]
+  #previous = new Int32Array(0); // [symbols]
+  #heap = new Float64Array(0); // [2 × symbols]: one candidate a pair, and each merge takes one and adds at most two
+  #heapSize = 0;
+
+  constructor(table: PairTable) {
+    this.#table = table;
+  }
+
+  /** Appends the merged ids of `symbols` to `out`. */
+  merge(symbols: ArrayLike<number>, out: number[]): void {
+    const count = symbols.length;
+    this.#reserve(count);
+    for (let i = 0; i < count; i++) {
+      this.#ids[i] = symbols[i]!;
+      this.#next[i] = i + 1;
+      this.#previous[i] = i - 1;
+    }
+    for (let i = 0; i + 1 < count; i++) {
+      const pair = this.#table.find(symbols[i]!, symbols[i + 1]!);
+      if (pair >= 0) this.#heap[this.#heapSize++] = this.#table.rank[pair]! * POSITIONS + i;
+    }
+    for (let i = (this.#heapSize >> 1) - 1; i >= 0; i--) this.#siftDown(i);
+    this.#run(count);
+    for (let i = 0; i < count; i = this.#next[i]!) out.push(this.#ids[i]!);
+    if (count > KEPT_CAPACITY) this.#allocate(0);
+  }
+
+  #run(count: number): void {
+    const { rank, merged } = this.#table;
+    const ids = this.#ids;
+    const next = this.#next;
+    const previous = this.#previous;
+    while (this.#heapSize > 0) {
+      const key = this.#pop();
+      const best = Math.floor(key / POSITIONS);
+      const at = key - best * POSITIONS;
+      const right = next[at]!;
+      if (ids[at] === -1 || right === count) continue;
+      const pair = this.#table.find(ids[at]!, ids[right]!);
+      if (pair < 0 || rank[pair] !== best) continue;
+
+      ids[at] = merged[pair]!;
+      ids[right] = -1;
+      const after = next[right]!;
+      next[at] = after;
+      const before = previous[at]!;
+      if (before >= 0) this.#propose(before, ids[before]!, ids[at]!);
+      if (after < count) {
+        previous[after] = at;
+        this.#propose(at, ids[at]!, ids[after]!);
+      }
+    }
+  }
+
+  #propose(at: number, left: number, right: number): void {
+    const pair = this.#table.find(left, right);
+    if (pair < 0) return;
+    const key = this.#table.rank[pair]! * POSITIONS + at;
+    const heap = this.#heap;
+    let i = this.#heapSize++;
+    while (i > 0) {
+      const parent = (i - 1) >> 1;
+      if (heap[parent]! <= key) break;
+      heap[i] = heap[parent]!;
+      i = parent;
+    }
+    heap[i] = key;
+  }
+
+  #pop(): number {
+    const top = this.#heap[0]!;
+    const last = this.#heap[--this.#heapSize]!;
+    if (this.#heapSize > 0) {
+      this.#heap[0] = last;
+      this.#siftDown(0);
+    }
+    return top;
+  }
+
+  #siftDown(start: number): void {
+    const heap = this.#heap;
+    const size = this.#heapSize;
+    const key = heap[start]!;
+    let i = start;
+    for (let child = 2 * i + 1; child < size; child = 2 * i + 1) {
+      if (child + 1 < size && heap[child + 1]! < heap[child]!) child++;
+      if (heap[child]! >= key) break;
+      heap[i] = heap[child]!;
+      i = child;
+    }
+    heap[i] = key;
+  }
+
+  #reserve(count: number): void {
+    this.#heapSize = 0;
+    if (this.#ids.length < count) this.#allocate(count > KEPT_CAPACITY ? count : Math.min(KEPT_CAPACITY, Math.max(64, count * 2)));
+  }
+
+  #allocate(capacity: number): void {
+    this.#ids = new Int32Array(capacity);
+    this.#next = new Int32Array(capacity);
+    this.#previous = new Int32Array(capacity);
+    this.#heap = new Float64Array(capacity * 2);
+  }
+}

@@ -1,0 +1,154 @@
+/** Text ↔ token ids, as a Hugging Face `tokenizer.json` describes it. */
+import { ArgumentError, TokenizerError } from '../errors.js';
+import { AddedTokens } from './added-tokens.js';
+import { BpeModel } from './bpe.js';
+import { wellFormed } from './byte-level.js';
+import { buildDecoder, type DecodeRun } from './decoder.js';
+import { Json } from './json.js';
+import { buildNormalizer } from './normalizer.js';
+import { buildPostProcessor, type PostProcessor } from './post-processor.js';
+import { buildPreTokenizer, type PreTokenizer } from './pre-tokenizer.js';
+import { Vocabulary } from './vocabulary.js';
+
+export interface TokenizerOptions {
+  /** Name of the file in error messages; default `tokenizer.json`. */
+  file?: string;
+  /** The parsed `tokenizer_config.json`, which names the bos and eos tokens. */
+  config?: unknown;
+}
+
+export interface EncodeOptions {
+  /** Add what the file's post-processor adds, such as a bos token; default true. */
+  addSpecialTokens?: boolean;
+}
+
+export interface DecodeOptions {
+  /** Leave special tokens out of the text; default true. */
+  skipSpecialTokens?: boolean;
+}
+
+export interface DecodeStreamOptions extends DecodeOptions {
+  /** Ids whose text has been shown already, and which the stream's text continues. */
+  prompt?: ArrayLike<number>;
+}
+
+/**
+ * Decodes token by token. The pieces joined are what `decode` gives for all ids, and no piece has half a character. One
+ * difference: where a run of byte tokens (`<0xE2>`) is malformed, `decode` makes every byte of the run U+FFFD, a stream only
+ * the malformed ones, because it has given out the others before.
+ */
+export interface DecodeStream {
+  /** The text that is certain with this id: '' while a character is incomplete. Throws ArgumentError for an unknown id. */
+  push(id: number): string;
+  /** What is left at the end, an incomplete character as U+FFFD. */
+  flush(): string;
+}
+
+/**
+ * Tokenizer of a BPE model. Encoding and decoding agree with the Hugging Face `tokenizers` library; `truncation` and
+ * `padding` entries are not applied, for they belong to training batches.
+ */
+export class Tokenizer {
+  /** Highest id + 1, added tokens included. */
+  readonly vocabSize: number;
+  readonly bosTokenId: number | undefined;
+  readonly eosTokenId: number | undefined;
+
+  readonly #vocabulary: Vocabulary;
+  readonly #model: BpeModel;
+  readonly #added: AddedTokens;
+  readonly #preTokenize: PreTokenizer;
+  readonly #postProcess: PostProcessor;
+  readonly #startDecoding: (streaming: boolean) => DecodeRun;
+
+  /**
+   * Builds a tokenizer from parsed JSON. Throws a TokenizerError naming file and key when the structure is broken, or when it
+   * asks for something this library does not have (a model other than BPE, an unknown component, an untranslatable pattern).
+   */
+  static fromJSON(json: unknown, options: TokenizerOptions = {}): Tokenizer {
+    return new Tokenizer(json, options);
+  }
+
+  private constructor(json: unknown, options: TokenizerOptions) {
+    const root = new Json(json, options.file ?? 'tokenizer.json');
+    const model = root.key('model');
+    requireBpe(model);
+    this.#vocabulary = new Vocabulary(model.key('vocab'));
+    this.#model = new BpeModel(model, this.#vocabulary.model);
+    this.#added = new AddedTokens(root.key('added_tokens'), this.#vocabulary, buildNormalizer(root.key('normalizer')));
+    this.#preTokenize = buildPreTokenizer(root.key('pre_tokenizer'));
+    this.#postProcess = buildPostProcessor(root.key('post_processor'), (id) => this.idToToken(id) !== undefined);
+    this.#startDecoding = buildDecoder(root.key('decoder'));
+    this.vocabSize = this.#vocabulary.size;
+    const config = new Json(options.config ?? {}, 'tokenizer_config.json');
+    this.bosTokenId = this.#configuredToken(config.key('bos_token'));
+    this.eosTokenId = this.#configuredToken(config.key('eos_token'));
+  }
+
+  /** The ids of a text. Lone surrogates count as U+FFFD. */
+  encode(text: string, options: EncodeOptions = {}): number[] {
+    if (typeof text !== 'string') throw new ArgumentError(`encode: expected a string, found ${typeof text}`);
+    const ids: number[] = [];
+    for (const piece of this.#added.split(wellFormed(text))) {
+      if (piece.id !== undefined) {
+        ids.push(piece.id);
+        continue;
+      }
+      for (const word of this.#preTokenize([piece])) this.#model.encode(word.text, ids);
+    }
+    return options.addSpecialTokens === false ? ids : this.#postProcess(ids);
+  }
+
+  /** The text of ids. Throws ArgumentError for an id that no token has. */
+  decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
+    const run = this.#startDecoding(false);
+    let text = '';
+    for (let i = 0; i < ids.length; i++) text += this.#push(run, ids[i]!, options);
+    return text + run.flush();
+  }
+
+  /** Starts decoding token by token. */
+  createDecodeStream(options: DecodeStreamOptions = {}): DecodeStream {
+    const run = this.#startDecoding(true);
+    const prompt = options.prompt ?? [];
+    for (let i = 0; i < prompt.length; i++) this.#push(run, prompt[i]!, options);
+    return { push: (id) => this.#push(run, id, options), flush: () => run.flush() };
+  }
+
+  #push(run: DecodeRun, id: number, options: DecodeOptions): string {
+    const token = this.idToToken(id);
+    if (token === undefined) {
+      throw new ArgumentError(`decode: no token has the id ${String(id)} (ids of this tokenizer are below ${this.vocabSize})`);
+    }
+    return options.skipSpecialTokens !== false && this.isSpecial(id) ? '' : run.push(token);
+  }
+
+  /** The id of a token, spelled as in the vocabulary (`Ġthe`, `▁the`). */
+  tokenToId(token: string): number | undefined {
+    return this.#vocabulary.id(token);
+  }
+
+  /** The token of an id, spelled as in the vocabulary. */
+  idToToken(id: number): string | undefined {
+    return this.#vocabulary.token(id);
+  }
+
+  /** Whether an id is that of a special token, which decoding leaves out. */
+  isSpecial(id: number): boolean {
+    return this.#added.isSpecial(id);
+  }
+
+  /** `bos_token` and `eos_token` are a string or `{content}`; one that the vocabulary does not have counts as not set. */
+  #configuredToken(json: Json): number | undefined {
+    if (json.absent) return undefined;
+    return this.tokenToId(typeof json.value === 'string' ? json.value : json.key('content').string());
+  }
+}
+
+/** Old files have no `type`; a list of merges makes it BPE. */
+function requireBpe(model: Json): void {
+  const type = model.key('type');
+  if (type.absent ? model.key('merges').absent : type.value !== 'BPE') {
+    throw new TokenizerError(`${model.file}: model.type: a model of type ${JSON.stringify(type.value)} is not supported (supported: BPE)`);
+  }
+}
