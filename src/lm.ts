@@ -137,10 +137,10 @@ export class MatMulFreeLM {
   }
 
   /** As `generate`, ids in and ids out: needs no tokenizer. */
-  generateIds(
+  async *generateIds(
     prompt: ArrayLike<number>, options: GenerateIdsOptions = {},
   ): AsyncGenerator<number, GenerateResult, undefined> {
-    return generateIds(this.model, prompt, options);
+    return yield* generateIds(this.model, prompt, options);
   }
 
   /**
