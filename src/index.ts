@@ -38,3 +38,6 @@ export type { GgufMetadata, GgufTensorType, GgufValue } from './formats/gguf.js'
 export { readSafetensorsHeader, type SafetensorsEntry } from './formats/safetensors.js';
 export { sourceFromContent, type ByteSource } from './formats/bytes.js';
 export { decodeFloats, type FloatType } from './formats/floats.js';
+export { decodeTernaryRow, encodeTernaryRow, type TernaryBlockType } from './formats/ternary-blocks.js';
+export { quantizeTernary } from './model/quantize.js';
+export { cumulativeLowerBounds } from './model/weights.js';

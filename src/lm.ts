@@ -1,7 +1,7 @@
 import { ArgumentError, BackendError, ConfigError, TokenizerError } from './errors.js';
 import { parseJsonObject } from './formats/bytes.js';
 import { generateIds, generateText, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/generate.js';
-import { checkKeys } from './generate/options.js';
+import { checkKeys } from './options.js';
 import { scoreIds, type Score } from './generate/score.js';
 import type { BackendName } from './kernels/kernels.js';
 import { createScalarKernels } from './kernels/scalar/scalar.js';

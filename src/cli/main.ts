@@ -16,6 +16,7 @@ const COMMANDS = new Map([
 const FAILURE = 1;
 const USAGE = 2;
 const INTERRUPTED = 130;
+const SAME_KEY_PRESS_MS = 300;
 
 /** @returns the exit code: 0, 1 (failure), 2 (the command line is wrong), 130 (Ctrl-C). */
 async function main(args: readonly string[]): Promise<number> {
@@ -24,9 +25,7 @@ async function main(args: readonly string[]): Promise<number> {
     (name === undefined ? process.stderr : process.stdout).write(`${HELP.general}\n`);
     return name === undefined ? USAGE : 0;
   }
-  // Ctrl-C stops cleanly at the next token; a second one falls to the default and ends the process.
-  const interrupt = new AbortController();
-  process.once('SIGINT', () => interrupt.abort());
+  const interrupt = abortOnCtrlC();
   // A reader that goes away, as `| head` does, is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : FAILURE));
   try {
@@ -44,6 +43,19 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`matmulfree: ${known ? (error as Error).message : error instanceof Error ? error.stack : String(error)}\n`);
     return FAILURE;
   }
+}
+
+/** Ctrl-C stops cleanly at the next token; again, if that does not help, at once. */
+function abortOnCtrlC(): AbortController {
+  const interrupt = new AbortController();
+  let first = 0;
+  process.on('SIGINT', () => {
+    // One key press may arrive twice: from the terminal, and passed on by a runner such as npm or tsx.
+    if (interrupt.signal.aborted && performance.now() - first > SAME_KEY_PRESS_MS) process.exit(INTERRUPTED);
+    if (!interrupt.signal.aborted) first = performance.now();
+    interrupt.abort();
+  });
+  return interrupt;
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -3,7 +3,7 @@ import { convertExactly, smallestExactType } from '../formats/floats.js';
 import { alignUp, tensorBytes, type GgufMetadata, type GgufValue } from '../formats/gguf.js';
 import { writeGguf, type GgufTensorToWrite } from '../formats/gguf-writer.js';
 import { BLOCK_WEIGHTS, encodeTernaryRow, TERNARY_BLOCK_BYTES, type TernaryBlockType } from '../formats/ternary-blocks.js';
-import { checkKeys } from '../generate/options.js';
+import { checkKeys } from '../options.js';
 import type { Checkpoint } from '../model/checkpoint.js';
 import { ARCHITECTURE, KEYS } from '../model/gguf-metadata.js';
 import type { Progress } from '../model/load-model.js';
@@ -81,7 +81,9 @@ function buildMetadata(checkpoint: Checkpoint, type: TernaryBlockType, name: str
   u32(KEYS.bosTokenId, config.bosTokenId);
   u32(KEYS.eosTokenId, config.eosTokenIds[0]);
   if (texts.tokenizer !== undefined) {
-    for (const [key, value] of ggmlTokenizer(texts.tokenizer, config.vocabSize)) metadata.set(key, value);
+    for (const [key, value] of ggmlTokenizer(texts.tokenizer, texts.tokenizerConfig, config.vocabSize)) {
+      metadata.set(key, value);
+    }
   }
   text(KEYS.tokenizerJson, texts.tokenizer);
   text(KEYS.tokenizerConfig, texts.tokenizerConfig);

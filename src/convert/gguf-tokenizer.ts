@@ -13,7 +13,9 @@ const BYTE = 6;
  * accepted. This library itself reads the whole tokenizer.json, which goes along beside it.
  * @param vocabSize length of the lists; ids without a token are filled with a placeholder.
  */
-export function ggmlTokenizer(tokenizerJson: string, vocabSize: number): Map<string, GgufValue> {
+export function ggmlTokenizer(
+  tokenizerJson: string, tokenizerConfig: string | undefined, vocabSize: number,
+): Map<string, GgufValue> {
   const json = parseJsonObject('tokenizer.json', tokenizerJson);
   const model = object(json['model']);
   const tokens: string[] = Array.from({ length: vocabSize }, (_, id) => `[unused${id}]`);
@@ -42,6 +44,10 @@ export function ggmlTokenizer(tokenizerJson: string, vocabSize: number): Map<str
   } else {
     result.set('tokenizer.ggml.merges', { type: 'array', of: 'string', value: merges });
   }
+  const unknown = types.indexOf(UNKNOWN);
+  if (unknown >= 0) result.set('tokenizer.ggml.unknown_token_id', { type: 'u32', value: unknown });
+  const addBos = parseJsonObject('tokenizer_config.json', tokenizerConfig ?? '{}')['add_bos_token'];
+  if (typeof addBos === 'boolean') result.set('tokenizer.ggml.add_bos_token', { type: 'bool', value: addBos });
   return result;
 }
 

@@ -2,7 +2,7 @@ import { ArgumentError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { ModelState } from '../model/state.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
-import { checkKeys, checkNumber } from './options.js';
+import { checkKeys, checkNumber } from '../options.js';
 import { randomSeed } from './random.js';
 import { Sampler } from './sampler.js';
 import { StopStrings } from './stop-strings.js';
@@ -18,7 +18,7 @@ export interface GenerateIdsOptions {
   readonly minP?: number;
   /** Default: a random one, which the result names. */
   readonly seed?: number;
-  /** Go on from this state instead of an empty one, and leave in it all that was generated. */
+  /** Go on from this state instead of an empty one, and leave in it prompt and all that was generated (as far as an abort let it). */
   readonly state?: ModelState;
   /** Stops before the next token; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal;
@@ -83,6 +83,7 @@ class Generation {
     this.seed = options.seed ?? randomSeed();
     this.sampler = new Sampler(vocabSize, { ...options, seed: this.seed });
     this.state = options.state ?? model.createState();
+    model.check(prompt, this.state); // all of it now, so that a bad id does not leave the state half-way
     this.logits = new Float32Array(vocabSize);
   }
 
@@ -179,11 +180,12 @@ export async function* generateText(
   const { stop, ...idOptions } = options;
   const stops = new StopStrings(stopStrings(stop));
   const generation = new Generation(model, prompt, idOptions);
-  const decoder = tokenizer.createDecodeStream({ prompt });
+  // A vocabulary may be padded with ids that stand for nothing.
+  const isToken = (id: number): boolean => tokenizer.idToToken(id) !== undefined;
+  const decoder = tokenizer.createDecodeStream({ prompt: Array.from(prompt).filter(isToken) });
   try {
     for (let id = await generation.next(); id !== undefined && !stops.stopped; ) {
-      // A vocabulary may be padded with ids that stand for nothing.
-      const piece = tokenizer.idToToken(id) === undefined ? '' : stops.push(decoder.push(id));
+      const piece = isToken(id) ? stops.push(decoder.push(id)) : '';
       if (piece !== '') yield piece;
       if (!stops.stopped) id = await generation.next();
     }

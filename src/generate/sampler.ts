@@ -1,6 +1,6 @@
 import { exp } from '../numeric.js';
 import { Random } from './random.js';
-import { checkNumber } from './options.js';
+import { checkNumber } from '../options.js';
 
 export interface SamplerOptions {
   /** 0 (the default): always the most probable token. Otherwise logits are divided by it. */

@@ -100,7 +100,8 @@ export class Model {
     head.forward(workspace.normed, tokens, out);
   }
 
-  private check(ids: ArrayLike<number>, state: ModelState): void {
+  /** @throws ArgumentError for no ids, an id out of range, another model's state. */
+  check(ids: ArrayLike<number>, state: ModelState): void {
     const { vocabSize } = this.parts.config;
     if (!(ids.length > 0)) throw new ArgumentError('forward: no token ids were given');
     for (let t = 0; t < ids.length; t++) {

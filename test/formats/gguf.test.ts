@@ -145,13 +145,16 @@ describe('converting', () => {
       normalizer: null, pre_tokenizer: null, post_processor: null, decoder: { type: 'Fuse' },
       model: { type: 'BPE', unk_token: '<unk>', byte_fallback: true, vocab: { '<unk>': 0, '<0x41>': 1, b: 2, c: 3, bc: 4 }, merges: ['b c'] },
     };
-    const gguf = await converted({ ...tinyCheckpoint(), 'tokenizer.json': json(tokenizer) }, {});
+    const files = { ...tinyCheckpoint(), 'tokenizer.json': json(tokenizer), 'tokenizer_config.json': json({ add_bos_token: false }) };
+    const gguf = await converted(files, {});
     const lm = await MatMulFreeLM.load(gguf);
     expect(lm.tokenizer.encode('bcA')).toEqual([4, 1]);
     const { metadata } = await parse(gguf);
     expect(metadata.get('tokenizer.ggml.model')?.value).toBe('llama');
     expect((metadata.get('tokenizer.ggml.tokens')?.value as string[]).slice(0, 6)).toEqual(['<unk>', '<0x41>', 'b', 'c', 'bc', '[unused5]']);
     expect((metadata.get('tokenizer.ggml.token_type')?.value as number[]).slice(0, 6)).toEqual([2, 6, 1, 1, 1, 1]);
+    expect(metadata.get('tokenizer.ggml.unknown_token_id')?.value).toBe(0);
+    expect(metadata.get('tokenizer.ggml.add_bos_token')?.value).toBe(false);
     const scores = metadata.get('tokenizer.ggml.scores')?.value as number[];
     expect(scores[4]).toBeGreaterThan(scores[2]!);
   });

@@ -1,4 +1,4 @@
-import { ArgumentError } from '../errors.js';
+import { ArgumentError } from './errors.js';
 
 /** @returns `value`. @throws ArgumentError unless it is a number (a whole one, if asked) from `min` to `max`. */
 export function checkNumber(name: string, value: unknown, min: number, max: number, kind: 'any' | 'whole' = 'any'): number {

@@ -1,0 +1,28 @@
+/*
+ * Load a checkpoint of your own and convert it to one GGUF file: npx tsx examples/convert.ts FOLDER FILE.gguf
+ */
+import { createWriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import { convert, MatMulFreeLM } from 'matmulfree';
+
+const [folder, file] = process.argv.slice(2);
+if (!folder || !file) throw new Error('usage: npx tsx examples/convert.ts FOLDER FILE.gguf');
+
+// A folder as it comes from the Hugging Face Hub: config.json, *.safetensors, tokenizer.json.
+const original = await MatMulFreeLM.load(folder, {
+  onProgress: ({ loaded, total }) => process.stderr.write(`\rloading ${((loaded / total) * 100).toFixed(0)} %`),
+});
+process.stderr.write('\n');
+console.log(`${original.info().parameters.toLocaleString('en-US')} parameters`);
+
+const out = createWriteStream(file);
+for await (const bytes of convert(folder, { type: 'TQ2_0' })) out.write(bytes);
+out.end();
+await finished(out);
+
+// The ternary weights are the same, so the logits are, bit for bit.
+const converted = await MatMulFreeLM.load(file);
+const ids = [1, 2, 3];
+const before = original.forward(ids, original.createState());
+const after = converted.forward(ids, converted.createState());
+console.log(`${file}: same logits: ${before.every((value, i) => Object.is(value, after[i]))}`);

@@ -1,0 +1,162 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MatMulFreeLM } from 'matmulfree';
+import { EMBEDDED, fixture, HAS_SHARED, shared, SHARED_NOTE } from './support/files.js';
+import { cli, runScript } from './support/run.js';
+import { tinyCheckpoint } from './support/checkpoints.js';
+
+let folder: string;
+beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'matmulfree-')); });
+afterAll(() => rm(folder, { recursive: true }));
+
+/** One line, no stack trace. */
+function expectOneLine(stderr: string): void {
+  expect(stderr.trimEnd()).not.toContain('\n');
+  expect(stderr).toMatch(/^matmulfree: /);
+}
+
+describe('generate', () => {
+  it('writes a story, then one line about it', async () => {
+    const { code, stdout, stderr } = await cli('generate', '--seed', '3', '-n', '30');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Once upon a time[\s\S]+\n$/);
+    expect(stderr.trimEnd()).toMatch(/^\d+ tokens · \d+ tokens\/s · backend scalar · state 8\.2 kB · seed 3$/);
+  });
+
+  it('repeats itself in another process, and as the library does here', async () => {
+    const args = ['generate', 'The dragon', '--seed', '7', '--quiet', '--temperature', '0.9', '--top-k', '30', '-n', '60'];
+    const [first, second] = await Promise.all([cli(...args), cli(...args)]);
+    expect(first).toEqual(second);
+    expect(first!.stderr).toBe('');
+    const lm = await MatMulFreeLM.load(EMBEDDED);
+    let text = 'The dragon';
+    for await (const piece of lm.generate('The dragon', { seed: 7, temperature: 0.9, topK: 30, topP: 0.95, maxNewTokens: 60 })) text += piece;
+    expect(first!.stdout).toBe(`${text}\n`);
+  });
+
+  it('Ctrl-C ends it at once, with what is there', async () => {
+    const run = await runScript('src/cli/main.ts', ['generate', '-n', '100000', '-t', '2', '--top-p', '1'], (kill, stdout) => {
+      if (stdout.length > 40) kill('SIGINT');
+    });
+    expect(run.code).toBe(130);
+    expect(run.stdout).toMatch(/^Once upon a time.*\n$/s);
+    expect(run.stderr).not.toMatch(/Error| at /);
+  });
+});
+
+describe('score', () => {
+  it('text and ids', async () => {
+    const text = 'Once upon a time, there was a little girl.';
+    const lm = await MatMulFreeLM.load(EMBEDDED);
+    const ids = lm.tokenizer.encode(text);
+    await writeFile(join(folder, 'text.txt'), text);
+    await writeFile(join(folder, 'ids.json'), JSON.stringify([ids, ids.slice(0, 4)]));
+    const fromText = await cli('score', '--text-file', join(folder, 'text.txt'), '--json');
+    const { tokens, nll, perplexity } = lm.score(text);
+    expect(JSON.parse(fromText.stdout)).toEqual({ sequences: 1, tokens, nll, perplexity: expect.closeTo(perplexity, 9) as number });
+    const fromIds = await cli('score', '--ids', join(folder, 'ids.json'), '--json');
+    expect(JSON.parse(fromIds.stdout)).toMatchObject({ sequences: 2, tokens: tokens + 3 });
+    const plain = await cli('score', '--ids', join(folder, 'ids.json'));
+    expect(plain.stdout).toMatch(/2 sequences, \d+ tokens predicted\nnegative log-likelihood [\d.]+ .*\nperplexity [\d.]+\n/);
+  });
+
+  it('a model without a tokenizer takes ids, not text', async () => {
+    const model = join(folder, 'no-tokenizer');
+    await mkdir(model);
+    for (const [name, bytes] of Object.entries(tinyCheckpoint())) await writeFile(join(model, name), bytes);
+    await writeFile(join(folder, 'few.json'), '[[1, 2, 3]]');
+    await writeFile(join(folder, 'far.json'), '[[1, 99]]');
+    expect((await cli('score', '--model', model, '--ids', join(folder, 'few.json'), '--json')).code).toBe(0);
+    const text = await cli('score', '--model', model, '--text-file', join(folder, 'few.json'));
+    expect(text.code).toBe(1);
+    expectOneLine(text.stderr);
+    expect(text.stderr).toMatch(/no tokenizer\.json/);
+    const far = await cli('score', '--model', model, '--ids', join(folder, 'far.json'));
+    expect(far).toMatchObject({ code: 1, stdout: '' });
+    expectOneLine(far.stderr);
+    expect(far.stderr).toMatch(/token id 99/);
+  });
+});
+
+describe('info', () => {
+  it('as a table and as JSON', async () => {
+    const [table, asJson] = await Promise.all([cli('info'), cli('info', '--json')]);
+    expect(table.stdout).toMatch(/ternary weights +7,864,320, 36\.\d % of them zero/);
+    const info = JSON.parse(asJson!.stdout) as Record<string, unknown>;
+    expect(info).toMatchObject({ backend: 'scalar', tokenizer: true, ternaryWeights: 7_864_320, stateBytes: 8192, parameters: 8_937_984 });
+    expect(info['layers']).toHaveLength(9);
+    const operations = info['operations'] as Record<string, number>;
+    expect(operations['ternaryAdditions']).toBeLessThan(operations['denseMultiplications']!);
+  });
+});
+
+describe('convert', () => {
+  it('makes the same bytes each time, of both types, and puts them in place whole', async () => {
+    const out = join(folder, 'out.gguf');
+    await writeFile(out, 'an older file');
+    const model = fixture('models/bf16-sharded');
+    expect(await cli('convert', '--model', model, '--out', out, '--type', 'TQ1_0', '--quiet')).toEqual({ code: 0, stdout: '', stderr: '' });
+    const first = await readFile(out);
+    await cli('convert', '--model', model, '--out', out, '--type', 'TQ1_0');
+    expect(await readFile(out)).toEqual(first);
+    const second = await cli('convert', '--model', out, '--out', join(folder, 'two.gguf'));
+    expect(second.stderr).toMatch(/two\.gguf: .* TQ2_0/);
+    expect((await readdir(folder)).filter((name) => name.includes('partial'))).toEqual([]);
+  });
+
+  it('leaves an older file alone when it fails', async () => {
+    const out = join(folder, 'kept.gguf');
+    await writeFile(out, 'an older file');
+    const model = join(folder, 'broken');
+    await mkdir(model);
+    const files = tinyCheckpoint();
+    files['model.safetensors']!.set([0, 0, 0xc0, 0x7f], files['model.safetensors']!.length - 4); // NaN in the last tensor
+    for (const [name, bytes] of Object.entries(files)) await writeFile(join(model, name), bytes);
+    const { code, stderr } = await cli('convert', '--model', model, '--out', out);
+    expect(code).toBe(1);
+    expectOneLine(stderr);
+    expect(stderr).toMatch(/NaN/);
+    expect(await readFile(out, 'utf8')).toBe('an older file');
+    expect((await readdir(folder)).filter((name) => name.includes('partial'))).toEqual([]);
+  });
+
+  it.skipIf(!HAS_SHARED)(`makes the embedded model from its checkpoint, byte for byte${SHARED_NOTE}`, async () => {
+    const out = join(folder, 'tinystories-9m.gguf');
+    await cli('convert', '--model', shared('models/tinystories-9m'), '--out', out, '--type', 'TQ1_0', '--name', 'tinystories-9m');
+    expect((await readFile(out)).equals(await readFile(EMBEDDED))).toBe(true);
+  });
+});
+
+describe('the command line', () => {
+  it('the embedded model is at most 4.5 MB', async () => {
+    expect((await readFile(EMBEDDED)).length).toBeLessThanOrEqual(4.5e6);
+  });
+
+  it('--help teaches', async () => {
+    const general = await cli('--help');
+    expect(general.code).toBe(0);
+    for (const command of ['generate', 'score', 'info', 'convert']) {
+      expect(general.stdout).toContain(command);
+      const help = await cli(command, '--help');
+      expect(help).toMatchObject({ code: 0, stderr: '' });
+      expect(help.stdout).toMatch(/^Usage: matmulfree /);
+    }
+  });
+
+  it.each([
+    [[], 2, /Usage/], [['dance'], 2, /unknown command "dance"/], [['generate', '--sed', '7'], 2, /--sed/],
+    [['generate', '--seed', 'x'], 2, /--seed takes a number, not "x"/], [['generate', '--top-p', '2'], 2, /topP is 2/],
+    [['generate', ''], 2, /prompt is empty/], [['score'], 2, /--text-file or --ids/], [['convert', '--model', 'x'], 2, /--out/],
+    [['convert', '--model', 'x', '--out', 'x.bin'], 2, /must end in \.gguf/],
+    [['generate', '--model', 'no/such/model'], 1, /no such file or folder/], [['score', '--text-file', 'no-such.txt'], 1, /no-such\.txt/],
+    [['score', '--ids', 'package.json'], 1, /array of arrays/], [['info', '--model', 'package.json'], 1, /package\.json/],
+    [['info', '--backend', 'quantum'], 1, /"quantum" is not available/],
+  ] as [string[], number, RegExp][])('%j exits with %i', async (args, code, message) => {
+    const run = await cli(...args);
+    expect(run).toMatchObject({ code, stdout: '' });
+    expect(run.stderr).toMatch(message);
+    if (args.length > 0) expectOneLine(run.stderr);
+  });
+});

@@ -1,0 +1,161 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { repository } from './support/files.js';
+
+const run = promisify(execFile);
+
+interface PackageJson {
+  name: string;
+  sideEffects: boolean;
+  files: string[];
+  bin: Record<string, string>;
+  devDependencies: Record<string, string>;
+  [key: string]: unknown;
+}
+
+async function sources(folder: string): Promise<string[]> {
+  const entries = await readdir(repository(folder), { recursive: true });
+  return entries.filter((name) => name.endsWith('.ts')).map((name) => join(folder, name)).sort();
+}
+
+/** [importer, imported] for every import and re-export, types included. */
+async function imports(file: string): Promise<string[]> {
+  const text = await readFile(repository(file), 'utf8');
+  return [...text.matchAll(/(?:^|\n)(?:import|export)\b[^;'"]*?from '([^']+)'|\bimport\('([^']+)'\)/g)].map((m) => (m[1] ?? m[2])!);
+}
+
+describe('package.json', () => {
+  it('has no dependencies beyond the dev tools', async () => {
+    const json = JSON.parse(await readFile(repository('package.json'), 'utf8')) as PackageJson;
+    for (const key of ['dependencies', 'optionalDependencies', 'peerDependencies']) expect(json[key]).toBeUndefined();
+    expect(Object.keys(json.devDependencies).sort()).toEqual(['@types/node', 'tsx', 'typescript', 'vitest']);
+    expect(json.sideEffects).toBe(false);
+  });
+});
+
+describe('the sources', () => {
+  it('import only each other, and node: in the CLI alone', async () => {
+    for (const file of await sources('src')) {
+      for (const imported of await imports(file)) {
+        if (file.startsWith('src/cli/') && imported.startsWith('node:')) continue;
+        // platform.ts names Node's types; the modules themselves it asks the engine for.
+        if (file === 'src/platform.ts' && imported.startsWith('node:')) continue;
+        expect(imported, file).toMatch(/^\.{1,2}\/.*\.js$/);
+      }
+    }
+    const platform = await readFile(repository('src/platform.ts'), 'utf8');
+    expect(platform).not.toMatch(/^import .*'node:|await import\(/m);
+  });
+
+  it('depend one way: formats and kernels know no model, the model knows no generation, nobody knows the CLI', async () => {
+    const mayImport: Record<string, string[]> = {
+      'src/formats': ['src/formats', 'src'],
+      'src/tokenizer': ['src/tokenizer', 'src'],
+      'src/kernels': ['src/kernels', 'src'],
+      'src/layers': ['src/layers', 'src/kernels', 'src/formats', 'src'],
+      'src/model': ['src/model', 'src/layers', 'src/kernels', 'src/formats', 'src'],
+      'src/generate': ['src/generate', 'src/model', 'src/tokenizer', 'src'],
+      'src/convert': ['src/convert', 'src/model', 'src/formats', 'src'],
+      'src/cli': ['src/cli', 'src'],
+    };
+    const leaves = ['src/errors.ts', 'src/numeric.ts', 'src/options.ts', 'src/source.ts', 'src/platform.ts'];
+    for (const file of await sources('src')) {
+      const folder = file.split('/').slice(0, 2).join('/');
+      const allowed = mayImport[folder];
+      if (!allowed) continue; // the top level puts it all together
+      for (const imported of (await imports(file)).filter((name) => name.startsWith('.'))) {
+        const target = relative(repository('.'), resolve(dirname(repository(file)), imported.replace(/\.js$/, '.ts')));
+        const targetFolder = dirname(target).split('/').slice(0, 2).join('/');
+        expect(allowed, `${file} imports ${target}`).toContain(targetFolder);
+        if (targetFolder === 'src') expect(folder === 'src/cli' ? ['src/index.ts'] : leaves, `${file} imports ${target}`).toContain(target);
+      }
+    }
+  });
+
+  it('have no cycles', async () => {
+    const graph = new Map<string, string[]>();
+    for (const file of await sources('src')) {
+      const targets = (await imports(file)).filter((name) => name.startsWith('.'));
+      graph.set(file, targets.map((name) => relative(repository('.'), resolve(dirname(repository(file)), name.replace(/\.js$/, '.ts')))));
+    }
+    const done = new Set<string>();
+    const visit = (file: string, path: string[]): void => {
+      expect(path, `cycle: ${[...path, file].join(' → ')}`).not.toContain(file);
+      if (done.has(file)) return;
+      for (const next of graph.get(file) ?? []) visit(next, [...path, file]);
+      done.add(file);
+    };
+    for (const file of graph.keys()) visit(file, []);
+  });
+});
+
+describe('the built package', () => {
+  let folder: string;
+  beforeAll(async () => {
+    // node_modules/matmulfree as npm would install it, from a plain tsc.
+    folder = await mkdtemp(join(tmpdir(), 'matmulfree-'));
+    const installed = join(folder, 'node_modules/matmulfree');
+    await mkdir(installed, { recursive: true });
+    const tsc = repository('node_modules/typescript/bin/tsc');
+    await run(process.execPath, [tsc, '-p', repository('tsconfig.json'), '--outDir', join(installed, 'dist')]);
+    await writeFile(join(installed, 'package.json'), await readFile(repository('package.json')));
+    await symlink(repository('examples'), join(installed, 'examples'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it('imports as ESM by name, does nothing while importing, and runs', async () => {
+    await writeFile(join(folder, 'use.mjs'), `
+      const before = Object.keys(globalThis).length;
+      const { MatMulFreeLM } = await import('matmulfree');
+      if (Object.keys(globalThis).length !== before) throw new Error('globals changed');
+      const lm = await MatMulFreeLM.load(import.meta.resolve('matmulfree/models/tinystories-9m.gguf'));
+      let text = '';
+      for await (const piece of lm.generate('The dragon', { maxNewTokens: 10, seed: 1 })) text += piece;
+      console.log(JSON.stringify([lm.backend, text.length > 10]));
+    `);
+    const { stdout, stderr } = await run(process.execPath, [join(folder, 'use.mjs')]);
+    expect(stdout).toBe('["scalar",true]\n');
+    expect(stderr).toBe('');
+  });
+
+  it('has a command', async () => {
+    const json = JSON.parse(await readFile(repository('package.json'), 'utf8')) as PackageJson;
+    const bin = join(folder, 'node_modules/matmulfree', json.bin['matmulfree']!);
+    const { stdout } = await run(process.execPath, [bin, 'generate', 'A cat', '-n', '5', '--seed', '1', '--quiet']);
+    expect(stdout).toMatch(/^A cat .+\n$/);
+  });
+
+  it.each(['bundler', 'node16'])('type-checks for a strict user under moduleResolution %s', async (resolution) => {
+    await writeFile(join(folder, 'package.json'), '{"type": "module"}');
+    await writeFile(join(folder, 'use.ts'), `
+      import { MatMulFreeLM, type GenerateResult } from 'matmulfree';
+      const lm = await MatMulFreeLM.load({ 'model.gguf': new Uint8Array(4) }, { backend: 'auto' });
+      const logits: Float32Array = lm.forward([1, 2], lm.createState());
+      const pieces: AsyncGenerator<string, GenerateResult> = lm.generate('x', { temperature: 0.5, stop: ['.'] });
+      // @ts-expect-error: options are typed
+      lm.generate('x', { temprature: 0.5 });
+      export { logits, pieces };
+    `);
+    const config = {
+      compilerOptions: {
+        strict: true, noEmit: true, target: 'ES2022', lib: ['ES2022', 'DOM'], types: [], skipLibCheck: false,
+        module: resolution === 'bundler' ? 'ESNext' : 'Node16', moduleResolution: resolution,
+      },
+      files: ['use.ts'],
+    };
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config));
+    const result = await run(process.execPath, [repository('node_modules/typescript/bin/tsc'), '-p', folder]).catch((error: { stdout: string }) => error);
+    expect(result.stdout).toBe('');
+  });
+
+  it('ships what it names', async () => {
+    const json = JSON.parse(await readFile(repository('package.json'), 'utf8')) as PackageJson;
+    for (const file of json.files.filter((name) => name !== 'dist')) expect(existsSync(repository(file)), file).toBe(true);
+    for (const file of ['README.md', 'LICENSE']) expect(existsSync(repository(file)), file).toBe(true);
+  });
+});
