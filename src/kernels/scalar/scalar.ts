@@ -3,7 +3,7 @@ import { arenaOn } from '../arena.js';
 import type { Kernels } from '../kernels.js';
 import { add, gatedRmsNorm, mlgruRecurrence, rmsNorm, rmsNormQuantize, swiglu } from './elementwise.js';
 import { createGates } from './exp.js';
-import { createTernary, packRow, TernaryProduct } from './ternary.js';
+import { createTernary, createTernaryProduct, packRow } from './ternary.js';
 
 /**
  * The backend in plain typed arrays: the definition of every result, to the bit, and the one that runs where WebAssembly
@@ -11,7 +11,7 @@ import { createTernary, packRow, TernaryProduct } from './ternary.js';
  */
 export function createScalarKernels(): Kernels {
   const gates = createGates();
-  const product = new TernaryProduct();
+  const product = createTernaryProduct();
   return {
     backend: 'scalar',
     createArena(bytes) {
@@ -26,7 +26,7 @@ export function createScalarKernels(): Kernels {
       return createTernary(arena, rows, columns);
     },
     packRow,
-    ternaryMatmul: (matrix, q, qScales, tokens, out) => product.multiply(matrix, q, qScales, tokens, out),
+    ternaryMatmul: product.multiply,
     rmsNorm,
     rmsNormQuantize,
     mlgruRecurrence: (i, f, lowerBound, state, tokens, h) => mlgruRecurrence(gates, i, f, lowerBound, state, tokens, h),
