@@ -11,7 +11,7 @@ export function exp(x: number): number {
   if (Number.isNaN(x)) return NaN;
   if (x < -745.2) return 0;
   if (x > 709.782712893384) return Infinity;
-  const n = Math.round(x / Math.LN2);
+  const n = Math.floor(x * Math.LOG2E + 0.5);
   const r = x - n * LN2_HIGH - n * LN2_LOW;
   // Taylor's series to r¹³ / 13!; |r| ≤ 0.347, so the next term is below 4e-18.
   let sum = 1 / 6227020800;
@@ -28,6 +28,7 @@ export function exp(x: number): number {
   sum = sum * r + 1 / 2;
   sum = sum * r + 1;
   sum = sum * r + 1;
+  if (n <= 0 && n > -31) return sum / (1 << -n); // the common case, quicker and as exact
   // In two steps, because 2ⁿ alone may leave the range of normal numbers where the result does not.
   const half = n >> 1;
   return sum * powerOfTwo(half) * powerOfTwo(n - half);

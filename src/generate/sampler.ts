@@ -74,13 +74,10 @@ export class Sampler {
     return best;
   }
 
-  /** Ids taken off the heap come to lie at the end of its array, heaviest last. */
+  /** Ids taken off the heap come to lie at the end of its used part, heaviest last. */
   private sampleFromTop(total: number): number {
     const { weights, heap, topK, topP, minP } = this;
-    const size = weights.length;
-    for (let i = 0; i < size; i++) heap[i] = i;
-    for (let i = (size >> 1) - 1; i >= 0; i--) this.siftDown(i, size);
-
+    const size = this.fillHeap(total);
     const limit = topK > 0 ? Math.min(topK, size) : size;
     let taken = 0;
     let mass = total;
@@ -105,6 +102,18 @@ export class Sampler {
       if (running > target) return id;
     }
     return heap[size - 1]!;
+  }
+
+  /** Makes a heap of the ids that may be kept. @returns how many. */
+  private fillHeap(total: number): number {
+    const { weights, heap, topK, topP, minP } = this;
+    // All tokens lighter than (1 - topP) / vocab of the total weigh less than 1 - topP together: none of them is needed to
+    // reach topP. The 0.99 is for rounding.
+    const spare = topK === 0 ? Math.max(minP, (0.99 * (1 - topP) * total) / weights.length) : 0;
+    let size = 0;
+    for (let i = 0; i < weights.length; i++) if (weights[i]! >= spare) heap[size++] = i;
+    for (let i = (size >> 1) - 1; i >= 0; i--) this.siftDown(i, size);
+    return size;
   }
 
   /** Moves the heaviest of heap[0, size) to heap[size - 1]. */
