@@ -35,3 +35,17 @@ export class SourceError extends MatMulFreeError {
 export class ArgumentError extends MatMulFreeError {
   override name = 'ArgumentError';
 }
+
+/** Longest description of a value in a message: files are not trusted, and messages are read by people. */
+const MAX_SHOWN = 80;
+
+/** Describes a value of a file or an argument for a message: short, on one line, whatever its size or depth. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value);
+  if (Array.isArray(value)) {
+    const flat = value.length <= 8 && value.every((item) => typeof item !== 'object' || item === null);
+    return flat ? `[${value.map(show).join(', ')}]` : `a list of ${value.length}`;
+  }
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return typeof value === 'function' ? 'a function' : String(value);
+}

@@ -3,21 +3,24 @@ export { MatMulFreeLM, type ForwardOptions, type LoadOptions } from './lm.js';
 export type { ModelSource } from './source.js';
 export type { FileContent } from './formats/bytes.js';
 export type { GenerateIdsOptions, GenerateOptions, GenerateResult } from './generate/generate.js';
-export type { Score } from './generate/score.js';
+export type { Score, ScoreOptions } from './generate/score.js';
 export type { ModelConfig } from './model/config.js';
 export type { LayerInfo, ModelInfo, Operations } from './model/describe.js';
 export type { Progress } from './model/load-model.js';
-export { ModelState } from './model/state.js';
+export { ModelState, type StateShape } from './model/state.js';
+export type { TernaryCount } from './model/weights.js';
 export {
   ArgumentError, BackendError, ConfigError, FormatError, MatMulFreeError, SourceError, TokenizerError,
 } from './errors.js';
 
 // Text and ids.
-export { Tokenizer, type TokenizerOptions, type DecodeStream } from './tokenizer/tokenizer.js';
+export {
+  Tokenizer, type DecodeOptions, type DecodeStream, type DecodeStreamOptions, type EncodeOptions, type TokenizerOptions,
+} from './tokenizer/tokenizer.js';
 export { argmax, Sampler, type SamplerOptions } from './generate/sampler.js';
 
 // Pieces for models of your own.
-export type { Arena } from './kernels/arena.js';
+export { measureArena, type Arena } from './kernels/arena.js';
 export type { BackendName, Kernels, TernaryMatrix } from './kernels/kernels.js';
 export { createScalarKernels } from './kernels/scalar/scalar.js';
 export { BIT_LINEAR_EPS, BitLinear } from './layers/bit-linear.js';

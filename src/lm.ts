@@ -1,11 +1,10 @@
-import { ArgumentError, BackendError, ConfigError, TokenizerError } from './errors.js';
-import { parseJsonObject } from './formats/bytes.js';
+import { loadTokenizer } from './checkpoint-tokenizer.js';
+import { ArgumentError, BackendError, show, TokenizerError } from './errors.js';
 import { generateIds, generateText, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/generate.js';
 import { checkKeys } from './options.js';
-import { scoreIds, type Score } from './generate/score.js';
+import { scoreIds, scoreIdsAsync, type Score, type ScoreOptions } from './generate/score.js';
 import type { BackendName } from './kernels/kernels.js';
 import { createScalarKernels } from './kernels/scalar/scalar.js';
-import type { Checkpoint } from './model/checkpoint.js';
 import type { ModelConfig } from './model/config.js';
 import { describeModel, type ModelInfo } from './model/describe.js';
 import { loadModel, type Progress } from './model/load-model.js';
@@ -13,7 +12,7 @@ import type { Model } from './model/model.js';
 import { openCheckpoint } from './model/open-checkpoint.js';
 import { ModelState } from './model/state.js';
 import { openSource, type ModelSource } from './source.js';
-import { Tokenizer } from './tokenizer/tokenizer.js';
+import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 export interface LoadOptions {
   /** Default 'auto': the fastest one that this engine supports. Every backend gives the same results, bit for bit. */
@@ -30,8 +29,7 @@ export interface ForwardOptions {
   readonly out?: Float32Array;
 }
 
-/** A vocabulary may be padded to a round number, but not by more than this: then the tokenizer is another model's. */
-const MAX_VOCABULARY_PADDING = 1024;
+const FORWARD_OPTIONS = ['all', 'out'];
 
 /** A MatMul-free language model, ready to run. */
 export class MatMulFreeLM {
@@ -58,7 +56,7 @@ export class MatMulFreeLM {
     checkKeys('load', options, ['backend', 'onProgress', 'signal']);
     const { backend = 'auto', signal } = options;
     if (backend !== 'auto' && backend !== 'scalar') {
-      throw new BackendError(`backend "${String(backend)}" is not available (available: auto, scalar)`);
+      throw new BackendError(`backend ${show(backend)} is not available (available: auto, scalar)`);
     }
     signal?.throwIfAborted();
     const checkpoint = await openCheckpoint(await openSource(source));
@@ -95,7 +93,9 @@ export class MatMulFreeLM {
   }
 
   /** Reads what `state.serialize()` wrote. @throws ArgumentError when the bytes are damaged or another model's. */
-  restoreState(bytes: Uint8Array): ModelState {
+  restoreState(bytes: Uint8Array | ArrayBuffer): ModelState {
+    if (bytes instanceof ArrayBuffer) return this.restoreState(new Uint8Array(bytes));
+    if (!(bytes instanceof Uint8Array)) throw new ArgumentError(`restoreState: got ${show(bytes)}, not the bytes of a state`);
     return ModelState.deserialize(bytes, this.model.parts.stateShape);
   }
 
@@ -105,11 +105,13 @@ export class MatMulFreeLM {
    * @throws ArgumentError for no ids, an id out of range, another model's state, an `out` of the wrong length.
    */
   forward(ids: number | ArrayLike<number>, state: ModelState, options: ForwardOptions = {}): Float32Array {
+    checkKeys('forward', options, FORWARD_OPTIONS);
     const { model } = this;
     const list = typeof ids === 'number' ? [ids] : ids;
+    model.check(list, state);
     const vocab = this.config.vocabSize;
     const length = options.all ? list.length * vocab : vocab;
-    const out = options.out ?? new Float32Array(length);
+    const out = options.out ?? allocateLogits(length);
     if (out.length !== length) throw new ArgumentError(`forward: out has ${out.length} elements, needs ${length}`);
     if (!options.all) {
       model.forwardLast(list, state, out);
@@ -147,9 +149,13 @@ export class MatMulFreeLM {
    * How probable a text is: each token is predicted from those before it; text gets its special tokens (BOS) first.
    * @throws ArgumentError for fewer than two tokens or an id out of range, TokenizerError.
    */
-  score(textOrIds: string | ArrayLike<number>, options: { readonly onProgress?: (tokens: number) => void } = {}): Score {
-    const ids = typeof textOrIds === 'string' ? this.tokenizer.encode(textOrIds) : textOrIds;
-    return scoreIds(this.model, ids, options.onProgress);
+  score(textOrIds: string | ArrayLike<number>): Score {
+    return scoreIds(this.model, this.idsOf(textOrIds));
+  }
+
+  /** As `score`, for long texts: lets other tasks run meanwhile, reports progress, and can be aborted. */
+  async scoreAsync(textOrIds: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<Score> {
+    return scoreIdsAsync(this.model, this.idsOf(textOrIds), options);
   }
 
   /** Counts, sizes and operations of the loaded model. */
@@ -162,6 +168,10 @@ export class MatMulFreeLM {
     this.maybeModel = undefined;
   }
 
+  private idsOf(textOrIds: string | ArrayLike<number>): ArrayLike<number> {
+    return typeof textOrIds === 'string' ? this.tokenizer.encode(textOrIds) : textOrIds;
+  }
+
   private encodePrompt(prompt: string, state: ModelState | undefined): number[] {
     if (prompt === '') {
       throw new ArgumentError('generate: the prompt is empty; to start from nothing, give the BOS id: [lm.config.bosTokenId]');
@@ -170,18 +180,10 @@ export class MatMulFreeLM {
   }
 }
 
-function loadTokenizer(checkpoint: Checkpoint): Tokenizer | undefined {
-  const { texts, config } = checkpoint;
-  if (texts.tokenizer === undefined) return undefined;
-  const tokenizer = Tokenizer.fromJSON(parseJsonObject('tokenizer.json', texts.tokenizer), {
-    file: 'tokenizer.json',
-    config: texts.tokenizerConfig === undefined ? undefined : parseJsonObject('tokenizer_config.json', texts.tokenizerConfig),
-  });
-  const surplus = config.vocabSize - tokenizer.vocabSize;
-  if (surplus < 0 || surplus >= MAX_VOCABULARY_PADDING) {
-    throw new ConfigError(
-      `tokenizer.json: has ${tokenizer.vocabSize} tokens but the model has a vocabulary of ${config.vocabSize}: they do not belong together`,
-    );
+function allocateLogits(length: number): Float32Array {
+  try {
+    return new Float32Array(length);
+  } catch {
+    throw new ArgumentError(`forward: there is no memory for ${length} logits; give fewer ids at a time, or use score`);
   }
-  return tokenizer;
 }

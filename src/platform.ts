@@ -1,4 +1,4 @@
-import { SourceError } from './errors.js';
+import { show, SourceError } from './errors.js';
 import type { ByteSource, FileSet } from './formats/bytes.js';
 import { checkRange } from './formats/bytes.js';
 
@@ -11,8 +11,11 @@ type FileSystem = typeof import('node:fs/promises');
 
 function fileSystem(): { fs: FileSystem; path: typeof import('node:path'); url: typeof import('node:url') } | undefined {
   const host = globalThis.process as NodeJS.Process | undefined;
-  const get = host?.getBuiltinModule;
-  if (!get) return undefined;
+  const get = host?.getBuiltinModule as NodeJS.Process['getBuiltinModule'] | undefined;
+  if (!get) {
+    if (host?.versions?.node) throw new SourceError(`Node ${host.versions.node} is too old to read files here: 20.16 or later is needed`);
+    return undefined;
+  }
   return { fs: get('node:fs/promises'), path: get('node:path'), url: get('node:url') };
 }
 
@@ -24,12 +27,13 @@ function fileSystem(): { fs: FileSystem; path: typeof import('node:path'); url: 
 export async function filesFromDisk(location: string): Promise<FileSet> {
   const host = fileSystem();
   if (!host) {
-    throw new SourceError(`"${location}": there is no file system here; load a File, a Blob or bytes instead`);
+    throw new SourceError(`${show(location)}: there is no file system here; load a File, a Blob or bytes instead`);
   }
   const { fs, path, url } = host;
-  const target = location.startsWith('file:') ? url.fileURLToPath(location) : location;
+  let target = location;
   let isFolder: boolean;
   try {
+    if (location.startsWith('file:')) target = url.fileURLToPath(location);
     isFolder = (await fs.stat(target)).isDirectory();
   } catch (error) {
     throw new SourceError(`${target}: ${isNotFound(error) ? 'no such file or folder' : describe(error)}`);
@@ -42,17 +46,14 @@ export async function filesFromDisk(location: string): Promise<FileSet> {
 async function openFile(fs: FileSystem, file: string, name: string): Promise<ByteSource | undefined> {
   let handle: Awaited<ReturnType<FileSystem['open']>>;
   try {
+    // Looked at before it is opened: opening a pipe would wait for somebody to write into it.
+    if (!(await fs.stat(file)).isFile()) throw new Error('is not a file');
     handle = await fs.open(file, 'r');
   } catch (error) {
     if (isNotFound(error)) return undefined;
     throw new SourceError(`${file}: ${describe(error)}`);
   }
-  const stats = await handle.stat();
-  if (!stats.isFile()) {
-    await handle.close();
-    throw new SourceError(`${file}: is not a file`);
-  }
-  const { size } = stats;
+  const { size } = await handle.stat();
   return {
     name,
     size,

@@ -1,4 +1,4 @@
-import { ArgumentError, SourceError } from './errors.js';
+import { ArgumentError, show, SourceError } from './errors.js';
 import { filesFromMemory, type FileContent, type FileSet } from './formats/bytes.js';
 import { filesFromDisk } from './platform.js';
 
@@ -22,21 +22,23 @@ export async function openSource(source: ModelSource): Promise<FileSet> {
     return filesFromMemory(name, new Map([[name, source]]));
   }
   if (Array.isArray(source)) {
-    return filesFromMemory('(files)', new Map((source as readonly File[]).map((file) => [file.name, file])));
+    const files = source as readonly unknown[];
+    if (!files.every((file): file is File => file instanceof File)) throw new ArgumentError('load: the list holds something that is not a File');
+    return filesFromMemory('(files)', new Map(files.map((file) => [file.name, file])));
   }
   if (typeof source === 'object' && source !== null) {
     const files = source instanceof Map ? (source as ReadonlyMap<string, FileContent>) : new Map(Object.entries(source));
     const bad = [...files].find(([, content]) => !isContent(content));
     if (!bad) return filesFromMemory('(files in memory)', files);
-    throw new ArgumentError(`load: "${bad[0]}" is not a Uint8Array, an ArrayBuffer or a Blob`);
+    throw new ArgumentError(`load: ${show(bad[0])} is not a Uint8Array, an ArrayBuffer or a Blob`);
   }
-  throw new ArgumentError('load: give a path, a file: URL, a File or Blob, bytes, or files by name');
+  throw new ArgumentError(`load: got ${show(source)}; give a path, a file: URL, a File or Blob, bytes, or files by name`);
 }
 
 async function openLocation(location: string): Promise<FileSet> {
   if (location === '') throw new ArgumentError('load: the path is empty');
   if (/^(https?|hf):/i.test(location)) {
-    throw new SourceError(`"${location}": loading over the network is not supported yet; download the files and give their folder`);
+    throw new SourceError(`${show(location)}: loading over the network is not supported yet; download the files and give their folder`);
   }
   return filesFromDisk(location);
 }

@@ -62,6 +62,14 @@ describe('score', () => {
     expect(plain.stdout).toMatch(/2 sequences, \d+ tokens predicted\nnegative log-likelihood [\d.]+ .*\nperplexity [\d.]+\n/);
   });
 
+  it('Ctrl-C ends it in the middle of a text', async () => {
+    await writeFile(join(folder, 'long.txt'), 'Once upon a time there was a cat. '.repeat(20_000));
+    const started = performance.now();
+    const { code, stdout, stderr } = await runScript('src/cli/main.ts', ['score', '--text-file', join(folder, 'long.txt')], () => {}, 1500);
+    expect({ code, stdout, stderr }).toEqual({ code: 130, stdout: '', stderr: '' });
+    expect(performance.now() - started).toBeLessThan(20_000);
+  });
+
   it('a model without a tokenizer takes ids, not text', async () => {
     const model = join(folder, 'no-tokenizer');
     await mkdir(model);
@@ -77,6 +85,9 @@ describe('score', () => {
     expect(far).toMatchObject({ code: 1, stdout: '' });
     expectOneLine(far.stderr);
     expect(far.stderr).toMatch(/token id 99/);
+    await writeFile(join(folder, 'second.json'), '[[1, 2], [3]]');
+    const second = await cli('score', '--model', model, '--ids', join(folder, 'second.json'));
+    expect(second.stderr).toMatch(/sequence 2 of 2: score: one token id is too few/);
   });
 });
 
@@ -137,6 +148,8 @@ describe('the command line', () => {
   it('--help teaches', async () => {
     const general = await cli('--help');
     expect(general.code).toBe(0);
+    expect((await cli('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect((await cli('help', 'score')).stdout).toMatch(/^Usage: matmulfree score/);
     for (const command of ['generate', 'score', 'info', 'convert']) {
       expect(general.stdout).toContain(command);
       const help = await cli(command, '--help');
@@ -148,10 +161,10 @@ describe('the command line', () => {
   it.each([
     [[], 2, /Usage/], [['dance'], 2, /unknown command "dance"/], [['generate', '--sed', '7'], 2, /--sed/],
     [['generate', '--seed', 'x'], 2, /--seed takes a number, not "x"/], [['generate', '--top-p', '2'], 2, /topP is 2/],
-    [['generate', ''], 2, /prompt is empty/], [['score'], 2, /--text-file or --ids/], [['convert', '--model', 'x'], 2, /--out/],
+    [['generate', ''], 2, /prompt is empty/], [['generate', '--temperature', '-1'], 2, /'--temperature <value>' argument is ambiguous|temperature/], [['score'], 2, /--text-file or --ids/], [['convert', '--model', 'x'], 2, /--out/],
     [['convert', '--model', 'x', '--out', 'x.bin'], 2, /must end in \.gguf/],
     [['generate', '--model', 'no/such/model'], 1, /no such file or folder/], [['score', '--text-file', 'no-such.txt'], 1, /no-such\.txt/],
-    [['score', '--ids', 'package.json'], 1, /array of arrays/], [['info', '--model', 'package.json'], 1, /package\.json/],
+    [['score', '--ids', 'package.json'], 1, /array of arrays/], [['score', '--text-file', 'src'], 1, /cannot read src: illegal operation on a directory/], [['info', '--model', 'package.json'], 1, /package\.json/],
     [['info', '--backend', 'quantum'], 1, /"quantum" is not available/],
   ] as [string[], number, RegExp][])('%j exits with %i', async (args, code, message) => {
     const run = await cli(...args);

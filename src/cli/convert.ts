@@ -1,6 +1,6 @@
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { convert, SourceError, type ConvertOptions } from '../index.js';
-import { formatBytes, ProgressLine } from './terminal.js';
+import { describeFileError, formatBytes, ProgressLine } from './terminal.js';
 import { HELP, parseCommand, UsageError } from './usage.js';
 
 export async function convertCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
@@ -55,6 +55,6 @@ async function openForWriting(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'wx');
   } catch (error) {
-    throw new SourceError(`cannot write ${error instanceof Error ? error.message.replace(/^\w+: /, '') : path}`);
+    throw new SourceError(`cannot write ${path}: ${describeFileError(error)}`);
   }
 }

@@ -20,6 +20,7 @@ export async function generateCommand(args: readonly string[], signal: AbortSign
   }, true);
   if (values.help) return void process.stdout.write(`${HELP.generate}\n`);
   const prompt = positionals.length > 0 ? positionals.join(' ') : DEFAULT_PROMPT;
+  if (prompt === '') throw new UsageError('the prompt is empty');
   const options: GenerateOptions = {
     maxNewTokens: numberOption('max-new-tokens', values['max-new-tokens']),
     temperature: numberOption('temperature', values.temperature) ?? DEFAULT_TEMPERATURE,

@@ -1,9 +1,11 @@
 #!/usr/bin/env node
+import { readFile } from 'node:fs/promises';
 import { MatMulFreeError } from '../index.js';
 import { convertCommand } from './convert.js';
 import { generateCommand } from './generate.js';
 import { infoCommand } from './info.js';
 import { scoreCommand } from './score.js';
+import { onOneLine } from './terminal.js';
 import { HELP, UsageError } from './usage.js';
 
 const COMMANDS = new Map([
@@ -20,14 +22,24 @@ const SAME_KEY_PRESS_MS = 300;
 
 /** @returns the exit code: 0, 1 (failure), 2 (the command line is wrong), 130 (Ctrl-C). */
 async function main(args: readonly string[]): Promise<number> {
-  const [name, ...rest] = args;
+  // A reader that goes away, as `| head` does, is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    process.stderr.write(`matmulfree: cannot write the output: ${onOneLine(error.message)}\n`);
+    process.exit(FAILURE);
+  });
+  const [first, ...others] = args;
+  // `help generate` is `generate --help`.
+  const [name, rest] = first === 'help' && others[0] !== undefined ? [others[0], ['--help']] : [first, others];
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     (name === undefined ? process.stderr : process.stdout).write(`${HELP.general}\n`);
     return name === undefined ? USAGE : 0;
   }
+  if (name === '--version' || name === '-v') {
+    process.stdout.write(`${await version()}\n`);
+    return 0;
+  }
   const interrupt = abortOnCtrlC();
-  // A reader that goes away, as `| head` does, is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : FAILURE));
   try {
     const command = COMMANDS.get(name);
     if (!command) throw new UsageError(`unknown command "${name}" (commands: ${[...COMMANDS.keys()].join(', ')})`);
@@ -36,13 +48,19 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (interrupt.signal.aborted) return INTERRUPTED;
     if (error instanceof UsageError) {
-      process.stderr.write(`matmulfree: ${error.message}; see matmulfree ${COMMANDS.has(name) ? `${name} ` : ''}--help\n`);
+      process.stderr.write(`matmulfree: ${onOneLine(error.message)}; see matmulfree ${COMMANDS.has(name) ? `${name} ` : ''}--help\n`);
       return USAGE;
     }
     const known = error instanceof MatMulFreeError || (error instanceof Error && 'code' in error);
-    process.stderr.write(`matmulfree: ${known ? (error as Error).message : error instanceof Error ? error.stack : String(error)}\n`);
+    const unexpected = error instanceof Error ? error.stack : String(error);
+    process.stderr.write(`matmulfree: ${known ? onOneLine((error as Error).message) : unexpected}\n`);
     return FAILURE;
   }
+}
+
+async function version(): Promise<string> {
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 /** Ctrl-C stops cleanly at the next token; again, if that does not help, at once. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { FormatError, SourceError, type MatMulFreeLM } from '../index.js';
+import { ArgumentError, FormatError, SourceError, type MatMulFreeLM } from '../index.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
-import { formatCount, ProgressLine } from './terminal.js';
+import { describeFileError, formatCount, ProgressLine } from './terminal.js';
 import { HELP, parseCommand, UsageError } from './usage.js';
 
 export async function scoreCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
@@ -39,13 +39,15 @@ async function scoreAll(
   let nll = 0;
   let done = 0;
   try {
-    for (const ids of sequences) {
-      const score = lm.score(ids, { onProgress: (n) => progress.update('scoring', done + n, total) });
+    for (const [n, ids] of sequences.entries()) {
+      const onProgress = (predicted: number): void => progress.update('scoring', done + predicted, total);
+      const score = await lm.scoreAsync(ids, { signal, onProgress }).catch((error: unknown) => {
+        if (!(error instanceof ArgumentError) || sequences.length === 1) throw error;
+        throw new ArgumentError(`sequence ${n + 1} of ${sequences.length}: ${error.message}`);
+      });
       tokens += score.tokens;
       nll += score.nll;
       done += ids.length;
-      await new Promise((resolve) => setImmediate(resolve)); // lets Ctrl-C through
-      signal.throwIfAborted();
     }
   } finally {
     progress.clear();
@@ -57,7 +59,7 @@ async function readInput(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw new SourceError(`cannot read ${error instanceof Error ? error.message.replace(/^\w+: /, '') : file}`);
+    throw new SourceError(`cannot read ${file}: ${describeFileError(error)}`);
   }
 }
 

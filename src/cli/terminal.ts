@@ -49,6 +49,16 @@ export function formatBytes(bytes: number): string {
   return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ${unit}`;
 }
 
+/** Node's "EISDIR: illegal operation on a directory, read '/x'" without the code and the path. */
+export function describeFileError(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/^\w+: /, '').replace(/, \w+( '.*')?$/, '') : String(error);
+}
+
+/** Messages quote files: what they quote must not move the cursor or break the line. */
+export function onOneLine(message: string): string {
+  return message.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+}
+
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }

@@ -11,7 +11,7 @@ export function parseCommand<T extends Options>(args: readonly string[], options
   try {
     return parseArgs({ args: [...args], options, allowPositionals: positionals, strict: true }) as Parsed<T>;
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message.split('. To specify')[0] : String(error));
+    throw new UsageError(error instanceof Error ? error.message.split(/\.\s/)[0] : String(error));
   }
 }
 
@@ -41,7 +41,7 @@ Examples:
   matmulfree info --model ./MMfreeLM-370M
   matmulfree convert --model ./MMfreeLM-370M --out mmfree-370m.gguf
 
-matmulfree <command> --help tells more.`;
+matmulfree <command> --help tells more; matmulfree --version tells which this is.`;
 
 const MODEL = `  --model PATH          a folder (config.json, *.safetensors, tokenizer.json) or a .gguf file
   --backend NAME        auto (default) or scalar; the results are the same, bit for bit`;

@@ -1,12 +1,14 @@
-import { ArgumentError } from '../errors.js';
+import { loadTokenizer } from '../checkpoint-tokenizer.js';
+import { ArgumentError, show } from '../errors.js';
 import { convertExactly, smallestExactType } from '../formats/floats.js';
 import { alignUp, tensorBytes, type GgufMetadata, type GgufValue } from '../formats/gguf.js';
 import { writeGguf, type GgufTensorToWrite } from '../formats/gguf-writer.js';
 import { BLOCK_WEIGHTS, encodeTernaryRow, TERNARY_BLOCK_BYTES, type TernaryBlockType } from '../formats/ternary-blocks.js';
 import { checkKeys } from '../options.js';
-import type { Checkpoint } from '../model/checkpoint.js';
+import { parseOptional, type Checkpoint } from '../model/checkpoint.js';
 import { ARCHITECTURE, KEYS } from '../model/gguf-metadata.js';
 import type { Progress } from '../model/load-model.js';
+import { Pace } from '../pace.js';
 import { openCheckpoint } from '../model/open-checkpoint.js';
 import { ggufScaleName, ternarySpecs, type BitLinearSpec, type TensorSpec } from '../model/tensor-names.js';
 import { openSource, type ModelSource } from '../source.js';
@@ -32,18 +34,20 @@ const FILE_TYPES: Readonly<Record<TernaryBlockType, number>> = { TQ1_0: 36, TQ2_
 export async function* convert(source: ModelSource, options: ConvertOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
   checkKeys('convert', options, ['type', 'name', 'onProgress', 'signal']);
   const { type = 'TQ2_0', signal } = options;
-  if (!(type in FILE_TYPES)) throw new ArgumentError(`convert: type is ${String(type)}, not TQ1_0 or TQ2_0`);
+  if (!(type in FILE_TYPES)) throw new ArgumentError(`convert: type is ${show(type)}, not TQ1_0 or TQ2_0`);
   signal?.throwIfAborted();
   const checkpoint = await openCheckpoint(await openSource(source));
   try {
+    loadTokenizer(checkpoint); // refuses here what `load` would refuse later
     const metadata = buildMetadata(checkpoint, type, options.name ?? baseName(checkpoint.name));
-    const tensors = await planTensors(checkpoint, type);
+    const pace = new Pace(signal);
+    const tensors = await planTensors(checkpoint, type, pace);
     const total = tensors.reduce((sum, { type: t, shape }) => sum + (tensorBytes(t, shape) ?? 0), 0);
     let loaded = 0;
     const counted = tensors.map((tensor): GgufTensorToWrite => ({
       ...tensor,
       async bytes() {
-        signal?.throwIfAborted();
+        await pace.giveWay();
         const bytes = await tensor.bytes();
         loaded += bytes.length;
         options.onProgress?.({ stage: 'convert', file: checkpoint.name, loaded, total });
@@ -91,13 +95,14 @@ function buildMetadata(checkpoint: Checkpoint, type: TernaryBlockType, name: str
   return metadata;
 }
 
-/** `eos_token_id` holds one id; where a model has several, generation_config.json must carry them. */
+/** `tokenizer.ggml.eos_token_id` holds one id: where a model has several, generation_config.json must carry them. */
 function generationConfig({ config, texts }: Checkpoint): string | undefined {
-  if (texts.generationConfig !== undefined || config.eosTokenIds.length < 2) return texts.generationConfig;
-  return JSON.stringify({ eos_token_id: config.eosTokenIds });
+  if (config.eosTokenIds.length < 2) return texts.generationConfig;
+  const generation = parseOptional('generation_config.json', texts.generationConfig);
+  return 'eos_token_id' in generation ? texts.generationConfig : JSON.stringify({ ...generation, eos_token_id: config.eosTokenIds });
 }
 
-async function planTensors(checkpoint: Checkpoint, type: TernaryBlockType): Promise<GgufTensorToWrite[]> {
+async function planTensors(checkpoint: Checkpoint, type: TernaryBlockType, pace: Pace): Promise<GgufTensorToWrite[]> {
   const { spec, embeddingType } = checkpoint;
   const tensors: GgufTensorToWrite[] = [];
   const floats = (tensor: TensorSpec): void => {
@@ -106,7 +111,7 @@ async function planTensors(checkpoint: Checkpoint, type: TernaryBlockType): Prom
   };
   const linear = ({ weight, norm }: BitLinearSpec): void => {
     floats(norm);
-    pushTernary(tensors, checkpoint, type, weight);
+    pushTernary(tensors, checkpoint, type, weight, pace);
   };
 
   const table = smallestExactType(embeddingType, await checkpoint.readEmbeddings());
@@ -134,7 +139,9 @@ async function planTensors(checkpoint: Checkpoint, type: TernaryBlockType): Prom
 }
 
 /** The weight as blocks with d = 1, and its scale in a tensor of its own behind it (formats.md, "GGUF"). */
-function pushTernary(tensors: GgufTensorToWrite[], checkpoint: Checkpoint, type: TernaryBlockType, weight: TensorSpec): void {
+function pushTernary(
+  tensors: GgufTensorToWrite[], checkpoint: Checkpoint, type: TernaryBlockType, weight: TensorSpec, pace: Pace,
+): void {
   const [rows = 0, columns = 0] = weight.shape;
   const padded = alignUp(columns, BLOCK_WEIGHTS);
   const rowBytes = (padded / BLOCK_WEIGHTS) * TERNARY_BLOCK_BYTES[type];
@@ -149,7 +156,7 @@ function pushTernary(tensors: GgufTensorToWrite[], checkpoint: Checkpoint, type:
       await checkpoint.readTernary(weight, scales, (r, trits) => {
         for (let j = 0; j < columns; j++) row[j] = trits[j]!;
         encodeTernaryRow(type, row, bytes, r * rowBytes);
-      });
+      }, pace);
       return bytes;
     },
   });

@@ -25,32 +25,42 @@ function decodeBF16(bytes: Uint8Array, first: number, count: number, out: Float3
 }
 
 function decodeF16(bytes: Uint8Array, first: number, count: number, out: Float32Array): void {
-  for (let i = 0, p = first * 2; i < count; i++, p += 2) out[i] = float16ToNumber(bytes[p]! | (bytes[p + 1]! << 8));
+  const bits = new Uint32Array(out.buffer, out.byteOffset, count);
+  for (let i = 0, p = first * 2; i < count; i++, p += 2) bits[i] = float16ToFloat32Bits(bytes[p]! | (bytes[p + 1]! << 8));
 }
 
-/** The value of an IEEE 754 binary16 bit pattern. */
-export function float16ToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
+/** The float32 bit pattern of a binary16 bit pattern: the same value. */
+export function float16ToFloat32Bits(half: number): number {
+  const sign = (half & 0x8000) << 16;
+  const exponent = (half >> 10) & 31;
+  const fraction = half & 1023;
+  if (exponent === 31) return sign | 0x7f800000 | (fraction << 13);
+  if (exponent > 0) return sign | ((exponent + 112) << 23) | (fraction << 13);
+  if (fraction === 0) return sign;
+  // A subnormal half is a normal float32: shift its leading one out, lowering the exponent by as much.
+  const shift = Math.clz32(fraction) - 21;
+  return sign | ((113 - shift) << 23) | (((fraction << shift) & 1023) << 13);
 }
 
-/** The binary16 bit pattern of a number that binary16 holds exactly, or -1 when it does not (NaN included). */
-export function exactFloat16(value: number): number {
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
-  const magnitude = Math.abs(value);
-  if (magnitude === Infinity) return sign | 0x7c00;
-  if (magnitude < 2 ** -14) {
-    const fraction = magnitude * 2 ** 24;
-    return Number.isInteger(fraction) ? sign | fraction : -1;
-  }
-  if (!(magnitude <= 65504)) return -1;
-  const exponent = Math.floor(Math.log2(magnitude));
-  const fraction = magnitude * 2 ** (10 - exponent);
-  return Number.isInteger(fraction) ? sign | ((exponent + 15) << 10) | (fraction - 1024) : -1;
+/** The value of a binary16 bit pattern. */
+export function float16ToNumber(half: number): number {
+  return new Float32Array(Uint32Array.of(float16ToFloat32Bits(half)).buffer)[0]!;
+}
+
+/** The binary16 bit pattern of the same value as a float32 bit pattern, or -1 when there is none (NaN included). */
+export function exactFloat16(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000;
+  const exponent = ((bits >>> 23) & 255) - 112; // biased as in binary16
+  const fraction = bits & 0x7fffff;
+  if ((bits & 0x7fffffff) === 0) return sign;
+  if (exponent === 143) return fraction === 0 ? sign | 0x7c00 : -1;
+  if (exponent >= 31) return -1;
+  if (exponent > 0) return fraction & 0x1fff ? -1 : sign | (exponent << 10) | (fraction >> 13);
+  // Subnormal in binary16: 24 bits of significand, of which the last 14 - exponent must be zero.
+  const drop = 14 - exponent;
+  const significand = fraction | 0x800000;
+  if (drop > 23 || significand & ((1 << drop) - 1)) return -1;
+  return sign | (significand >> drop);
 }
 
 /** Elements decoded at a time when a large tensor is looked through or converted. */
@@ -70,7 +80,7 @@ export function smallestExactType(type: FloatType, bytes: Uint8Array): FloatType
   for (let first = 0; first < count && (fitsF16 || fitsBF16); first += CHUNK) {
     const n = Math.min(CHUNK, count - first);
     decodeFloats(type, bytes, first, n, values);
-    for (let i = 0; i < n && fitsF16; i++) fitsF16 = exactFloat16(values[i]!) >= 0;
+    for (let i = 0; i < n && fitsF16; i++) fitsF16 = exactFloat16(bits[i]!) >= 0;
     for (let i = 0; i < n && fitsBF16; i++) fitsBF16 = (bits[i]! & 0xffff) === 0;
   }
   return fitsF16 ? 'F16' : fitsBF16 ? 'BF16' : 'F32';
@@ -91,7 +101,7 @@ export function convertExactly(from: FloatType, bytes: Uint8Array, to: FloatType
   for (let first = 0; first < count; first += CHUNK) {
     const n = Math.min(CHUNK, count - first);
     decodeFloats(from, bytes, first, n, values);
-    for (let i = 0; i < n; i++) halves[first + i] = to === 'F16' ? exactFloat16(values[i]!) : bits[i]! >>> 16;
+    for (let i = 0; i < n; i++) halves[first + i] = to === 'F16' ? exactFloat16(bits[i]!) : bits[i]! >>> 16;
   }
   return result;
 }

@@ -22,8 +22,12 @@ export interface GgufFile {
 
 const MAGIC = 0x46554747; // "GGUF", little-endian
 /** The largest vocabularies in use need a few megabytes; this bounds what a hostile file makes us parse. */
-const MAX_HEADER_BYTES = 256 * 1024 * 1024;
+const MAX_HEADER_BYTES = 128 * 1024 * 1024;
 const FIRST_READ_BYTES = 1024 * 1024;
+/** Elements of all arrays together: a vocabulary of 256,000 has under a million tokens, types, scores and merges. */
+const MAX_ARRAY_ELEMENTS = 2 ** 22;
+/** Real files have some dozens of keys and some hundreds of tensors. */
+const MAX_ENTRIES = 65_536;
 const MAX_NAME_BYTES = 64;
 const MAX_DIMENSIONS = 4;
 
@@ -64,6 +68,9 @@ function parseHeader(source: ByteSource, cursor: Cursor): GgufFile {
   if (version !== 2 && version !== 3) throw new FormatError(`${file}: GGUF version ${version} (2 and 3 are supported)`);
   const tensorCount = cursor.u64();
   const metadataCount = cursor.u64();
+  if (tensorCount > MAX_ENTRIES || metadataCount > MAX_ENTRIES) {
+    throw new FormatError(`${file}: claims ${tensorCount} tensors and ${metadataCount} metadata keys, at most ${MAX_ENTRIES} are read`);
+  }
 
   const metadata = new Map<string, GgufValue>();
   for (let i = 0; i < metadataCount; i++) {
@@ -103,8 +110,7 @@ function readValue(cursor: Cursor): GgufValue {
   const of = valueType(cursor);
   if (of === 'array') throw cursor.error('is an array of arrays, which no model file needs');
   const count = cursor.u64();
-  // Every element takes at least a byte, so a count beyond the bytes left is a lie or a short prefix.
-  cursor.need(count);
+  cursor.countElements(count);
   const value: GgufScalar[] = [];
   for (let i = 0; i < count; i++) value.push(cursor.scalar(of));
   return { type, of, value };
@@ -165,6 +171,7 @@ class Cursor {
   /** What is being read, for error messages. */
   what = '';
   position = 0;
+  private elements = 0;
   private readonly file: string;
   private readonly bytes: Uint8Array;
   private readonly view: DataView;
@@ -180,7 +187,16 @@ class Cursor {
     return new FormatError(`${this.file}: ${this.what} ${complaint} (near byte ${this.position})`);
   }
 
-  need(count: number): void {
+  /** Before an array is built: not more elements than any model has, nor than bytes are left (each takes one at least). */
+  countElements(count: number): void {
+    this.elements += count;
+    if (this.elements > MAX_ARRAY_ELEMENTS) {
+      throw this.error(`has ${count} elements; all arrays together may have ${MAX_ARRAY_ELEMENTS}`);
+    }
+    this.need(count);
+  }
+
+  private need(count: number): void {
     if (this.position + count > this.bytes.length) throw new OutOfBytes(this.what);
   }
 

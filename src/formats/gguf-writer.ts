@@ -65,6 +65,14 @@ function byteLength(name: string, type: GgufTensorType, shape: readonly number[]
   return bytes;
 }
 
+const SAFE = Number.MAX_SAFE_INTEGER;
+const MAX_F32 = 3.4028234663852886e38;
+
+const RANGES: Readonly<Record<Exclude<GgufArrayType, 'string'>, readonly [number, number]>> = {
+  u8: [0, 255], i8: [-128, 127], u16: [0, 65535], i16: [-32768, 32767], u32: [0, 2 ** 32 - 1], i32: [-(2 ** 31), 2 ** 31 - 1],
+  f32: [-MAX_F32, MAX_F32], bool: [0, 1], u64: [0, SAFE], i64: [-SAFE, SAFE], f64: [-Infinity, Infinity],
+};
+
 class ByteWriter {
   private buffer = new Uint8Array(65536);
   private length = 0;
@@ -90,6 +98,10 @@ class ByteWriter {
       return;
     }
     const number = Number(value);
+    const [min, max] = RANGES[type];
+    if (!(number >= min && number <= max) || (type !== 'f32' && type !== 'f64' && !Number.isInteger(number))) {
+      throw new FormatError(`gguf: ${number} does not fit the type ${type}`);
+    }
     switch (type) {
       case 'u8': case 'bool': return this.view(1).setUint8(0, number);
       case 'i8': return this.view(1).setInt8(0, number);

@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.js';
+import { FormatError, show } from '../errors.js';
 import { checkRange, isJsonObject, parseJsonObject, type ByteSource } from './bytes.js';
 
 /** One tensor of a safetensors file. `offset` is absolute in the file. */
@@ -12,6 +12,9 @@ export interface SafetensorsEntry {
 
 /** The format's own limit on its header (safetensors README). */
 const MAX_HEADER_BYTES = 100_000_000;
+
+/** The largest published models have a few thousand. */
+const MAX_TENSORS = 65_536;
 
 const DTYPE_BYTES: ReadonlyMap<string, number> = new Map([
   ['F64', 8], ['F32', 4], ['F16', 2], ['BF16', 2], ['I64', 8], ['I32', 4], ['I16', 2], ['I8', 1], ['U8', 1], ['BOOL', 1],
@@ -35,6 +38,10 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Map<str
   }
   const text = decodeHeader(name, await source.read(8, headerBytes));
   const header = parseJsonObject(`${name}: header`, text);
+  const twice = firstRepeatedKey(text);
+  if (twice !== undefined) throw new FormatError(`${name}: tensor ${show(twice)} occurs twice in the header`);
+  const count = Object.keys(header).length;
+  if (count > MAX_TENSORS) throw new FormatError(`${name}: the header lists ${count} tensors, more than ${MAX_TENSORS}`);
   const dataStart = 8 + headerBytes;
   const entries = new Map<string, SafetensorsEntry>();
   for (const [tensor, info] of Object.entries(header)) {
@@ -53,17 +60,39 @@ function decodeHeader(name: string, bytes: Uint8Array): string {
   }
 }
 
+/** The first key that valid JSON text of an object has twice at its outermost level; `JSON.parse` keeps the last of them silently. */
+function firstRepeatedKey(text: string): string | undefined {
+  const seen = new Set<string>();
+  let depth = 0;
+  let last = '""';
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (char === '{' || char === '[') depth++;
+    else if (char === '}' || char === ']') depth--;
+    else if (char === '"') {
+      const start = i++;
+      while (text[i] !== '"') i += text[i] === '\\' ? 2 : 1;
+      last = depth === 1 ? text.slice(start, i + 1) : last;
+    } else if (char === ':' && depth === 1) {
+      const key = JSON.parse(last) as string;
+      if (seen.has(key)) return key;
+      seen.add(key);
+    }
+  }
+  return undefined;
+}
+
 function readEntry(file: string, tensor: string, info: unknown, dataStart: number, size: number): SafetensorsEntry {
   const where = `${file}: tensor "${tensor}"`;
   if (!isJsonObject(info)) throw new FormatError(`${where}: its header entry is not an object`);
   const { dtype, shape, data_offsets: offsets } = info;
   const itemBytes = typeof dtype === 'string' ? DTYPE_BYTES.get(dtype) : undefined;
   if (typeof dtype !== 'string' || itemBytes === undefined) {
-    throw new FormatError(`${where}: unknown dtype ${JSON.stringify(dtype)} (known: ${[...DTYPE_BYTES.keys()].join(', ')})`);
+    throw new FormatError(`${where}: unknown dtype ${show(dtype)} (known: ${[...DTYPE_BYTES.keys()].join(', ')})`);
   }
-  if (!isNaturals(shape)) throw new FormatError(`${where}: shape ${JSON.stringify(shape)} is not a list of sizes`);
+  if (!isNaturals(shape)) throw new FormatError(`${where}: shape ${show(shape)} is not a list of sizes`);
   if (!isNaturals(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
-    throw new FormatError(`${where}: data_offsets ${JSON.stringify(offsets)} is not [begin, end]`);
+    throw new FormatError(`${where}: data_offsets ${show(offsets)} is not [begin, end]`);
   }
   const byteLength = offsets[1]! - offsets[0]!;
   const expected = shape.reduce((product, n) => product * n, itemBytes);

@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.js';
+import { FormatError, show } from '../errors.js';
 import { isJsonObject, parseJsonObject, readText, type ByteSource, type FileSet } from './bytes.js';
 import { readSafetensorsHeader, type SafetensorsEntry } from './safetensors.js';
 
@@ -10,6 +10,8 @@ export interface StoredTensor extends SafetensorsEntry {
 const INDEX_FILE = 'model.safetensors.index.json';
 /** weight_map of the largest published models is under 10 MB. */
 const MAX_INDEX_BYTES = 64 * 1024 * 1024;
+/** Each is an open file while the model loads. */
+const MAX_SHARDS = 512;
 
 /**
  * Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names. The caller closes `sources`.
@@ -28,7 +30,9 @@ export async function openSafetensors(
     }
     const weightMap = await readWeightMap(files);
     if (!weightMap) return undefined;
-    for (const file of [...new Set(weightMap.values())].sort()) {
+    const shards = [...new Set(weightMap.values())].sort();
+    if (shards.length > MAX_SHARDS) throw new FormatError(`${INDEX_FILE}: names ${shards.length} shards, more than ${MAX_SHARDS}`);
+    for (const file of shards) {
       const source = await files.open(file);
       if (!source) throw new FormatError(`${files.name}: shard "${file}", named in ${INDEX_FILE}, is missing`);
       sources.push(source);
@@ -36,7 +40,9 @@ export async function openSafetensors(
     }
     for (const [tensor, file] of weightMap) {
       const found = tensors.get(tensor)?.source.name;
-      if (found === undefined) throw new FormatError(`${INDEX_FILE}: tensor "${tensor}" is not in "${file}"`);
+      if (found !== file) {
+        throw new FormatError(`${INDEX_FILE}: tensor "${tensor}" is not in "${file}"${found ? ` but in "${found}"` : ''}`);
+      }
     }
     return { tensors, sources };
   } catch (error) {
@@ -62,7 +68,7 @@ async function readWeightMap(files: FileSet): Promise<Map<string, string> | unde
   const result = new Map<string, string>();
   for (const [tensor, file] of Object.entries(map)) {
     if (typeof file !== 'string' || !isPlainFileName(file)) {
-      throw new FormatError(`${INDEX_FILE}: tensor "${tensor}" names ${JSON.stringify(file)}, not a plain file name`);
+      throw new FormatError(`${INDEX_FILE}: tensor "${tensor}" names ${show(file)}, not a plain file name`);
     }
     result.set(tensor, file);
   }

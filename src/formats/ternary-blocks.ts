@@ -29,15 +29,14 @@ export function encodeTernaryRow(type: TernaryBlockType, trits: Int8Array, out: 
 export function decodeTernaryRow(type: TernaryBlockType, bytes: Uint8Array, offset: number, out: Int8Array): number {
   const decode = type === 'TQ2_0' ? decodeTQ2 : decodeTQ1;
   const blockBytes = TERNARY_BLOCK_BYTES[type];
-  let scale = 0;
+  const dOf = (at: number): number => bytes[at + blockBytes - 2]! | (bytes[at + blockBytes - 1]! << 8);
+  const d = dOf(offset);
+  let uniform = true;
   for (let first = 0, at = offset; first < out.length; first += BLOCK_WEIGHTS, at += blockBytes) {
     const valid = decode(bytes, at, out, first);
-    const d = float16ToNumber(bytes[at + blockBytes - 2]! | (bytes[at + blockBytes - 1]! << 8));
-    if (first === 0) scale = d;
-    else if (d !== scale) scale = NaN;
-    if (!valid) scale = NaN;
+    uniform &&= valid && dOf(at) === d;
   }
-  return scale;
+  return uniform ? float16ToNumber(d) : NaN;
 }
 
 function encodeTQ2(trits: Int8Array, first: number, out: Uint8Array, at: number): void {

@@ -3,6 +3,7 @@ import type { Model } from '../model/model.js';
 import type { ModelState } from '../model/state.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { checkKeys, checkNumber } from '../options.js';
+import { Pace } from '../pace.js';
 import { randomSeed } from './random.js';
 import { Sampler } from './sampler.js';
 import { StopStrings } from './stop-strings.js';
@@ -45,8 +46,6 @@ const ID_OPTIONS = ['maxNewTokens', 'temperature', 'topK', 'topP', 'minP', 'seed
 const DEFAULT_MAX_NEW_TOKENS = 256;
 /** Prompt tokens between two looks at the signal. */
 const PREFILL_STEP = 128;
-/** The event loop gets its turn at least this often, so that timers, signals and input are not starved. */
-const YIELD_AFTER_MS = 12;
 
 /** One run over one prompt: `next()` gives ids until there are no more. */
 class Generation {
@@ -57,6 +56,7 @@ class Generation {
   private readonly maxNewTokens: number;
   private readonly seed: number;
   private readonly sampler: Sampler;
+  private readonly pace: Pace;
   private readonly state: ModelState;
   private readonly logits: Float32Array; // [vocab] after the prompt, or after `last`
   private readonly last = [0];
@@ -66,7 +66,6 @@ class Generation {
   private newTokens = 0;
   private prefillMs = 0;
   private decodeMs = 0;
-  private gaveWayAt = 0;
 
   constructor(model: Model, prompt: ArrayLike<number>, options: GenerateIdsOptions) {
     checkKeys('generateIds', options, ID_OPTIONS);
@@ -81,6 +80,7 @@ class Generation {
       'maxNewTokens', options.maxNewTokens ?? DEFAULT_MAX_NEW_TOKENS, 0, Number.MAX_SAFE_INTEGER, 'whole',
     );
     this.seed = options.seed ?? randomSeed();
+    this.pace = new Pace(options.signal);
     this.sampler = new Sampler(vocabSize, { ...options, seed: this.seed });
     this.state = options.state ?? model.createState();
     model.check(prompt, this.state); // all of it now, so that a bad id does not leave the state half-way
@@ -92,8 +92,7 @@ class Generation {
     this.options.signal?.throwIfAborted();
     if (!this.started) await this.prefill();
     if (this.newTokens === this.maxNewTokens) return undefined;
-    await this.giveWay();
-    this.options.signal?.throwIfAborted();
+    await this.pace.giveWay();
     const start = performance.now();
     if (this.pending) {
       this.model.forwardLast(this.last, this.state, this.logits);
@@ -113,15 +112,13 @@ class Generation {
 
   private async prefill(): Promise<void> {
     this.started = true;
-    this.gaveWayAt = performance.now();
     const { model, prompt, state } = this;
     const start = performance.now();
     for (let first = 0; first < prompt.length; first += PREFILL_STEP) {
       const ids = Array.prototype.slice.call(prompt, first, first + PREFILL_STEP) as number[];
       if (first + PREFILL_STEP < prompt.length) model.advance(ids, state);
       else model.forwardLast(ids, state, this.logits);
-      await this.giveWay();
-      this.options.signal?.throwIfAborted();
+      await this.pace.giveWay();
     }
     this.prefillMs = performance.now() - start;
   }
@@ -136,25 +133,6 @@ class Generation {
     const { finishReason, newTokens, seed, prefillMs, decodeMs } = this;
     return { finishReason, promptTokens: this.prompt.length, newTokens, seed, prefillMs, decodeMs };
   }
-
-  private async giveWay(): Promise<void> {
-    if (performance.now() - this.gaveWayAt < YIELD_AFTER_MS) return;
-    await nextTask();
-    this.gaveWayAt = performance.now();
-  }
-}
-
-/** Resolves in a later task, after timers and input that are due. `setTimeout` alone waits 4 ms in browsers. */
-function nextTask(): Promise<void> {
-  if (typeof setImmediate === 'function') return new Promise((resolve) => setImmediate(resolve));
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(null);
-  });
 }
 
 /**

@@ -28,7 +28,7 @@ export interface Kernels {
   /** Memory for `bytes` bytes, zeroed. @throws BackendError when the engine refuses. */
   createArena(bytes: number): Arena;
 
-  /** An empty matrix, to be filled by `packRow` for each row, and `scales` by the caller. */
+  /** An empty matrix, to be filled by `packRow` for each row, and `scales` by the caller. @throws ArgumentError: too wide. */
   createTernary(arena: Arena, rows: number, columns: number): TernaryMatrix;
   /** Stores `trits[0..columns)`, each -1, 0 or 1, as row `row`. */
   packRow(matrix: TernaryMatrix, row: number, trits: Int8Array): void;

@@ -1,5 +1,5 @@
 import type { Kernels, TernaryMatrix } from '../kernels/kernels.js';
-import { requireLength } from './check.js';
+import { requireLength, requireTokens } from './check.js';
 import type { Workspace } from './workspace.js';
 
 /** The eps of a BitLinear's own norm: the authors' fused kernel runs with 1e-6 whatever the module declares (hgrn-bit.md). */
@@ -25,8 +25,9 @@ export class BitLinear {
     this.norm = norm;
   }
 
-  /** x: [tokens, in]; out: [tokens, out]; tokens ≤ workspace.maxTokens. */
+  /** x: [tokens, in]; out: [tokens, out]. @throws ArgumentError for more tokens than the workspace holds. */
   forward(x: Float32Array, tokens: number, out: Float32Array): void {
+    requireTokens(tokens, this.workspace.maxTokens);
     const { q, qScales } = this.workspace;
     this.kernels.rmsNormQuantize(x, this.norm, BIT_LINEAR_EPS, tokens, q, qScales);
     this.kernels.ternaryMatmul(this.weight, q, qScales, tokens, out);

@@ -1,4 +1,5 @@
 import type { Kernels } from '../kernels/kernels.js';
+import { requireLength, requireTokens } from './check.js';
 import type { ChannelMixer, TokenMixer } from './mixers.js';
 import type { RMSNorm } from './rms-norm.js';
 import type { Workspace } from './workspace.js';
@@ -16,7 +17,11 @@ export class Block {
   private readonly kernels: Kernels;
   private readonly workspace: Workspace;
 
+  /** @throws ArgumentError when the norms or the workspace do not fit together. */
   constructor(kernels: Kernels, workspace: Workspace, parts: BlockParts) {
+    const hidden = parts.tokenNorm.weight.length;
+    requireLength('Block: channel norm', parts.channelNorm.weight, hidden);
+    requireLength('Block: workspace.normed', workspace.normed, workspace.maxTokens * hidden, 'at least');
     this.kernels = kernels;
     this.workspace = workspace;
     this.parts = parts;
@@ -25,7 +30,8 @@ export class Block {
   /** residual: [tokens, hidden], updated in place; `state` of the token mixer is advanced. */
   forward(residual: Float32Array, tokens: number, state: Float32Array): void {
     const { tokenNorm, tokenMixer, channelNorm, channelMixer } = this.parts;
-    const { normed, mixed } = this.workspace;
+    const { normed, mixed, maxTokens } = this.workspace;
+    requireTokens(tokens, maxTokens);
     const count = tokens * tokenNorm.weight.length;
     tokenNorm.forward(residual, tokens, normed);
     tokenMixer.forward(normed, tokens, state, mixed);

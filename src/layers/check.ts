@@ -7,3 +7,8 @@ export function requireLength(
   const fits = relation === 'exactly' ? array.length === length : array.length >= length;
   if (!fits) throw new ArgumentError(`${what} has ${array.length} elements, needs ${relation} ${length}`);
 }
+
+/** Throws `ArgumentError` unless a forward pass of `tokens` tokens fits a workspace. */
+export function requireTokens(tokens: number, maxTokens: number): void {
+  if (!(tokens <= maxTokens)) throw new ArgumentError(`${tokens} tokens at once do not fit a workspace for ${maxTokens}`);
+}

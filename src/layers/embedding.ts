@@ -1,4 +1,4 @@
-import { float16ToNumber, FLOAT_BYTES, type FloatType } from '../formats/floats.js';
+import { float16ToFloat32Bits, FLOAT_BYTES, type FloatType } from '../formats/floats.js';
 import { requireLength } from './check.js';
 
 /** A plain table of vectors, kept in the type it was stored in; a row becomes float32 when it is looked up. */
@@ -11,7 +11,7 @@ export class Embedding {
   private readonly rowBits: Uint32Array; //              the same memory
 
   /**
-   * @param bytes [rows, width] little-endian elements of `type`, 4-byte aligned.
+   * @param bytes [rows, width] little-endian elements of `type`; not copied if they are aligned to their size.
    * @throws ArgumentError when `bytes` has another length.
    */
   constructor(type: FloatType, bytes: Uint8Array, rows: number, width: number) {
@@ -19,9 +19,10 @@ export class Embedding {
     this.type = type;
     this.rows = rows;
     this.width = width;
+    const { buffer, byteOffset } = bytes.byteOffset % FLOAT_BYTES[type] === 0 ? bytes : bytes.slice();
     this.words = type === 'F32'
-      ? new Float32Array(bytes.buffer, bytes.byteOffset, rows * width)
-      : new Uint16Array(bytes.buffer, bytes.byteOffset, rows * width);
+      ? new Float32Array(buffer, byteOffset, rows * width)
+      : new Uint16Array(buffer, byteOffset, rows * width);
     this.row = new Float32Array(width);
     this.rowBits = new Uint32Array(this.row.buffer);
   }
@@ -35,7 +36,7 @@ export class Embedding {
     const { words, row, rowBits, width } = this;
     const start = id * width;
     if (this.type === 'BF16') for (let j = 0; j < width; j++) rowBits[j] = words[start + j] << 16;
-    else if (this.type === 'F16') for (let j = 0; j < width; j++) row[j] = float16ToNumber(words[start + j]);
+    else if (this.type === 'F16') for (let j = 0; j < width; j++) rowBits[j] = float16ToFloat32Bits(words[start + j]);
     else for (let j = 0; j < width; j++) row[j] = words[start + j];
     out.set(row, at);
   }

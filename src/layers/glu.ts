@@ -17,6 +17,10 @@ export class GLU implements ChannelMixer {
   /** @throws ArgumentError when the projections do not fit together. */
   constructor(kernels: Kernels, workspace: Workspace, gateProjection: BitLinear, downProjection: BitLinear) {
     requireLength('GLU: gate_proj output', { length: gateProjection.weight.rows }, 2 * downProjection.weight.columns);
+    requireLength('GLU: down_proj output', { length: downProjection.weight.rows }, gateProjection.weight.columns);
+    requireLength(
+      'GLU: workspace.activated', workspace.activated, workspace.maxTokens * downProjection.weight.columns, 'at least',
+    );
     this.kernels = kernels;
     this.workspace = workspace;
     this.gateProjection = gateProjection;

@@ -36,6 +36,11 @@ export class MLGRU implements TokenMixer {
     requireLength('MLGRU: g_proj output', { length: parts.gateProjection.weight.rows }, width);
     requireLength('MLGRU: g_norm', parts.gateNorm.weight, width);
     requireLength('MLGRU: o_proj input', { length: parts.outputProjection.weight.columns }, width);
+    const hidden = parts.inputProjection.weight.columns;
+    requireLength('MLGRU: f_proj input', { length: parts.forgetProjection.weight.columns }, hidden);
+    requireLength('MLGRU: g_proj input', { length: parts.gateProjection.weight.columns }, hidden);
+    requireLength('MLGRU: o_proj output', { length: parts.outputProjection.weight.rows }, hidden);
+    requireLength('MLGRU: workspace.inputGate', workspace.inputGate, workspace.maxTokens * width, 'at least');
     if (parts.lowerBound) requireLength('MLGRU: lower bound', parts.lowerBound, width);
     this.kernels = kernels;
     this.workspace = workspace;

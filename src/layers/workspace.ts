@@ -19,6 +19,7 @@ export interface Workspace {
   readonly maxTokens: number;
   readonly q: Int8Array; //               [maxTokens, widest]      quantised input of the BitLinear at work
   readonly qScales: Float32Array; //      [maxTokens]
+  readonly residual: Float32Array; //     [maxTokens, hidden]      the stream that blocks add to
   readonly normed: Float32Array; //       [maxTokens, hidden]      output of a block's pre-norm
   readonly mixed: Float32Array; //        [maxTokens, hidden]      output of a mixer
   readonly inputGate: Float32Array; //    [maxTokens, recurrent]   i, then h
@@ -34,6 +35,7 @@ export function allocateWorkspace(arena: Arena, widths: Widths, maxTokens: numbe
     maxTokens,
     q: arena.i8(maxTokens * Math.max(hidden, recurrent, intermediate)),
     qScales: arena.f32(maxTokens),
+    residual: arena.f32(maxTokens * hidden),
     normed: arena.f32(maxTokens * hidden),
     mixed: arena.f32(maxTokens * hidden),
     inputGate: arena.f32(maxTokens * recurrent),

@@ -1,6 +1,7 @@
 import { ConfigError, FormatError } from '../errors.js';
 import { parseJsonObject, readText, type FileSet, type JsonObject } from '../formats/bytes.js';
 import { decodeFloats, firstNonFinite, FLOAT_BYTES, type FloatType } from '../formats/floats.js';
+import type { Pace } from '../pace.js';
 import type { ModelConfig } from './config.js';
 import { floatSpecs, ternarySpecs, type ModelSpec, type TensorSpec } from './tensor-names.js';
 
@@ -20,8 +21,11 @@ export interface Checkpoint {
   /**
    * A ternary weight, row by row in a buffer that is used again, quantised if it is stored as floats.
    * @param scales [rows], filled: weight = trit · scale.
+   * @param pace lets other tasks run between rows, and stops at an abort.
    */
-  readTernary(tensor: TensorSpec, scales: Float32Array, onRow: (row: number, trits: Int8Array) => void): Promise<void>;
+  readTernary(
+    tensor: TensorSpec, scales: Float32Array, onRow: (row: number, trits: Int8Array) => void, pace?: Pace,
+  ): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-import { ConfigError } from '../errors.js';
+import { ConfigError, show } from '../errors.js';
 import type { JsonObject } from '../formats/bytes.js';
 import { MAX_COLUMNS } from '../kernels/kernels.js';
 
@@ -21,15 +21,24 @@ export interface ModelConfig {
 }
 
 const MAX_LAYERS = 1024;
+/** GGUF keeps it in 32 bits; it is only told, never used. */
+const MAX_CONTEXT = 2 ** 32 - 1;
 /** Ids are kept in int32 and logits in one float32 array per position. */
 const MAX_VOCABULARY = 2 ** 24;
 
-/** Reads `config.json`. @throws ConfigError naming file and key. */
-export function parseConfig(file: string, json: JsonObject, generation: JsonObject = {}): ModelConfig {
+/**
+ * Reads `config.json`.
+ * @param generation generation_config.json, whose EOS ids go before.
+ * @param exactRecurrentSize for a format that stores it, in place of hidden_size · expand_ratio.
+ * @throws ConfigError naming file and key.
+ */
+export function parseConfig(
+  file: string, json: JsonObject, generation: JsonObject = {}, exactRecurrentSize?: number,
+): ModelConfig {
   const reader = new KeyReader(file, json);
   const modelType = json['model_type'] ?? 'hgrn_bit';
   if (modelType !== 'hgrn_bit') {
-    reader.fail('model_type', `is ${JSON.stringify(modelType)}; only "hgrn_bit" (MatMul-free LM) can be run`);
+    reader.fail('model_type', `is ${show(modelType)}; only "hgrn_bit" (MatMul-free LM) can be run`);
   }
   if (reader.boolean('use_short_conv', false)) {
     reader.fail('use_short_conv', 'is true; no published model has it and the authors\' code fails on it');
@@ -39,16 +48,18 @@ export function parseConfig(file: string, json: JsonObject, generation: JsonObje
   }
   const activation = json['hidden_act'] ?? 'swish';
   if (activation !== 'swish' && activation !== 'silu') {
-    reader.fail('hidden_act', `is ${JSON.stringify(activation)}; only "swish" is known`);
+    reader.fail('hidden_act', `is ${show(activation)}; only "swish" is known`);
   }
   const hiddenSize = reader.integer('hidden_size', 2048, 1, MAX_COLUMNS);
   const useLowerBound = reader.boolean('use_lower_bound', true);
   const expandRatio = reader.positive('expand_ratio', 1);
-  const recurrentSize = Math.trunc(hiddenSize * expandRatio);
+  const recurrentSize = exactRecurrentSize ?? Math.trunc(hiddenSize * expandRatio);
   if (recurrentSize < 1 || recurrentSize > MAX_COLUMNS) reader.fail('expand_ratio', `gives the state width ${recurrentSize}`);
   if (useLowerBound && recurrentSize !== hiddenSize) {
-    reader.fail('expand_ratio', `is ${expandRatio}; with lower bounds it must be 1 (their shape is layers × hidden_size)`);
+    reader.fail('expand_ratio', `gives the state width ${recurrentSize}; with lower bounds it must be hidden_size, ${hiddenSize}`);
   }
+  const rmsNormEps = reader.positive('rms_norm_eps', 1e-6);
+  if (!(Math.fround(rmsNormEps) > 0 && Math.fround(rmsNormEps) < 1e30)) reader.fail('rms_norm_eps', `is ${rmsNormEps}, beyond float32`);
   const hiddenRatio = reader.positive('hidden_ratio', 4);
   const config: ModelConfig = {
     vocabSize: reader.integer('vocab_size', 32000, 1, MAX_VOCABULARY),
@@ -58,9 +69,9 @@ export function parseConfig(file: string, json: JsonObject, generation: JsonObje
       ? Math.ceil(Math.trunc((hiddenSize * hiddenRatio * 2) / 3) / 256) * 256
       : reader.integer('intermediate_size', 0, 1, MAX_COLUMNS),
     layers: reader.integer('num_hidden_layers', 24, 1, MAX_LAYERS),
-    rmsNormEps: reader.positive('rms_norm_eps', 1e-6),
+    rmsNormEps,
     useLowerBound,
-    trainedContext: reader.integer('max_position_embeddings', 2048, 1, Number.MAX_SAFE_INTEGER),
+    trainedContext: reader.integer('max_position_embeddings', 2048, 1, MAX_CONTEXT),
     bosTokenId: 'bos_token_id' in json && json['bos_token_id'] === null ? undefined : reader.integer('bos_token_id', 1, 0, MAX_VOCABULARY),
     eosTokenIds: eosIds(file, json, generation),
   };
@@ -74,7 +85,7 @@ function eosIds(file: string, json: JsonObject, generation: JsonObject): readonl
   if (value === null || value === undefined) return [];
   const ids: unknown[] = Array.isArray(value) ? value : [value];
   if (!ids.every(isTokenId)) {
-    throw new ConfigError(`${file}: eos_token_id is ${JSON.stringify(value)}, not a token id or a list of them`);
+    throw new ConfigError(`${file}: eos_token_id is ${show(value)}, not a token id or a list of them`);
   }
   return ids;
 }
@@ -104,7 +115,7 @@ class KeyReader {
   integer(key: string, fallback: number, min: number, max: number): number {
     const value = this.json[key] ?? fallback;
     if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
-      this.fail(key, `is ${JSON.stringify(value)}, not a whole number from ${min} to ${max}`);
+      this.fail(key, `is ${show(value)}, not a whole number from ${min} to ${max}`);
     }
     return value;
   }
@@ -112,14 +123,14 @@ class KeyReader {
   positive(key: string, fallback: number): number {
     const value = this.json[key] ?? fallback;
     if (typeof value !== 'number' || !(value > 0) || value === Infinity) {
-      this.fail(key, `is ${JSON.stringify(value)}, not a positive number`);
+      this.fail(key, `is ${show(value)}, not a positive number`);
     }
     return value;
   }
 
   boolean(key: string, fallback: boolean): boolean {
     const value = this.json[key] ?? fallback;
-    if (typeof value !== 'boolean') this.fail(key, `is ${JSON.stringify(value)}, not true or false`);
+    if (typeof value !== 'boolean') this.fail(key, `is ${show(value)}, not true or false`);
     return value;
   }
 }

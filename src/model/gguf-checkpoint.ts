@@ -4,6 +4,7 @@ import type { FloatType } from '../formats/floats.js';
 import { alignUp } from '../formats/gguf.js';
 import { readGguf, type GgufTensor } from '../formats/gguf-reader.js';
 import { BLOCK_WEIGHTS, decodeTernaryRow, TERNARY_BLOCK_BYTES, type TernaryBlockType } from '../formats/ternary-blocks.js';
+import { Pace } from '../pace.js';
 import { checkFinite, checkTensors, decodeFinite, parseOptional, type Checkpoint } from './checkpoint.js';
 import { configFromMetadata, KEYS, textValue } from './gguf-metadata.js';
 import { quantizeTernary } from './quantize.js';
@@ -20,14 +21,14 @@ export async function openGgufCheckpoint(source: ByteSource): Promise<Checkpoint
   };
   const config = configFromMetadata(file, metadata, parseOptional(`${file}: ${KEYS.generationConfig}`, texts.generationConfig));
   const spec = modelSpec(config);
-  const scaleNames = new Set(ternarySpecs(spec).map(ggufScaleName));
+  const ternary = ternarySpecs(spec).filter(({ gguf }) => isTernary(tensors.get(gguf)));
   checkTensors(file, spec, {
     nameOf: (tensor) => tensor.gguf,
     shapeOf: (name) => tensors.get(name)?.shape,
     names: tensors.keys(),
     ternaryShape: ({ gguf, shape: [rows = 0, columns = 0] }) =>
       isTernary(tensors.get(gguf)) ? [rows, alignUp(columns, BLOCK_WEIGHTS)] : [rows, columns],
-    optional: scaleNames,
+    optional: new Set(ternary.map(ggufScaleName)), // a weight in floats is quantised here, with a scale of its own
   });
 
   const at = (tensor: TensorSpec): GgufTensor => tensors.get(tensor.gguf)!; // checkTensors has seen it
@@ -64,15 +65,14 @@ export async function openGgufCheckpoint(source: ByteSource): Promise<Checkpoint
     async readFloats(tensor) {
       return decodeFinite(where(tensor), floatType(tensor), await readBytes(tensor));
     },
-    async readTernary(tensor, scales, onRow) {
+    async readTernary(tensor, scales, onRow, pace) {
       const [rows = 0, columns = 0] = tensor.shape;
-      const scale = await readScale(tensor);
       const { type } = at(tensor);
       const bytes = await readBytes(tensor);
       if (type === 'TQ1_0' || type === 'TQ2_0') {
-        decodeTernary(where(tensor), type, bytes, columns, scale, scales, onRow);
+        await decodeTernary(where(tensor), type, bytes, columns, await readScale(tensor), scales, onRow, pace);
       } else {
-        scales.fill(quantizeTernary(where(tensor), type, bytes, rows, columns, onRow));
+        scales.fill(await quantizeTernary(where(tensor), type, bytes, rows, columns, onRow, pace));
       }
     },
     close: () => source.close(),
@@ -84,14 +84,15 @@ function isTernary(tensor: GgufTensor | undefined): boolean {
 }
 
 /** The weight is trit · d · scale: `d` stands in each block, `scale` in a tensor of its own (formats.md, "GGUF"). */
-function decodeTernary(
+async function decodeTernary(
   where: string, type: TernaryBlockType, bytes: Uint8Array, columns: number, scale: number, scales: Float32Array,
-  onRow: (row: number, trits: Int8Array) => void,
-): void {
+  onRow: (row: number, trits: Int8Array) => void, pace = new Pace(),
+): Promise<void> {
   const padded = alignUp(columns, BLOCK_WEIGHTS);
   const trits = new Int8Array(padded);
   const rowBytes = (padded / BLOCK_WEIGHTS) * TERNARY_BLOCK_BYTES[type];
   for (let row = 0; row < scales.length; row++) {
+    if (pace.isDue) await pace.giveWay();
     const d = decodeTernaryRow(type, bytes, row * rowBytes, trits);
     if (!Number.isFinite(d)) {
       throw new FormatError(`${where}, row ${row}: its blocks have different scales, or a code that no weight has`);
@@ -100,6 +101,7 @@ function decodeTernary(
       if (trits[j] !== 0) throw new FormatError(`${where}, row ${row}: the padding after column ${columns} is not zero`);
     }
     scales[row] = d * scale;
+    if (!Number.isFinite(scales[row])) throw new FormatError(`${where}, row ${row}: the scale ${d} · ${scale} is beyond float32`);
     onRow(row, trits);
   }
 }

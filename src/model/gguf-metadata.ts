@@ -1,4 +1,4 @@
-import { ConfigError } from '../errors.js';
+import { ConfigError, show } from '../errors.js';
 import type { GgufMetadata, GgufValue } from '../formats/gguf.js';
 import { parseConfig, type ModelConfig } from './config.js';
 
@@ -29,7 +29,7 @@ export function configFromMetadata(
 ): ModelConfig {
   const architecture = metadata.get(KEYS.architecture)?.value;
   if (architecture !== ARCHITECTURE) {
-    throw new ConfigError(`${file}: ${KEYS.architecture} is ${JSON.stringify(architecture)}; only "${ARCHITECTURE}" can be run`);
+    throw new ConfigError(`${file}: ${KEYS.architecture} is ${show(architecture)}; only "${ARCHITECTURE}" can be run`);
   }
   const required = (key: string): GgufValue['value'] => {
     const value = metadata.get(key)?.value;
@@ -38,11 +38,13 @@ export function configFromMetadata(
   };
   const hidden = required(KEYS.embeddingLength);
   const recurrent = metadata.get(KEYS.recurrentLength)?.value ?? hidden;
+  if (typeof recurrent !== 'number' || !Number.isInteger(recurrent)) {
+    throw new ConfigError(`${file}: metadata key ${KEYS.recurrentLength} is ${show(recurrent)}, not a whole number`);
+  }
   const epsilon = metadata.get(KEYS.rmsEpsilon);
   return parseConfig(`${file} (metadata)`, {
     model_type: ARCHITECTURE,
     hidden_size: hidden,
-    expand_ratio: typeof recurrent === 'number' && typeof hidden === 'number' ? recurrent / hidden : recurrent,
     intermediate_size: required(KEYS.feedForwardLength),
     num_hidden_layers: required(KEYS.blockCount),
     vocab_size: required(KEYS.vocabSize),
@@ -51,7 +53,7 @@ export function configFromMetadata(
     use_lower_bound: metadata.get(KEYS.useLowerBound)?.value,
     bos_token_id: metadata.get(KEYS.bosTokenId)?.value ?? null,
     eos_token_id: metadata.get(KEYS.eosTokenId)?.value ?? null,
-  }, generation);
+  }, generation, recurrent);
 }
 
 /** 1e-6 as float32 is 9.99999997e-7; the number that was meant is the shortest one that rounds to it. */

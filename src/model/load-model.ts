@@ -7,6 +7,7 @@ import { GLU } from '../layers/glu.js';
 import { MLGRU } from '../layers/mlgru.js';
 import { RMSNorm } from '../layers/rms-norm.js';
 import { allocateWorkspace, type Workspace } from '../layers/workspace.js';
+import { Pace } from '../pace.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import { fingerprint } from './fingerprint.js';
@@ -48,21 +49,24 @@ export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, option
   const tensors = [spec.embeddings, ...floatSpecs(spec), ...ternarySpecs(spec)];
   const total = tensors.reduce((sum, tensor) => sum + checkpoint.storedBytes(tensor), 0);
   let loaded = 0;
-  const counts = await readWeights(checkpoint, kernels, weights, (bytes) => {
-    options.signal?.throwIfAborted();
+  const afterTensor = (bytes: number): void => {
     loaded += bytes;
     options.onProgress?.({ stage: 'load', file: checkpoint.name, loaded, total });
-  });
+  };
+  const counts = await readWeights(checkpoint, kernels, weights, afterTensor, new Pace(options.signal));
+  const embeddings = new Embedding(embeddingType, weights.embeddings, config.vocabSize, config.hiddenSize);
 
   return new Model({
     config,
     kernels,
     workspace,
-    embeddings: new Embedding(embeddingType, weights.embeddings, config.vocabSize, config.hiddenSize),
+    embeddings,
     blocks: weights.layers.map((layer) => buildBlock(kernels, workspace, config, layer)),
     norm: new RMSNorm(kernels, weights.norm, config.rmsNormEps),
     head: buildBitLinear(kernels, workspace, weights.head),
-    stateShape: { layers: config.layers, width: config.recurrentSize, fingerprint: fingerprint(config, weights) },
+    stateShape: {
+      layers: config.layers, width: config.recurrentSize, fingerprint: fingerprint(config, weights, embeddings, counts),
+    },
     counts,
     memoryBytes,
   });

@@ -1,4 +1,4 @@
-import { ArgumentError } from '../errors.js';
+import { ArgumentError, show } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { BitLinear } from '../layers/bit-linear.js';
 import type { Block } from '../layers/block.js';
@@ -32,11 +32,9 @@ export type LogitsSink = (logits: Float32Array, tokens: number) => void;
  */
 export class Model {
   readonly parts: ModelParts;
-  private readonly residual: Float32Array; // [maxTokens, hidden]
 
   constructor(parts: ModelParts) {
     this.parts = parts;
-    this.residual = new Float32Array(parts.workspace.maxTokens * parts.config.hiddenSize);
   }
 
   createState(): ModelState {
@@ -52,9 +50,9 @@ export class Model {
   /** Advances `state` over `ids` and writes the logits of the last position to `out[0, vocab)`. Allocates nothing. */
   forwardLast(ids: ArrayLike<number>, state: ModelState, out: Float32Array): void {
     this.check(ids, state);
-    const { hiddenSize } = this.parts.config;
+    const { config: { hiddenSize }, workspace: { residual } } = this.parts;
     const last = this.hiddenOfLast(ids, state);
-    if (last > 0) this.residual.copyWithin(0, last * hiddenSize, (last + 1) * hiddenSize);
+    if (last > 0) residual.copyWithin(0, last * hiddenSize, (last + 1) * hiddenSize);
     this.logits(1, out);
   }
 
@@ -86,8 +84,7 @@ export class Model {
 
   /** Embedding and blocks of one chunk: fills residual[0, tokens) and advances the state. */
   private hidden(ids: ArrayLike<number>, first: number, tokens: number, state: ModelState): void {
-    const { embeddings, blocks, config } = this.parts;
-    const { residual } = this;
+    const { embeddings, blocks, config, workspace: { residual } } = this.parts;
     for (let t = 0; t < tokens; t++) embeddings.lookUp(ids[first + t], residual, t * config.hiddenSize);
     for (let n = 0; n < blocks.length; n++) blocks[n].forward(residual, tokens, state.layers[n]);
     state.tokens += tokens;
@@ -96,18 +93,22 @@ export class Model {
   /** Final norm and head over residual[0, tokens). out: [tokens, vocab]. */
   private logits(tokens: number, out: Float32Array): void {
     const { norm, head, workspace } = this.parts;
-    norm.forward(this.residual, tokens, workspace.normed);
+    norm.forward(workspace.residual, tokens, workspace.normed);
     head.forward(workspace.normed, tokens, out);
   }
 
   /** @throws ArgumentError for no ids, an id out of range, another model's state. */
   check(ids: ArrayLike<number>, state: ModelState): void {
     const { vocabSize } = this.parts.config;
+    if (typeof ids !== 'object' || ids === null || typeof ids.length !== 'number') {
+      throw new ArgumentError(`forward: the token ids are ${show(ids)}, not a number or an array of numbers`);
+    }
+    if (!(state instanceof ModelState)) throw new ArgumentError('forward: the state is not one of createState()');
     if (!(ids.length > 0)) throw new ArgumentError('forward: no token ids were given');
     for (let t = 0; t < ids.length; t++) {
       const id = ids[t];
       if (!(Number.isInteger(id) && id >= 0 && id < vocabSize)) {
-        throw new ArgumentError(`forward: token id ${id} at position ${t} is not a whole number from 0 to ${vocabSize - 1}`);
+        throw new ArgumentError(`forward: token id ${show(id)} at position ${t} is not a whole number from 0 to ${vocabSize - 1}`);
       }
     }
     if (state.shape !== this.parts.stateShape) requireShape('forward: the state', state.shape, this.parts.stateShape);

@@ -11,21 +11,26 @@ import { openSafetensorsCheckpoint } from './safetensors-checkpoint.js';
  */
 export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
   const names = await files.list();
-  const hasConfig = names.includes('config.json');
   const ggufs = names.filter((name) => name.toLowerCase().endsWith('.gguf'));
-  const only = names.length === 1 ? names[0] : ggufs.length === 1 ? ggufs[0] : undefined;
-  if (!hasConfig && only !== undefined) {
-    const source = await files.open(only);
-    if (source && (await isGguf(source))) return closeOnError(source, () => openGgufCheckpoint(source));
-    await source?.close();
-    if (ggufs.length === 1) throw new FormatError(`${only}: does not start with "GGUF"`);
+  const hasConfig = names.includes('config.json');
+  // Some folders hold a GGUF file beside the configuration and tokenizer it was made from.
+  if (hasConfig && (names.some(isWeights) || ggufs.length !== 1)) return openSafetensorsCheckpoint(files);
+  const only = ggufs.length === 1 ? ggufs[0] : names.length === 1 ? names[0] : undefined;
+  const source = only === undefined ? undefined : await files.open(only);
+  if (source) {
+    return closeOnError(source, async () => {
+      if (await isGguf(source)) return openGgufCheckpoint(source);
+      if (ggufs.length === 1) throw new FormatError(`${only}: does not start with "GGUF"`);
+      throw new SourceError(`${files.name}: holds no model: ${only} is not a GGUF file; a checkpoint in several files is loaded by its folder`);
+    });
   }
-  if (!hasConfig) {
-    const found = names.length === 0 ? 'it is empty' : `found: ${names.slice(0, 8).join(', ')}`;
-    const several = ggufs.length > 1 ? '; name one of its .gguf files' : '';
-    throw new SourceError(`${files.name}: holds no model: neither config.json nor one .gguf file (${found})${several}`);
-  }
-  return openSafetensorsCheckpoint(files);
+  const found = names.length === 0 ? 'it is empty' : `found: ${names.slice(0, 8).join(', ')}`;
+  const several = ggufs.length > 1 ? '; name one of its .gguf files' : '';
+  throw new SourceError(`${files.name}: holds no model: neither config.json nor one .gguf file (${found})${several}`);
+}
+
+function isWeights(name: string): boolean {
+  return name === 'model.safetensors' || name === 'model.safetensors.index.json';
 }
 
 async function closeOnError<T>(source: ByteSource, open: () => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import { FormatError } from '../errors.js';
 import { decodeFloats, firstNonFinite, type FloatType } from '../formats/floats.js';
+import { Pace } from '../pace.js';
 
 /** A lower limit for mean|W| (hgrn-bit.md, BitLinear step 3). */
 const MIN_MEAN = 1e-5;
@@ -11,14 +12,15 @@ const MIN_MEAN = 1e-5;
  * @returns the scale: weight ≈ trit · scale.
  * @throws FormatError at a NaN or infinity; `where` begins the message.
  */
-export function quantizeTernary(
+export async function quantizeTernary(
   where: string, type: FloatType, bytes: Uint8Array, rows: number, columns: number,
-  onRow: (row: number, trits: Int8Array) => void,
-): number {
+  onRow: (row: number, trits: Int8Array) => void, pace = new Pace(),
+): Promise<number> {
   const values = new Float32Array(columns);
   const trits = new Int8Array(columns);
   let sum = 0;
   for (let row = 0; row < rows; row++) {
+    if (pace.isDue) await pace.giveWay();
     decodeFloats(type, bytes, row * columns, columns, values);
     for (let j = 0; j < columns; j++) sum += Math.abs(values[j]);
     if (!Number.isFinite(sum)) {
@@ -29,10 +31,11 @@ export function quantizeTernary(
   const mean = Math.max(sum / (rows * columns), MIN_MEAN);
   const scale = 1 / mean;
   for (let row = 0; row < rows; row++) {
+    if (pace.isDue) await pace.giveWay();
     decodeFloats(type, bytes, row * columns, columns, values);
     for (let j = 0; j < columns; j++) {
       const scaled = values[j] * scale;
-      trits[j] = scaled > 0.5 ? 1 : scaled < -0.5 ? -1 : 0;
+      trits[j] = Number(scaled > 0.5) - Number(scaled < -0.5); // no branch: on random weights each would be mispredicted
     }
     onRow(row, trits);
   }

@@ -67,11 +67,11 @@ export async function openSafetensorsCheckpoint(files: FileSet): Promise<Checkpo
         const { source, offset, byteLength, type, where } = stored(tensor);
         return decodeFinite(where, type, await source.read(offset, byteLength));
       },
-      async readTernary(tensor, scales, onRow) {
+      async readTernary(tensor, scales, onRow, pace) {
         const { source, offset, byteLength, type, where } = stored(tensor);
         const bytes = await source.read(offset, byteLength);
         const [rows = 0, columns = 0] = tensor.shape;
-        scales.fill(quantizeTernary(where, type, bytes, rows, columns, onRow));
+        scales.fill(await quantizeTernary(where, type, bytes, rows, columns, onRow, pace));
       },
       close,
     };

@@ -4,7 +4,7 @@ import { ArgumentError } from '../errors.js';
 export interface StateShape {
   readonly layers: number;
   readonly width: number;
-  /** 64 bits over configuration and weights, 16 hexadecimal digits. */
+  /** 64 bits over configuration, norms, scales and samples of the weights: 16 hexadecimal digits. */
   readonly fingerprint: string;
 }
 

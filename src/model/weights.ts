@@ -1,8 +1,10 @@
 import { exp } from '../numeric.js';
+import type { Pace } from '../pace.js';
 import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
 import type { Arena } from '../kernels/arena.js';
 import type { Kernels, TernaryMatrix } from '../kernels/kernels.js';
 import type { Checkpoint } from './checkpoint.js';
+import { Hash } from './hash.js';
 import type { BitLinearSpec, ModelSpec, TensorSpec } from './tensor-names.js';
 
 export interface BitLinearWeights {
@@ -65,38 +67,50 @@ export interface TernaryCount {
   readonly name: string;
   readonly weights: number;
   readonly zeros: number;
+  /** A hash of some of its rows, for the model's fingerprint. */
+  readonly sample: number;
 }
+
+/** Rows of each weight that go into its hash: hashing all would take as long as loading. */
+const SAMPLED_ROWS = 16;
 
 /**
  * Reads all tensors of `checkpoint` into `weights`, one at a time.
- * @param afterTensor is called with the stored size of each tensor when it is in place; it may throw to stop.
- * @throws FormatError at a NaN or infinity, a truncated file.
+ * @param afterTensor is called with the stored size of each tensor when it is in place.
+ * @throws FormatError at a NaN or infinity, a truncated file; the signal's reason.
  */
 export async function readWeights(
-  checkpoint: Checkpoint, kernels: Kernels, weights: ModelWeights, afterTensor: (bytes: number) => void,
+  checkpoint: Checkpoint, kernels: Kernels, weights: ModelWeights, afterTensor: (bytes: number) => void, pace: Pace,
 ): Promise<TernaryCount[]> {
   const { spec } = checkpoint;
   const counts: TernaryCount[] = [];
-  const done = (tensor: TensorSpec): void => afterTensor(checkpoint.storedBytes(tensor));
+  const done = async (tensor: TensorSpec): Promise<void> => {
+    afterTensor(checkpoint.storedBytes(tensor));
+    await pace.giveWay();
+  };
 
   const readVector = async (tensor: TensorSpec, into: Float32Array): Promise<void> => {
     into.set(await checkpoint.readFloats(tensor));
-    done(tensor);
+    await done(tensor);
   };
   const readLinear = async ({ spec: linear, matrix, norm }: BitLinearWeights): Promise<void> => {
-    const { columns } = matrix;
+    const { rows, columns } = matrix;
+    const hash = new Hash();
+    const step = Math.ceil(rows / SAMPLED_ROWS);
     let zeros = 0;
-    await checkpoint.readTernary(linear.weight, matrix.scales, (row, trits) => {
-      for (let j = 0; j < columns; j++) if (trits[j] === 0) zeros++;
+    const onRow = (row: number, trits: Int8Array): void => {
+      for (let j = 0; j < columns; j++) zeros += 1 - (trits[j]! & 1);
+      if (row % step === 0) for (let j = 0; j < columns; j++) hash.add(trits[j]!);
       kernels.packRow(matrix, row, trits);
-    });
-    counts.push({ name: linear.weight.hf.replace(/\.weight$/, ''), weights: matrix.rows * columns, zeros });
-    done(linear.weight);
+    };
+    await checkpoint.readTernary(linear.weight, matrix.scales, onRow, pace);
+    counts.push({ name: linear.weight.hf.replace(/\.weight$/, ''), weights: rows * columns, zeros, sample: hash.value });
+    await done(linear.weight);
     await readVector(linear.norm, norm);
   };
 
   weights.embeddings.set(await checkpoint.readEmbeddings());
-  done(spec.embeddings);
+  await done(spec.embeddings);
   for (const [n, layer] of weights.layers.entries()) {
     const names = spec.layers[n]!;
     await readVector(names.tokenNorm, layer.tokenNorm);
@@ -115,7 +129,7 @@ export async function readWeights(
     const [layers = 0, width = 0] = spec.lowerBounds.shape;
     const bounds = cumulativeLowerBounds(await checkpoint.readFloats(spec.lowerBounds), layers, width);
     weights.layers.forEach(({ lowerBound }, n) => lowerBound?.set(bounds.subarray(n * width, (n + 1) * width)));
-    done(spec.lowerBounds);
+    await done(spec.lowerBounds);
   }
   return counts;
 }

@@ -3,6 +3,7 @@ import { convertExactly, decodeFloats, exactFloat16, float16ToNumber, smallestEx
 import { halfToNumber } from '../support/files.js';
 import { expectSameBits } from '../support/compare.js';
 
+const bitsOf = (value: number): number => new Uint32Array(Float32Array.of(value).buffer)[0]!;
 const bytesOf = (array: ArrayBufferView): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
 describe('float16', () => {
@@ -13,13 +14,13 @@ describe('float16', () => {
     for (let bits = 0; bits < 65536; bits++) {
       const expected = halfToNumber(bits);
       expect(Object.is(out[bits], expected) && Object.is(float16ToNumber(bits), expected), `bits ${bits}`).toBe(true);
-      expect(exactFloat16(expected), `value ${expected}`).toBe(Number.isNaN(expected) ? -1 : bits);
+      expect(exactFloat16(bitsOf(expected)), `value ${expected}`).toBe(Number.isNaN(expected) ? -1 : bits);
     }
   });
 
   it('knows what it cannot hold', () => {
-    for (const value of [1 / 3, 65505, 65520, 1e6, 2 ** -25, 2 ** -14 + 2 ** -26, 2049, -4097, NaN]) {
-      expect(exactFloat16(Math.fround(value)), String(value)).toBe(-1);
+    for (const value of [1 / 3, 65505, 65520, 65536, 1e6, 3e38, 2 ** -25, 2 ** -100, 1e-45, 2 ** -14 + 2 ** -26, 2 ** -23 + 2 ** -25, 2049, -4097, NaN]) {
+      expect(exactFloat16(bitsOf(value)), String(value)).toBe(-1);
     }
   });
 });

@@ -45,8 +45,10 @@ describe('reading', () => {
     ['another magic', () => new Bytes().u32(1).u32(3).u64(0).u64(0), /does not start with "GGUF"/],
     ['version 1', () => head(0, 0, 1), /version 1/],
     ['an absurd count', () => head(0, 2 ** 52 * 5), /absurd number/],
-    ['more entries than bytes', () => head(0, 2 ** 40), /ends at byte 24, inside metadata entry 1/],
-    ['an array longer than the file', () => head(0, 1).text('a').u32(9).u32(0).u64(2 ** 40), /metadata key "a".*truncated/],
+    ['more entries than bytes', () => head(0, 60_000), /ends at byte 24, inside metadata entry 1/],
+    ['more entries than any model has', () => head(2 ** 40, 7), /claims 1099511627776 tensors and 7 metadata keys/],
+    ['an array longer than the file', () => head(0, 1).text('a').u32(9).u32(0).u64(2 ** 20), /metadata key "a".*truncated/],
+    ['an array longer than any model has', () => head(0, 1).text('a').u32(9).u32(0).u64(2 ** 23), /"a" has 8388608 elements/],
     ['an unknown value type', () => head(0, 1).text('a').u32(77), /"a" has the unknown value type 77/],
     ['an array of arrays', () => head(0, 1).text('a').u32(9).u32(9).u64(0), /array of arrays/],
     ['a bool of 2', () => head(0, 1).text('a').u32(7).u8(2), /bool 2/],
@@ -98,6 +100,12 @@ describe('writing', () => {
     expect(file.tensors.get('b')!.offset - a.offset).toBe(96);
   });
 
+  it('refuses numbers that do not fit their type', async () => {
+    for (const entry of [{ type: 'u32', value: 2 ** 32 }, { type: 'u8', value: -1 }, { type: 'i16', value: 0.5 }, { type: 'f32', value: 1e39 }, { type: 'u64', value: NaN }] as const) {
+      await expect(join(writeGguf(new Map([['k', entry]]), []))).rejects.toThrow(/does not fit the type/);
+    }
+  });
+
   it('refuses data of the wrong length', async () => {
     const tensors: GgufTensorToWrite[] = [{ name: 'a', type: 'F32', shape: [2], bytes: async () => new Uint8Array(4) }];
     await expect(join(writeGguf(new Map(), tensors))).rejects.toThrow(/"a" has 4 bytes, not 8/);
@@ -137,6 +145,40 @@ describe('converting', () => {
     const b = await MatMulFreeLM.load(await converted(files, {}));
     expect(b.config).toEqual(a.config);
     expect(b.info().fingerprint).toBe(a.info().fingerprint);
+    // Also where another generation_config.json is there, which does not name them.
+    const c = await MatMulFreeLM.load(await converted({ ...files, 'generation_config.json': json({ temperature: 0.5 }) }, {}));
+    expect(c.config).toEqual(a.config);
+  });
+
+  it('keeps widths of the state that no ratio gives exactly', async () => {
+    for (const [hidden, recurrent] of [[11, 15], [224, 61], [7, 3]] as const) {
+      const files = tinyCheckpoint({ hidden, recurrent, intermediate: 5, layers: 1, vocab: 4, lowerBounds: false }, 1, { expand_ratio: (recurrent + 1e-6) / hidden });
+      expectSameBits(await logitsOf(await converted(files, {}), [1, 2]), await logitsOf(files, [1, 2]));
+    }
+  });
+
+  it('refuses what load refuses', async () => {
+    const unigram = { ...tinyCheckpoint(), 'tokenizer.json': json({ model: { type: 'Unigram', vocab: [] } }) };
+    await expect(converted(unigram, {})).rejects.toThrow(/Unigram/);
+    const other = { ...tinyCheckpoint(), 'tokenizer.json': json({ model: { type: 'BPE', merges: [], vocab: { a: 0, b: 500 } } }) };
+    await expect(converted(other, {})).rejects.toThrow(/do not belong together/);
+  });
+
+  it('refuses scales that cannot be used', async () => {
+    const gguf = await converted(tinyCheckpoint(TINY, 5), { type: 'TQ2_0' });
+    const { tensors } = await parse(gguf);
+    const edited = gguf.slice();
+    const view = new DataView(edited.buffer);
+    view.setFloat32(tensors.get('output.scale')!.offset, 3e38, true);
+    const weight = tensors.get('output.weight')!;
+    for (let at = weight.offset + 64; at < weight.offset + weight.byteLength; at += 66) view.setUint16(at, 0x7bff, true);
+    await expect(MatMulFreeLM.load(edited)).rejects.toThrow(/"output\.weight", row 0: .*scale/);
+    // A float weight has no scale: which of the two would be meant?
+    const floats = [...tensors].filter(([name]) => name !== 'output.weight').map(([name, { type, shape, offset, byteLength }]): GgufTensorToWrite => (
+      { name, type, shape, bytes: async () => gguf.slice(offset, offset + byteLength) }));
+    floats.push({ name: 'output.weight', type: 'F32', shape: [11, 12], bytes: async () => new Uint8Array(11 * 12 * 4) });
+    const { metadata } = await parse(gguf);
+    await expect(MatMulFreeLM.load(await join(writeGguf(metadata, floats)))).rejects.toThrow(/output\.scale/);
   });
 
   it('carries the tokenizer, for itself and for other readers', async () => {
@@ -183,7 +225,7 @@ describe('converting', () => {
   });
 
   it('refuses options it does not know', async () => {
-    await expect(converted(tinyCheckpoint(), { type: 'Q4_0' as 'TQ1_0' })).rejects.toThrow(/type is Q4_0/);
+    await expect(converted(tinyCheckpoint(), { type: 'Q4_0' as 'TQ1_0' })).rejects.toThrow(/type is "Q4_0"/);
     await expect(converted(tinyCheckpoint(), { typo: 1 } as never)).rejects.toThrow(/unknown option "typo"/);
   });
 });

@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ArgumentError, MatMulFreeLM, type GenerateOptions, type GenerateResult } from 'matmulfree';
 import { tinyCheckpoint } from '../support/checkpoints.js';
-import { expectSameBits } from '../support/compare.js';
 import { EMBEDDED } from '../support/files.js';
 
 async function run(lm: MatMulFreeLM, prompt: string | number[], options: GenerateOptions = {}): Promise<{ pieces: string[]; text: string; result: GenerateResult }> {
@@ -177,9 +176,20 @@ describe('score', () => {
       const short = lm.score(ids.slice(0, length)).logprobs;
       expect([...short]).toEqual([...long.slice(0, length - 1)]);
     }
+  });
+
+  it('async: the same, with progress, other tasks running meanwhile, and an abort', async () => {
+    const lm = await MatMulFreeLM.load(EMBEDDED);
+    const ids = Array.from({ length: 400 }, (_, n) => 3 + ((n * 31) % 4000));
     const seen: number[] = [];
-    lm.score(ids, { onProgress: (tokens) => seen.push(tokens) });
-    expect(seen.at(-1)).toBe(99);
-    expectSameBits(Float32Array.from(long), Float32Array.from(lm.score(ids).logprobs));
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    const score = await lm.scoreAsync(ids, { onProgress: (tokens) => seen.push(tokens) });
+    clearInterval(timer);
+    expect(score).toEqual(lm.score(ids));
+    expect(seen.at(-1)).toBe(399);
+    expect(ticks).toBeGreaterThan(3);
+    await expect(lm.scoreAsync(new Array<number>(100_000).fill(5), { signal: AbortSignal.timeout(50) })).rejects.toMatchObject({ name: 'TimeoutError' });
+    await expect(lm.scoreAsync(ids, { sginal: 1 } as never)).rejects.toThrow(/unknown option "sginal"/);
   });
 });

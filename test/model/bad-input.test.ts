@@ -1,10 +1,14 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   ArgumentError, BackendError, ConfigError, convert, FormatError, MatMulFreeLM, SourceError, TokenizerError,
 } from 'matmulfree';
 import { assemble, configJson, json, randomTensors, safetensors, TINY, tinyCheckpoint, type Files, type HeaderEntry } from '../support/checkpoints.js';
-import { fixture } from '../support/files.js';
+import { EMBEDDED, fixture } from '../support/files.js';
 
 type ErrorClass = new (message?: string) => Error;
 
@@ -41,6 +45,34 @@ describe('sources', () => {
   it('a network address', () => refuses('hf:someone/model', SourceError, /network/));
   it('something else altogether', () => refuses(7 as never, ArgumentError, /give a path/));
   it('a file of the wrong kind', () => refuses({ a: 7 } as never, ArgumentError, /"a" is not/));
+  it('arguments of another kind, each with a typed error', async () => {
+    await refuses([1, 2] as never, ArgumentError, /not a File/);
+    await refuses(null as never, ArgumentError, /got null/);
+    await refuses('file://elsewhere/x', SourceError, /host/);
+    await expect(MatMulFreeLM.load(tinyCheckpoint(), null as never)).rejects.toThrow(ArgumentError);
+    const lm = await MatMulFreeLM.load(tinyCheckpoint());
+    const state = lm.createState();
+    expect(() => lm.forward(undefined as never, state)).toThrow(/ids are undefined/);
+    expect(() => lm.forward(1, {} as never)).toThrow(/createState/);
+    expect(() => lm.forward(1, state, { al: true } as never)).toThrow(/unknown option "al"/);
+    expect(() => lm.restoreState('x' as never)).toThrow(ArgumentError);
+    expect(lm.restoreState(state.serialize().buffer as ArrayBuffer).tokens).toBe(0);
+  });
+  it.skipIf(process.platform === 'win32')('a pipe in place of a file', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'matmulfree-'));
+    try {
+      await writeFile(join(folder, 'config.json'), json(configJson(TINY)));
+      execFileSync('mkfifo', [join(folder, 'model.safetensors')]);
+      await refuses(folder, SourceError, /model\.safetensors: is not a file/);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+  it('a GGUF file beside a configuration is found', async () => {
+    const gguf = await collect(convert(tinyCheckpoint(), {}));
+    const lm = await MatMulFreeLM.load({ 'config.json': json(configJson(TINY)), 'model.gguf': gguf, 'README.md': json('hi') });
+    expect(lm.config.vocabSize).toBe(11);
+  });
   it('an unknown option', async () => {
     await expect(MatMulFreeLM.load(tinyCheckpoint(), { bakend: 'scalar' } as never)).rejects.toThrow(/unknown option "bakend"/);
   });
@@ -52,6 +84,10 @@ describe('sources', () => {
   it('an aborted signal', async () => {
     const reason = new Error('enough');
     await expect(MatMulFreeLM.load(tinyCheckpoint(), { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  });
+  it('a signal aborted by a timer while a model loads from memory', async () => {
+    const gguf = new Uint8Array(readFileSync(EMBEDDED));
+    await expect(MatMulFreeLM.load(gguf, { signal: AbortSignal.timeout(15) })).rejects.toMatchObject({ name: 'TimeoutError' });
   });
   it('a signal aborted in the middle', async () => {
     const controller = new AbortController();
@@ -76,6 +112,12 @@ describe('config.json', () => {
     ['rms_norm_eps', '1e-6'], ['use_lower_bound', 'yes'], ['expand_ratio', -2], ['expand_ratio', 2], ['eos_token_id', 'x'],
     ['bos_token_id', -1],
   ])('%s: %j', (key, value) => refuses(withConfig({ [key]: value }), ConfigError, new RegExp(key)));
+  it('a value nested without end, or as long as a book, in a short message', async () => {
+    const deep = `{"model_type": ${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+    await refuses({ ...tinyCheckpoint(), 'config.json': json(deep) }, ConfigError, /^config\.json: model_type is .{1,100}$/);
+    await refuses(withConfig({ hidden_size: 'x'.repeat(1e6) }), ConfigError, /^.{1,200}$/);
+    await refuses(withHeader((h) => { h['lm_head.weight']!.dtype = 'y'.repeat(1e6); }), FormatError, /^.{1,250}$/);
+  });
   it('keys on the prototype do nothing', async () => {
     const text = JSON.stringify(configJson(TINY)).replace('{', '{"__proto__": {"use_short_conv": true, "polluted": 1}, ');
     await MatMulFreeLM.load({ ...tinyCheckpoint(), 'config.json': json(text) });
@@ -101,6 +143,12 @@ describe('safetensors', () => {
   it('overlapping offsets', () =>
     refuses(withHeader((h) => { h['model.norm.weight']!.data_offsets = [...h[name]!.data_offsets].map((o, i) => i ? o - 528 : o) as [number, number]; }),
       FormatError, /overlaps|belong to no tensor/));
+  it('a tensor twice', () => {
+    const text = new TextDecoder().decode(good.slice(8, 8 + new DataView(good.buffer).getUint32(0, true)));
+    const entry = /"lm_head\.norm\.weight":\{[^}]*\}/.exec(text)![0];
+    const data = good.slice(8 + text.length);
+    return refuses(withWeights(assemble(text.replace(/\}$/, `,${entry}}`), data)), FormatError, /"lm_head\.norm\.weight" occurs twice/);
+  });
   it('a hole', () => refuses(withHeader((h) => { delete h[name]; }), FormatError, /belong to no tensor/));
   it('offsets beyond the file', () =>
     refuses(withHeader((h) => { h[name]!.data_offsets = [1e9, 1e9 + 576]; }), FormatError, /i_proj\.weight".*truncated/));
@@ -157,6 +205,8 @@ describe('shards', () => {
   it.each(['../secret', '/etc/passwd', 'a/b.safetensors', 'a\\b', '..', 'C:x', ''])('a path that leaves the folder: %j', (path) =>
     refuses(withIndex((map) => { map['lm_head.weight'] = path; }), FormatError, /not a plain file name/));
   it('a tensor that is in no shard', () => refuses(withIndex((map) => { map['more'] = 'model-00001-of-00003.safetensors'; }), FormatError, /"more" is not in/));
+  it('an index that swaps shards', () =>
+    refuses(withIndex((map) => { map['lm_head.weight'] = 'model-00001-of-00003.safetensors'; }), FormatError, /"lm_head\.weight" is not in "model-00001.*but in "model-00002/));
   it('a broken index', () => refuses({ ...files(), 'model.safetensors.index.json': json('{}') }, FormatError, /weight_map/));
   it('a tensor in two shards', async () => {
     const twice = files();

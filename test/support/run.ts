@@ -7,9 +7,13 @@ export interface Run {
   readonly stderr: string;
 }
 
-/** Runs a TypeScript file of the repository in a process of its own. `during` may act on it while it runs. */
+/**
+ * Runs a TypeScript file of the repository in a process of its own. `during` may act on it when it writes; after
+ * `interruptAfterMs` it gets a Ctrl-C.
+ */
 export function runScript(
   file: string, args: readonly string[] = [], during: (kill: (signal: NodeJS.Signals) => void, stdout: string) => void = () => {},
+  interruptAfterMs?: number,
 ): Promise<Run> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--import', 'tsx', repository(file), ...args], {
@@ -22,6 +26,7 @@ export function runScript(
       during((signal) => child.kill(signal), stdout);
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text; });
+    if (interruptAfterMs !== undefined) setTimeout(() => child.kill('SIGINT'), interruptAfterMs);
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, stdout, stderr }));
   });

@@ -1,6 +1,6 @@
-import { BackendError } from '../../errors.js';
+import { ArgumentError, BackendError } from '../../errors.js';
 import { arenaOn } from '../arena.js';
-import type { Kernels } from '../kernels.js';
+import { MAX_COLUMNS, type Kernels } from '../kernels.js';
 import { add, gatedRmsNorm, mlgruRecurrence, rmsNorm, rmsNormQuantize, swiglu } from './elementwise.js';
 import { createGates } from './exp.js';
 import { createTernary, createTernaryProduct, packRow } from './ternary.js';
@@ -22,6 +22,7 @@ export function createScalarKernels(): Kernels {
       }
     },
     createTernary(arena, rows, columns) {
+      if (columns > MAX_COLUMNS) throw new ArgumentError(`a ternary matrix of ${columns} columns: at most ${MAX_COLUMNS} are exact`);
       product.reserve(rows);
       return createTernary(arena, rows, columns);
     },

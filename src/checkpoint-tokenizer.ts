@@ -1,0 +1,26 @@
+import { ConfigError } from './errors.js';
+import { parseJsonObject } from './formats/bytes.js';
+import type { Checkpoint } from './model/checkpoint.js';
+import { Tokenizer } from './tokenizer/tokenizer.js';
+
+/** A vocabulary may be padded to a round number, but not by more than this: then the tokenizer is another model's. */
+const MAX_VOCABULARY_PADDING = 1024;
+
+/**
+ * The tokenizer that came with a checkpoint, or undefined.
+ * @throws FormatError, TokenizerError; ConfigError when it does not fit the model's vocabulary.
+ */
+export function loadTokenizer({ texts, config }: Checkpoint): Tokenizer | undefined {
+  if (texts.tokenizer === undefined) return undefined;
+  const tokenizer = Tokenizer.fromJSON(parseJsonObject('tokenizer.json', texts.tokenizer), {
+    file: 'tokenizer.json',
+    config: texts.tokenizerConfig === undefined ? undefined : parseJsonObject('tokenizer_config.json', texts.tokenizerConfig),
+  });
+  const surplus = config.vocabSize - tokenizer.vocabSize;
+  if (surplus < 0 || surplus >= MAX_VOCABULARY_PADDING) {
+    throw new ConfigError(
+      `tokenizer.json: has ${tokenizer.vocabSize} tokens but the model has a vocabulary of ${config.vocabSize}: they do not belong together`,
+    );
+  }
+  return tokenizer;
+}
