@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { argmax, MatMulFreeLM } from 'matmulfree';
@@ -81,6 +82,14 @@ describe('the trained model', () => {
     }
     expect(tokens).toBe(golden.validation.predicted_tokens);
     expect(Math.abs(Math.exp(nll / tokens) / golden.validation.ppl_exact - 1)).toBeLessThan(1e-3);
+  });
+
+  it('computes the bits it always has, in every engine', async () => {
+    const all = lm.forward(stories[0]!, lm.createState(), { all: true });
+    expect(createHash('sha256').update(new Uint8Array(all.buffer)).digest('hex')).toMatchInlineSnapshot(`"3d7291e63e89a144d6f0004c3e48d2edf0dede059be7b0e3cc6ee463137dc494"`);
+    let text = '';
+    for await (const piece of lm.generate('The dragon', { temperature: 0.8, topP: 0.95, seed: 7, maxNewTokens: 200 })) text += piece;
+    expect(createHash('sha256').update(text).digest('hex')).toMatchInlineSnapshot(`"f21b0f7a8a928d73379bda4657b0f121da15fa62136a511fa0db83f5d5754c9f"`);
   });
 
   it.skipIf(!HAS_SHARED)(`gives the same bits from the safetensors folder${SHARED_NOTE}`, async () => {
