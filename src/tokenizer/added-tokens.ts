@@ -1,7 +1,9 @@
 /** Added tokens: found in the text before anything else happens to it, leftmost and longest first. */
 import type { Json } from './json.js';
 import { wellFormed } from './byte-level.js';
+import { Growth } from './growth.js';
 import type { Normalizer } from './normalizer.js';
+import { TokenTree } from './token-tree.js';
 import type { Vocabulary } from './vocabulary.js';
 
 interface AddedToken {
@@ -20,10 +22,8 @@ export interface Piece {
   readonly atStart: boolean;
 }
 
-interface TrieNode {
-  readonly next: Map<number, TrieNode>; // by UTF-16 unit
-  token: AddedToken | undefined;
-}
+/** Longest content, in UTF-16 units, normalized or not. Real ones are below 150; a search may go this far at every position. */
+const MAX_CONTENT = 1024;
 
 const ENDS_WITH_WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
 const WORD = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
@@ -31,8 +31,8 @@ const SPACE = /^\p{White_Space}$/u;
 
 export class AddedTokens {
   readonly #normalizer: Normalizer;
-  readonly #raw: TrieNode = newNode();
-  readonly #normalized: TrieNode = newNode();
+  readonly #raw = new TokenTree<AddedToken>();
+  readonly #normalized = new TokenTree<AddedToken>();
   readonly #special = new Set<number>();
 
   /** Reads `added_tokens` and adds them to the vocabulary. */
@@ -40,6 +40,7 @@ export class AddedTokens {
     this.#normalizer = normalizer;
     if (json.absent) return;
     const items = json.items();
+    const growth = new Growth();
     const isSpecial = (item: Json): boolean => item.key('special').boolean(false);
     // Where two tokens normalize to the same text the first one is found, and special ones come first.
     for (const item of [...items.filter(isSpecial), ...items.filter((other) => !isSpecial(other))]) {
@@ -47,8 +48,14 @@ export class AddedTokens {
       if (token.content === '') continue;
       vocabulary.add(token.content, token.id, item);
       if (isSpecial(item)) this.#special.add(token.id);
-      if (token.normalized) insert(this.#normalized, normalizer(token.content), token);
-      else insert(this.#raw, token.content, token);
+      if (!token.normalized) {
+        this.#raw.insert(token.content, token);
+        continue;
+      }
+      growth.feed(token.content.length);
+      const normalized = normalizer(token.content, growth);
+      if (normalized.length > MAX_CONTENT) item.key('content').fail(`longer than ${MAX_CONTENT} characters once normalized`);
+      this.#normalized.insert(normalized, token);
     }
   }
 
@@ -60,11 +67,11 @@ export class AddedTokens {
    * Cuts a text at its added tokens and normalizes what lies between them: first at the tokens that are matched in the raw
    * text, then, in each normalized piece, at those that are matched in normalized form.
    */
-  split(text: string): Piece[] {
+  split(text: string, growth: Growth): Piece[] {
     const pieces: Piece[] = [];
     for (const raw of cut({ text, id: undefined, atStart: true }, this.#raw)) {
       if (raw.id !== undefined) pieces.push(raw);
-      else for (const piece of cut({ ...raw, text: this.#normalizer(raw.text) }, this.#normalized)) pieces.push(piece);
+      else for (const piece of cut({ ...raw, text: this.#normalizer(raw.text, growth) }, this.#normalized)) pieces.push(piece);
     }
     return pieces;
   }
@@ -72,6 +79,7 @@ export class AddedTokens {
 
 function readToken(json: Json): AddedToken {
   const content = json.key('content').string();
+  if (content.length > MAX_CONTENT) json.key('content').fail(`longer than ${MAX_CONTENT} characters`);
   if (content !== wellFormed(content)) json.key('content').fail('has half a surrogate pair');
   return {
     id: json.key('id').id(),
@@ -83,60 +91,39 @@ function readToken(json: Json): AddedToken {
   };
 }
 
-function newNode(): TrieNode {
-  return { next: new Map(), token: undefined };
-}
-
-function insert(root: TrieNode, text: string, token: AddedToken): void {
-  if (text === '') return;
-  let node = root;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    let next = node.next.get(unit);
-    if (next === undefined) node.next.set(unit, (next = newNode()));
-    node = next;
-  }
-  node.token ??= token;
-}
-
 /** The pieces of `piece` at the tokens of a trie; empty ones are left out. */
-function cut(piece: Piece, root: TrieNode): Piece[] {
+function cut(piece: Piece, tokens: TokenTree<AddedToken>): Piece[] {
   const { text } = piece;
-  if (root.next.size === 0) return text === '' ? [] : [piece];
+  if (tokens.empty) return text === '' ? [] : [piece];
   const out: Piece[] = [];
   const push = (start: number, end: number, id: number | undefined): void => {
     if (end > start) out.push({ text: text.slice(start, end), id, atStart: piece.atStart && start === 0 });
   };
   let done = 0;
+  let spacesEnd = 0; // where the spaces end that were looked through last
   for (let at = 0; at < text.length; ) {
-    const found = longestAt(text, at, root);
+    const found = tokens.longestAt(text, at);
     if (found === undefined) {
       at++;
       continue;
     }
-    const { token } = found;
+    const token = found.value;
     let start = at;
     let end = found.end;
     at = found.end; // the search goes on here even if the token takes the spaces behind it
     if (token.singleWord && (ENDS_WITH_WORD.test(lastChars(text, start)) || WORD.test(text.slice(end, end + 2)))) continue;
     if (token.stripLeft) while (start > done && SPACE.test(text[start - 1]!)) start--;
-    if (token.stripRight) while (end < text.length && SPACE.test(text[end]!)) end++;
+    if (token.stripRight) {
+      // A token that is a space itself comes again within the spaces it took: looking through them each time would be quadratic.
+      if (end >= spacesEnd) for (spacesEnd = end; spacesEnd < text.length && SPACE.test(text[spacesEnd]!); ) spacesEnd++;
+      end = spacesEnd;
+    }
     push(done, start, undefined);
     push(start, end, token.id);
     done = end;
   }
   push(done, text.length, undefined);
   return out;
-}
-
-function longestAt(text: string, at: number, root: TrieNode): { token: AddedToken; end: number } | undefined {
-  let found: { token: AddedToken; end: number } | undefined;
-  let node = root.next.get(text.charCodeAt(at));
-  for (let end = at + 1; node !== undefined; end++) {
-    if (node.token !== undefined) found = { token: node.token, end };
-    node = end < text.length ? node.next.get(text.charCodeAt(end)) : undefined;
-  }
-  return found;
 }
 
 /** Up to two units before `end`: enough to hold the last character. */

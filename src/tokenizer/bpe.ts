@@ -1,4 +1,5 @@
 /** The BPE model: a word → ids. Characters become symbols (or bytes, or the unknown token), then pairs merge. */
+import { show } from '../errors.js';
 import type { Json } from './json.js';
 import { forEachUtf8Byte } from './byte-level.js';
 import { MAX_MERGES, Merger, PairTable } from './merges.js';
@@ -7,6 +8,11 @@ import { MAX_MERGES, Merger, PairTable } from './merges.js';
 const CACHED_LENGTH = 48;
 /** Bounds the memory of the cache to a few MB; when full it starts over. */
 const CACHED_WORDS = 16_384;
+/** Ids of a remembered word: three bytes a unit. More come only from affixes that are not in the vocabulary. */
+const CACHED_IDS = 3 * CACHED_LENGTH;
+
+/** Longest continuing_subword_prefix or end_of_word_suffix. Real ones have up to four characters; every symbol gets it. */
+const MAX_AFFIX = 16;
 
 export class BpeModel {
   readonly #vocabulary: ReadonlyMap<string, number>;
@@ -26,8 +32,8 @@ export class BpeModel {
     this.#vocabulary = vocabulary;
     this.#fuseUnknown = json.key('fuse_unk').boolean(false);
     this.#ignoreMerges = json.key('ignore_merges').boolean(false);
-    this.#prefix = json.key('continuing_subword_prefix').string('');
-    this.#suffix = json.key('end_of_word_suffix').string('');
+    this.#prefix = readAffix(json.key('continuing_subword_prefix'));
+    this.#suffix = readAffix(json.key('end_of_word_suffix'));
     this.#unknown = this.#readUnknown(json.key('unk_token'));
     if (json.key('byte_fallback').boolean(false)) {
       this.#bytes = Int32Array.from({ length: 256 }, (_, byte) => this.#vocabulary.get(byteToken(byte)) ?? -1);
@@ -85,8 +91,10 @@ export class BpeModel {
     }
     const ids: number[] = [];
     this.#merger.merge(this.#symbols(part), ids);
-    if (this.#cache.size >= CACHED_WORDS) this.#cache.clear();
-    this.#cache.set(part, ids);
+    if (ids.length <= CACHED_IDS) {
+      if (this.#cache.size >= CACHED_WORDS) this.#cache.clear();
+      this.#cache.set(part, ids);
+    }
     for (const id of ids) out.push(id);
   }
 
@@ -136,18 +144,18 @@ export class BpeModel {
   #readUnknown(json: Json): number | undefined {
     if (json.absent) return undefined;
     const id = this.#vocabulary.get(json.string());
-    return id ?? json.fail(`${JSON.stringify(json.value)} is not in the vocabulary`);
+    return id ?? json.fail(`${show(json.value)} is not in the vocabulary`);
   }
 
   #fillTable(table: PairTable, merges: [string, string][], json: Json): void {
     for (let rank = 0; rank < merges.length; rank++) {
       const [left, right] = merges[rank]!;
       if (!right.startsWith(this.#prefix)) {
-        json.at(rank, null).fail(`${JSON.stringify(right)} does not begin with ${JSON.stringify(this.#prefix)}`);
+        json.at(rank, null).fail(`${show(right)} does not begin with ${show(this.#prefix)}`);
       }
       const whole = left + right.slice(this.#prefix.length);
       const ids = [left, right, whole].map(
-        (token) => this.#vocabulary.get(token) ?? json.at(rank, null).fail(`${JSON.stringify(token)} is not in the vocabulary`),
+        (token) => this.#vocabulary.get(token) ?? json.at(rank, null).fail(`${show(token)} is not in the vocabulary`),
       );
       table.set(ids[0]!, ids[1]!, rank, ids[2]!);
     }
@@ -164,6 +172,11 @@ export class BpeModel {
     }
     return crossings;
   }
+}
+
+function readAffix(json: Json): string {
+  const affix = json.string('');
+  return affix.length <= MAX_AFFIX ? affix : json.fail(`longer than ${MAX_AFFIX} characters`);
 }
 
 function byteToken(byte: number): string {

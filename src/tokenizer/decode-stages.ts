@@ -115,10 +115,13 @@ export function stripFragments(char: string, start: number, stop: number): Stage
         }
       }
       if (text === '') return;
-      text = char.repeat(held) + text;
-      const kept = strip(text, char, 0, stop);
-      held = (text.length - kept.length) / char.length;
-      emit(kept);
+      let end = text.length;
+      while (end > 0 && text.endsWith(char, end)) end -= char.length;
+      const more = (text.length - end) / char.length;
+      // What was held back comes out before other text; in a run that goes on, only as much as is too much at the end.
+      const before = end > 0 ? held : Math.max(0, held + more - stop);
+      held = end > 0 ? Math.min(stop, more) : Math.min(stop, held + more);
+      emit(end > 0 ? char.repeat(before) + text.slice(0, text.length - held * char.length) : char.repeat(before));
     },
     flush() {
       held = 0;

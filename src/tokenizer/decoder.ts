@@ -4,12 +4,13 @@
  */
 import type { Json } from './json.js';
 import { byteAlphabetInverse } from './byte-level.js';
+import { Growth } from './growth.js';
 import * as stages from './decode-stages.js';
 import { buildReplace } from './normalizer.js';
 import { metaspaceScheme } from './pre-tokenizer.js';
 
-/** Makes fresh stages for one text; `streaming` is false when all of it comes in one go. */
-type StageFactory = (streaming: boolean) => stages.Stage;
+/** Makes fresh stages for one text, which share its `growth`; `streaming` is false when all of it comes in one go. */
+type StageFactory = (streaming: boolean, growth: Growth) => stages.Stage;
 
 export interface DecodeRun {
   /** Text that is now certain. */
@@ -24,10 +25,13 @@ export function buildDecoder(json: Json): (streaming: boolean) => DecodeRun {
   const factories: StageFactory[] = [];
   if (json.absent) factories.push(() => stages.join(' '));
   else collect(json, factories, false);
-  return (streaming) => startRun(factories.map((make) => make(streaming)));
+  return (streaming) => {
+    const growth = new Growth();
+    return startRun(factories.map((make) => make(streaming, growth)), growth);
+  };
 }
 
-function startRun(chain: stages.Stage[]): DecodeRun {
+function startRun(chain: stages.Stage[], growth: Growth): DecodeRun {
   let out = '';
   // emits[i] feeds stage i; the last one collects what comes out of the chain.
   const emits: stages.Emit[] = [(text) => void (out += text)];
@@ -42,6 +46,7 @@ function startRun(chain: stages.Stage[]): DecodeRun {
   };
   return {
     push(token) {
+      growth.feed(1); // not the length of the token: that is the file's doing
       emits[0]!(token);
       return take();
     },
@@ -64,8 +69,11 @@ function collect(json: Json, factories: StageFactory[], fused: boolean): boolean
       const replace = buildReplace(json);
       const search = json.key('pattern').key('String');
       // Only a single character cannot lie across two fragments.
-      const anywhere = !search.absent && [...search.string()].length === 1;
-      factories.push(() => (fused && !anywhere ? stages.wholeText(replace) : stages.perToken(replace)));
+      const anywhere = !search.absent && search.isChar;
+      factories.push((_, growth) => {
+        const change = (text: string): string => replace(text, growth);
+        return fused && !anywhere ? stages.wholeText(change) : stages.perToken(change);
+      });
       return fused;
     }
     case 'ByteFallback':

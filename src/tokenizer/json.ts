@@ -1,5 +1,5 @@
 /** A cursor into parsed JSON that knows its file and key path, so that every complaint can name both. */
-import { TokenizerError } from '../errors.js';
+import { show, TokenizerError } from '../errors.js';
 
 /** Highest id a token may have. The largest vocabularies have 300,000; an id sizes tables, so a wild one must not get through. */
 export const MAX_TOKEN_ID = 2 ** 24;
@@ -7,23 +7,38 @@ export const MAX_TOKEN_ID = 2 ** 24;
 /** Components nested deeper than this are no tokenizer, and would only exhaust the stack. */
 const MAX_DEPTH = 64;
 
+/** Components of a file. Real ones have under 20; every one may go over the whole text. */
+const MAX_COMPONENTS = 256;
+
+/** Longest key taken over into a path: some are named by the file. */
+const MAX_KEY_SHOWN = 80;
+
 export class Json {
   readonly value: unknown;
   readonly file: string;
   readonly path: string;
   readonly #depth: number;
+  readonly #spent: Map<string, number>; // shared by all cursors of a file
 
-  constructor(value: unknown, file: string, path = '', depth = 0) {
+  constructor(value: unknown, file: string, path = '', depth = 0, spent = new Map<string, number>()) {
     this.value = value;
     this.file = file;
     this.path = path;
     this.#depth = depth;
+    this.#spent = spent;
     if (depth > MAX_DEPTH) this.fail(`nested deeper than ${MAX_DEPTH} levels`);
   }
 
   /** Throws a TokenizerError that names file and key path. */
   fail(message: string): never {
     throw new TokenizerError(`${this.file}: ${this.path === '' ? 'top level' : this.path}: ${message}`);
+  }
+
+  /** Counts what the file asks for in all its places together, and fails beyond `limit`. */
+  spend(what: string, amount: number, limit: number): void {
+    const total = (this.#spent.get(what) ?? 0) + amount;
+    if (total > limit) this.fail(`more than ${limit} ${what} in one file`);
+    this.#spent.set(what, total);
   }
 
   /** True for a missing key and for null: both mean "not set" in these files. */
@@ -41,8 +56,9 @@ export class Json {
   /** The value under a key of this object; a missing key gives an absent cursor. Inherited properties do not count. */
   key(name: string): Json {
     const object = this.object();
-    const path = this.path === '' ? name : `${this.path}.${name}`;
-    return new Json(Object.hasOwn(object, name) ? object[name] : undefined, this.file, path, this.#depth + 1);
+    const shown = name.length > MAX_KEY_SHOWN ? `${name.slice(0, MAX_KEY_SHOWN)}…` : name;
+    const path = this.path === '' ? shown : `${this.path}.${shown}`;
+    return new Json(Object.hasOwn(object, name) ? object[name] : undefined, this.file, path, this.#depth + 1, this.#spent);
   }
 
   array(): unknown[] {
@@ -56,7 +72,7 @@ export class Json {
   }
 
   at(index: number, value: unknown): Json {
-    return new Json(value, this.file, `${this.path}[${index}]`, this.#depth + 1);
+    return new Json(value, this.file, `${this.path}[${index}]`, this.#depth + 1, this.#spent);
   }
 
   string(fallback?: string): string {
@@ -88,24 +104,29 @@ export class Json {
   /** Exactly one code point. */
   char(): string {
     const text = this.string();
-    if ([...text].length !== 1) this.fail(`expected a single character, found ${JSON.stringify(text)}`);
-    return text;
+    return this.isChar ? text : this.fail(`expected a single character, found ${show(text)}`);
+  }
+
+  get isChar(): boolean {
+    const text = this.value;
+    return typeof text === 'string' && text.length > 0 && text.length === (text.codePointAt(0)! > 0xffff ? 2 : 1);
   }
 
   oneOf<T extends string>(allowed: readonly T[], fallback?: T): T {
     const text = this.string(fallback);
     const found = allowed.find((name) => name === text);
-    return found ?? this.fail(`expected one of ${allowed.join(', ')}, found ${JSON.stringify(text)}`);
+    return found ?? this.fail(`expected one of ${allowed.join(', ')}, found ${show(text)}`);
   }
 
-  /** The `type` of a pipeline component. */
+  /** The `type` of a pipeline component, which counts it. */
   type(): string {
+    this.spend('components', 1, MAX_COMPONENTS);
     return this.key('type').string();
   }
 
   /** Refuses a component whose `type` this library does not have. */
   unsupported(what: string, supported: string): never {
-    this.fail(`${what} of type ${JSON.stringify(this.key('type').value)} is not supported (supported: ${supported})`);
+    this.fail(`${what} of type ${show(this.key('type').value)} is not supported (supported: ${supported})`);
   }
 }
 
@@ -113,11 +134,8 @@ export function isTokenId(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_TOKEN_ID;
 }
 
+/** `show`, with a word for a missing key, and lists as such: what they hold is not what is wrong. */
 function kind(value: unknown): string {
   if (value === undefined) return 'nothing';
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object') return 'an object';
-  const text = JSON.stringify(value) ?? typeof value;
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  return Array.isArray(value) ? 'a list' : show(value);
 }

@@ -8,6 +8,13 @@ const KEPT_CAPACITY = 4096;
 
 const POSITIONS = 2 ** 32;
 
+/** Random, so that no file can be made whose pairs all meet in one place of the table. */
+const [LEFT, RIGHT] = [randomOdd(), randomOdd()];
+
+function randomOdd(): number {
+  return (Math.random() * 2 ** 32) | 1;
+}
+
 /** (left id, right id) → rank and id of the merged token: open addressing in flat arrays, at most half full. */
 export class PairTable {
   readonly #mask: number;
@@ -27,8 +34,10 @@ export class PairTable {
   }
 
   #slot(left: number, right: number): number {
-    const hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
-    let slot = (hash ^ (hash >>> 15)) & this.#mask;
+    let hash = Math.imul(left, LEFT);
+    hash = Math.imul(hash ^ (hash >>> 15) ^ right, RIGHT);
+    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+    let slot = (hash ^ (hash >>> 16)) & this.#mask;
     while (this.#left[slot] !== -1 && (this.#left[slot] !== left || this.#right[slot] !== right)) slot = (slot + 1) & this.#mask;
     return slot;
   }

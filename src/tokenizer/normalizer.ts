@@ -1,24 +1,50 @@
 /** Normalizers: text → text, before any splitting. */
+import { show } from '../errors.js';
 import type { Json } from './json.js';
 import { forEachUtf8Byte } from './byte-level.js';
-import { compilePattern, replaceAll } from './pattern.js';
+import { Growth } from './growth.js';
+import { compilePattern, forEachMatch, forEachOccurrence, readLiteral, replaceMatches } from './pattern.js';
 
-export type Normalizer = (text: string) => string;
+/** `growth` is what the text may yet grow by, where it is not alone. */
+export type Normalizer = (text: string, growth?: Growth) => string;
+
+/** A normalizer within a chain. */
+export type TextStep = (text: string, growth: Growth) => string;
+
+/** Most units that one becomes in any normalization form: U+FDFA in NFKC. */
+const MAX_NORMALIZED = 18;
+
+/** Combining marks in a row: the platform takes quadratic time to put them in order. Real texts have a handful. */
+const MAX_MARKS = 1024;
+
+/** Units of a long text whose normalized length is found at a time. */
+const MEASURED = 4096;
+
+const SPACE = /\p{White_Space}/u;
 
 const SUPPORTED = 'Prepend, Replace, NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Sequence';
 
 /** Builds the normalizer a `normalizer` entry describes; an absent entry changes nothing. */
 export function buildNormalizer(json: Json): Normalizer {
+  const step = buildStep(json);
+  return (text, growth = new Growth(text.length)) => step(text, growth);
+}
+
+function buildStep(json: Json): TextStep {
   if (json.absent) return (text) => text;
   const type = json.type();
   switch (type) {
     case 'Sequence': {
-      const steps = json.key('normalizers').items().map(buildNormalizer);
-      return (text) => steps.reduce((current, step) => step(current), text);
+      const steps = json.key('normalizers').items().map(buildStep);
+      return (text, growth) => steps.reduce((current, step) => step(current, growth), text);
     }
     case 'Prepend': {
-      const prefix = json.key('prepend').string();
-      return (text) => (text === '' ? '' : prefix + text);
+      const prefix = readLiteral(json.key('prepend'));
+      return (text, growth) => {
+        if (text === '') return '';
+        growth.add(prefix.length, json);
+        return prefix + text;
+      };
     }
     case 'Replace':
       return buildReplace(json);
@@ -26,9 +52,9 @@ export function buildNormalizer(json: Json): Normalizer {
     case 'NFD':
     case 'NFKC':
     case 'NFKD':
-      return (text) => text.normalize(type);
+      return (text, growth) => normalize(text, type, growth, json);
     case 'Lowercase':
-      return lowercase;
+      return (text, growth) => lowercase(text, growth, json);
     case 'Strip': {
       const left = json.key('strip_left').boolean();
       const right = json.key('strip_right').boolean();
@@ -42,22 +68,42 @@ export function buildNormalizer(json: Json): Normalizer {
 }
 
 /** `Replace`, as a normalizer and as a decoder. */
-export function buildReplace(json: Json): Normalizer {
-  const content = json.key('content').string();
+export function buildReplace(json: Json): TextStep {
+  const content = readLiteral(json.key('content'));
   const text = json.key('pattern').key('String');
   if (!text.absent && text.string() !== '') {
-    const search = text.string();
-    return (input) => input.split(search).join(content);
+    const search = readLiteral(text);
+    return (input, growth) => replaceMatches(input, (each) => forEachOccurrence(input, search, each), content, growth, json);
   }
   // Library versions disagree on whether "$1" in the content refers to a group.
-  if (text.absent && /\$[\w{]/.test(content)) json.key('content').fail(`group references (${JSON.stringify(content)}) are not supported`);
+  if (text.absent && /\$[\w{]/.test(content)) json.key('content').fail(`group references (${show(content)}) are not supported`);
   const pattern = compilePattern(json.key('pattern'));
-  return (input) => replaceAll(input, pattern, content);
+  return (input, growth) => replaceMatches(input, (each) => forEachMatch(input, pattern, each), content, growth, json);
+}
+
+function normalize(text: string, form: 'NFC' | 'NFD' | 'NFKC' | 'NFKD', growth: Growth, json: Json): string {
+  if (!growth.allows(text.length * MAX_NORMALIZED)) {
+    // The decomposed length is that of the parts, and no composed form is longer.
+    const decomposed = form === 'NFC' || form === 'NFD' ? 'NFD' : 'NFKD';
+    let length = 0;
+    for (let at = 0; at < text.length; at += MEASURED) {
+      length += text.slice(at, at + MEASURED).normalize(decomposed).length;
+      if (!growth.allows(length - text.length)) growth.add(length - text.length, json);
+    }
+  }
+  if (text.length > MAX_MARKS) {
+    for (const [marks] of text.matchAll(/\p{M}+/gu)) if (marks.length > MAX_MARKS) json.fail(`more than ${MAX_MARKS} combining marks in a row`);
+  }
+  const normalized = text.normalize(form);
+  growth.add(normalized.length - text.length, json);
+  return normalized;
 }
 
 /** Character by character: a capital sigma never becomes a final sigma, unlike in String.prototype.toLowerCase. */
-function lowercase(text: string): string {
-  return text.split('\u03a3').map((part) => part.toLowerCase()).join('\u03c3');
+function lowercase(text: string, growth: Growth, json: Json): string {
+  const lower = text.replace(/\u03a3/g, '\u03c3').toLowerCase();
+  growth.add(lower.length - text.length, json);
+  return lower;
 }
 
 /**
@@ -65,14 +111,14 @@ function lowercase(text: string): string {
  * ASCII keeps trailing spaces. Models were trained on that, so it is kept.
  */
 function strip(text: string, left: boolean, right: boolean): string {
-  const chars = [...text];
-  const space = /^\p{White_Space}$/u;
   let leading = 0;
   let trailing = 0;
-  while (left && leading < chars.length && space.test(chars[leading]!)) leading++;
-  while (right && trailing < chars.length && space.test(chars[chars.length - 1 - trailing]!)) trailing++;
-  if (leading === 0 && trailing === 0) return text;
-  let bytes = 0;
-  forEachUtf8Byte(text, () => bytes++);
-  return chars.slice(leading, Math.max(leading, bytes - trailing)).join('');
+  while (left && leading < text.length && SPACE.test(text[leading]!)) leading++;
+  while (right && trailing < text.length && SPACE.test(text[text.length - 1 - trailing]!)) trailing++;
+  if (trailing === 0) return text.slice(leading);
+  let extra = 0; // bytes beyond one a character
+  forEachUtf8Byte(text, (byte) => {
+    if ((byte & 0xc0) === 0x80) extra++;
+  });
+  return text.slice(leading, Math.max(leading, text.length - Math.max(0, trailing - extra)));
 }

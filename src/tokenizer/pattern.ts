@@ -1,9 +1,19 @@
 /** `{"String": …}` and `{"Regex": …}` patterns, and how a text is cut by them. */
+import type { Growth } from './growth.js';
 import type { Json } from './json.js';
 import { escapeLiteral, translateRegex } from './regex.js';
 
 export const SPLIT_BEHAVIORS = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous'] as const;
 export type SplitBehavior = (typeof SPLIT_BEHAVIORS)[number];
+
+/** Longest text that a pattern or a step may bring along, in UTF-16 units. Real ones have a few characters. */
+const MAX_LITERAL = 1024;
+
+/** Pieces of a text that are joined at a time, so that no list holds all of them. */
+const JOINED_PIECES = 4096;
+
+/** Takes where a match begins and ends. */
+type Each = (start: number, end: number) => void;
 
 export interface Span {
   start: number;
@@ -11,20 +21,24 @@ export interface Span {
   match: boolean;
 }
 
+/** A text that a pattern looks for or that a step puts in. */
+export function readLiteral(json: Json): string {
+  const text = json.string();
+  return text.length <= MAX_LITERAL ? text : json.fail(`longer than ${MAX_LITERAL} characters`);
+}
+
 /** Compiles a pattern to a `gu` expression. */
 export function compilePattern(json: Json): RegExp {
   const text = json.key('String');
-  if (!text.absent) return new RegExp(escapeLiteral(text.string()), 'gu');
+  if (!text.absent) return new RegExp(escapeLiteral(readLiteral(text)), 'gu');
   const regex = json.key('Regex');
   if (regex.absent) json.fail('expected {"String": …} or {"Regex": …}');
   return translateRegex(regex);
 }
 
-/** Cuts `text` into matches and what lies between them, covering all of it (UTF-16 offsets). */
-export function findSpans(text: string, pattern: RegExp): Span[] {
-  const spans: Span[] = [];
-  let end = 0;
-  let lastMatchEnd = -1;
+/** Calls `each` with every match of `pattern`, in order (UTF-16 offsets). */
+export function forEachMatch(text: string, pattern: RegExp, each: Each): void {
+  let lastEnd = -1;
   pattern.lastIndex = 0;
   for (let found = pattern.exec(text); found !== null; found = pattern.exec(text)) {
     const start = found.index;
@@ -32,22 +46,49 @@ export function findSpans(text: string, pattern: RegExp): Span[] {
     if (length === 0) {
       // An empty match moves on by one character, and does not count right behind the previous match.
       pattern.lastIndex = start + (text.codePointAt(start)! > 0xffff ? 2 : 1);
-      if (start === lastMatchEnd) continue;
+      if (start === lastEnd) continue;
     }
-    if (start > end) spans.push({ start: end, end: start, match: false });
-    end = start + length;
-    lastMatchEnd = end;
-    spans.push({ start, end, match: true });
+    lastEnd = start + length;
+    each(start, lastEnd);
   }
-  if (end < text.length) spans.push({ start: end, end: text.length, match: false });
+}
+
+/** Cuts `text` into matches and what lies between them, covering all of it (UTF-16 offsets). */
+export function findSpans(text: string, pattern: RegExp): Span[] {
+  const spans: Span[] = [];
+  let done = 0;
+  forEachMatch(text, pattern, (start, end) => {
+    if (start > done) spans.push({ start: done, end: start, match: false });
+    spans.push({ start, end, match: true });
+    done = end;
+  });
+  if (done < text.length) spans.push({ start: done, end: text.length, match: false });
   return spans;
 }
 
-/** Replaces every match by `content`, literally. */
-export function replaceAll(text: string, pattern: RegExp, content: string): string {
-  let out = '';
-  for (const span of findSpans(text, pattern)) out += span.match ? content : text.slice(span.start, span.end);
-  return out;
+/** Calls `each` with every place where `search`, which is not empty, is in `text`. */
+export function forEachOccurrence(text: string, search: string, each: Each): void {
+  const { length } = search;
+  for (let at = text.indexOf(search); at >= 0; at = text.indexOf(search, at + length)) each(at, at + length);
+}
+
+/** Puts `content` in place of all that `find` finds, for `step`. */
+export function replaceMatches(text: string, find: (each: Each) => void, content: string, growth: Growth, step: Json): string {
+  const chunks: string[] = [];
+  let pieces: string[] = [];
+  let done = 0;
+  find((start, end) => {
+    growth.add(content.length - (end - start), step);
+    if (pieces.push(text.slice(done, start), content) >= JOINED_PIECES) {
+      chunks.push(pieces.join(''));
+      pieces = [];
+    }
+    done = end;
+  });
+  if (chunks.length === 0 && pieces.length === 0) return text;
+  pieces.push(text.slice(done));
+  chunks.push(pieces.join(''));
+  return chunks.join('');
 }
 
 /** Applies what is to happen to the matches (the delimiters). Empty spans may remain. */

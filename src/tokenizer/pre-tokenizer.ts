@@ -1,6 +1,7 @@
 /** Pre-tokenizers: a normalized text → the words that BPE merges within. */
 import type { Json } from './json.js';
 import { byteAlphabet, forEachUtf8Byte } from './byte-level.js';
+import { Growth } from './growth.js';
 import { applyBehavior, compilePattern, findSpans, SPLIT_BEHAVIORS, type Span, type SplitBehavior } from './pattern.js';
 import { escapeLiteral } from './regex.js';
 
@@ -10,17 +11,33 @@ export interface Word {
   readonly atStart: boolean;
 }
 
-export type PreTokenizer = (words: Word[]) => Word[];
+/** `growth` is what the words may yet grow by, where they are not alone. */
+export type PreTokenizer = (words: Word[], growth?: Growth) => Word[];
+
+/** A pre-tokenizer within a chain. */
+type WordStep = (words: Word[], growth: Growth) => Word[];
+
+/** Words beyond this become byte-level in slices of so many units: a string that grows by each byte keeps a node for each. */
+const BYTE_LEVEL_UNITS = 4096;
 
 const SUPPORTED = 'ByteLevel, Split, Metaspace, Digits, Punctuation, Whitespace, WhitespaceSplit, Sequence';
 
 /** Builds the pre-tokenizer a `pre_tokenizer` entry describes; an absent entry leaves the text whole. */
 export function buildPreTokenizer(json: Json): PreTokenizer {
+  const step = buildStep(json);
+  return (words, growth = new Growth(totalLength(words))) => step(words, growth);
+}
+
+function totalLength(words: Word[]): number {
+  return words.reduce((sum, word) => sum + word.text.length, 0);
+}
+
+function buildStep(json: Json): WordStep {
   if (json.absent) return (words) => words;
   switch (json.type()) {
     case 'Sequence': {
-      const steps = json.key('pretokenizers').items().map(buildPreTokenizer);
-      return (words) => steps.reduce((current, step) => step(current), words);
+      const steps = json.key('pretokenizers').items().map(buildStep);
+      return (words, growth) => steps.reduce((current, step) => step(current, growth), words);
     }
     case 'ByteLevel':
       return buildByteLevel(json);
@@ -49,7 +66,7 @@ export function buildPreTokenizer(json: Json): PreTokenizer {
 }
 
 /** Cuts every word by a pattern; with `invert` the matches are what is kept and the rest are the delimiters. */
-function splitter(pattern: RegExp, behavior: SplitBehavior, invert = false): PreTokenizer {
+function splitter(pattern: RegExp, behavior: SplitBehavior, invert = false): WordStep {
   return (words) => words.flatMap((word) => cut(word, pattern, behavior, invert));
 }
 
@@ -64,25 +81,42 @@ function cut(word: Word, pattern: RegExp, behavior: SplitBehavior, invert: boole
   return out;
 }
 
-function buildByteLevel(json: Json): PreTokenizer {
+function buildByteLevel(json: Json): WordStep {
   const prefix = json.key('add_prefix_space').boolean(true);
   const useRegex = json.key('use_regex').boolean(true);
   // GPT-2's own pattern.
   const pattern = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
   const alphabet = byteAlphabet();
+  const codes = Uint16Array.from(alphabet, (char) => char.charCodeAt(0));
 
-  const toBytes = (word: Word): Word => {
-    let text = '';
-    forEachUtf8Byte(word.text, (byte) => {
-      text += alphabet[byte]!;
-    });
-    return { text, atStart: word.atStart };
+  const toBytes = (text: string, growth: Growth): string => {
+    let out = '';
+    if (text.length <= BYTE_LEVEL_UNITS) {
+      forEachUtf8Byte(text, (byte) => {
+        out += alphabet[byte]!;
+      });
+      growth.add(out.length - text.length, json);
+      return out;
+    }
+    const parts: string[] = [];
+    for (let at = 0, end: number; at < text.length; at = end) {
+      end = Math.min(text.length, at + BYTE_LEVEL_UNITS);
+      if (end < text.length && text.codePointAt(end - 1)! > 0xffff) end++;
+      const bytes: number[] = [];
+      forEachUtf8Byte(text.slice(at, end), (byte) => bytes.push(codes[byte]!));
+      growth.add(bytes.length - (end - at), json);
+      parts.push(String.fromCharCode(...bytes));
+    }
+    return parts.join('');
   };
-  return (words) => {
+  return (words, growth) => {
     let current = words;
-    if (prefix) current = current.map((word) => (word.text.startsWith(' ') ? word : { ...word, text: ` ${word.text}` }));
+    if (prefix) {
+      growth.add(words.length, json);
+      current = current.map((word) => (word.text.startsWith(' ') ? word : { ...word, text: ` ${word.text}` }));
+    }
     if (useRegex) current = current.flatMap((word) => cut(word, pattern, 'Isolated', false));
-    return current.map(toBytes);
+    return current.map(({ text, atStart }) => ({ text: toBytes(text, growth), atStart }));
   };
 }
 
@@ -95,19 +129,20 @@ export function metaspaceScheme(json: Json): 'always' | 'first' | 'never' {
   return 'never';
 }
 
-function buildMetaspace(json: Json): PreTokenizer {
+function buildMetaspace(json: Json): WordStep {
   const mark = json.key('replacement').char();
   const scheme = metaspaceScheme(json);
   const split = json.key('split').boolean(true);
   const pattern = new RegExp(escapeLiteral(mark), 'gu');
 
-  const marked = (word: Word): Word => {
+  const marked = (word: Word, growth: Growth): Word => {
     const text = word.text.split(' ').join(mark);
     const prepend = !text.startsWith(mark) && (scheme === 'always' || (scheme === 'first' && word.atStart));
+    growth.add(text.length - word.text.length + (prepend ? mark.length : 0), json);
     return { text: prepend ? mark + text : text, atStart: word.atStart };
   };
-  return (words) => {
-    const out = words.map(marked);
+  return (words, growth) => {
+    const out = words.map((word) => marked(word, growth));
     return split ? out.flatMap((word) => cut(word, pattern, 'MergedWithNext', false)) : out;
   };
 }

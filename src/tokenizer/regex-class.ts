@@ -1,4 +1,5 @@
 /** Character classes, escapes and properties of Oniguruma patterns, for the translator in regex.ts. */
+import { show } from '../errors.js';
 import type { PatternReader } from './regex-reader.js';
 
 /** Bodies of a u-mode character class. `\s`, `\w` and `\d` are Unicode here, which JavaScript's are not. */
@@ -23,6 +24,9 @@ const POSIX = new Map([
   ['word', WORD],
 ]);
 
+/** Characters of ranges whose case is looked up in one pattern: the basic plane once. */
+const MAX_FOLDED = 0xffff;
+
 /** Properties that depend on case, so that ignoring case would change them. */
 const CASED = /^(?:lu|ll|lt|lc|upper|lower|uppercase|lowercase|(?:uppercase|lowercase|titlecase|cased)letter)$/;
 
@@ -39,6 +43,7 @@ export function classOf(escape: Escape): string {
 
 export class CharClasses {
   #in: PatternReader;
+  #folded = 0; // characters of ranges whose case was looked up
 
   constructor(reader: PatternReader) {
     this.#in = reader;
@@ -65,7 +70,7 @@ export class CharClasses {
     let body = '';
     const alternatives: string[] = [];
     while (!this.#in.done && this.#in.peek() !== ']' && this.#in.rest(2) !== '&&') {
-      const posix = this.#in.match(/^\[:(\^?)(\w+):\]/);
+      const posix = this.#in.match(/\[:(\^?)(\w+):\]/y);
       if (posix !== null) {
         const set = POSIX.get(posix[2]!) ?? this.#in.refuse(`the class ${posix[0]}`);
         if (ignoreCase && CASED.test(posix[2]!)) this.#in.refuse(`${posix[0]} with case ignored`);
@@ -103,7 +108,8 @@ export class CharClasses {
     if (to < from) this.#in.refuse(`the reversed range ${low}-${high}`);
     let text = from === to ? escapeInClass(low) : `${escapeInClass(low)}-${escapeInClass(high)}`;
     if (ignoreCase) {
-      if (to - from > 0xffff) this.#in.refuse(`the range ${low}-${high} with case ignored`);
+      this.#folded += to - from;
+      if (this.#folded > MAX_FOLDED) this.#in.refuse(`the range ${low}-${high} with case ignored`);
       for (let code = from; code <= to; code++) {
         const char = String.fromCodePoint(code);
         for (const variant of caseVariants(char, this.#in)) if (variant !== char) text += variant;
@@ -145,7 +151,7 @@ export class CharClasses {
 
   /** `\xHH`, `\x{H…}` or `\uHHHH`, behind the letter. */
   #codePoint(letter: string): string {
-    const digits = this.#in.match(letter === 'u' ? /^([0-9A-Fa-f]{4})/ : /^(?:([0-9A-Fa-f]{2})|\{([0-9A-Fa-f]{1,8})\})/);
+    const digits = this.#in.match(letter === 'u' ? /([0-9A-Fa-f]{4})/y : /(?:([0-9A-Fa-f]{2})|\{([0-9A-Fa-f]{1,8})\})/y);
     const code = digits === null ? NaN : parseInt(digits[1] ?? digits[2]!, 16);
     // Two hexadecimal digits beyond ASCII are a raw byte in Oniguruma, not a character.
     const rawByte = letter === 'x' && digits?.[1] !== undefined && code > 0x7f;
@@ -158,7 +164,7 @@ export class CharClasses {
 
   /** `{L}`, `{^L}`, `{Han}`…: general categories, scripts, and binary properties that JavaScript has. */
   #property(negated: boolean, ignoreCase: boolean): Escape {
-    const found = this.#in.match(/^\{(\^?)([\w \-]+)\}/);
+    const found = this.#in.match(/\{(\^?)([\w \-]+)\}/y);
     if (found === null) this.#in.refuse('a \\p without {name}');
     const [text, caret, name] = found as unknown as [string, string, string];
     this.#in.skip(text.length);
@@ -191,7 +197,7 @@ export function caseVariants(char: string, reader: PatternReader): string[] {
   const lower = char.toLowerCase();
   const upper = char.toUpperCase();
   if (lower === upper) return [char];
-  if (!/^[A-Za-z]$/.test(char)) reader.refuse(`${JSON.stringify(char)} with case ignored`);
+  if (!/^[A-Za-z]$/.test(char)) reader.refuse(`${show(char)} with case ignored`);
   return [lower, upper, ...(lower === 's' ? ['\u017f'] : lower === 'k' ? ['\u212a'] : [])];
 }
 

@@ -1,5 +1,9 @@
 /** Reading position in an Oniguruma pattern, for the translator in regex.ts. */
+import { show } from '../errors.js';
 import type { Json } from './json.js';
+
+/** Longest construct quoted in a refusal. */
+const MAX_CONSTRUCT_SHOWN = 80;
 
 /** Moves by code points; refusals name the pattern and the construct. */
 export class PatternReader {
@@ -36,8 +40,10 @@ export class PatternReader {
     return true;
   }
 
-  match(expression: RegExp): RegExpMatchArray | null {
-    return this.#pattern.slice(this.#at).match(expression);
+  /** What the sticky `expression` matches here; does not consume it. */
+  match(expression: RegExp): RegExpExecArray | null {
+    expression.lastIndex = this.#at;
+    return expression.exec(this.#pattern);
   }
 
   skip(length: number): void {
@@ -49,6 +55,7 @@ export class PatternReader {
   }
 
   refuse(construct: string): never {
-    return this.#json.fail(`the pattern ${JSON.stringify(this.#pattern)} has ${construct} (before offset ${this.#at}), which is not supported`);
+    const shown = construct.length > MAX_CONSTRUCT_SHOWN ? `${construct.slice(0, MAX_CONSTRUCT_SHOWN)}…` : construct;
+    return this.#json.fail(`the pattern ${show(this.#pattern)} has ${shown} (before offset ${this.#at}), which is not supported`);
   }
 }

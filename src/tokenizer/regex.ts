@@ -3,12 +3,19 @@
  * pattern that writes the translation as it reads. It refuses what it does not know. Capturing groups become plain groups
  * (nothing in these files reads them), so the only named groups in a translation are our own.
  */
+import { show } from '../errors.js';
 import type { Json } from './json.js';
 import { caseVariants, CharClasses, classOf, NOTHING_AHEAD, NOTHING_BEHIND, WORD_BOUNDARY } from './regex-class.js';
 import { PatternReader } from './regex-reader.js';
 
 /** Nested groups beyond this are not a tokenizer's pattern, and would only exhaust the stack. */
 const MAX_DEPTH = 100;
+
+/** Longest pattern, in UTF-16 units. Real ones are below 1,000. */
+const MAX_PATTERN = 8192;
+
+/** All translations of a file together, in UTF-16 units: compiling them takes up to 0.1 ms each. Real ones are below 10,000. */
+const MAX_TRANSLATED = 2 ** 16;
 
 /** Folding pairs of ASCII letters that a single character also stands for (ß, ﬁ, ﬆ …) when case is ignored. */
 const MULTI_FOLDS = ['ss', 'st', 'ff', 'fi', 'fl'];
@@ -31,11 +38,17 @@ interface Atom {
 /** Compiles the pattern under the cursor to a `gu` expression, or throws a TokenizerError that names pattern and construct. */
 export function translateRegex(json: Json): RegExp {
   const pattern = json.string();
+  if (pattern.length > MAX_PATTERN) json.fail(`a pattern longer than ${MAX_PATTERN} characters`);
   const translation = new Translator(new PatternReader(pattern, json)).translate();
+  json.spend('characters of translated patterns', translation.length, MAX_TRANSLATED);
   try {
-    return new RegExp(translation, 'gu');
+    const expression = new RegExp(translation, 'gu');
+    // It is compiled when it is first used on a text of 8-bit and of 16-bit units, and may turn out to be too big only then.
+    for (const text of ['', '\u0100']) expression.test(text);
+    expression.lastIndex = 0;
+    return expression;
   } catch {
-    return json.fail(`the pattern ${JSON.stringify(pattern)} cannot be translated (tried ${translation})`);
+    return json.fail(`the pattern ${show(pattern)} cannot be translated (tried ${show(translation)})`);
   }
 }
 
@@ -109,7 +122,7 @@ class Translator {
   /** `*`, `+`, `?` or an interval in JavaScript's spelling; '' when none follows. */
   #quantifier(): string {
     for (const sign of ['*', '+', '?']) if (this.#in.take(sign)) return sign;
-    const interval = this.#in.match(/^\{(\d*)(,?)(\d*)\}/);
+    const interval = this.#in.match(/\{(\d*)(,?)(\d*)\}/y);
     if (interval === null) return '';
     const [text, low, comma, high] = interval as unknown as [string, string, string, string];
     if (low === '' && high === '') return ''; // {} and {,} are literal
@@ -183,7 +196,7 @@ class Translator {
     if (this.#in.take('>')) return { text: this.#atomic(this.#body(flags)), single: true };
     if (this.#in.take('<=')) return this.#behind('(?<=', flags);
     if (this.#in.take('<!')) return this.#behind('(?<!', flags);
-    const name = this.#in.match(/^(?:P?<\w+>|'\w+')/);
+    const name = this.#in.match(/(?:P?<\w+>|'\w+')/y);
     if (name !== null) {
       this.#in.skip(name[0].length);
       return wrap('(?:');
@@ -200,7 +213,7 @@ class Translator {
 
   /** `(?im-im:…)`, or `(?im-im)` for the rest of the enclosing group, its further alternatives included. */
   #options(flags: Flags): Atom {
-    const options = this.#in.match(/^([im]*)(?:-([im]*))?([:)])/);
+    const options = this.#in.match(/([im]*)(?:-([im]*))?([:)])/y);
     if (options === null) this.#in.refuse(`the group (?${this.#in.rest(8)}`);
     const [text, on, off = '', end] = options as unknown as [string, string, string | undefined, string];
     this.#in.skip(text.length);

@@ -1,9 +1,11 @@
 /** Text ↔ token ids, as a Hugging Face `tokenizer.json` describes it. */
-import { ArgumentError, TokenizerError } from '../errors.js';
+import { ArgumentError, show, TokenizerError } from '../errors.js';
+import { checkKeys } from '../options.js';
 import { AddedTokens } from './added-tokens.js';
 import { BpeModel } from './bpe.js';
 import { wellFormed } from './byte-level.js';
 import { buildDecoder, type DecodeRun } from './decoder.js';
+import { Growth } from './growth.js';
 import { Json } from './json.js';
 import { buildNormalizer } from './normalizer.js';
 import { buildPostProcessor, type PostProcessor } from './post-processor.js';
@@ -46,7 +48,8 @@ export interface DecodeStream {
 
 /**
  * Tokenizer of a BPE model. Encoding and decoding agree with the Hugging Face `tokenizers` library; `truncation` and
- * `padding` entries are not applied, for they belong to training batches.
+ * `padding` entries are not applied, for they belong to training batches. What a file can make a text cost is bounded, except
+ * for the time its patterns take: one that backtracks catastrophically, such as `(?:a+)+c`, is run as it is.
  */
 export class Tokenizer {
   /** Highest id + 1, added tokens included. */
@@ -65,8 +68,9 @@ export class Tokenizer {
    * Builds a tokenizer from parsed JSON. Throws a TokenizerError naming file and key when the structure is broken, or when it
    * asks for something this library does not have (a model other than BPE, an unknown component, an untranslatable pattern).
    */
-  static fromJSON(json: unknown, options: TokenizerOptions = {}): Tokenizer {
-    return new Tokenizer(json, options);
+  static fromJSON(json: unknown, options?: TokenizerOptions): Tokenizer {
+    if (options !== undefined) checkKeys('Tokenizer.fromJSON', options, ['file', 'config']);
+    return new Tokenizer(json, options ?? {});
   }
 
   private constructor(json: unknown, options: TokenizerOptions) {
@@ -86,21 +90,24 @@ export class Tokenizer {
   }
 
   /** The ids of a text. Lone surrogates count as U+FFFD. */
-  encode(text: string, options: EncodeOptions = {}): number[] {
-    if (typeof text !== 'string') throw new ArgumentError(`encode: expected a string, found ${typeof text}`);
+  encode(text: string, options?: EncodeOptions): number[] {
+    if (options !== undefined) checkKeys('encode', options, ['addSpecialTokens']);
+    if (typeof text !== 'string') throw new ArgumentError(`encode: expected a string, found ${show(text)}`);
     const ids: number[] = [];
-    for (const piece of this.#added.split(wellFormed(text))) {
+    const growth = new Growth(text.length);
+    for (const piece of this.#added.split(wellFormed(text), growth)) {
       if (piece.id !== undefined) {
         ids.push(piece.id);
         continue;
       }
-      for (const word of this.#preTokenize([piece])) this.#model.encode(word.text, ids);
+      for (const word of this.#preTokenize([piece], growth)) this.#model.encode(word.text, ids);
     }
-    return options.addSpecialTokens === false ? ids : this.#postProcess(ids);
+    return options?.addSpecialTokens === false ? ids : this.#postProcess(ids);
   }
 
   /** The text of ids. Throws ArgumentError for an id that no token has. */
-  decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
+  decode(ids: ArrayLike<number>, options?: DecodeOptions): string {
+    if (options !== undefined) checkKeys('decode', options, ['skipSpecialTokens']);
     const run = this.#startDecoding(false);
     let text = '';
     for (let i = 0; i < ids.length; i++) text += this.#push(run, ids[i]!, options);
@@ -108,19 +115,20 @@ export class Tokenizer {
   }
 
   /** Starts decoding token by token. */
-  createDecodeStream(options: DecodeStreamOptions = {}): DecodeStream {
+  createDecodeStream(options?: DecodeStreamOptions): DecodeStream {
+    if (options !== undefined) checkKeys('createDecodeStream', options, ['skipSpecialTokens', 'prompt']);
     const run = this.#startDecoding(true);
-    const prompt = options.prompt ?? [];
+    const prompt = options?.prompt ?? [];
     for (let i = 0; i < prompt.length; i++) this.#push(run, prompt[i]!, options);
     return { push: (id) => this.#push(run, id, options), flush: () => run.flush() };
   }
 
-  #push(run: DecodeRun, id: number, options: DecodeOptions): string {
+  #push(run: DecodeRun, id: number, options: DecodeOptions | undefined): string {
     const token = this.idToToken(id);
     if (token === undefined) {
-      throw new ArgumentError(`decode: no token has the id ${String(id)} (ids of this tokenizer are below ${this.vocabSize})`);
+      throw new ArgumentError(`decode: no token has the id ${show(id)} (ids of this tokenizer are below ${this.vocabSize})`);
     }
-    return options.skipSpecialTokens !== false && this.isSpecial(id) ? '' : run.push(token);
+    return options?.skipSpecialTokens !== false && this.isSpecial(id) ? '' : run.push(token);
   }
 
   /** The id of a token, spelled as in the vocabulary (`Ġthe`, `▁the`). */
@@ -149,6 +157,6 @@ export class Tokenizer {
 function requireBpe(model: Json): void {
   const type = model.key('type');
   if (type.absent ? model.key('merges').absent : type.value !== 'BPE') {
-    throw new TokenizerError(`${model.file}: model.type: a model of type ${JSON.stringify(type.value)} is not supported (supported: BPE)`);
+    throw new TokenizerError(`${model.file}: model.type: a model of type ${show(type.value)} is not supported (supported: BPE)`);
   }
 }

@@ -1,5 +1,9 @@
 /** token ↔ id, of the model's vocabulary and the added tokens together. */
+import { show } from '../errors.js';
 import { isTokenId, MAX_TOKEN_ID, type Json } from './json.js';
+
+/** Longest token of a vocabulary, in UTF-16 units. Real ones are runs of up to some hundred; decoding gives one for every id. */
+const MAX_TOKEN_LENGTH = 2 ** 14;
 
 export class Vocabulary {
   /** The model's own tokens: added ones take no part in BPE. */
@@ -12,7 +16,8 @@ export class Vocabulary {
   constructor(vocab: Json) {
     const model = new Map<string, number>();
     for (const [token, id] of Object.entries(vocab.object())) {
-      if (!isTokenId(id)) vocab.fail(`the id of ${JSON.stringify(token)} is not an integer from 0 to ${MAX_TOKEN_ID}`);
+      if (token.length > MAX_TOKEN_LENGTH) vocab.fail(`the token ${show(token)} is longer than ${MAX_TOKEN_LENGTH} characters`);
+      if (!isTokenId(id)) vocab.fail(`the id of ${show(token)} is not an integer from 0 to ${MAX_TOKEN_ID}`);
       this.#claim(id, token, vocab);
       model.set(token, id);
     }
@@ -27,7 +32,7 @@ export class Vocabulary {
   /** Adds a token; the model may have it already, but neither its id nor its text may belong to another. */
   add(token: string, id: number, json: Json): void {
     const known = this.id(token);
-    if (known !== undefined && known !== id) json.fail(`${JSON.stringify(token)} has two ids, ${known} and ${id}`);
+    if (known !== undefined && known !== id) json.fail(`${show(token)} has two ids, ${known} and ${id}`);
     this.#claim(id, token, json);
     this.#added.set(token, id);
   }
@@ -35,7 +40,7 @@ export class Vocabulary {
   #claim(id: number, token: string, json: Json): void {
     const owner = this.#tokens.get(id);
     if (owner !== undefined && owner !== token) {
-      json.fail(`the id ${id} belongs to two tokens, ${JSON.stringify(owner)} and ${JSON.stringify(token)}`);
+      json.fail(`the id ${id} belongs to two tokens, ${show(owner)} and ${show(token)}`);
     }
     this.#tokens.set(id, token);
     this.#size = Math.max(this.#size, id + 1);
