@@ -36,12 +36,17 @@ export class ArgumentError extends MatMulFreeError {
   override name = 'ArgumentError';
 }
 
-/** Longest description of a value in a message: files are not trusted, and messages are read by people. */
+/** Longest quotation in a message: files are not trusted, and messages are read by people. */
 const MAX_SHOWN = 80;
+
+/** Cuts what a message quotes to a length that people read. */
+export function shorten(text: string): string {
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+}
 
 /** Describes a value of a file or an argument for a message: short, on one line, whatever its size or depth. */
 export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value);
+  if (typeof value === 'string') return JSON.stringify(shorten(value));
   if (Array.isArray(value)) {
     const flat = value.length <= 8 && value.every((item) => typeof item !== 'object' || item === null);
     return flat ? `[${value.map(show).join(', ')}]` : `a list of ${value.length}`;

@@ -1,6 +1,6 @@
 import { loadTokenizer } from './checkpoint-tokenizer.js';
 import { ArgumentError, BackendError, show, TokenizerError } from './errors.js';
-import { generateIds, generateText, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/generate.js';
+import { emptyPrompt, generateIds, generateText, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/generate.js';
 import { checkKeys } from './options.js';
 import { scoreIds, scoreIdsAsync, type Score, type ScoreOptions } from './generate/score.js';
 import type { BackendName } from './kernels/kernels.js';
@@ -108,7 +108,7 @@ export class MatMulFreeLM {
     checkKeys('forward', options, FORWARD_OPTIONS);
     const { model } = this;
     const list = typeof ids === 'number' ? [ids] : ids;
-    model.check(list, state);
+    if (options.all) model.check(list, state); // before memory is taken for so many; otherwise forwardLast checks
     const vocab = this.config.vocabSize;
     const length = options.all ? list.length * vocab : vocab;
     const out = options.out ?? allocateLogits(length);
@@ -173,9 +173,7 @@ export class MatMulFreeLM {
   }
 
   private encodePrompt(prompt: string, state: ModelState | undefined): number[] {
-    if (prompt === '') {
-      throw new ArgumentError('generate: the prompt is empty; to start from nothing, give the BOS id: [lm.config.bosTokenId]');
-    }
+    if (prompt === '') throw emptyPrompt();
     return this.tokenizer.encode(prompt, { addSpecialTokens: !state || state.tokens === 0 });
   }
 }

@@ -19,13 +19,8 @@ export async function convertCommand(args: readonly string[], signal: AbortSigna
   if (type !== 'TQ1_0' && type !== 'TQ2_0') throw new UsageError(`--type ${type}: must be TQ1_0 or TQ2_0`);
   const progress = new ProgressLine(values.quiet === true);
   const options: ConvertOptions = { type, name, signal, onProgress: progress.listener };
-  try {
-    const bytes = await writeWhole(out, convert(model, options));
-    progress.clear();
-    if (!values.quiet) process.stderr.write(`${out}: ${formatBytes(bytes)}, ${type}\n`);
-  } finally {
-    progress.clear();
-  }
+  const bytes = await writeWhole(out, convert(model, options)).finally(() => progress.clear());
+  if (!values.quiet) process.stderr.write(`${out}: ${formatBytes(bytes)}, ${type}\n`);
 }
 
 /** Writes a file beside its name and moves it into place when it is whole: a file that was there stays good until then. */

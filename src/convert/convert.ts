@@ -3,7 +3,7 @@ import { ArgumentError, show } from '../errors.js';
 import { convertExactly, smallestExactType } from '../formats/floats.js';
 import { alignUp, tensorBytes, type GgufMetadata, type GgufValue } from '../formats/gguf.js';
 import { writeGguf, type GgufTensorToWrite } from '../formats/gguf-writer.js';
-import { BLOCK_WEIGHTS, encodeTernaryRow, TERNARY_BLOCK_BYTES, type TernaryBlockType } from '../formats/ternary-blocks.js';
+import { BLOCK_WEIGHTS, encodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
 import { checkKeys } from '../options.js';
 import { parseOptional, type Checkpoint } from '../model/checkpoint.js';
 import { ARCHITECTURE, KEYS } from '../model/gguf-metadata.js';
@@ -144,7 +144,7 @@ function pushTernary(
 ): void {
   const [rows = 0, columns = 0] = weight.shape;
   const padded = alignUp(columns, BLOCK_WEIGHTS);
-  const rowBytes = (padded / BLOCK_WEIGHTS) * TERNARY_BLOCK_BYTES[type];
+  const rowBytes = ternaryRowBytes(type, padded);
   const scales = new Float32Array(rows);
   tensors.push({
     name: weight.gguf,

@@ -67,11 +67,15 @@ export async function readText(source: ByteSource, limit: number): Promise<strin
   if (source.size > limit) {
     throw new FormatError(`${source.name}: ${source.size} bytes, more than the ${limit} that such a file may have`);
   }
-  const bytes = await source.read(0, source.size);
+  return decodeUtf8(source.name, await source.read(0, source.size));
+}
+
+/** @throws FormatError, `where` in front, for bytes that are not UTF-8. */
+export function decodeUtf8(where: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw new FormatError(`${source.name}: is not valid UTF-8 text`);
+    throw new FormatError(`${where}: is not valid UTF-8 text`);
   }
 }
 

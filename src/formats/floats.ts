@@ -91,12 +91,12 @@ export function convertExactly(from: FloatType, bytes: Uint8Array, to: FloatType
   if (from === to) return bytes;
   const count = bytes.length / FLOAT_BYTES[from];
   const result = new Uint8Array(count * FLOAT_BYTES[to]);
-  const halves = new Uint16Array(result.buffer);
-  const values = to === 'F32' ? new Float32Array(result.buffer) : new Float32Array(Math.min(count, CHUNK));
   if (to === 'F32') {
-    decodeFloats(from, bytes, 0, count, values);
+    decodeFloats(from, bytes, 0, count, new Float32Array(result.buffer));
     return result;
   }
+  const halves = new Uint16Array(result.buffer);
+  const values = new Float32Array(Math.min(count, CHUNK));
   const bits = new Uint32Array(values.buffer);
   for (let first = 0; first < count; first += CHUNK) {
     const n = Math.min(CHUNK, count - first);

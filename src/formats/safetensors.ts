@@ -1,5 +1,5 @@
 import { FormatError, show } from '../errors.js';
-import { checkRange, isJsonObject, parseJsonObject, type ByteSource } from './bytes.js';
+import { checkRange, decodeUtf8, isJsonObject, parseJsonObject, type ByteSource } from './bytes.js';
 
 /** One tensor of a safetensors file. `offset` is absolute in the file. */
 export interface SafetensorsEntry {
@@ -36,7 +36,7 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Map<str
       `${name}: the header claims ${headerBytes} bytes but the file has ${size} (truncated, or not a safetensors file)`,
     );
   }
-  const text = decodeHeader(name, await source.read(8, headerBytes));
+  const text = decodeUtf8(`${name}: header`, await source.read(8, headerBytes));
   const header = parseJsonObject(`${name}: header`, text);
   const twice = firstRepeatedKey(text);
   if (twice !== undefined) throw new FormatError(`${name}: tensor ${show(twice)} occurs twice in the header`);
@@ -50,14 +50,6 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Map<str
   }
   checkLayout(name, entries, dataStart, size);
   return entries;
-}
-
-function decodeHeader(name: string, bytes: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw new FormatError(`${name}: the header is not valid UTF-8`);
-  }
 }
 
 /** The first key that valid JSON text of an object has twice at its outermost level; `JSON.parse` keeps the last of them silently. */

@@ -1,4 +1,5 @@
 import { float16ToNumber } from './floats.js';
+import { TENSOR_TYPES } from './gguf.js';
 
 /**
  * ggml's ternary block types: 256 weights in 66 bytes (TQ2_0, 2 bits each) or 54 bytes (TQ1_0, five to a byte).
@@ -7,14 +8,18 @@ import { float16ToNumber } from './floats.js';
 export type TernaryBlockType = 'TQ1_0' | 'TQ2_0';
 
 export const BLOCK_WEIGHTS = 256;
-export const TERNARY_BLOCK_BYTES: Readonly<Record<TernaryBlockType, number>> = { TQ1_0: 54, TQ2_0: 66 };
+
+/** Bytes of a row of `weights` weights, a multiple of 256. */
+export function ternaryRowBytes(type: TernaryBlockType, weights: number): number {
+  return (weights / BLOCK_WEIGHTS) * TENSOR_TYPES[type].blockBytes;
+}
 
 const ONE_AS_F16 = 0x3c00;
 
 /** Encodes `trits` (each -1, 0 or 1; length a multiple of 256) as blocks with d = 1 into `out` from `offset` on. */
 export function encodeTernaryRow(type: TernaryBlockType, trits: Int8Array, out: Uint8Array, offset: number): void {
   const encode = type === 'TQ2_0' ? encodeTQ2 : encodeTQ1;
-  const blockBytes = TERNARY_BLOCK_BYTES[type];
+  const { blockBytes } = TENSOR_TYPES[type];
   for (let first = 0, at = offset; first < trits.length; first += BLOCK_WEIGHTS, at += blockBytes) {
     encode(trits, first, out, at);
     out[at + blockBytes - 2] = ONE_AS_F16 & 255;
@@ -28,7 +33,7 @@ export function encodeTernaryRow(type: TernaryBlockType, trits: Int8Array, out: 
  */
 export function decodeTernaryRow(type: TernaryBlockType, bytes: Uint8Array, offset: number, out: Int8Array): number {
   const decode = type === 'TQ2_0' ? decodeTQ2 : decodeTQ1;
-  const blockBytes = TERNARY_BLOCK_BYTES[type];
+  const { blockBytes } = TENSOR_TYPES[type];
   const dOf = (at: number): number => bytes[at + blockBytes - 2]! | (bytes[at + blockBytes - 1]! << 8);
   const d = dOf(offset);
   let uniform = true;

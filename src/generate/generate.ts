@@ -47,6 +47,10 @@ const DEFAULT_MAX_NEW_TOKENS = 256;
 /** Prompt tokens between two looks at the signal. */
 const PREFILL_STEP = 128;
 
+export function emptyPrompt(): ArgumentError {
+  return new ArgumentError('generate: the prompt is empty; to start from nothing, give the BOS id: [lm.config.bosTokenId]');
+}
+
 /** One run over one prompt: `next()` gives ids until there are no more. */
 class Generation {
   finishReason: GenerateResult['finishReason'] = 'length';
@@ -69,9 +73,7 @@ class Generation {
 
   constructor(model: Model, prompt: ArrayLike<number>, options: GenerateIdsOptions) {
     checkKeys('generateIds', options, ID_OPTIONS);
-    if (!(prompt.length > 0)) {
-      throw new ArgumentError('generate: the prompt is empty; to start from nothing, give the BOS id: [lm.config.bosTokenId]');
-    }
+    if (prompt?.length === 0) throw emptyPrompt();
     const { vocabSize } = model.parts.config;
     this.model = model;
     this.prompt = prompt;
@@ -89,10 +91,9 @@ class Generation {
 
   /** The next id, or undefined after the last one. @throws the signal's reason. */
   async next(): Promise<number | undefined> {
-    this.options.signal?.throwIfAborted();
     if (!this.started) await this.prefill();
-    if (this.newTokens === this.maxNewTokens) return undefined;
     await this.pace.giveWay();
+    if (this.newTokens === this.maxNewTokens) return undefined;
     const start = performance.now();
     if (this.pending) {
       this.model.forwardLast(this.last, this.state, this.logits);
@@ -115,10 +116,10 @@ class Generation {
     const { model, prompt, state } = this;
     const start = performance.now();
     for (let first = 0; first < prompt.length; first += PREFILL_STEP) {
+      await this.pace.giveWay();
       const ids = Array.prototype.slice.call(prompt, first, first + PREFILL_STEP) as number[];
       if (first + PREFILL_STEP < prompt.length) model.advance(ids, state);
       else model.forwardLast(ids, state, this.logits);
-      await this.pace.giveWay();
     }
     this.prefillMs = performance.now() - start;
   }

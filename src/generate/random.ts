@@ -1,6 +1,6 @@
 /**
- * The library's own seeded generator, so that a seed means the same text everywhere: sfc32 (Doty-Humphrey's PractRand), its state
- * filled from the seed by a 32-bit mixer.
+ * The library's own seeded generator, so that a seed means the same text everywhere: sfc32 (Doty-Humphrey's PractRand), started from
+ * the seed's two halves and run in for 16 steps.
  */
 export class Random {
   private a: number;

@@ -83,8 +83,7 @@ export function checkTensors(where: string, spec: ModelSpec, listing: TensorList
 export function decodeFinite(where: string, type: FloatType, bytes: Uint8Array): Float32Array {
   const values = new Float32Array(bytes.length / FLOAT_BYTES[type]);
   decodeFloats(type, bytes, 0, values.length, values);
-  const bad = firstNonFinite(values, values.length);
-  if (bad >= 0) throw new FormatError(`${where} holds ${values[bad]} at element ${bad}; weights must be finite`);
+  requireFinite(where, values, 0);
   return values;
 }
 
@@ -94,7 +93,12 @@ export function checkFinite(where: string, type: FloatType, bytes: Uint8Array, w
   const count = bytes.length / FLOAT_BYTES[type];
   for (let first = 0; first < count; first += width) {
     decodeFloats(type, bytes, first, width, row);
-    const bad = firstNonFinite(row, width);
-    if (bad >= 0) throw new FormatError(`${where} holds ${row[bad]} at element ${first + bad}; weights must be finite`);
+    requireFinite(where, row, first);
   }
+}
+
+/** `first`: the element of the tensor that `values` begins with. */
+function requireFinite(where: string, values: Float32Array, first: number): void {
+  const bad = firstNonFinite(values, values.length);
+  if (bad >= 0) throw new FormatError(`${where} holds ${values[bad]} at element ${first + bad}; weights must be finite`);
 }

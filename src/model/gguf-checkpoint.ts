@@ -3,7 +3,7 @@ import type { ByteSource } from '../formats/bytes.js';
 import type { FloatType } from '../formats/floats.js';
 import { alignUp } from '../formats/gguf.js';
 import { readGguf, type GgufTensor } from '../formats/gguf-reader.js';
-import { BLOCK_WEIGHTS, decodeTernaryRow, TERNARY_BLOCK_BYTES, type TernaryBlockType } from '../formats/ternary-blocks.js';
+import { BLOCK_WEIGHTS, decodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
 import { Pace } from '../pace.js';
 import { checkFinite, checkTensors, decodeFinite, parseOptional, type Checkpoint } from './checkpoint.js';
 import { configFromMetadata, KEYS, textValue } from './gguf-metadata.js';
@@ -90,7 +90,7 @@ async function decodeTernary(
 ): Promise<void> {
   const padded = alignUp(columns, BLOCK_WEIGHTS);
   const trits = new Int8Array(padded);
-  const rowBytes = (padded / BLOCK_WEIGHTS) * TERNARY_BLOCK_BYTES[type];
+  const rowBytes = ternaryRowBytes(type, padded);
   for (let row = 0; row < scales.length; row++) {
     if (pace.isDue) await pace.giveWay();
     const d = decodeTernaryRow(type, bytes, row * rowBytes, trits);

@@ -1,5 +1,5 @@
 /** A cursor into parsed JSON that knows its file and key path, so that every complaint can name both. */
-import { show, TokenizerError } from '../errors.js';
+import { shorten, show, TokenizerError } from '../errors.js';
 
 /** Highest id a token may have. The largest vocabularies have 300,000; an id sizes tables, so a wild one must not get through. */
 export const MAX_TOKEN_ID = 2 ** 24;
@@ -9,9 +9,6 @@ const MAX_DEPTH = 64;
 
 /** Components of a file. Real ones have under 20; every one may go over the whole text. */
 const MAX_COMPONENTS = 256;
-
-/** Longest key taken over into a path: some are named by the file. */
-const MAX_KEY_SHOWN = 80;
 
 export class Json {
   readonly value: unknown;
@@ -56,7 +53,7 @@ export class Json {
   /** The value under a key of this object; a missing key gives an absent cursor. Inherited properties do not count. */
   key(name: string): Json {
     const object = this.object();
-    const shown = name.length > MAX_KEY_SHOWN ? `${name.slice(0, MAX_KEY_SHOWN)}…` : name;
+    const shown = shorten(name); // some are named by the file
     const path = this.path === '' ? shown : `${this.path}.${shown}`;
     return new Json(Object.hasOwn(object, name) ? object[name] : undefined, this.file, path, this.#depth + 1, this.#spent);
   }

@@ -1,9 +1,6 @@
 /** Reading position in an Oniguruma pattern, for the translator in regex.ts. */
-import { show } from '../errors.js';
+import { shorten, show } from '../errors.js';
 import type { Json } from './json.js';
-
-/** Longest construct quoted in a refusal. */
-const MAX_CONSTRUCT_SHOWN = 80;
 
 /** Moves by code points; refusals name the pattern and the construct. */
 export class PatternReader {
@@ -55,7 +52,6 @@ export class PatternReader {
   }
 
   refuse(construct: string): never {
-    const shown = construct.length > MAX_CONSTRUCT_SHOWN ? `${construct.slice(0, MAX_CONSTRUCT_SHOWN)}…` : construct;
-    return this.#json.fail(`the pattern ${show(this.#pattern)} has ${shown} (before offset ${this.#at}), which is not supported`);
+    return this.#json.fail(`the pattern ${show(this.#pattern)} has ${shorten(construct)} (before offset ${this.#at}), which is not supported`);
   }
 }

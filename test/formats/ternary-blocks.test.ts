@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeTernaryRow, encodeTernaryRow, TERNARY_BLOCK_BYTES, type TernaryBlockType } from '../../src/formats/ternary-blocks.js';
+import { decodeTernaryRow, encodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../../src/formats/ternary-blocks.js';
 import { freshSeed, randomFrom } from '../support/random.js';
 
 /** Weight `index` of a block, by the sentences of the format's description. */
@@ -19,7 +19,9 @@ function weightOf(type: TernaryBlockType, block: Uint8Array, index: number): num
 
 describe.each(['TQ1_0', 'TQ2_0'] as const)('%s', (type) => {
   const seed = freshSeed();
-  const blockBytes = TERNARY_BLOCK_BYTES[type];
+  const blockBytes = ternaryRowBytes(type, 256);
+
+  it('has blocks as long as the format says', () => expect(blockBytes).toBe(type === 'TQ1_0' ? 54 : 66));
 
   it(`stores weights where the format says (seed ${seed})`, () => {
     const random = randomFrom(seed);

@@ -143,6 +143,8 @@ describe('generate', () => {
   it('refuses an empty prompt, and one with an id out of range', async () => {
     await expect(run(lm, '')).rejects.toThrow(/prompt is empty/);
     await expect(run(lm, [])).rejects.toThrow(/prompt is empty/);
+    await expect(run(lm, undefined as never)).rejects.toBeInstanceOf(ArgumentError);
+    await expect(run(lm, 7 as never)).rejects.toBeInstanceOf(ArgumentError);
     await expect(run(lm, [4096])).rejects.toThrow(/token id 4096 at position 0/);
   });
 });
