@@ -156,20 +156,18 @@ export function createTernaryProduct(): TernaryProduct {
         tables[p + 2] = line + q0 + q0;
       }
     }
-    const first = at >> 1;
-    const both3 = ((q3 << 16) + q3) | 0;
-    for (let e = first; e < first + 14; e++) {
+    triplePairs(at >> 1, 14, q3);
+    triplePairs(at >> 1, 42, q4);
+  }
+
+  /** Two copies of the first `count` elements behind them, and all three shifted by -q, 0 and q: one more column. */
+  function triplePairs(first: number, count: number, q: number): void {
+    const both = ((q << 16) + q) | 0;
+    for (let e = first; e < first + count; e++) {
       const v = pairs[e];
-      pairs[e] = (v - both3) | 0;
-      pairs[e + 14] = v;
-      pairs[e + 28] = (v + both3) | 0;
-    }
-    const both4 = ((q4 << 16) + q4) | 0;
-    for (let e = first; e < first + 42; e++) {
-      const v = pairs[e];
-      pairs[e] = (v - both4) | 0;
-      pairs[e + 42] = v;
-      pairs[e + 84] = (v + both4) | 0;
+      pairs[e] = (v - both) | 0;
+      pairs[e + count] = v;
+      pairs[e + 2 * count] = (v + both) | 0;
     }
   }
 
@@ -187,17 +185,16 @@ export function createTernaryProduct(): TernaryProduct {
         twoTokenTables[p + 2] = (line + q0 + q0) | 0;
       }
     }
-    for (let e = at; e < at + 28; e++) {
+    tripleTwoToken(at, 28, q3);
+    tripleTwoToken(at, 84, q4);
+  }
+
+  function tripleTwoToken(first: number, count: number, q: number): void {
+    for (let e = first; e < first + count; e++) {
       const v = twoTokenTables[e];
-      twoTokenTables[e] = (v - q3) | 0;
-      twoTokenTables[e + 28] = v;
-      twoTokenTables[e + 56] = (v + q3) | 0;
-    }
-    for (let e = at; e < at + 84; e++) {
-      const v = twoTokenTables[e];
-      twoTokenTables[e] = (v - q4) | 0;
-      twoTokenTables[e + 84] = v;
-      twoTokenTables[e + 168] = (v + q4) | 0;
+      twoTokenTables[e] = (v - q) | 0;
+      twoTokenTables[e + count] = v;
+      twoTokenTables[e + 2 * count] = (v + q) | 0;
     }
   }
 
