@@ -19,6 +19,90 @@ function fileSystem(): { fs: FileSystem; path: typeof import('node:path'); url: 
   return { fs: get('node:fs/promises'), path: get('node:path'), url: get('node:url') };
 }
 
+/** Logical processors that this process may use. */
+export function processors(): number {
+  const os = (globalThis.process as NodeJS.Process | undefined)?.getBuiltinModule?.('node:os');
+  return os?.availableParallelism() ?? globalThis.navigator?.hardwareConcurrency ?? 1;
+}
+
+/** A worker thread that runs one function of a WebAssembly module. */
+export interface Thread {
+  /** Hands over the work. Called once. */
+  post(work: ThreadWork): void;
+  /** Ends it at once. */
+  end(): void;
+}
+
+/** What a thread does: it makes an instance of `module` on `memory` and calls its export `worker(thread, spins)`. */
+export interface ThreadWork {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly thread: number;
+  readonly spins: number;
+}
+
+/** The program of a thread: the same in Node's worker threads and in Web Workers. */
+const THREAD_PROGRAM = `
+const node = globalThis.process?.getBuiltinModule?.('node:worker_threads');
+const port = node?.parentPort ?? globalThis;
+const receive = (data) => {
+  const { module, memory, thread, spins } = data;
+  new WebAssembly.Instance(module, { env: { memory } }).exports.worker(thread, spins);
+  port.close();
+};
+if (node) port.once('message', receive);
+else port.onmessage = (event) => receive(event.data);
+port.postMessage('ready');
+`;
+
+/**
+ * Starts a thread. It does not keep a Node process alive.
+ * @param onEnd called when it ends by itself or fails, with the reason.
+ * @returns undefined where there are no workers, or no shared memory for them.
+ */
+export async function spawnThread(onEnd: (reason: string) => void): Promise<Thread | undefined> {
+  if (typeof SharedArrayBuffer === 'undefined') return undefined;
+  const node = (globalThis.process as NodeJS.Process | undefined)?.getBuiltinModule?.('node:worker_threads');
+  try {
+    return node ? await spawnNodeThread(node, onEnd) : await spawnWebThread(onEnd);
+  } catch {
+    return undefined;
+  }
+}
+
+async function spawnNodeThread(
+  { Worker }: typeof import('node:worker_threads'), onEnd: (reason: string) => void,
+): Promise<Thread> {
+  // Options of the program, such as loaders, would only slow the start. The heap stays almost empty.
+  const worker = new Worker(THREAD_PROGRAM, {
+    eval: true, execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
+  });
+  let reason = 'it was terminated';
+  worker.on('error', (error) => { reason = error.message; });
+  worker.on('exit', () => onEnd(reason));
+  await new Promise<void>((resolve, reject) => {
+    worker.once('message', () => resolve());
+    worker.once('exit', () => reject(new Error(reason)));
+  });
+  worker.unref();
+  return { post: (work) => worker.postMessage(work), end: () => void worker.terminate() };
+}
+
+async function spawnWebThread(onEnd: (reason: string) => void): Promise<Thread> {
+  const url = URL.createObjectURL(new Blob([THREAD_PROGRAM], { type: 'text/javascript' }));
+  try {
+    const worker = new Worker(url);
+    await new Promise<void>((resolve, reject) => {
+      worker.onmessage = () => resolve();
+      worker.onerror = (event) => reject(new Error(event.message));
+    });
+    worker.onerror = (event) => onEnd(event.message);
+    return { post: (work) => worker.postMessage(work), end: () => worker.terminate() };
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}
+
 /**
  * Opens a folder, or a single file, on disk.
  * @param location a path, or a `file:` URL.

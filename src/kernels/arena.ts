@@ -11,9 +11,9 @@ export interface Arena {
 
 const ALIGNMENT = 64;
 
-/** An arena on `buffer`. Views throw RangeError when the buffer is too small: measure first. */
-export function arenaOn(buffer: ArrayBufferLike): Arena {
-  let next = 0;
+/** An arena on `buffer`, from byte `start` on. Views throw RangeError when the buffer is too small: measure first. */
+export function arenaOn(buffer: ArrayBufferLike, start = 0): Arena {
+  let next = start;
   const take = (bytes: number): number => {
     const at = next;
     next += alignedBytes(bytes);

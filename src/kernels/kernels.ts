@@ -1,7 +1,10 @@
 import type { Arena } from './arena.js';
 
-/** Backends that exist. Every backend gives bit-identical results; `scalar` defines them. */
-export type BackendName = 'scalar';
+/**
+ * Backends that exist. Every backend gives bit-identical results; `scalar` defines them. `simd` is WebAssembly with 128-bit
+ * vectors, `relaxed` the same with instructions of relaxed SIMD.
+ */
+export type BackendName = 'scalar' | 'simd' | 'relaxed';
 
 /** A ternary weight matrix in the packing of the backend that made it. */
 export interface TernaryMatrix {
@@ -9,7 +12,8 @@ export interface TernaryMatrix {
   readonly rows: number;
   /** Input features, at most `MAX_COLUMNS`. */
   readonly columns: number;
-  readonly packed: Uint32Array;
+  /** In an order that only its backend knows. */
+  readonly packed: Uint8Array | Uint32Array;
   /** [rows] weight = trit · scale; the same number in every row of a per-tensor quantised matrix. */
   readonly scales: Float32Array;
 }
@@ -24,8 +28,13 @@ export const MAX_COLUMNS = 65536;
  */
 export interface Kernels {
   readonly backend: BackendName;
+  /** Threads that share the work, the calling one included. */
+  readonly threads: number;
 
-  /** Memory for `bytes` bytes, zeroed. @throws BackendError when the engine refuses. */
+  /**
+   * The memory for everything that these kernels work on, `bytes` bytes, zeroed. Create it once (the WebAssembly backends have one
+   * memory, and refuse arrays that are not on it). @throws BackendError when the engine refuses.
+   */
   createArena(bytes: number): Arena;
 
   /** An empty matrix, to be filled by `packRow` for each row, and `scales` by the caller. @throws ArgumentError: too wide. */
@@ -70,4 +79,7 @@ export interface Kernels {
 
   /** r[i] += x[i] for i < count. */
   add(r: Float32Array, x: Float32Array, count: number): void;
+
+  /** Ends the other threads. The kernels must not be called again. */
+  dispose(): void;
 }

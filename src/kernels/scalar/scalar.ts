@@ -14,6 +14,7 @@ export function createScalarKernels(): Kernels {
   const product = createTernaryProduct();
   return {
     backend: 'scalar',
+    threads: 1,
     createArena(bytes) {
       try {
         return arenaOn(new ArrayBuffer(bytes));
@@ -34,5 +35,6 @@ export function createScalarKernels(): Kernels {
     gatedRmsNorm: (g, weight, eps, h, tokens, out) => gatedRmsNorm(gates, g, weight, eps, h, tokens, out),
     swiglu: (ab, width, tokens, out) => swiglu(gates, ab, width, tokens, out),
     add,
+    dispose() {},
   };
 }

@@ -34,15 +34,20 @@ export function createTernary(arena: Arena, rows: number, columns: number): Tern
   return { rows, columns, packed: arena.u32(rows * wordsPerRow(columns)), scales: arena.f32(rows) };
 }
 
+function words({ packed }: TernaryMatrix): Uint32Array {
+  return packed as Uint32Array; // createTernary made it
+}
+
 function wordsPerRow(columns: number): number {
   return Math.ceil(columns / WORD_COLUMNS);
 }
 
 export function packRow(matrix: TernaryMatrix, row: number, trits: Int8Array): void {
-  const { rows, columns, packed } = matrix;
-  const words = wordsPerRow(columns);
-  const blockedWords = words - (words % BLOCK_WORDS);
-  for (let w = 0; w < words; w++) {
+  const { rows, columns } = matrix;
+  const packed = words(matrix);
+  const rowWords = wordsPerRow(columns);
+  const blockedWords = rowWords - (rowWords % BLOCK_WORDS);
+  for (let w = 0; w < rowWords; w++) {
     const inBlock = w % BLOCK_WORDS;
     const at = w < blockedWords ? (w - inBlock) * rows + row * BLOCK_WORDS + inBlock : w * rows + row;
     packed[at] = packWord(trits, w * WORD_COLUMNS, columns);
@@ -109,11 +114,12 @@ export function createTernaryProduct(): TernaryProduct {
 
   /** sums[r] = Σ_c trit[r, c] · q[start + c]. */
   function accumulate(matrix: TernaryMatrix, q: Int8Array, start: number): void {
-    const { rows, columns, packed } = matrix;
-    const words = wordsPerRow(columns);
-    sums.fill(-BIAS * 4 * words, 0, rows);
-    for (let w = 0; w < words; ) {
-      const blockWords = words - w >= BLOCK_WORDS ? BLOCK_WORDS : 1;
+    const { rows, columns } = matrix;
+    const packed = words(matrix);
+    const rowWords = wordsPerRow(columns);
+    sums.fill(-BIAS * 4 * rowWords, 0, rows);
+    for (let w = 0; w < rowWords; ) {
+      const blockWords = rowWords - w >= BLOCK_WORDS ? BLOCK_WORDS : 1;
       const first = w * WORD_COLUMNS;
       const activations = withinColumns(q, start, columns, first, blockWords, edge);
       const j = activations === q ? start + first : 0;
@@ -125,12 +131,13 @@ export function createTernaryProduct(): TernaryProduct {
   }
 
   function accumulateTwo(matrix: TernaryMatrix, q: Int8Array, start: number, start2: number): void {
-    const { rows, columns, packed } = matrix;
-    const words = wordsPerRow(columns);
-    sums.fill(-BIAS * 4 * words, 0, rows);
-    sums2.fill(-BIAS * 4 * words, 0, rows);
-    for (let w = 0; w < words; ) {
-      const blockWords = words - w >= BLOCK_WORDS ? BLOCK_WORDS : 1;
+    const { rows, columns } = matrix;
+    const packed = words(matrix);
+    const rowWords = wordsPerRow(columns);
+    sums.fill(-BIAS * 4 * rowWords, 0, rows);
+    sums2.fill(-BIAS * 4 * rowWords, 0, rows);
+    for (let w = 0; w < rowWords; ) {
+      const blockWords = rowWords - w >= BLOCK_WORDS ? BLOCK_WORDS : 1;
       const first = w * WORD_COLUMNS;
       const a = withinColumns(q, start, columns, first, blockWords, edge);
       const b = withinColumns(q, start2, columns, first, blockWords, edge2);

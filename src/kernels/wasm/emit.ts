@@ -1,0 +1,38 @@
+import { createModule, type Parameters } from '../../wasm/module.js';
+import { emitTernaryTile, TILE_PARAMETERS, type TileShape } from './batch.js';
+import { ELEMENTWISE_PARAMETERS, emitElementwise } from './elementwise.js';
+import { emitJobs, type SharedKernel } from './jobs.js';
+import { emitBuildTables, emitTernaryRows, ROWS_PARAMETERS } from './lookup.js';
+
+export interface EmitOptions {
+  /** Use relaxed SIMD's swizzle, which takes half the instructions on x86. */
+  readonly relaxed: boolean;
+  /** Shared memory, and the functions for other threads. */
+  readonly threads: boolean;
+}
+
+/** Token tiles, widest last. */
+export const TILES: readonly TileShape[] = [{ tokens: 8, quads: 8 }, { tokens: 16, quads: 8 }, { tokens: 32, quads: 4 }];
+
+export type KernelName = 'ternaryRows' | `ternaryTile${number}` | keyof typeof ELEMENTWISE_PARAMETERS;
+
+/** Names of the kernels in the order of their numbers, and their parameters. */
+export const SHARED_KERNELS: readonly (readonly [KernelName, Parameters])[] = [
+  ['ternaryRows', ROWS_PARAMETERS],
+  ...TILES.map(({ tokens }) => [`ternaryTile${tokens}`, TILE_PARAMETERS] as const),
+  ...Object.entries(ELEMENTWISE_PARAMETERS) as [keyof typeof ELEMENTWISE_PARAMETERS, Parameters][],
+];
+
+/** The WebAssembly module of all kernels. It imports its memory as `env.memory`. */
+export function emitKernels({ relaxed, threads }: EmitOptions): Uint8Array<ArrayBuffer> {
+  const module = createModule({ sharedMemory: threads });
+  emitBuildTables(module);
+  const functions = [
+    emitTernaryRows(module, relaxed),
+    ...TILES.map((tile) => emitTernaryTile(module, tile)),
+    ...Object.values(emitElementwise(module)),
+  ];
+  const kernels = SHARED_KERNELS.map(([, parameters], n): SharedKernel => ({ func: functions[n]!, parameters }));
+  emitJobs(module, kernels, threads);
+  return module.encode();
+}

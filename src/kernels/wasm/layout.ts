@@ -1,0 +1,62 @@
+/*
+ * The packing of a ternary matrix that the WebAssembly kernels read, 2 bits a weight.
+ *
+ * Two columns are a pair: its two weights are one of nine codes, 3·(w0 + 1) + (w1 + 1). A byte holds the codes of two pairs, that
+ * is a quad of four columns of one row, the first pair in the low nibble. Sixteen rows of a quad make a vector; 32 rows make
+ * a row block; 256 columns make a column block, so that the look-up tables of one (4 KiB) stay where the processor's caches and
+ * prefetchers like them: with tables beyond 4 KiB, streaming the weights takes twice as long on AMD Zen 5.
+ *
+ *     [column block][row block][quad][row >> 4][byte]     byte = 2·(row & 7) + (row >> 3 & 1)
+ *
+ * Even bytes hold rows 0–7 and odd bytes rows 8–15, because sums are widened by separating even from odd bytes. Rows are padded to
+ * whole row blocks and columns to multiples of 16; the padding has weight 0.
+ */
+
+export const ROW_BLOCK = 32;
+export const COLUMN_BLOCK = 256;
+/** Columns are padded to this: the bytes of q that tables are made from at a time. */
+export const COLUMN_GROUP = 16;
+/** Bytes of one quad of a row block. */
+export const QUAD_BYTES = 32;
+/** A byte whose four weights are 0. */
+const ZERO_QUAD = 0x44;
+
+export function rowBlocks(rows: number): number {
+  return Math.ceil(rows / ROW_BLOCK);
+}
+
+export function paddedColumns(columns: number): number {
+  return Math.ceil(columns / COLUMN_GROUP) * COLUMN_GROUP;
+}
+
+export function packedBytes(rows: number, columns: number): number {
+  return rowBlocks(rows) * ROW_BLOCK * (paddedColumns(columns) / 4);
+}
+
+/** Packs `trits[0, columns)` as row `row`. Rows that nobody packs must have been cleared. */
+export function packRow(packed: Uint8Array, rows: number, columns: number, row: number, trits: Int8Array): void {
+  const blocks = rowBlocks(rows);
+  const padded = paddedColumns(columns);
+  const block = Math.floor(row / ROW_BLOCK);
+  const lane = (row & 16) + 2 * (row & 7) + ((row >> 3) & 1);
+  const whole = columns & ~3;
+  for (let start = 0; start < padded; start += COLUMN_BLOCK) {
+    const end = Math.min(start + COLUMN_BLOCK, padded);
+    const wholeEnd = Math.min(end, whole);
+    let at = (blocks * ROW_BLOCK * start) / 4 + block * ((end - start) / 4) * QUAD_BYTES + lane;
+    let c = start;
+    for (; c < wholeEnd; c += 4, at += QUAD_BYTES) {
+      // 3·(w0 + 1) + (w1 + 1) = 3·w0 + w1 + 4, and the same 16 times.
+      packed[at] = 3 * trits[c] + trits[c + 1] + 16 * (3 * trits[c + 2] + trits[c + 3]) + ZERO_QUAD;
+    }
+    for (; c < end; c += 4, at += QUAD_BYTES) {
+      const trit = (k: number): number => (c + k < columns ? trits[c + k] : 0);
+      packed[at] = 3 * trit(0) + trit(1) + 16 * (3 * trit(2) + trit(3)) + ZERO_QUAD;
+    }
+  }
+}
+
+/** Sets all weights to 0: bytes of value 0 would be weights of -1. */
+export function clearPacked(packed: Uint8Array): void {
+  packed.fill(ZERO_QUAD);
+}

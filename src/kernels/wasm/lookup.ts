@@ -1,0 +1,209 @@
+import { f32, f32x4, i16x8, i32, i32x4, i8x16, memory, v128, type V128 } from '../../wasm/instructions.js';
+import type { Body, Func, Local, ModuleBuilder } from '../../wasm/module.js';
+import { COLUMN_BLOCK, COLUMN_GROUP, QUAD_BYTES, ROW_BLOCK } from './layout.js';
+import { bytes, splatByte, ZERO } from './vectors.js';
+
+/*
+ * Ternary product for one token, by look-up ("LUT2"): for a pair of activations there are nine sums ±x0 ± x1, one for each code, and
+ * a swizzle looks the sums of sixteen rows up at once. There is no multiplication in it: additions only.
+ *
+ * A sum T of a pair has nine bits and a sign, so it is split: T = 23·high + low with |high|, |low| ≤ 11. Both are looked up, with 11
+ * added, so that the sums over four quads (at most 8 · 22) fit unsigned bytes; these are then added up as 16-bit lanes.
+ *
+ * Measured on AMD EPYC (Zen 5), Node 24, streaming, GMAC/s for simd / relaxed: this 52 / 69; one row vector instead of two 48 / 66; four
+ * 51 / 66; eight quads in a straight line 53 / 70, but 30 / 52 on Node 20, which moves all loads to the front and spills them; tables of
+ * 1024 columns 27 / 30. Two rows in a 16-bit lane, 12 bits apart, and `i32x4.dot_i16x8_s`: 54 to 58, not worth its complexity;
+ * `i16x8.relaxed_dot_i8x16_i7x16_s` on masked codes: 69.
+ */
+
+const RADIX = 23;
+/** Added to each half of a sum: keeps it ≥ 0. */
+const BIAS = 11;
+/** 2¹⁵ / 23: `q15mulr` with it divides by 23, to the nearest. Exact for |T| ≤ 256. */
+const DIVIDE_BY_RADIX = 1425;
+/** high and low tables of both pairs of a quad. */
+export const QUAD_TABLE_BYTES = 64;
+const QUADS_PER_GROUP = COLUMN_GROUP / 4;
+
+export function tableBytes(columns: number): number {
+  return Math.ceil(columns / COLUMN_GROUP) * QUADS_PER_GROUP * QUAD_TABLE_BYTES;
+}
+
+/** buildTables(q, tables, columns): the tables of all quads for the activations q[0, columns), padded to whole groups of 16. */
+export function emitBuildTables(module: ModuleBuilder): void {
+  module.func('buildTables', { q: 'i32', tables: 'i32', columns: 'i32' }, (b, { q, tables, columns }) => {
+    const end = b.local('i32', i32.add(q, columns));
+    const x = b.local('v128');
+    const [x0, x1, sum, difference] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
+    // Places of the nine sums among (S, x0, D, x1), S = x0 + x1, D = x0 - x1, in the order of the codes; from code 5 on they are
+    // those of codes 3, 2, 1, 0 with the opposite sign. 0x80 gives 0.
+    const order = [0, 1, 2, 3, 0x80, 3, 2, 1, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80];
+    const negated = b.local('v128', bytes((lane) => (lane < 4 ? 0xff : 0)));
+    // ~v + 1 is -v.
+    const bias = b.local('v128', bytes((lane) => (lane < 4 ? BIAS + 1 : BIAS)));
+    const radix = b.local('v128', i16x8.splat(RADIX));
+    const divide = b.local('v128', i16x8.splat(DIVIDE_BY_RADIX));
+    const lowByte = b.local('v128', i16x8.splat(0xff));
+    const quotients = [sum, x0, difference, x1].map((value) => [value, b.local('v128')] as const);
+    const packed = b.local('v128');
+    const packed2 = b.local('v128');
+    /** (S, x0, D, x1) of 8 pairs, four bytes each: packed the first four pairs, packed2 the others. */
+    const interleave = (parts: readonly Local<'v128'>[]): void => {
+      const [s, a, d, c] = parts as [Local<'v128'>, Local<'v128'>, Local<'v128'>, Local<'v128'>];
+      const left = v128.or(v128.and(s, lowByte), i16x8.shl(a, 8));
+      const right = v128.or(v128.and(d, lowByte), i16x8.shl(c, 8));
+      b.set(s, left);
+      b.set(d, right);
+      b.set(packed, i8x16.shuffle(s, d, [0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23]));
+      b.set(packed2, i8x16.shuffle(s, d, [8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31]));
+    };
+    const storeTables = (half: 'high' | 'low'): void => {
+      for (let pair = 0; pair < 8; pair++) {
+        const first = 4 * (pair & 3);
+        const places = v128.const(order.map((place) => (place === 0x80 ? place : first + place)));
+        const signed = v128.xor(i8x16.swizzle(pair < 4 ? packed : packed2, places), negated);
+        b.run(v128.store(tables, i8x16.add(signed, bias), pair * 32 + (half === 'high' ? 0 : 16)));
+      }
+    };
+    b.while(i32.ltU(q, end), () => {
+      b.set(x, v128.load(q));
+      b.set(x0, i16x8.shrS(i16x8.shl(x, 8), 8));
+      b.set(x1, i16x8.shrS(x, 8));
+      b.set(sum, i16x8.add(x0, x1));
+      b.set(difference, i16x8.sub(x0, x1));
+      for (const [value, quotient] of quotients) {
+        b.set(quotient, i16x8.q15MulrSat(value, divide));
+        b.set(value, i16x8.sub(value, i16x8.mul(quotient, radix)));
+      }
+      interleave(quotients.map(([, quotient]) => quotient));
+      storeTables('high');
+      interleave(quotients.map(([value]) => value));
+      storeTables('low');
+      b.increase(q, COLUMN_GROUP);
+      b.increase(tables, QUADS_PER_GROUP * QUAD_TABLE_BYTES);
+    });
+  });
+}
+
+export const ROWS_PARAMETERS = {
+  packed: 'i32', blocks: 'i32', columns: 'i32', tables: 'i32', rows: 'i32', scales: 'i32', qScale: 'f32', out: 'i32',
+  first: 'i32', last: 'i32', sums: 'i32',
+} as const;
+
+/**
+ * ternaryRows(…): rows 32·first … 32·last - 1 (but not
+ * beyond `rows`) of a matrix of `blocks` row blocks: out[r] = sum[r] · (scales[r] · qScale). `columns` is a multiple of 16; `sums` is
+ * work space for 32·(last - first) int32.
+ */
+export function emitTernaryRows(module: ModuleBuilder, relaxed: boolean): Func {
+  const addBlock = emitAddBlock(module, relaxed);
+  const scaleRows = emitScaleRows(module);
+  return module.func('ternaryRows', ROWS_PARAMETERS, (b, p) => {
+    const column = b.local('i32');
+    const width = b.local('i32');
+    const count = b.local('i32', i32.sub(p.last, p.first));
+    b.run(memory.fill(p.sums, 0, i32.mul(count, 4 * ROW_BLOCK)));
+    b.for(column, 0, p.columns, COLUMN_BLOCK, () => {
+      b.set(width, i32.sub(p.columns, column));
+      b.set(width, i32.select(COLUMN_BLOCK, width, i32.gtU(width, COLUMN_BLOCK)));
+      const blockBytes = i32.mul(width, QUAD_BYTES / 4);
+      b.run(addBlock.call(i32.add(p.packed, i32.mul(p.first, blockBytes)), p.tables, width, count, p.sums));
+      b.increase(p.packed, i32.mul(p.blocks, blockBytes));
+      b.increase(p.tables, i32.mul(width, QUAD_TABLE_BYTES / 4));
+    });
+    b.run(scaleRows.call(p.sums, i32.mul(p.first, ROW_BLOCK), i32.mul(p.last, ROW_BLOCK), p.rows, p.scales, p.qScale, p.out));
+  });
+}
+
+/** sums[r] += Σ over one column block of `width` columns, for `count` row blocks that follow one another. */
+function emitAddBlock(module: ModuleBuilder, relaxed: boolean): Func {
+  const lookUp = relaxed ? i8x16.relaxedSwizzle : i8x16.swizzle;
+  return module.func('addBlock', { w: 'i32', tables: 'i32', width: 'i32', count: 'i32', sums: 'i32' }, (b, p) => {
+    const table = b.local('i32');
+    const tablesEnd = b.local('i32', i32.add(p.tables, i32.mul(p.width, QUAD_TABLE_BYTES / 4)));
+    const groupEnd = b.local('i32');
+    const nibble = b.local('v128', splatByte(0x0f));
+    const bias = b.local('v128', i16x8.splat(i32.mul(p.width, (BIAS * (RADIX + 1)) / 2)));
+    const radix = b.local('v128', i16x8.splat(RADIX));
+    const [highTable, lowTable, codes] = [b.local('v128'), b.local('v128'), b.local('v128')] as const;
+    /** One for each vector of sixteen rows. `all` adds up 16-bit lanes as they are, `odd` their upper bytes. */
+    const rowVectors = [0, 1].map(() => ({
+      weights: b.local('v128'),
+      halves: [0, 1].map(() => ({ bytes: b.local('v128'), all: b.local('v128'), odd: b.local('v128') })),
+    }));
+    const halves = rowVectors.flatMap((vector) => vector.halves);
+    b.doWhile(() => {
+      for (const { all, odd } of halves) {
+        b.set(all, ZERO);
+        b.set(odd, ZERO);
+      }
+      b.set(table, p.tables);
+      b.doWhile(() => {
+        for (const half of halves) b.set(half.bytes, ZERO);
+        b.set(groupEnd, i32.add(table, QUADS_PER_GROUP * QUAD_TABLE_BYTES));
+        b.doWhile(() => {
+          for (const pair of [0, 1]) {
+            b.set(highTable, v128.load(table, pair * 32));
+            b.set(lowTable, v128.load(table, pair * 32 + 16));
+            rowVectors.forEach(({ weights, halves: [high, low] }, n) => {
+              if (pair === 0) b.set(weights, v128.load(p.w, n * 16));
+              b.set(codes, v128.and(pair === 0 ? weights : i16x8.shrU(weights, 4), nibble));
+              b.set(high!.bytes, i8x16.add(high!.bytes, lookUp(highTable, codes)));
+              b.set(low!.bytes, i8x16.add(low!.bytes, lookUp(lowTable, codes)));
+            });
+          }
+          b.increase(p.w, QUAD_BYTES);
+          b.increase(table, QUAD_TABLE_BYTES);
+        }, () => i32.ltU(table, groupEnd));
+        for (const half of halves) {
+          b.set(half.all, i16x8.add(half.all, half.bytes));
+          b.set(half.odd, i16x8.add(half.odd, i16x8.shrU(half.bytes, 8)));
+        }
+      }, () => i32.ltU(table, tablesEnd));
+      // The sum of 256 columns is at most 256 · 127 < 2¹⁵, so whatever wraps around in 16 bits comes out right.
+      rowVectors.forEach(({ halves: [high, low] }, n) => {
+        const even = (half: typeof high): V128 => i16x8.sub(half!.all, i16x8.shl(half!.odd, 8));
+        const total = (h: V128, l: V128): V128 => i16x8.sub(i16x8.add(i16x8.mul(h, radix), l), bias);
+        b.set(codes, total(even(high), even(low)));
+        addTo(b, p.sums, n * 64, codes);
+        b.set(codes, total(high!.odd, low!.odd));
+        addTo(b, p.sums, n * 64 + 32, codes);
+      });
+      b.increase(p.sums, ROW_BLOCK * 4);
+      b.increase(p.count, -1);
+    }, () => p.count);
+  });
+}
+
+/** Adds eight 16-bit lanes to eight int32 in memory. */
+function addTo(b: Body, address: Local<'i32'>, offset: number, values: V128): void {
+  b.run(v128.store(address, i32x4.add(v128.load(address, offset), i32x4.extendLowI16x8S(values)), offset));
+  b.run(v128.store(address, i32x4.add(v128.load(address, offset + 16), i32x4.extendHighI16x8S(values)), offset + 16));
+}
+
+/** out[r] = sums[r - from] · (scales[r] · qScale) for from ≤ r < min(to, rows); `from` is a multiple of 4. */
+function emitScaleRows(module: ModuleBuilder): Func {
+  return module.func('scaleRows', {
+    sums: 'i32', from: 'i32', to: 'i32', rows: 'i32', scales: 'i32', qScale: 'f32', out: 'i32',
+  }, (b, p) => {
+    b.set(p.to, i32.select(p.to, p.rows, i32.ltU(p.to, p.rows)));
+    b.increase(p.out, i32.shl(p.from, 2));
+    b.increase(p.scales, i32.shl(p.from, 2));
+    const end = b.local('i32', i32.add(p.out, i32.shl(i32.sub(p.to, p.from), 2)));
+    const wholeEnd = b.local('i32', i32.sub(end, 12));
+    const step = (bytesDone: number): void => {
+      b.increase(p.sums, bytesDone);
+      b.increase(p.scales, bytesDone);
+      b.increase(p.out, bytesDone);
+    };
+    b.while(i32.ltU(p.out, wholeEnd), () => {
+      const scale = f32x4.mul(v128.load(p.scales), f32x4.splat(p.qScale));
+      b.run(v128.store(p.out, f32x4.mul(f32x4.convertI32x4S(v128.load(p.sums)), scale)));
+      step(16);
+    });
+    b.while(i32.ltU(p.out, end), () => {
+      b.run(f32.store(p.out, f32.mul(f32.convertI32S(i32.load(p.sums)), f32.mul(f32.load(p.scales), p.qScale))));
+      step(4);
+    });
+  });
+}

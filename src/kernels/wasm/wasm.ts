@@ -1,0 +1,221 @@
+import { ArgumentError, BackendError } from '../../errors.js';
+import { MAX_COLUMNS, type Kernels, type TernaryMatrix } from '../kernels.js';
+import { emitKernels, SHARED_KERNELS, type KernelName } from './emit.js';
+import { CONTROL } from './jobs.js';
+import { clearPacked, packedBytes, packRow, paddedColumns, rowBlocks } from './layout.js';
+import { createMemory, type KernelMemory } from './memory.js';
+import { createThreadPool, MAIN_SPINS, type ThreadPool } from './threads.js';
+
+export interface WasmOptions {
+  /** `relaxed` needs an engine with relaxed SIMD. */
+  readonly backend: 'simd' | 'relaxed';
+  /** Threads to use, the calling one included. Default 1. */
+  readonly threads?: number;
+}
+
+/** What the emitted module exports. */
+interface Exports {
+  buildTables(q: number, tables: number, columns: number): void;
+  runJob(spins: number): number;
+  runChunk(chunk: number, thread: number): void;
+}
+
+/** Jobs below this many multiply-accumulates (some 10 µs) are not worth waking others for. */
+const MIN_SHARED_WORK = 500_000;
+/** As many elements of an elementwise kernel. */
+const MIN_SHARED_ELEMENTS = 20_000;
+/** Row blocks of a chunk of one token: their sums fit the work space many times over, and the first-level cache. */
+const MAX_ROW_BLOCKS = 64;
+/** Chunks for each thread: more share evenly, fewer have less to hand out. */
+const CHUNKS_PER_THREAD = 4;
+/** Row blocks of a task of the token tiles, at most: their sums should stay in the second-level cache. */
+const TILE_TASK_BLOCKS = 64;
+const MIN_TILE_TASK_BLOCKS = 8;
+/** From so many tokens on, a tile of eight is faster than one after another. */
+const MIN_TILE_TOKENS = { simd: 6, relaxed: 7 } as const;
+
+const KERNEL_NUMBERS = Object.fromEntries(SHARED_KERNELS.map(([name], n) => [name, n])) as Record<KernelName, number>;
+const ARGUMENTS = CONTROL.arguments / 4;
+
+/**
+ * The backend in WebAssembly SIMD. Its results are those of the scalar backend, bit for bit.
+ * @throws BackendError when the engine does not allow WebAssembly, or lacks what the backend needs.
+ */
+export async function createWasmKernels({ backend, threads = 1 }: WasmOptions): Promise<Kernels> {
+  const pool = threads > 1 ? await createThreadPool(threads - 1) : undefined;
+  const shared = pool !== undefined && pool.size > 0;
+  try {
+    const module = await WebAssembly.compile(emitKernels({ relaxed: backend === 'relaxed', threads: shared }));
+    return kernelsOn(backend, module, shared ? pool : undefined);
+  } catch (error) {
+    pool?.dispose();
+    throw new BackendError(`backend ${backend} is not available here: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool: ThreadPool | undefined): Kernels {
+  const threads = 1 + (pool?.size ?? 0);
+  let memory: KernelMemory | undefined;
+  let exports: Exports;
+  let ints: Int32Array = new Int32Array(CONTROL.end / 4);
+  let floats: Float32Array = new Float32Array(0);
+  let tables = 0;
+
+  /** Address of a view, as `memory.address` gives it. */
+  const at: KernelMemory['address'] = (view) => {
+    if (!memory) throw new ArgumentError('these kernels have no arena yet (createArena), or have been disposed of');
+    return memory.address(view);
+  };
+
+  /** Runs a kernel whose arguments have been written, over `units` units of work; on all threads if that pays. */
+  function run(kernel: KernelName, units: number, unitsPerChunk: number, share: boolean): void {
+    const chunks = Math.ceil(units / unitsPerChunk);
+    ints[CONTROL.kernel / 4] = KERNEL_NUMBERS[kernel];
+    ints[CONTROL.units / 4] = units;
+    ints[CONTROL.unitsPerChunk / 4] = unitsPerChunk;
+    if (!pool || !share || chunks === 1) {
+      for (let chunk = 0; chunk < chunks; chunk++) exports.runChunk(chunk, 0);
+      return;
+    }
+    pool.check();
+    ints[CONTROL.chunks / 4] = chunks;
+    if (exports.runJob(MAIN_SPINS) === 0) pool.wait(ints);
+  }
+
+  /** A kernel that goes element by element: its units may be shared as they come. */
+  function runElements(kernel: KernelName, units: number, elements: number): void {
+    const share = pool !== undefined && elements >= MIN_SHARED_ELEMENTS;
+    run(kernel, units, share ? Math.ceil(units / (threads * 2)) : units, share);
+  }
+
+  /** One token: tables first, then rows. */
+  function multiplyToken(matrix: TernaryMatrix, q: number, qScale: number, out: number): void {
+    const { rows, columns, packed, scales } = matrix;
+    exports.buildTables(q, tables, columns);
+    const blocks = rowBlocks(rows);
+    ints[ARGUMENTS] = at(packed);
+    ints[ARGUMENTS + 1] = blocks;
+    ints[ARGUMENTS + 2] = paddedColumns(columns);
+    ints[ARGUMENTS + 3] = tables;
+    ints[ARGUMENTS + 4] = rows;
+    ints[ARGUMENTS + 5] = at(scales);
+    floats[ARGUMENTS + 6] = qScale;
+    ints[ARGUMENTS + 7] = out;
+    const share = rows * columns >= MIN_SHARED_WORK;
+    const perChunk = share ? Math.ceil(blocks / (threads * CHUNKS_PER_THREAD)) : blocks;
+    run('ternaryRows', blocks, Math.min(perChunk, MAX_ROW_BLOCKS), share);
+  }
+
+  /** `tokens` tokens in tiles of `width`. */
+  function multiplyTiles(
+    matrix: TernaryMatrix, width: number, q: number, qScales: number, tokens: number, out: number,
+  ): void {
+    const { rows, columns, packed, scales } = matrix;
+    const blocks = rowBlocks(rows);
+    const tiles = Math.ceil(tokens / width);
+    const share = rows * columns * tokens >= MIN_SHARED_WORK;
+    const even = share ? Math.ceil(blocks / Math.ceil(threads / tiles)) : blocks;
+    const taskBlocks = Math.max(Math.min(even, TILE_TASK_BLOCKS), MIN_TILE_TASK_BLOCKS);
+    const tasks = Math.ceil(blocks / taskBlocks);
+    ints[ARGUMENTS] = at(packed);
+    ints[ARGUMENTS + 1] = blocks;
+    ints[ARGUMENTS + 2] = paddedColumns(columns);
+    ints[ARGUMENTS + 3] = q;
+    ints[ARGUMENTS + 4] = columns;
+    ints[ARGUMENTS + 5] = qScales;
+    ints[ARGUMENTS + 6] = tokens;
+    ints[ARGUMENTS + 7] = rows;
+    ints[ARGUMENTS + 8] = at(scales);
+    ints[ARGUMENTS + 9] = out;
+    ints[ARGUMENTS + 10] = taskBlocks;
+    ints[ARGUMENTS + 11] = tasks;
+    run(`ternaryTile${width}`, tiles * tasks, share ? 1 : tiles * tasks, share);
+  }
+
+  return {
+    backend,
+    threads,
+    createArena(bytes) {
+      if (memory) throw new ArgumentError('these kernels have their arena already: measure all that goes into it (measureArena), then create it once');
+      memory = createMemory(bytes, threads, pool !== undefined);
+      ({ ints, floats, tables } = memory);
+      const instance = new WebAssembly.Instance(module, { env: { memory: memory.memory } });
+      exports = instance.exports as unknown as Exports;
+      pool?.start(module, memory.memory);
+      return memory.arena;
+    },
+    createTernary(arena, rows, columns) {
+      if (columns > MAX_COLUMNS) throw new ArgumentError(`a ternary matrix of ${columns} columns: at most ${MAX_COLUMNS} are exact`);
+      const packed = arena.u8(packedBytes(rows, columns));
+      clearPacked(packed);
+      return { rows, columns, packed, scales: arena.f32(rows) };
+    },
+    packRow: ({ packed, rows, columns }, row, trits) => packRow(packed as Uint8Array, rows, columns, row, trits),
+    ternaryMatmul(matrix, q, qScales, tokens, out) {
+      const { rows, columns } = matrix;
+      const [qAt, scalesAt, outAt] = [at(q), at(qScales), at(out)];
+      let t = 0;
+      while (tokens - t >= MIN_TILE_TOKENS[backend]) {
+        const left = tokens - t;
+        // Whole tiles of 32, then one that holds the rest.
+        const width = left > 16 ? 32 : left > 8 ? 16 : 8;
+        const count = left >= 32 ? left - (left % 32) : left;
+        multiplyTiles(matrix, width, qAt + t * columns, scalesAt + 4 * t, count, outAt + 4 * t * rows);
+        t += count;
+      }
+      for (; t < tokens; t++) multiplyToken(matrix, qAt + t * columns, qScales[t], outAt + 4 * t * rows);
+    },
+    rmsNorm(x, weight, eps, tokens, out) {
+      ints[ARGUMENTS] = at(x);
+      ints[ARGUMENTS + 1] = at(weight);
+      floats[ARGUMENTS + 2] = eps;
+      ints[ARGUMENTS + 3] = weight.length;
+      ints[ARGUMENTS + 4] = at(out);
+      runElements('rmsNorm', tokens, tokens * weight.length);
+    },
+    rmsNormQuantize(x, weight, eps, tokens, q, qScales) {
+      ints[ARGUMENTS] = at(x);
+      ints[ARGUMENTS + 1] = at(weight);
+      floats[ARGUMENTS + 2] = eps;
+      ints[ARGUMENTS + 3] = weight.length;
+      ints[ARGUMENTS + 4] = at(q);
+      ints[ARGUMENTS + 5] = at(qScales);
+      runElements('rmsNormQuantize', tokens, tokens * weight.length);
+    },
+    mlgruRecurrence(i, f, lowerBound, state, tokens, h) {
+      ints[ARGUMENTS] = at(i);
+      ints[ARGUMENTS + 1] = at(f);
+      ints[ARGUMENTS + 2] = lowerBound ? at(lowerBound) : 0;
+      ints[ARGUMENTS + 3] = at(state);
+      ints[ARGUMENTS + 4] = state.length;
+      ints[ARGUMENTS + 5] = tokens;
+      ints[ARGUMENTS + 6] = at(h);
+      runElements('mlgruRecurrence', Math.ceil(state.length / 4), tokens * state.length);
+    },
+    gatedRmsNorm(g, weight, eps, h, tokens, out) {
+      ints[ARGUMENTS] = at(g);
+      ints[ARGUMENTS + 1] = at(weight);
+      floats[ARGUMENTS + 2] = eps;
+      ints[ARGUMENTS + 3] = weight.length;
+      ints[ARGUMENTS + 4] = at(h);
+      ints[ARGUMENTS + 5] = at(out);
+      runElements('gatedRmsNorm', tokens, tokens * weight.length);
+    },
+    swiglu(ab, width, tokens, out) {
+      ints[ARGUMENTS] = at(ab);
+      ints[ARGUMENTS + 1] = width;
+      ints[ARGUMENTS + 2] = at(out);
+      runElements('swiglu', tokens, tokens * width);
+    },
+    add(r, x, count) {
+      ints[ARGUMENTS] = at(r);
+      ints[ARGUMENTS + 1] = at(x);
+      ints[ARGUMENTS + 2] = count;
+      runElements('add', count, count);
+    },
+    dispose() {
+      pool?.dispose();
+      memory = undefined;
+    },
+  };
+}
