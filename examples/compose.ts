@@ -5,7 +5,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import {
-  BitLinear, Block, createScalarKernels, createWorkspace, cumulativeLowerBounds, decodeFloats, decodeTernaryRow, Embedding,
+  allocateWorkspace, BitLinear, Block, createKernels, cumulativeLowerBounds, decodeFloats, decodeTernaryRow, Embedding,
   GLU, MatMulFreeLM, MLGRU, readGguf, RMSNorm, sourceFromContent, type FloatType,
 } from 'matmulfree';
 
@@ -20,10 +20,16 @@ const layers = number('hgrn_bit.block_count');
 const vocab = number('hgrn_bit.vocab_size');
 const eps = 1e-6;
 
-// Kernels do the work on buffers that all layers share: here for one token at a time.
-const kernels = createScalarKernels();
-const workspace = createWorkspace(kernels, { hidden, recurrent: hidden, intermediate }, 1);
-const arena = kernels.createArena(16 * 2 ** 20); // the packed weights
+// Kernels work on one block of memory, the arena: weights, and buffers that all layers share, here for one token at a time.
+const kernels = await createKernels({ threads: 1 });
+const arena = kernels.createArena(16 * 2 ** 20);
+const workspace = allocateWorkspace(arena, { hidden, recurrent: hidden, intermediate }, 1);
+
+function inArena(values: ArrayLike<number>): Float32Array {
+  const copy = arena.f32(values.length);
+  copy.set(values);
+  return copy;
+}
 
 async function bytesOf(name: string) {
   const tensor = tensors.get(name)!;
@@ -34,7 +40,7 @@ async function floats(name: string): Promise<Float32Array> {
   const { type, shape, bytes } = await bytesOf(name);
   const values = new Float32Array(shape.reduce((product, n) => product * n, 1));
   decodeFloats(type as FloatType, bytes, 0, values.length, values);
-  return values;
+  return inArena(values);
 }
 
 async function bitLinear(name: string): Promise<BitLinear> {
@@ -62,7 +68,7 @@ async function block(n: number): Promise<Block> {
       gateProjection: await bitLinear(`${name}.attn_g`),
       gateNorm: await norm(`${name}.attn_g_norm`),
       outputProjection: await bitLinear(`${name}.attn_o`),
-      lowerBound: n > 0 ? bounds.subarray(n * hidden, (n + 1) * hidden) : undefined,
+      lowerBound: n > 0 ? inArena(bounds.subarray(n * hidden, (n + 1) * hidden)) : undefined,
     }),
     channelNorm: await norm(`${name}.ffn_norm`),
     channelMixer: new GLU(kernels, workspace, await bitLinear(`${name}.ffn_gate`), await bitLinear(`${name}.ffn_down`)),
@@ -76,25 +82,26 @@ for (let n = 0; n < layers; n++) blocks.push(await block(n));
 const finalNorm = await norm('output_norm');
 const head = await bitLinear('output');
 
+const { residual } = workspace;
+const logits = arena.f32(vocab);
+
 /** One token through the whole model. */
 function forward(id: number, state: Float32Array[]): Float32Array {
-  const residual = new Float32Array(hidden);
   embeddings.lookUp(id, residual, 0);
   blocks.forEach((layer, n) => layer.forward(residual, 1, state[n]!));
   finalNorm.forward(residual, 1, residual);
-  const logits = new Float32Array(vocab);
   head.forward(residual, 1, logits);
   return logits;
 }
 
 const lm = await MatMulFreeLM.load(file);
 const theirs = lm.createState();
-const ours = blocks.map((layer) => new Float32Array(layer.parts.tokenMixer.stateSize));
+const ours = blocks.map((layer) => arena.f32(layer.parts.tokenMixer.stateSize));
 let same = true;
 for (const id of lm.tokenizer.encode('Once upon a time, there was a little model made by hand.')) {
-  const logits = forward(id, ours);
+  const found = forward(id, ours);
   const expected = lm.forward(id, theirs);
-  same &&= logits.every((value, i) => Object.is(value, expected[i]));
+  same &&= found.every((value, i) => Object.is(value, expected[i]));
 }
 console.log(`${layers} blocks composed by hand; same logits as MatMulFreeLM: ${same}`);
 if (!same) process.exitCode = 1;

@@ -22,6 +22,7 @@ export { argmax, Sampler, type SamplerOptions } from './generate/sampler.js';
 // Pieces for models of your own.
 export { measureArena, type Arena } from './kernels/arena.js';
 export type { BackendName, Kernels, TernaryMatrix } from './kernels/kernels.js';
+export { availableBackends, createKernels, type KernelOptions } from './kernels/create.js';
 export { createScalarKernels } from './kernels/scalar/scalar.js';
 export { BIT_LINEAR_EPS, BitLinear } from './layers/bit-linear.js';
 export { Block, type BlockParts } from './layers/block.js';
@@ -30,8 +31,12 @@ export { GLU } from './layers/glu.js';
 export type { ChannelMixer, TokenMixer } from './layers/mixers.js';
 export { MLGRU, type MLGRUParts } from './layers/mlgru.js';
 export { RMSNorm } from './layers/rms-norm.js';
-export { createWorkspace, type Widths, type Workspace } from './layers/workspace.js';
+export { allocateWorkspace, type Widths, type Workspace } from './layers/workspace.js';
+export { loadModel, type LoadModelOptions } from './model/load-model.js';
 export { Model, type LogitsSink, type ModelParts } from './model/model.js';
+export { parseConfig } from './model/config.js';
+export type { Checkpoint, CheckpointTexts } from './model/checkpoint.js';
+export { modelSpec, type BitLinearSpec, type LayerSpec, type ModelSpec, type TensorSpec } from './model/tensor-names.js';
 
 // Files.
 export { convert, type ConvertOptions } from './convert/convert.js';

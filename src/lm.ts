@@ -1,10 +1,10 @@
 import { loadTokenizer } from './checkpoint-tokenizer.js';
-import { ArgumentError, BackendError, show, TokenizerError } from './errors.js';
+import { ArgumentError, show, TokenizerError } from './errors.js';
 import { emptyPrompt, generateIds, generateText, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/generate.js';
 import { checkKeys } from './options.js';
 import { scoreIds, scoreIdsAsync, type Score, type ScoreOptions } from './generate/score.js';
-import type { BackendName } from './kernels/kernels.js';
-import { createScalarKernels } from './kernels/scalar/scalar.js';
+import type { BackendName, Kernels } from './kernels/kernels.js';
+import { createKernels } from './kernels/create.js';
 import type { ModelConfig } from './model/config.js';
 import { describeModel, type ModelInfo } from './model/describe.js';
 import { loadModel, type Progress } from './model/load-model.js';
@@ -17,6 +17,11 @@ import type { Tokenizer } from './tokenizer/tokenizer.js';
 export interface LoadOptions {
   /** Default 'auto': the fastest one that this engine supports. Every backend gives the same results, bit for bit. */
   readonly backend?: 'auto' | BackendName;
+  /**
+   * Threads to use, the calling one included; default 'auto': one less than there are processors. Results do not depend on it.
+   * `lm.threads` tells how many there are: one with the scalar backend, and where there is no shared memory.
+   */
+  readonly threads?: 'auto' | number;
   readonly onProgress?: (progress: Progress) => void;
   /** Stops loading; `load` rejects with the signal's reason. */
   readonly signal?: AbortSignal;
@@ -35,6 +40,8 @@ const FORWARD_OPTIONS = ['all', 'out'];
 export class MatMulFreeLM {
   readonly config: ModelConfig;
   readonly backend: BackendName;
+  /** Threads that share the work, the calling one included. */
+  readonly threads: number;
   private readonly maybeTokenizer: Tokenizer | undefined;
   private readonly name: string;
   private maybeModel: Model | undefined;
@@ -45,6 +52,7 @@ export class MatMulFreeLM {
     this.maybeTokenizer = tokenizer;
     this.config = model.parts.config;
     this.backend = model.parts.kernels.backend;
+    this.threads = model.parts.kernels.threads;
   }
 
   /**
@@ -53,17 +61,19 @@ export class MatMulFreeLM {
    * tensors disagree with its configuration), TokenizerError, BackendError, ArgumentError (options), or the signal's reason.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<MatMulFreeLM> {
-    checkKeys('load', options, ['backend', 'onProgress', 'signal']);
-    const { backend = 'auto', signal } = options;
-    if (backend !== 'auto' && backend !== 'scalar') {
-      throw new BackendError(`backend ${show(backend)} is not available (available: auto, scalar)`);
-    }
+    checkKeys('load', options, ['backend', 'threads', 'onProgress', 'signal']);
+    const { backend, threads, signal } = options;
     signal?.throwIfAborted();
     const checkpoint = await openCheckpoint(await openSource(source));
+    let kernels: Kernels | undefined;
     try {
       const tokenizer = loadTokenizer(checkpoint);
-      const model = await loadModel(checkpoint, createScalarKernels(), options);
+      kernels = await createKernels({ backend, threads });
+      const model = await loadModel(checkpoint, kernels, options);
       return new MatMulFreeLM(checkpoint.name, model, tokenizer);
+    } catch (error) {
+      kernels?.dispose();
+      throw error;
     } finally {
       await checkpoint.close();
     }
@@ -117,9 +127,8 @@ export class MatMulFreeLM {
       model.forwardLast(list, state, out);
       return out;
     }
-    const buffer = new Float32Array(Math.min(model.parts.workspace.maxTokens, list.length) * vocab);
     let position = 0;
-    model.forwardAll(list, state, buffer, (logits, tokens) => {
+    model.forwardAll(list, state, (logits, tokens) => {
       out.set(logits.subarray(0, tokens * vocab), position * vocab);
       position += tokens;
     });
@@ -163,8 +172,9 @@ export class MatMulFreeLM {
     return describeModel(this.model);
   }
 
-  /** Lets go of the weights. Every later call throws ArgumentError. */
+  /** Lets go of the weights and ends the worker threads. Every later call throws ArgumentError. */
   dispose(): void {
+    this.maybeModel?.parts.kernels.dispose();
     this.maybeModel = undefined;
   }
 

@@ -1,11 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import {
-  ArgumentError, BitLinear, Block, createScalarKernels, createWorkspace, Embedding, GLU, measureArena, MLGRU, RMSNorm, type Arena,
+  allocateWorkspace, ArgumentError, BitLinear, Block, createScalarKernels, Embedding, GLU, measureArena, MLGRU, RMSNorm, type Arena, type Widths,
+  type Workspace,
 } from 'matmulfree';
 
 const kernels = createScalarKernels();
 const widths = { hidden: 8, recurrent: 6, intermediate: 10 };
-const workspace = createWorkspace(kernels, widths, 2);
+function createWorkspace(widths: Widths): Workspace {
+  const allocate = (arena: Arena) => allocateWorkspace(arena, widths, 2);
+  return allocate(kernels.createArena(measureArena(allocate)));
+}
+const workspace = createWorkspace(widths);
 const norm = (width: number): RMSNorm => new RMSNorm(kernels, new Float32Array(width).fill(1), 1e-6);
 
 function linear(rows: number, columns: number, inside = workspace): BitLinear {
@@ -28,10 +33,10 @@ describe('layers refuse parts that do not fit, when they are built', () => {
     ['MLGRU norm', () => mlgru({ gateNorm: norm(8) }), /g_norm/],
     ['MLGRU output', () => mlgru({ outputProjection: linear(7, 6) }), /o_proj output/],
     ['MLGRU bound', () => mlgru({ lowerBound: new Float32Array(8) }), /lower bound/],
-    ['MLGRU workspace', () => mlgru({}, createWorkspace(kernels, { ...widths, recurrent: 3 }, 2)), /workspace\.inputGate/],
+    ['MLGRU workspace', () => mlgru({}, createWorkspace({ ...widths, recurrent: 3 })), /workspace\.inputGate/],
     ['GLU halves', () => new GLU(kernels, workspace, linear(20, 8), linear(8, 9)), /gate_proj output/],
     ['GLU output', () => new GLU(kernels, workspace, linear(20, 8), linear(7, 10)), /down_proj output/],
-    ['GLU workspace', () => new GLU(kernels, createWorkspace(kernels, { ...widths, intermediate: 2 }, 2), linear(20, 8), linear(8, 10)), /workspace\.activated/],
+    ['GLU workspace', () => new GLU(kernels, createWorkspace({ ...widths, intermediate: 2 }), linear(20, 8), linear(8, 10)), /workspace\.activated/],
     ['Block norms', () => new Block(kernels, workspace, { tokenNorm: norm(8), tokenMixer: mlgru(), channelNorm: norm(6), channelMixer: new GLU(kernels, workspace, linear(20, 8), linear(8, 10)) }), /channel norm/],
     ['Embedding', () => new Embedding('F16', new Uint8Array(9), 2, 2), /bytes has 9 elements, needs exactly 8/],
     ['a matrix too wide to be exact', () => kernels.createTernary(kernels.createArena(64), 1, 65537), /65537 columns/],

@@ -53,7 +53,6 @@ class Scoring {
   private readonly ids: ArrayLike<number>;
   private readonly state: ModelState;
   private readonly chunk: number;
-  private readonly logits: Float32Array; // [chunk, vocab]
   private readonly logprobs: Float64Array; // [ids.length - 1]
   private nll = 0;
 
@@ -64,7 +63,6 @@ class Scoring {
     model.check(ids, this.state);
     if (ids.length < 2) throw new ArgumentError('score: one token id is too few, the second is the first to be predicted');
     this.chunk = Math.min(model.parts.workspace.maxTokens, ids.length - 1);
-    this.logits = new Float32Array(this.chunk * model.parts.config.vocabSize);
     this.logprobs = new Float64Array(ids.length - 1);
   }
 
@@ -73,11 +71,11 @@ class Scoring {
   }
 
   step(): void {
-    const { model, ids, logits, logprobs } = this;
+    const { model, ids, logprobs } = this;
     const vocab = model.parts.config.vocabSize;
     const end = Math.min(this.predicted + this.chunk, logprobs.length);
     const input = Array.prototype.slice.call(ids, this.predicted, end) as number[];
-    model.forwardAll(input, this.state, logits, (_, count) => {
+    model.forwardAll(input, this.state, (logits, count) => {
       for (let t = 0; t < count; t++, this.predicted++) {
         const logprob = logProbability(logits, t * vocab, vocab, ids[this.predicted + 1]!);
         logprobs[this.predicted] = logprob;

@@ -1,4 +1,4 @@
-import { ArgumentError, BackendError, show } from '../errors.js';
+import { BackendError, show } from '../errors.js';
 import { checkNumber } from '../options.js';
 import { processors } from '../platform.js';
 import { createModule } from '../wasm/module.js';
@@ -9,9 +9,9 @@ import { createWasmKernels } from './wasm/wasm.js';
 
 export interface KernelOptions {
   /** Default 'auto': the fastest one that this engine supports. */
-  readonly backend?: 'auto' | BackendName;
+  readonly backend?: 'auto' | BackendName | undefined;
   /** Threads to use, the calling one included. Default 'auto': one less than there are processors. The scalar backend has one. */
-  readonly threads?: 'auto' | number;
+  readonly threads?: 'auto' | number | undefined;
 }
 
 const BACKENDS: readonly string[] = ['auto', 'scalar', 'simd', 'relaxed'];
@@ -27,10 +27,11 @@ export function availableBackends(): BackendName[] {
 
 /**
  * The kernels of the backend that was asked for, or of the best there is.
- * @throws ArgumentError for an option; BackendError when that backend is not available here.
+ * @throws ArgumentError for `threads`; BackendError when that backend does not exist or is not available here.
  */
-export async function createKernels({ backend = 'auto', threads = 'auto' }: KernelOptions = {}): Promise<Kernels> {
-  if (!BACKENDS.includes(backend)) throw new ArgumentError(`option backend is ${show(backend)}, not one of ${BACKENDS.join(', ')}`);
+export async function createKernels(options: KernelOptions = {}): Promise<Kernels> {
+  const { backend = 'auto', threads = 'auto' } = options;
+  if (!BACKENDS.includes(backend)) throw new BackendError(`option backend is ${show(backend)}, not one of ${BACKENDS.join(', ')}`);
   if (threads !== 'auto') checkNumber('threads', threads, 1, MAX_THREADS, 'whole');
   const available = availableBackends();
   if (backend !== 'auto' && !available.includes(backend)) {

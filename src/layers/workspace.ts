@@ -1,5 +1,4 @@
-import { measureArena, type Arena } from '../kernels/arena.js';
-import type { Kernels } from '../kernels/kernels.js';
+import type { Arena } from '../kernels/arena.js';
 
 /** Widths of a model's vectors. */
 export interface Widths {
@@ -29,6 +28,7 @@ export interface Workspace {
   readonly activated: Float32Array; //    [maxTokens, intermediate]
 }
 
+/** A workspace on `arena`, for chunks of at most `maxTokens` tokens. */
 export function allocateWorkspace(arena: Arena, widths: Widths, maxTokens: number): Workspace {
   const { hidden, recurrent, intermediate } = widths;
   return {
@@ -44,10 +44,4 @@ export function allocateWorkspace(arena: Arena, widths: Widths, maxTokens: numbe
     gateUp: arena.f32(maxTokens * 2 * intermediate),
     activated: arena.f32(maxTokens * intermediate),
   };
-}
-
-/** A workspace in memory of its own. */
-export function createWorkspace(kernels: Kernels, widths: Widths, maxTokens: number): Workspace {
-  const bytes = measureArena((arena) => allocateWorkspace(arena, widths, maxTokens));
-  return allocateWorkspace(kernels.createArena(bytes), widths, maxTokens);
 }

@@ -28,8 +28,16 @@ export interface LoadModelOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What lies in a model's arena. */
+interface ModelMemory {
+  readonly weights: ModelWeights;
+  readonly workspace: Workspace;
+  readonly liveState: readonly Float32Array[];
+  readonly logits: Float32Array;
+}
+
 /** Tokens that a forward pass works on at once: enough to share the work per weight, small enough for the caches. */
-const CHUNK_TOKENS = 32;
+const CHUNK_TOKENS = 64;
 
 /**
  * Packs a checkpoint's weights for `kernels` and builds the model on them. At no time is more than one tensor held beside the
@@ -39,12 +47,14 @@ const CHUNK_TOKENS = 32;
 export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, options: LoadModelOptions = {}): Promise<Model> {
   const { config, spec, embeddingType } = checkpoint;
   const widths = { hidden: config.hiddenSize, recurrent: config.recurrentSize, intermediate: config.intermediateSize };
-  const allocate = (arena: Arena): { weights: ModelWeights; workspace: Workspace } => ({
+  const allocate = (arena: Arena): ModelMemory => ({
     weights: allocateWeights(arena, kernels, spec, embeddingType),
     workspace: allocateWorkspace(arena, widths, CHUNK_TOKENS),
+    liveState: Array.from({ length: config.layers }, () => arena.f32(config.recurrentSize)),
+    logits: arena.f32(CHUNK_TOKENS * config.vocabSize),
   });
   const memoryBytes = measureArena(allocate);
-  const { weights, workspace } = allocate(kernels.createArena(memoryBytes));
+  const { weights, workspace, liveState, logits } = allocate(kernels.createArena(memoryBytes));
 
   const tensors = [spec.embeddings, ...floatSpecs(spec), ...ternarySpecs(spec)];
   const total = tensors.reduce((sum, tensor) => sum + checkpoint.storedBytes(tensor), 0);
@@ -64,6 +74,8 @@ export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, option
     blocks: weights.layers.map((layer) => buildBlock(kernels, workspace, config, layer)),
     norm: new RMSNorm(kernels, weights.norm, config.rmsNormEps),
     head: buildBitLinear(kernels, workspace, weights.head),
+    liveState,
+    logits,
     stateShape: {
       layers: config.layers, width: config.recurrentSize, fingerprint: fingerprint(config, weights, embeddings, counts),
     },

@@ -17,13 +17,17 @@ export interface ModelParts {
   readonly blocks: readonly Block[];
   readonly norm: RMSNorm;
   readonly head: BitLinear;
+  /** The state of the sequence at work, a vector for each layer: kernels work on their own memory only. */
+  readonly liveState: readonly Float32Array[];
+  /** [workspace.maxTokens, vocab] */
+  readonly logits: Float32Array;
   readonly stateShape: StateShape;
   readonly counts: readonly TernaryCount[];
   /** Bytes of all packed weights and the work space. */
   readonly memoryBytes: number;
 }
 
-/** Called with the logits of some consecutive positions: `logits` is [tokens, vocab] from its start, and is used again. */
+/** Called with the logits of some consecutive positions: `logits` is [tokens, vocab] from its start, and is written again after that. */
 export type LogitsSink = (logits: Float32Array, tokens: number) => void;
 
 /**
@@ -32,9 +36,11 @@ export type LogitsSink = (logits: Float32Array, tokens: number) => void;
  */
 export class Model {
   readonly parts: ModelParts;
+  private readonly lastLogits: Float32Array; // [vocab]
 
   constructor(parts: ModelParts) {
     this.parts = parts;
+    this.lastLogits = parts.logits.subarray(0, parts.config.vocabSize);
   }
 
   createState(): ModelState {
@@ -53,21 +59,21 @@ export class Model {
     const { config: { hiddenSize }, workspace: { residual } } = this.parts;
     const last = this.hiddenOfLast(ids, state);
     if (last > 0) residual.copyWithin(0, last * hiddenSize, (last + 1) * hiddenSize);
-    this.logits(1, out);
+    this.logits(1);
+    out.set(this.lastLogits);
   }
 
   /**
-   * Advances `state` over `ids` and hands over the logits of every position, at most `maxTokens` at a time, in `buffer`
-   * (maxTokens · vocab floats, or ids.length · vocab if that is less).
+   * Advances `state` over `ids` and hands over the logits of every position, at most `maxTokens` at a time.
    */
-  forwardAll(ids: ArrayLike<number>, state: ModelState, buffer: Float32Array, sink: LogitsSink): void {
+  forwardAll(ids: ArrayLike<number>, state: ModelState, sink: LogitsSink): void {
     this.check(ids, state);
     const { maxTokens } = this.parts.workspace;
     for (let first = 0; first < ids.length; first += maxTokens) {
       const tokens = Math.min(maxTokens, ids.length - first);
       this.hidden(ids, first, tokens, state);
-      this.logits(tokens, buffer);
-      sink(buffer, tokens);
+      this.logits(tokens);
+      sink(this.parts.logits, tokens);
     }
   }
 
@@ -84,17 +90,19 @@ export class Model {
 
   /** Embedding and blocks of one chunk: fills residual[0, tokens) and advances the state. */
   private hidden(ids: ArrayLike<number>, first: number, tokens: number, state: ModelState): void {
-    const { embeddings, blocks, config, workspace: { residual } } = this.parts;
+    const { embeddings, blocks, config, liveState, workspace: { residual } } = this.parts;
     for (let t = 0; t < tokens; t++) embeddings.lookUp(ids[first + t], residual, t * config.hiddenSize);
-    for (let n = 0; n < blocks.length; n++) blocks[n].forward(residual, tokens, state.layers[n]);
+    for (let n = 0; n < blocks.length; n++) liveState[n].set(state.layers[n]);
+    for (let n = 0; n < blocks.length; n++) blocks[n].forward(residual, tokens, liveState[n]);
+    for (let n = 0; n < blocks.length; n++) state.layers[n].set(liveState[n]);
     state.tokens += tokens;
   }
 
-  /** Final norm and head over residual[0, tokens). out: [tokens, vocab]. */
-  private logits(tokens: number, out: Float32Array): void {
-    const { norm, head, workspace } = this.parts;
+  /** Final norm and head over residual[0, tokens): fills logits[0, tokens). */
+  private logits(tokens: number): void {
+    const { norm, head, logits, workspace } = this.parts;
     norm.forward(workspace.residual, tokens, workspace.normed);
-    head.forward(workspace.normed, tokens, out);
+    head.forward(workspace.normed, tokens, logits);
   }
 
   /** @throws ArgumentError for no ids, an id out of range, another model's state. */

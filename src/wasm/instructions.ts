@@ -85,6 +85,8 @@ export const i32 = {
   /** a if the condition is not 0, else b. */
   select: (a: I32Operand, b: I32Operand, condition: I32): I32 =>
     expression('i32', i32Operand(a).code, i32Operand(b).code, condition.code, [0x1b]),
+  /** The smaller one, unsigned. Both are evaluated twice. */
+  minU: (a: I32Operand, b: I32Operand): I32 => i32.select(a, b, i32.ltU(a, b)),
   atomicLoad: load('i32', [ATOMIC, 0x10], 2),
   atomicStore: store('i32', [ATOMIC, 0x17], 2),
   /** Adds to memory; the value before. */

@@ -50,13 +50,13 @@ export function tileWorkBytes(shape: TileShape, blocks: number): number {
 }
 
 export const TILE_PARAMETERS = {
-  packed: 'i32', blocks: 'i32', columns: 'i32', q: 'i32', qStride: 'i32', qScales: 'i32', tokens: 'i32', rows: 'i32', scales: 'i32',
-  out: 'i32', taskBlocks: 'i32', tasks: 'i32', first: 'i32', last: 'i32', work: 'i32',
+  packed: 'i32', blocks: 'i32', panelBlocks: 'i32', columns: 'i32', q: 'i32', qStride: 'i32', qScales: 'i32', tokens: 'i32',
+  rows: 'i32', scales: 'i32', out: 'i32', taskBlocks: 'i32', tasks: 'i32', first: 'i32', last: 'i32', work: 'i32',
 } as const;
 
 /**
  * ternaryTile: tasks first … last - 1 of out = ternary product for `tokens` tokens. Task n is of tile floor(n / tasks) and row blocks
- * (n mod tasks)·taskBlocks and on, `taskBlocks` of them or fewer.
+ * (n mod tasks)·taskBlocks and on, `taskBlocks` of them or fewer: a whole number of panels.
  */
 export function emitTernaryTile(module: ModuleBuilder, shape: TileShape): Func {
   const name = `ternaryTile${shape.tokens}`;
@@ -72,47 +72,48 @@ export function emitTernaryTile(module: ModuleBuilder, shape: TileShape): Func {
     const [tile, firstBlock, count] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const [q, tokens, column, width, quad, table] =
       [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [weights, block, sums32] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [panel, panelCount, weights, rows16, sums32] =
+      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const sums16 = b.local('i32', i32.add(p.work, memory.sums16));
-    const minimum = (a: I32, c: I32 | number): I32 => i32.select(a, c, i32.ltU(a, c));
     b.for(task, p.first, p.last, 1, () => {
       b.set(tile, i32.divU(task, p.tasks));
       b.set(firstBlock, i32.mul(i32.sub(task, i32.mul(tile, p.tasks)), p.taskBlocks));
-      b.set(count, i32.sub(p.blocks, firstBlock));
-      b.set(count, minimum(count, p.taskBlocks));
+      b.set(count, i32.minU(p.taskBlocks, i32.sub(p.blocks, firstBlock)));
       b.set(tile, i32.mul(tile, shape.tokens));
-      b.set(tokens, i32.sub(p.tokens, tile));
-      b.set(tokens, minimum(tokens, shape.tokens));
+      b.set(tokens, i32.minU(shape.tokens, i32.sub(p.tokens, tile)));
       b.set(q, i32.add(p.q, i32.mul(tile, p.qStride)));
       b.set(sums32, i32.add(sums16, i32.mul(count, ROW_BLOCK * memory.vector)));
       b.run(bulk.fill(sums16, 0, i32.mul(count, ROW_BLOCK * memory.rowBytes)));
-      b.set(block, p.packed);
       b.for(column, 0, p.columns, COLUMN_BLOCK, () => {
-        b.set(width, i32.sub(p.columns, column));
-        b.set(width, minimum(width, COLUMN_BLOCK));
+        b.set(width, i32.minU(COLUMN_BLOCK, i32.sub(p.columns, column)));
         b.run(transpose.call(i32.add(q, column), p.qStride, tokens, width, p.work));
-        const blockBytes = i32.mul(width, QUAD_BYTES / 4);
-        b.set(weights, i32.add(block, i32.mul(firstBlock, blockBytes)));
         b.set(quad, i32.const(0));
         b.while(i32.ltU(quad, i32.shrU(width, 2)), () => {
           const whole = i32.leU(i32.add(quad, shape.quads), i32.shrU(width, 2));
           const pass = (quads: number, add: Func): void => {
             b.for(table, 0, quads, 1, () => b.run(buildTable.call(p.work, i32.add(quad, table), table)));
-            b.run(add.call(weights, blockBytes, count, p.work));
-            b.increase(weights, quads * QUAD_BYTES);
+            // Rows of the task, panel by panel: weights of a panel are [column block][row block][quad].
+            b.set(rows16, sums16);
+            b.for(panel, firstBlock, i32.add(firstBlock, count), p.panelBlocks, () => {
+              b.set(panelCount, i32.minU(p.panelBlocks, i32.sub(p.blocks, panel)));
+              b.set(weights, i32.mul(i32.mul(panel, ROW_BLOCK), i32.shrU(p.columns, 2)));
+              b.increase(weights, i32.mul(i32.mul(panelCount, ROW_BLOCK), i32.shrU(column, 2)));
+              b.set(weights, i32.add(i32.add(weights, p.packed), i32.mul(quad, QUAD_BYTES)));
+              b.run(add.call(weights, i32.mul(width, QUAD_BYTES / 4), panelCount, p.work, rows16));
+              b.increase(rows16, i32.mul(panelCount, ROW_BLOCK * memory.vector));
+            });
             b.increase(quad, quads);
           };
           b.if(whole, () => pass(shape.quads, addQuads), () => pass(1, addQuad));
         });
         b.run(widen.call(sums16, sums32, i32.mul(count, ROW_BLOCK)));
-        b.increase(block, i32.mul(p.blocks, blockBytes));
       });
       b.set(firstBlock, i32.mul(firstBlock, ROW_BLOCK));
       const out = i32.add(p.out, i32.shl(i32.add(i32.mul(tile, p.rows), firstBlock), 2));
       const rows = i32.sub(p.rows, firstBlock);
       b.set(count, i32.mul(count, ROW_BLOCK));
       b.run(write.call(
-        sums32, minimum(rows, count), p.rows, i32.add(p.scales, i32.shl(firstBlock, 2)),
+        sums32, i32.minU(rows, count), p.rows, i32.add(p.scales, i32.shl(firstBlock, 2)),
         i32.add(p.qScales, i32.shl(tile, 2)), tokens, out,
       ));
     });
@@ -189,12 +190,12 @@ function emitBuildTable(module: ModuleBuilder, name: string, memory: TileMemory)
   });
 }
 
-/** sums16[row] += the entries that the row's bytes name, for `quads` quads and `count` row blocks, each `stride` bytes after the last. */
+/** row[r] += the entries that the row's bytes name, for `quads` quads and `count` row blocks, each `stride` bytes after the last. */
 function emitAddQuads(module: ModuleBuilder, name: string, { quads }: TileShape, memory: TileMemory): Func {
   const { vector } = memory;
   const vectors = vector / 16;
-  return module.func(name, { w: 'i32', stride: 'i32', count: 'i32', work: 'i32' }, (b, p) => {
-    const row = b.local('i32', i32.add(p.work, memory.sums16));
+  return module.func(name, { w: 'i32', stride: 'i32', count: 'i32', work: 'i32', row: 'i32' }, (b, p) => {
+    const { row } = p;
     const rowEnd = b.local('i32');
     const [from, part, entry] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const sums = Array.from({ length: vectors }, () => b.local('v128'));

@@ -2,7 +2,7 @@ import { createModule, type Parameters } from '../../wasm/module.js';
 import { emitTernaryTile, TILE_PARAMETERS, type TileShape } from './batch.js';
 import { ELEMENTWISE_PARAMETERS, emitElementwise } from './elementwise.js';
 import { emitJobs, type SharedKernel } from './jobs.js';
-import { emitBuildTables, emitTernaryRows, ROWS_PARAMETERS } from './lookup.js';
+import { emitTernaryRows, ROWS_PARAMETERS } from './lookup.js';
 
 export interface EmitOptions {
   /** Use relaxed SIMD's swizzle, which takes half the instructions on x86. */
@@ -26,7 +26,6 @@ export const SHARED_KERNELS: readonly (readonly [KernelName, Parameters])[] = [
 /** The WebAssembly module of all kernels. It imports its memory as `env.memory`. */
 export function emitKernels({ relaxed, threads }: EmitOptions): Uint8Array<ArrayBuffer> {
   const module = createModule({ sharedMemory: threads });
-  emitBuildTables(module);
   const functions = [
     emitTernaryRows(module, relaxed),
     ...TILES.map((tile) => emitTernaryTile(module, tile)),

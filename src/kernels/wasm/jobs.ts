@@ -33,13 +33,13 @@ export const CONTROL = {
   /** The kernel's arguments, four bytes each. */
   arguments: 400,
   /** Here the work space of thread 0 begins. */
-  end: 512,
+  end: 4096,
 } as const;
 
 /** Chunks of a job, at most. */
 export const MAX_CHUNKS = 0xffff;
 
-const MAX_ARGUMENTS = (CONTROL.end - CONTROL.arguments) / 4;
+const MAX_ARGUMENTS = 20;
 
 /** A kernel that threads share: its last parameters are `first`, `last` (units) and `work`, an address. */
 export interface SharedKernel {

@@ -33,17 +33,33 @@ export function packedBytes(rows: number, columns: number): number {
   return rowBlocks(rows) * ROW_BLOCK * (paddedColumns(columns) / 4);
 }
 
+/** Row blocks of a panel, at most: their int32 sums are 8 KiB. */
+const MAX_PANEL = 64;
+/** Where threads share a matrix: fewer blocks cost more for tables, more leave less to hand out. */
+const SHARED_PANEL = 12;
+
+/** Row blocks of each panel but the last one of a matrix of `rows` rows: for `threads` threads, a whole number of panels for each. */
+export function panelBlocks(rows: number, threads: number): number {
+  if (threads === 1) return MAX_PANEL;
+  const perThread = Math.ceil(rowBlocks(rows) / threads);
+  return Math.ceil(perThread / Math.max(1, Math.round(perThread / SHARED_PANEL)));
+}
+
 /** Packs `trits[0, columns)` as row `row`. Rows that nobody packs must have been cleared. */
-export function packRow(packed: Uint8Array, rows: number, columns: number, row: number, trits: Int8Array): void {
-  const blocks = rowBlocks(rows);
+export function packRow(
+  packed: Uint8Array, rows: number, columns: number, panel: number, row: number, trits: Int8Array,
+): void {
   const padded = paddedColumns(columns);
   const block = Math.floor(row / ROW_BLOCK);
+  const firstBlock = block - (block % panel);
+  const count = Math.min(panel, rowBlocks(rows) - firstBlock);
+  const panelStart = (firstBlock * ROW_BLOCK * padded) / 4;
   const lane = (row & 16) + 2 * (row & 7) + ((row >> 3) & 1);
   const whole = columns & ~3;
   for (let start = 0; start < padded; start += COLUMN_BLOCK) {
     const end = Math.min(start + COLUMN_BLOCK, padded);
     const wholeEnd = Math.min(end, whole);
-    let at = (blocks * ROW_BLOCK * start) / 4 + block * ((end - start) / 4) * QUAD_BYTES + lane;
+    let at = panelStart + (count * ROW_BLOCK * start) / 4 + (block - firstBlock) * ((end - start) / 4) * QUAD_BYTES + lane;
     let c = start;
     for (; c < wholeEnd; c += 4, at += QUAD_BYTES) {
       // 3·(w0 + 1) + (w1 + 1) = 3·w0 + w1 + 4, and the same 16 times.

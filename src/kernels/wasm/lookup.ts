@@ -22,16 +22,15 @@ const BIAS = 11;
 /** 2¹⁵ / 23: `q15mulr` with it divides by 23, to the nearest. Exact for |T| ≤ 256. */
 const DIVIDE_BY_RADIX = 1425;
 /** high and low tables of both pairs of a quad. */
-export const QUAD_TABLE_BYTES = 64;
+const QUAD_TABLE_BYTES = 64;
 const QUADS_PER_GROUP = COLUMN_GROUP / 4;
 
-export function tableBytes(columns: number): number {
-  return Math.ceil(columns / COLUMN_GROUP) * QUADS_PER_GROUP * QUAD_TABLE_BYTES;
-}
+/** Tables of a column block. */
+const TABLES_BYTES = (COLUMN_BLOCK / 4) * QUAD_TABLE_BYTES;
 
-/** buildTables(q, tables, columns): the tables of all quads for the activations q[0, columns), padded to whole groups of 16. */
-export function emitBuildTables(module: ModuleBuilder): void {
-  module.func('buildTables', { q: 'i32', tables: 'i32', columns: 'i32' }, (b, { q, tables, columns }) => {
+/** buildTables(q, tables, columns): the tables of all quads for the activations q[0, columns), a multiple of 16. */
+function emitBuildTables(module: ModuleBuilder): Func {
+  return module.func('buildTables', { q: 'i32', tables: 'i32', columns: 'i32' }, (b, { q, tables, columns }) => {
     const end = b.local('i32', i32.add(q, columns));
     const x = b.local('v128');
     const [x0, x1, sum, difference] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
@@ -86,32 +85,37 @@ export function emitBuildTables(module: ModuleBuilder): void {
 }
 
 export const ROWS_PARAMETERS = {
-  packed: 'i32', blocks: 'i32', columns: 'i32', tables: 'i32', rows: 'i32', scales: 'i32', qScale: 'f32', out: 'i32',
-  first: 'i32', last: 'i32', sums: 'i32',
+  packed: 'i32', blocks: 'i32', panelBlocks: 'i32', columns: 'i32', q: 'i32', rows: 'i32', scales: 'i32', qScale: 'f32', out: 'i32',
+  first: 'i32', last: 'i32', work: 'i32',
 } as const;
 
 /**
- * ternaryRows(…): rows 32·first … 32·last - 1 (but not
- * beyond `rows`) of a matrix of `blocks` row blocks: out[r] = sum[r] · (scales[r] · qScale). `columns` is a multiple of 16; `sums` is
- * work space for 32·(last - first) int32.
+ * ternaryRows: panels first … last - 1 of out[r] = sum[r] · (scales[r] · qScale), of a matrix of `blocks` row blocks and `columns`
+ * columns, a multiple of 16. The tables of a column block are made for each panel anew: fetching them from where another panel,
+ * or another thread, left them takes longer.
  */
 export function emitTernaryRows(module: ModuleBuilder, relaxed: boolean): Func {
+  const buildTables = emitBuildTables(module);
   const addBlock = emitAddBlock(module, relaxed);
   const scaleRows = emitScaleRows(module);
   return module.func('ternaryRows', ROWS_PARAMETERS, (b, p) => {
-    const column = b.local('i32');
-    const width = b.local('i32');
-    const count = b.local('i32', i32.sub(p.last, p.first));
-    b.run(memory.fill(p.sums, 0, i32.mul(count, 4 * ROW_BLOCK)));
-    b.for(column, 0, p.columns, COLUMN_BLOCK, () => {
-      b.set(width, i32.sub(p.columns, column));
-      b.set(width, i32.select(COLUMN_BLOCK, width, i32.gtU(width, COLUMN_BLOCK)));
-      const blockBytes = i32.mul(width, QUAD_BYTES / 4);
-      b.run(addBlock.call(i32.add(p.packed, i32.mul(p.first, blockBytes)), p.tables, width, count, p.sums));
-      b.increase(p.packed, i32.mul(p.blocks, blockBytes));
-      b.increase(p.tables, i32.mul(width, QUAD_TABLE_BYTES / 4));
+    const [panel, block, count, weights, column, width] =
+      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const sums = b.local('i32', i32.add(p.work, TABLES_BYTES));
+    b.for(panel, p.first, p.last, 1, () => {
+      b.set(block, i32.mul(panel, p.panelBlocks));
+      b.set(count, i32.minU(p.panelBlocks, i32.sub(p.blocks, block)));
+      b.set(block, i32.mul(block, ROW_BLOCK)); // the first row
+      b.set(weights, i32.add(p.packed, i32.mul(block, i32.shrU(p.columns, 2))));
+      b.run(memory.fill(sums, 0, i32.mul(count, 4 * ROW_BLOCK)));
+      b.for(column, 0, p.columns, COLUMN_BLOCK, () => {
+        b.set(width, i32.minU(COLUMN_BLOCK, i32.sub(p.columns, column)));
+        b.run(buildTables.call(i32.add(p.q, column), p.work, width));
+        b.run(addBlock.call(weights, p.work, width, count, sums));
+        b.increase(weights, i32.mul(count, i32.mul(width, QUAD_BYTES / 4)));
+      });
+      b.run(scaleRows.call(sums, block, i32.add(block, i32.mul(count, ROW_BLOCK)), p.rows, p.scales, p.qScale, p.out));
     });
-    b.run(scaleRows.call(p.sums, i32.mul(p.first, ROW_BLOCK), i32.mul(p.last, ROW_BLOCK), p.rows, p.scales, p.qScale, p.out));
   });
 }
 
@@ -186,7 +190,7 @@ function emitScaleRows(module: ModuleBuilder): Func {
   return module.func('scaleRows', {
     sums: 'i32', from: 'i32', to: 'i32', rows: 'i32', scales: 'i32', qScale: 'f32', out: 'i32',
   }, (b, p) => {
-    b.set(p.to, i32.select(p.to, p.rows, i32.ltU(p.to, p.rows)));
+    b.set(p.to, i32.minU(p.to, p.rows));
     b.increase(p.out, i32.shl(p.from, 2));
     b.increase(p.scales, i32.shl(p.from, 2));
     const end = b.local('i32', i32.add(p.out, i32.shl(i32.sub(p.to, p.from), 2)));

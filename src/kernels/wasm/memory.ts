@@ -1,8 +1,6 @@
 import { ArgumentError, BackendError } from '../../errors.js';
 import { arenaOn, type Arena } from '../arena.js';
-import { MAX_COLUMNS } from '../kernels.js';
 import { CONTROL, WORK_BYTES } from './jobs.js';
-import { tableBytes } from './lookup.js';
 
 const PAGE = 65536;
 const MAX_PAGES = 65536;
@@ -11,12 +9,10 @@ const MAX_PAGES = 65536;
  * The one WebAssembly memory of a Kernels value. It is made at its full size and never grows, so that no view on it goes stale;
  * pages that nobody touches cost nothing.
  *
- *     control words | work space of each thread | look-up tables | the arena | a page that vector loads may run into
+ *     control words | work space of each thread | the arena | a page that vector loads may run into
  */
 export interface KernelMemory {
   readonly memory: WebAssembly.Memory;
-  /** Address of the look-up tables for one token's activations. */
-  readonly tables: number;
   /** The control words, as integers and as floats. */
   readonly ints: Int32Array;
   readonly floats: Float32Array;
@@ -27,8 +23,7 @@ export interface KernelMemory {
 
 /** @throws BackendError when the engine refuses, or more than 4 GiB are wanted. */
 export function createMemory(bytes: number, threads: number, shared: boolean): KernelMemory {
-  const tables = Math.ceil((CONTROL.end + threads * WORK_BYTES) / PAGE) * PAGE;
-  const start = tables + tableBytes(MAX_COLUMNS);
+  const start = CONTROL.end + threads * WORK_BYTES;
   const pages = Math.ceil((start + bytes) / PAGE) + 1;
   const size = `${((pages * PAGE) / 2 ** 20).toFixed(0)} MiB`;
   if (pages > MAX_PAGES) throw new BackendError(`the model needs ${size}: more than the 4 GiB that WebAssembly can address`);
@@ -41,7 +36,6 @@ export function createMemory(bytes: number, threads: number, shared: boolean): K
   const { buffer } = memory;
   return {
     memory,
-    tables,
     ints: new Int32Array(buffer, 0, CONTROL.end / 4),
     floats: new Float32Array(buffer, 0, CONTROL.end / 4),
     arena: arenaOn(buffer, start),

@@ -2,7 +2,7 @@ import { ArgumentError, BackendError } from '../../errors.js';
 import { MAX_COLUMNS, type Kernels, type TernaryMatrix } from '../kernels.js';
 import { emitKernels, SHARED_KERNELS, type KernelName } from './emit.js';
 import { CONTROL } from './jobs.js';
-import { clearPacked, packedBytes, packRow, paddedColumns, rowBlocks } from './layout.js';
+import { clearPacked, packedBytes, packRow, paddedColumns, panelBlocks, rowBlocks } from './layout.js';
 import { createMemory, type KernelMemory } from './memory.js';
 import { createThreadPool, MAIN_SPINS, type ThreadPool } from './threads.js';
 
@@ -15,7 +15,6 @@ export interface WasmOptions {
 
 /** What the emitted module exports. */
 interface Exports {
-  buildTables(q: number, tables: number, columns: number): void;
   runJob(spins: number): number;
   runChunk(chunk: number, thread: number): void;
 }
@@ -24,13 +23,8 @@ interface Exports {
 const MIN_SHARED_WORK = 500_000;
 /** As many elements of an elementwise kernel. */
 const MIN_SHARED_ELEMENTS = 20_000;
-/** Row blocks of a chunk of one token: their sums fit the work space many times over, and the first-level cache. */
-const MAX_ROW_BLOCKS = 64;
-/** Chunks for each thread: more share evenly, fewer have less to hand out. */
-const CHUNKS_PER_THREAD = 4;
 /** Row blocks of a task of the token tiles, at most: their sums should stay in the second-level cache. */
 const TILE_TASK_BLOCKS = 64;
-const MIN_TILE_TASK_BLOCKS = 8;
 /** From so many tokens on, a tile of eight is faster than one after another. */
 const MIN_TILE_TOKENS = { simd: 6, relaxed: 7 } as const;
 
@@ -59,7 +53,6 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
   let exports: Exports;
   let ints: Int32Array = new Int32Array(CONTROL.end / 4);
   let floats: Float32Array = new Float32Array(0);
-  let tables = 0;
 
   /** Address of a view, as `memory.address` gives it. */
   const at: KernelMemory['address'] = (view) => {
@@ -88,22 +81,22 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
     run(kernel, units, share ? Math.ceil(units / (threads * 2)) : units, share);
   }
 
-  /** One token: tables first, then rows. */
   function multiplyToken(matrix: TernaryMatrix, q: number, qScale: number, out: number): void {
     const { rows, columns, packed, scales } = matrix;
-    exports.buildTables(q, tables, columns);
     const blocks = rowBlocks(rows);
+    const panel = panelBlocks(rows, threads);
+    const panels = Math.ceil(blocks / panel);
     ints[ARGUMENTS] = at(packed);
     ints[ARGUMENTS + 1] = blocks;
-    ints[ARGUMENTS + 2] = paddedColumns(columns);
-    ints[ARGUMENTS + 3] = tables;
-    ints[ARGUMENTS + 4] = rows;
-    ints[ARGUMENTS + 5] = at(scales);
-    floats[ARGUMENTS + 6] = qScale;
-    ints[ARGUMENTS + 7] = out;
+    ints[ARGUMENTS + 2] = panel;
+    ints[ARGUMENTS + 3] = paddedColumns(columns);
+    ints[ARGUMENTS + 4] = q;
+    ints[ARGUMENTS + 5] = rows;
+    ints[ARGUMENTS + 6] = at(scales);
+    floats[ARGUMENTS + 7] = qScale;
+    ints[ARGUMENTS + 8] = out;
     const share = rows * columns >= MIN_SHARED_WORK;
-    const perChunk = share ? Math.ceil(blocks / (threads * CHUNKS_PER_THREAD)) : blocks;
-    run('ternaryRows', blocks, Math.min(perChunk, MAX_ROW_BLOCKS), share);
+    run('ternaryRows', panels, share ? 1 : panels, share);
   }
 
   /** `tokens` tokens in tiles of `width`. */
@@ -112,23 +105,25 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
   ): void {
     const { rows, columns, packed, scales } = matrix;
     const blocks = rowBlocks(rows);
+    const panel = panelBlocks(rows, threads);
     const tiles = Math.ceil(tokens / width);
     const share = rows * columns * tokens >= MIN_SHARED_WORK;
     const even = share ? Math.ceil(blocks / Math.ceil(threads / tiles)) : blocks;
-    const taskBlocks = Math.max(Math.min(even, TILE_TASK_BLOCKS), MIN_TILE_TASK_BLOCKS);
+    const taskBlocks = Math.max(1, Math.floor(Math.min(even, TILE_TASK_BLOCKS) / panel)) * panel;
     const tasks = Math.ceil(blocks / taskBlocks);
     ints[ARGUMENTS] = at(packed);
     ints[ARGUMENTS + 1] = blocks;
-    ints[ARGUMENTS + 2] = paddedColumns(columns);
-    ints[ARGUMENTS + 3] = q;
-    ints[ARGUMENTS + 4] = columns;
-    ints[ARGUMENTS + 5] = qScales;
-    ints[ARGUMENTS + 6] = tokens;
-    ints[ARGUMENTS + 7] = rows;
-    ints[ARGUMENTS + 8] = at(scales);
-    ints[ARGUMENTS + 9] = out;
-    ints[ARGUMENTS + 10] = taskBlocks;
-    ints[ARGUMENTS + 11] = tasks;
+    ints[ARGUMENTS + 2] = panel;
+    ints[ARGUMENTS + 3] = paddedColumns(columns);
+    ints[ARGUMENTS + 4] = q;
+    ints[ARGUMENTS + 5] = columns;
+    ints[ARGUMENTS + 6] = qScales;
+    ints[ARGUMENTS + 7] = tokens;
+    ints[ARGUMENTS + 8] = rows;
+    ints[ARGUMENTS + 9] = at(scales);
+    ints[ARGUMENTS + 10] = out;
+    ints[ARGUMENTS + 11] = taskBlocks;
+    ints[ARGUMENTS + 12] = tasks;
     run(`ternaryTile${width}`, tiles * tasks, share ? 1 : tiles * tasks, share);
   }
 
@@ -138,7 +133,7 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
     createArena(bytes) {
       if (memory) throw new ArgumentError('these kernels have their arena already: measure all that goes into it (measureArena), then create it once');
       memory = createMemory(bytes, threads, pool !== undefined);
-      ({ ints, floats, tables } = memory);
+      ({ ints, floats } = memory);
       const instance = new WebAssembly.Instance(module, { env: { memory: memory.memory } });
       exports = instance.exports as unknown as Exports;
       pool?.start(module, memory.memory);
@@ -150,7 +145,8 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
       clearPacked(packed);
       return { rows, columns, packed, scales: arena.f32(rows) };
     },
-    packRow: ({ packed, rows, columns }, row, trits) => packRow(packed as Uint8Array, rows, columns, row, trits),
+    packRow: ({ packed, rows, columns }, row, trits) =>
+      packRow(packed as Uint8Array, rows, columns, panelBlocks(rows, threads), row, trits),
     ternaryMatmul(matrix, q, qScales, tokens, out) {
       const { rows, columns } = matrix;
       const [qAt, scalesAt, outAt] = [at(q), at(qScales), at(out)];

@@ -1,0 +1,58 @@
+/*
+ * Models of the published sizes with random weights, made in memory in seconds: speed does not depend on what the weights are.
+ */
+import { loadModel, modelSpec, parseConfig, type Checkpoint, type Kernels, type Model } from 'matmulfree';
+
+/** hidden size, intermediate size, layers (MMfreeLM on the Hugging Face Hub); the vocabulary has 32,000 entries. */
+export const SHAPES = {
+  '370M': [1024, 2816, 24],
+  '1.3B': [2048, 5632, 24],
+  '2.7B': [2560, 6912, 32],
+} as const;
+export type ShapeName = keyof typeof SHAPES;
+
+const VOCAB = 32_000;
+/** Rows are cut from this many random trits, at shifting places. */
+const POOL = 1 << 20;
+
+export function randomCheckpoint(shape: ShapeName, layers: number = SHAPES[shape][2]): Checkpoint {
+  const [hidden, intermediate] = SHAPES[shape];
+  const config = parseConfig('(random)', {
+    vocab_size: VOCAB, hidden_size: hidden, num_hidden_layers: layers, intermediate_size: intermediate, bos_token_id: 1, eos_token_id: 2,
+  });
+  let seed = 1;
+  const random = (): number => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return seed / 2 ** 32;
+  };
+  const pool = Int8Array.from({ length: POOL + 16_384 }, () => Math.floor(random() * 3) - 1);
+  return {
+    name: `random ${shape}`,
+    config,
+    spec: modelSpec(config),
+    texts: { tokenizer: undefined, tokenizerConfig: undefined, generationConfig: undefined },
+    embeddingType: 'BF16',
+    storedBytes: () => 0,
+    async readEmbeddings() {
+      const words = new Uint16Array(VOCAB * hidden);
+      for (let i = 0; i < words.length; i++) words[i] = 0x3f80 + 0x8000 * (i & 1) + (Math.imul(i, 40503) & 0x7f); // ±1 … ±2
+      return new Uint8Array(words.buffer);
+    },
+    async readFloats({ shape: dimensions }) {
+      return Float32Array.from({ length: dimensions.reduce((product, n) => product * n, 1) }, () => 0.5 + random());
+    },
+    async readTernary({ shape: [rows = 0, columns = 0] }, scales, onRow) {
+      scales.fill(1 / Math.sqrt(columns));
+      for (let row = 0; row < rows; row++) {
+        const first = Math.floor(random() * POOL);
+        onRow(row, pool.subarray(first, first + columns));
+      }
+    },
+    async close() {},
+  };
+}
+
+/** A model of that shape, with fewer layers if wanted. */
+export async function randomModel(kernels: Kernels, shape: ShapeName, layers?: number): Promise<Model> {
+  return loadModel(randomCheckpoint(shape, layers), kernels);
+}
