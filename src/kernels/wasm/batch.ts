@@ -14,10 +14,12 @@ import { ZERO } from './vectors.js';
 
 /** Tokens of a tile, and the quads whose tables are in use at a time. */
 export interface TileShape {
-  readonly tokens: 8 | 16 | 32;
+  readonly tokens: 8 | 16;
   readonly quads: number;
 }
 
+/** Quads that are added in a straight line. */
+const MAX_UNROLLED = 4;
 /** A byte of two codes, each at most 8, is at most 0x88. */
 const TABLE_ENTRIES = 0x89;
 
@@ -190,17 +192,30 @@ function emitBuildTable(module: ModuleBuilder, name: string, memory: TileMemory)
   });
 }
 
-/** row[r] += the entries that the row's bytes name, for `quads` quads and `count` row blocks, each `stride` bytes after the last. */
+/**
+ * row[r] += the entries that the row's bytes name, for `quads` quads and `count` row blocks, each `stride` bytes after the last. A
+ * loop over groups of eight quads, not a straight line of sixteen: Node 20 would move all loads to its front, and spill them.
+ */
 function emitAddQuads(module: ModuleBuilder, name: string, { quads }: TileShape, memory: TileMemory): Func {
   const { vector } = memory;
   const vectors = vector / 16;
+  const unrolled = Math.min(quads, MAX_UNROLLED);
   return module.func(name, { w: 'i32', stride: 'i32', count: 'i32', work: 'i32', row: 'i32' }, (b, p) => {
     const { row } = p;
     const rowEnd = b.local('i32');
-    const [from, part, entry] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [from, at, part, entry, tables, tablesEnd] =
+      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const sums = Array.from({ length: vectors }, () => b.local('v128'));
+    const addUnrolled = (weights: Local<'i32'>, base: Local<'i32'>): void => {
+      for (let k = 0; k < unrolled; k++) {
+        b.set(entry, i32.add(i32.mul(i32.load8U(weights, k * QUAD_BYTES), vector), base));
+        sums.forEach((sum, n) =>
+          b.set(sum, i16x8.add(sum, v128.load(entry, memory.tables + k * memory.tableBytes + n * 16))),
+        );
+      }
+    };
+    b.set(tablesEnd, i32.add(p.work, quads * memory.tableBytes));
     b.doWhile(() => {
-      b.set(from, p.w);
       b.set(part, i32.const(0));
       // The four eights of rows of a block: bytes 0, 2, …; 1, 3, …; 16, 18, …; 17, 19, ….
       b.doWhile(() => {
@@ -208,11 +223,16 @@ function emitAddQuads(module: ModuleBuilder, name: string, { quads }: TileShape,
         b.set(rowEnd, i32.add(row, 8 * vector));
         b.doWhile(() => {
           sums.forEach((sum, n) => b.set(sum, v128.load(row, n * 16)));
-          for (let k = 0; k < quads; k++) {
-            b.set(entry, i32.add(i32.mul(i32.load8U(from, k * QUAD_BYTES), vector), p.work));
-            sums.forEach((sum, n) =>
-              b.set(sum, i16x8.add(sum, v128.load(entry, memory.tables + k * memory.tableBytes + n * 16))),
-            );
+          if (quads === unrolled) {
+            addUnrolled(from, p.work);
+          } else {
+            b.set(at, from);
+            b.set(tables, p.work);
+            b.doWhile(() => {
+              addUnrolled(at, tables);
+              b.increase(at, unrolled * QUAD_BYTES);
+              b.increase(tables, unrolled * memory.tableBytes);
+            }, () => i32.ltU(tables, tablesEnd));
           }
           sums.forEach((sum, n) => b.run(v128.store(row, sum, n * 16)));
           b.increase(from, 2);

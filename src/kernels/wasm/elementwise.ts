@@ -1,4 +1,4 @@
-import { f32, f32x4, i16x8, i32, i32x4, i8x16, v128, type F32, type I32, type Statement, type V128 } from '../../wasm/instructions.js';
+import { f32, f32x4, i32, i32x4, i8x16, v128, type F32, type I32, type Statement, type V128 } from '../../wasm/instructions.js';
 import type { Body, Func, Local, ModuleBuilder } from '../../wasm/module.js';
 import { createSigmoid } from './sigmoid.js';
 import { bytes, splatF32 } from './vectors.js';
@@ -10,21 +10,27 @@ import { bytes, splatF32 } from './vectors.js';
 
 const { add, sub, mul } = f32x4;
 
+/** 1.5 · 2²³: added to a small whole number, leaves it in the low bits, as two's complement. */
+const INTEGER_IN_LOW_BITS = 12582912;
+/** The first byte of each 32-bit lane, put first. */
+const LOWEST_BYTES = [0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12];
+
 /** How the body of a loop reads and writes memory: four elements at a time, or one in lane 0. */
 interface Access {
-  load(address: I32, offset?: number): V128;
+  load(address: I32): V128;
   store(address: I32, value: V128): Statement;
-  /** Lowest bytes of the 32-bit lanes. */
+  /** Lowest bytes of the 32-bit lanes, put into the first lanes. */
   storeBytes(address: I32, value: V128): Statement;
 }
 
-const FOUR: Access = {
-  load: (address, offset) => v128.load(address, offset),
-  store: (address, value) => v128.store(address, value),
-  storeBytes: (address, value) => v128.store32Lane(address, value, 0),
-};
+/** The `n`-th four elements from the pointers on. */
+const four = (n: number): Access => ({
+  load: (address) => v128.load(address, n * 16),
+  store: (address, value) => v128.store(address, value, n * 16),
+  storeBytes: (address, value) => v128.store32Lane(address, value, 0, n * 4),
+});
 const ONE: Access = {
-  load: (address, offset) => v128.load32Zero(address, offset),
+  load: (address) => v128.load32Zero(address),
   store: (address, value) => v128.store32Lane(address, value, 0),
   storeBytes: (address, value) => v128.store8Lane(address, value, 0),
 };
@@ -32,16 +38,28 @@ const ONE: Access = {
 /** A pointer that the loop moves on, and the bytes of what it points to. */
 type Pointer = readonly [pointer: Local<'i32'>, elementBytes: number];
 
-/** Runs `body` over `count` elements, four at a time and the rest one by one. Unused lanes of a single element are 0. */
-function forElements(b: Body, count: I32, pointers: readonly Pointer[], body: (access: Access) => void): void {
+/**
+ * Runs `body` over `count` elements: `unrolled` times four at a time, then four, the rest one by one. Unused lanes of a single
+ * element are 0.
+ */
+function forElements(
+  b: Body, count: I32, unrolled: number, pointers: readonly Pointer[], body: (access: Access) => void,
+): void {
   const left = b.local('i32', count);
-  for (const [access, step] of [[FOUR, 4], [ONE, 1]] as const) {
+  const loop = (step: number, round: () => void): void => {
     b.while(i32.geU(left, step), () => {
-      body(access);
+      round();
       for (const [pointer, size] of pointers) b.increase(pointer, step * size);
       b.increase(left, -step);
     });
+  };
+  if (unrolled > 1) {
+    loop(4 * unrolled, () => {
+      for (let n = 0; n < unrolled; n++) body(four(n));
+    });
   }
+  loop(4, () => body(four(0)));
+  loop(1, () => body(ONE));
 }
 
 /** inverseRms(x, count, eps) = 1 / sqrt(mean(x²) + eps): two vectors of sums, then a fixed tree (scalar: `sumOfSquares`). */
@@ -120,7 +138,7 @@ export function emitElementwise(module: ModuleBuilder): ElementwiseFunctions {
       b.set(w, p.weight);
       b.set(out, start(p.out));
       b.set(scale, f32x4.splat(inverseRms.value(x, p.width, p.eps)));
-      forElements(b, p.width, [[x, 4], [w, 4], [out, 4]], ({ load, store }) => {
+      forElements(b, p.width, 4, [[x, 4], [w, 4], [out, 4]], ({ load, store }) => {
         b.run(store(out, mul(mul(load(x), scale), load(w))));
       });
     });
@@ -131,6 +149,7 @@ export function emitElementwise(module: ModuleBuilder): ElementwiseFunctions {
     const [norm, maximum, values, toInt8, whole] =
       [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
     const largest = b.local('f32');
+    const toInteger = b.local('v128', splatF32(INTEGER_IN_LOW_BITS));
     const t = b.local('i32');
     b.for(t, p.first, p.last, 1, () => {
       const row = i32.mul(t, p.width);
@@ -141,7 +160,7 @@ export function emitElementwise(module: ModuleBuilder): ElementwiseFunctions {
       restart();
       b.set(norm, f32x4.splat(inverseRms.value(x, p.width, p.eps)));
       b.set(maximum, splatF32(1e-5));
-      forElements(b, p.width, [[x, 4], [w, 4]], ({ load }) => {
+      forElements(b, p.width, 4, [[x, 4], [w, 4]], ({ load }) => {
         b.set(maximum, f32x4.pmax(maximum, f32x4.abs(mul(mul(load(x), norm), load(w)))));
       });
       const lane = (n: number): F32 => f32x4.extractLane(maximum, n);
@@ -150,21 +169,20 @@ export function emitElementwise(module: ModuleBuilder): ElementwiseFunctions {
       b.run(f32.store(i32.add(p.qScales, i32.shl(t, 2)), f32.div(largest, f32.const(127))));
       restart();
       b.set(q, i32.add(p.q, row));
-      forElements(b, p.width, [[x, 4], [w, 4], [q, 1]], ({ load, storeBytes }) => {
+      forElements(b, p.width, 2, [[x, 4], [w, 4], [q, 1]], ({ load, storeBytes }) => {
         b.set(values, mul(mul(mul(load(x), norm), load(w)), toInt8));
         b.set(whole, f32x4.trunc(values));
         // trunc(2 · rest) is ±1 where |rest| ≥ ½, else 0: half away from zero.
         b.set(values, sub(values, whole));
-        b.set(values, i32x4.truncSatF32x4S(add(whole, f32x4.trunc(add(values, values)))));
-        b.set(values, i16x8.narrowI32x4S(values, values));
-        b.run(storeBytes(q, i8x16.narrowI16x8S(values, values)));
+        b.set(values, add(add(whole, f32x4.trunc(add(values, values))), toInteger));
+        b.run(storeBytes(q, i8x16.shuffle(values, values, LOWEST_BYTES)));
       });
     });
   });
 
   const mlgruRecurrence = module.func('mlgruRecurrence', P.mlgruRecurrence, (b, p) => {
     const sigmoid = createSigmoid(b);
-    const one = splatF32(1);
+    const one = b.local('v128', splatF32(1));
     const [t, offset, from, count] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const [i, f, bound, state, h] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const [forget, input, bounds] = [b.local('v128'), b.local('v128'), b.local('v128')] as const;
@@ -178,7 +196,7 @@ export function emitElementwise(module: ModuleBuilder): ElementwiseFunctions {
       b.set(h, i32.add(p.h, offset));
       b.set(bound, i32.add(p.lowerBound, i32.shl(from, 2)));
       b.set(state, i32.add(p.state, i32.shl(from, 2)));
-      forElements(b, count, [[i, 4], [f, 4], [bound, 4], [state, 4], [h, 4]], ({ load, store }) => {
+      forElements(b, count, 2, [[i, 4], [f, 4], [bound, 4], [state, 4], [h, 4]], ({ load, store }) => {
         b.set(forget, sigmoid(load(f)));
         b.if(p.lowerBound, () => {
           b.set(bounds, load(bound));
@@ -202,7 +220,7 @@ export function emitElementwise(module: ModuleBuilder): ElementwiseFunctions {
       b.set(h, start(p.h));
       b.set(out, start(p.out));
       b.set(scale, f32x4.splat(inverseRms.value(g, p.width, p.eps)));
-      forElements(b, p.width, [[g, 4], [w, 4], [h, 4], [out, 4]], ({ load, store }) => {
+      forElements(b, p.width, 2, [[g, 4], [w, 4], [h, 4], [out, 4]], ({ load, store }) => {
         b.set(values, mul(mul(mul(load(g), scale), load(w)), load(h)));
         b.run(store(out, mul(values, sigmoid(load(h)))));
       });
@@ -216,7 +234,7 @@ export function emitElementwise(module: ModuleBuilder): ElementwiseFunctions {
       b.set(a, start(p.ab, 8));
       b.set(up, i32.add(a, i32.shl(p.width, 2)));
       b.set(out, start(p.out));
-      forElements(b, p.width, [[a, 4], [up, 4], [out, 4]], ({ load, store }) => {
+      forElements(b, p.width, 2, [[a, 4], [up, 4], [out, 4]], ({ load, store }) => {
         b.run(store(out, mul(mul(load(a), sigmoid(load(a))), load(up))));
       });
     });
@@ -225,7 +243,7 @@ export function emitElementwise(module: ModuleBuilder): ElementwiseFunctions {
   const addRows = module.func('add', P.add, (b, p) => {
     b.increase(p.r, i32.shl(p.first, 2));
     b.increase(p.x, i32.shl(p.first, 2));
-    forElements(b, i32.sub(p.last, p.first), [[p.r, 4], [p.x, 4]], ({ load, store }) => {
+    forElements(b, i32.sub(p.last, p.first), 4, [[p.r, 4], [p.x, 4]], ({ load, store }) => {
       b.run(store(p.r, add(load(p.r), load(p.x))));
     });
   });

@@ -12,7 +12,7 @@ export interface EmitOptions {
 }
 
 /** Token tiles, widest last. */
-export const TILES: readonly TileShape[] = [{ tokens: 8, quads: 8 }, { tokens: 16, quads: 8 }, { tokens: 32, quads: 4 }];
+export const TILES: readonly TileShape[] = [{ tokens: 8, quads: 16 }, { tokens: 16, quads: 32 }];
 
 export type KernelName = 'ternaryRows' | `ternaryTile${number}` | keyof typeof ELEMENTWISE_PARAMETERS;
 

@@ -153,9 +153,9 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
       let t = 0;
       while (tokens - t >= MIN_TILE_TOKENS[backend]) {
         const left = tokens - t;
-        // Whole tiles of 32, then one that holds the rest.
-        const width = left > 16 ? 32 : left > 8 ? 16 : 8;
-        const count = left >= 32 ? left - (left % 32) : left;
+        // Whole tiles of 16, then one that holds the rest.
+        const width = left > 8 ? 16 : 8;
+        const count = left >= 16 ? left - (left % 16) : left;
         multiplyTiles(matrix, width, qAt + t * columns, scalesAt + 4 * t, count, outAt + 4 * t * rows);
         t += count;
       }
