@@ -1,9 +1,9 @@
-import { describe, expect, it } from 'vitest';
-import { createScalarKernels, type Kernels } from 'matmulfree';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createScalarKernels, type Arena, type Kernels } from 'matmulfree';
+import { BACKENDS, floatsIn, kernelsWithArena } from '../support/backends.js';
 import { freshSeed, randomFrom } from '../support/random.js';
 import { expectSameBits, maxDifference } from '../support/compare.js';
 
-const BACKENDS: [string, () => Kernels][] = [['scalar', createScalarKernels]];
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const silu = (x: number): number => x * sigmoid(x);
 
@@ -13,17 +13,24 @@ function exactRmsNorm(x: readonly number[], weight: readonly number[], eps: numb
   return x.map((v, j) => (v / Math.sqrt(mean + eps)) * weight[j]!);
 }
 
-describe.each(BACKENDS)('elementwise kernels, %s', (_name, create) => {
-  const kernels = create();
+describe.each(BACKENDS)('elementwise kernels, $name', (backend) => {
   const seed = freshSeed();
   const random = randomFrom(seed);
-  const floats = (n: number, scale = 1): Float32Array => Float32Array.from({ length: n }, () => random.normal() * scale);
+  let kernels: Kernels;
+  let arena: Arena;
+  beforeAll(async () => {
+    ({ kernels, arena } = await kernelsWithArena(backend));
+  });
+  afterAll(() => kernels.dispose());
+  const put = (...values: number[]): Float32Array => floatsIn(arena, values);
+  const ones = (n: number): Float32Array => arena.f32(n).fill(1);
+  const floats = (n: number, scale = 1): Float32Array => floatsIn(arena, Array.from({ length: n }, () => random.normal() * scale));
 
   it(`RMSNorm is near float64 for every width modulo the lanes (seed ${seed})`, () => {
     for (const width of [1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 100, 257, 1024, 2563]) {
       const x = floats(2 * width, 3);
       const weight = floats(width);
-      const out = new Float32Array(2 * width);
+      const out = arena.f32(2 * width);
       kernels.rmsNorm(x, weight, 1e-6, 2, out);
       for (const t of [0, 1]) {
         const exact = exactRmsNorm([...x.slice(t * width, (t + 1) * width)], [...weight], 1e-6);
@@ -36,7 +43,7 @@ describe.each(BACKENDS)('elementwise kernels, %s', (_name, create) => {
   it('RMSNorm may write over its input', () => {
     const x = floats(40);
     const weight = floats(20);
-    const out = new Float32Array(40);
+    const out = arena.f32(40);
     kernels.rmsNorm(x, weight, 1e-6, 2, out);
     kernels.rmsNorm(x, weight, 1e-6, 2, x);
     expectSameBits(x, out);
@@ -45,12 +52,12 @@ describe.each(BACKENDS)('elementwise kernels, %s', (_name, create) => {
   it('quantises to the nearest of 255 steps, halves away from zero', () => {
     // A weight of 1 and a vector whose largest element is 127 steps: y / step is x / step exactly.
     const steps = [127, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 0.49999997, -0.49999997, 126.5, -126.5, -127];
-    const x = Float32Array.from(steps);
+    const x = put(...steps);
     const rms = Math.sqrt(steps.reduce((sum, v) => sum + v * v, 0) / steps.length);
-    const q = new Int8Array(steps.length);
-    const qScales = new Float32Array(1);
+    const q = arena.i8(steps.length);
+    const qScales = arena.f32(1);
     // eps so small that the norm divides by the rms alone; the product with it brings back the steps up to rounding.
-    kernels.rmsNormQuantize(x, new Float32Array(steps.length).fill(1), 1e-30, 1, q, qScales);
+    kernels.rmsNormQuantize(x, ones(steps.length), 1e-30, 1, q, qScales);
     expect(q[0]).toBe(127);
     expect(q[11]).toBe(-127);
     expect(Math.abs(qScales[0]! * 127 - 127 / rms)).toBeLessThan(1e-5);
@@ -59,17 +66,17 @@ describe.each(BACKENDS)('elementwise kernels, %s', (_name, create) => {
 
   it('rounds exact halves away from zero', () => {
     // The rms is 128, so that y is the weight with x's sign, exactly, and max|y| = 127 makes a step of 1.
-    const x = Float32Array.of(128, 128, -128, 128);
-    const weight = Float32Array.of(127, 2.5, 2.5, 0.5);
-    const q = new Int8Array(4);
-    kernels.rmsNormQuantize(x, weight, 1e-30, 1, q, new Float32Array(1));
+    const x = put(128, 128, -128, 128);
+    const weight = put(127, 2.5, 2.5, 0.5);
+    const q = arena.i8(4);
+    kernels.rmsNormQuantize(x, weight, 1e-30, 1, q, arena.f32(1));
     expect([...q]).toEqual([127, 3, -3, 1]);
   });
 
   it('quantises all-zero and tiny vectors without dividing by zero', () => {
-    const q = new Int8Array(8).fill(9);
-    const qScales = new Float32Array(1);
-    kernels.rmsNormQuantize(new Float32Array(8), new Float32Array(8).fill(1), 1e-6, 1, q, qScales);
+    const q = arena.i8(8).fill(9);
+    const qScales = arena.f32(1);
+    kernels.rmsNormQuantize(arena.f32(8), ones(8), 1e-6, 1, q, qScales);
     expect([...q]).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
     expect(qScales[0]).toBeCloseTo(1e-5 / 127, 12);
   });
@@ -78,8 +85,8 @@ describe.each(BACKENDS)('elementwise kernels, %s', (_name, create) => {
     for (const width of [3, 8, 29, 256, 1000]) {
       const x = floats(3 * width);
       const weight = floats(width);
-      const q = new Int8Array(3 * width);
-      const qScales = new Float32Array(3);
+      const q = arena.i8(3 * width);
+      const qScales = arena.f32(3);
       kernels.rmsNormQuantize(x, weight, 1e-6, 3, q, qScales);
       for (let t = 0; t < 3; t++) {
         const exact = exactRmsNorm([...x.slice(t * width, (t + 1) * width)], [...weight], 1e-6);
@@ -94,15 +101,15 @@ describe.each(BACKENDS)('elementwise kernels, %s', (_name, create) => {
     // swiglu(a, 1) / a is sigmoid(a).
     const xs: number[] = [];
     for (let x = -87; x <= 87; x += 0.0137) xs.push(Math.fround(x));
-    const out = new Float32Array(xs.length);
-    kernels.swiglu(Float32Array.from([...xs, ...xs.map(() => 1)]), xs.length, 1, out);
+    const out = arena.f32(xs.length);
+    kernels.swiglu(put(...xs, ...xs.map(() => 1)), xs.length, 1, out);
     let worst = 0;
     xs.forEach((x, i) => {
       if (x !== 0) worst = Math.max(worst, Math.abs(out[i]! / silu(x) - 1));
     });
     expect(worst).toBeLessThan(3.6e-7); // sigmoid, and the rounding of the product
-    const far = new Float32Array(4);
-    kernels.swiglu(Float32Array.of(1e4, -1e4, 200, -200, 1, 1, 1, 1), 4, 1, far);
+    const far = arena.f32(4);
+    kernels.swiglu(put(1e4, -1e4, 200, -200, 1, 1, 1, 1), 4, 1, far);
     expect(far[0]).toBe(1e4);
     expect(Math.abs(far[1]!)).toBeLessThan(1e-30);
     expect(far[2]).toBe(200);
@@ -111,11 +118,11 @@ describe.each(BACKENDS)('elementwise kernels, %s', (_name, create) => {
   it(`the MLGRU recurrence follows its formula (seed ${seed})`, () => {
     const width = 13;
     const tokens = 9;
-    for (const lowerBound of [undefined, Float32Array.from({ length: width }, () => random.unit())]) {
+    for (const lowerBound of [undefined, floatsIn(arena, Array.from({ length: width }, () => random.unit()))]) {
       const i = floats(tokens * width);
       const f = floats(tokens * width);
       const state = floats(width);
-      const h = new Float32Array(tokens * width);
+      const h = arena.f32(tokens * width);
       const exact = [...state];
       const expected: number[] = [];
       for (let t = 0; t < tokens; t++) {
@@ -137,7 +144,7 @@ describe.each(BACKENDS)('elementwise kernels, %s', (_name, create) => {
     const g = floats(2 * width);
     const h = floats(2 * width);
     const weight = floats(width);
-    const out = new Float32Array(2 * width);
+    const out = arena.f32(2 * width);
     kernels.gatedRmsNorm(g, weight, 1e-6, h, 2, out);
     const expected = [0, 1].flatMap((t) =>
       exactRmsNorm([...g.slice(t * width, (t + 1) * width)], [...weight], 1e-6).map((v, j) => v * silu(h[t * width + j]!)),
@@ -146,14 +153,42 @@ describe.each(BACKENDS)('elementwise kernels, %s', (_name, create) => {
   });
 
   it('SwiGLU puts the first half through the sigmoid', () => {
-    const out = new Float32Array(2);
-    kernels.swiglu(Float32Array.of(1, -2, 10, 20), 2, 1, out);
+    const out = arena.f32(2);
+    kernels.swiglu(put(1, -2, 10, 20), 2, 1, out);
     expect(maxDifference(out, [silu(1) * 10, silu(-2) * 20])).toBeLessThan(1e-5);
   });
 
   it('add adds the first elements only', () => {
-    const r = Float32Array.of(1, 2, 3);
-    kernels.add(r, Float32Array.of(10, 20, 30), 2);
+    const r = put(1, 2, 3);
+    kernels.add(r, put(10, 20, 30), 2);
     expect([...r]).toEqual([11, 22, 3]);
+  });
+
+  it(`gives the bits of the scalar backend (seed ${seed})`, () => {
+    const scalar = createScalarKernels();
+    const special = [0, -0, 1e-30, -1e-30, 1e30, 88, -88, 1e-45, 0.5, -0.5];
+    for (const [width, tokens] of [[1, 3], [3, 1], [7, 2], [8, 5], [29, 4], [64, 1], [257, 3], [1024, 2], [2563, 40]] as const) {
+      const n = width * tokens;
+      const value = (i: number): number => (i % 11 === 5 ? special[i % special.length]! : random.normal() * 4);
+      const x = floatsIn(arena, Array.from({ length: 2 * n }, (_, i) => value(i)));
+      const y = floatsIn(arena, Array.from({ length: n }, (_, i) => value(i)));
+      const weight = floats(width);
+      const bound = floatsIn(arena, Array.from({ length: width }, () => random.unit()));
+      const run = (k: Kernels): Float32Array[] => {
+        const [norm, gated, swiglu, q, qScales] = [arena.f32(n), arena.f32(n), arena.f32(n), arena.i8(n), arena.f32(tokens)];
+        const [bounded, free, sum] = [arena.f32(n), arena.f32(n), floatsIn(arena, y)];
+        const state = floatsIn(arena, weight);
+        k.rmsNorm(x, weight, 1e-6, tokens, norm);
+        k.rmsNormQuantize(x, weight, 1e-6, tokens, q, qScales);
+        k.gatedRmsNorm(x, weight, 1e-6, y, tokens, gated);
+        k.swiglu(x, width, tokens, swiglu);
+        k.mlgruRecurrence(x, y, bound, state, tokens, bounded);
+        k.mlgruRecurrence(x, y, undefined, state, tokens, free);
+        k.add(sum, x, n);
+        return [norm, Float32Array.from(q), qScales, gated, swiglu, bounded, free, state, sum];
+      };
+      const expected = run(scalar);
+      run(kernels).forEach((found, i) => expectSameBits(found, expected[i]!));
+    }
   });
 });
