@@ -1,5 +1,7 @@
+import { setFlagsFromString } from 'node:v8';
 import { MatMulFreeLM } from '../index.js';
 import { ProgressLine } from './terminal.js';
+import { numberOption } from './usage.js';
 
 /** The model that comes with the package; the path is the same from `src/cli` and from `dist/cli`. */
 export const EMBEDDED_MODEL = new URL('../../examples/models/tinystories-9m.gguf', import.meta.url);
@@ -7,12 +9,14 @@ export const EMBEDDED_MODEL = new URL('../../examples/models/tinystories-9m.gguf
 export interface ModelFlags {
   readonly model?: string | undefined;
   readonly backend?: string | undefined;
+  readonly threads?: string | undefined;
   readonly quiet?: boolean | undefined;
 }
 
 export const MODEL_OPTIONS = {
   model: { type: 'string' },
   backend: { type: 'string' },
+  threads: { type: 'string' },
   quiet: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -22,8 +26,11 @@ export async function loadFromFlags(flags: ModelFlags, signal: AbortSignal): Pro
   const progress = new ProgressLine(flags.quiet === true);
   // An unknown backend is `load`'s to refuse.
   const backend = flags.backend as 'auto' | undefined;
+  const threads = flags.threads === 'auto' ? 'auto' : numberOption('threads', flags.threads);
+  // Node 20 has relaxed SIMD behind a flag; a program may turn it on, a library may not.
+  if (process.versions.node.startsWith('20.')) setFlagsFromString('--experimental-wasm-relaxed-simd');
   try {
-    return await MatMulFreeLM.load(flags.model ?? EMBEDDED_MODEL, { backend, signal, onProgress: progress.listener });
+    return await MatMulFreeLM.load(flags.model ?? EMBEDDED_MODEL, { backend, threads, signal, onProgress: progress.listener });
   } finally {
     progress.clear();
   }

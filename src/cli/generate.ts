@@ -65,7 +65,7 @@ function summary(lm: MatMulFreeLM, result: GenerateResult): string {
   return [
     `${result.newTokens} tokens`,
     `${Number.isFinite(rate) ? rate.toFixed(0) : '-'} tokens/s`,
-    `backend ${lm.backend}`,
+    `backend ${lm.backend}${lm.threads > 1 ? `, ${lm.threads} threads` : ''}`,
     `state ${formatBytes(lm.createState().byteLength)}`,
     `seed ${result.seed}`,
   ].join(' · ');

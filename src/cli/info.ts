@@ -8,7 +8,7 @@ export async function infoCommand(args: readonly string[], signal: AbortSignal):
   if (values.help) return void process.stdout.write(`${HELP.info}\n`);
   const lm = await loadFromFlags(values, signal);
   if (values.json) {
-    const report = { config: lm.config, backend: lm.backend, tokenizer: lm.hasTokenizer, ...lm.info() };
+    const report = { config: lm.config, backend: lm.backend, threads: lm.threads, tokenizer: lm.hasTokenizer, ...lm.info() };
     process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
     return;
   }
@@ -36,7 +36,7 @@ function table(lm: MatMulFreeLM): string {
     ['multiplications per token', `${formatCount(info.operations.multiplications)} (floats: norms, scales, gates)`],
     ['a dense float model', `${formatCount(info.operations.denseMultiplications)} multiplications for the same matrices`],
     ['fingerprint', info.fingerprint],
-    ['backend', lm.backend],
+    ['backend', `${lm.backend}, ${lm.threads} ${lm.threads === 1 ? 'thread' : 'threads'}`],
   ];
   const width = Math.max(...rows.map(([label]) => label.length));
   const lines = rows.map(([label, value]) => `${label.padEnd(width)}  ${value}`);

@@ -44,7 +44,9 @@ Examples:
 matmulfree <command> --help tells more; matmulfree --version tells which this is.`;
 
 const MODEL = `  --model PATH          a folder (config.json, *.safetensors, tokenizer.json) or a .gguf file
-  --backend NAME        auto (default) or scalar; the results are the same, bit for bit`;
+  --backend NAME        auto (default: the fastest there is), relaxed, simd or scalar
+  --threads N           threads to use (default auto: one less than there are processors)
+                        Neither changes a bit of the result.`;
 
 const GENERATE = `Usage: matmulfree generate [prompt] [options]
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { MatMulFreeLM } from 'matmulfree';
+import { SOME_BACKENDS, type Backend } from '../support/backends.js';
 import { configJson, json, randomTensors, safetensors, type TinyConfig } from '../support/checkpoints.js';
 import { comparePosition, expectSameBits, maxDifference } from '../support/compare.js';
 import { fixture, HAS_SHARED, readTensors, shared, SHARED_NOTE } from '../support/files.js';
@@ -9,22 +10,21 @@ import { runReference } from '../support/reference-model.js';
 
 /** Runs a model layer by layer, so that the hidden states can be seen: [layers + 1][hidden] after one more token. */
 function hiddenStates(lm: MatMulFreeLM, ids: ArrayLike<number>): Float32Array[][] {
-  const { embeddings, blocks, workspace } = lm.model.parts;
-  const state = lm.createState();
+  const { embeddings, blocks, liveState, workspace: { residual } } = lm.model.parts;
+  liveState.forEach((layer) => layer.fill(0));
   return Array.from(ids, (id) => {
-    const residual = new Float32Array(workspace.maxTokens * lm.config.hiddenSize);
     embeddings.lookUp(id, residual, 0);
     const seen = [residual.slice(0, lm.config.hiddenSize)];
     blocks.forEach((block, n) => {
-      block.forward(residual, 1, state.layers[n]!);
+      block.forward(residual, 1, liveState[n]!);
       seen.push(residual.slice(0, lm.config.hiddenSize));
     });
     return seen;
   });
 }
 
-async function compareWithGolden(folder: string): Promise<void> {
-  const lm = await MatMulFreeLM.load(folder);
+async function compareWithGolden(folder: string, { backend, threads }: Backend): Promise<void> {
+  const lm = await MatMulFreeLM.load(folder, { backend, threads });
   const golden = readTensors(`${folder}/golden.safetensors`);
   const ids = golden['input_ids']!.values;
   const { vocabSize: vocab, hiddenSize, layers, recurrentSize } = lm.config;
@@ -52,14 +52,15 @@ async function compareWithGolden(folder: string): Promise<void> {
     expectSameBits(lm.forward(ids[t]!, single), all.slice(t * vocab, (t + 1) * vocab));
   }
   expectSameBits(lm.forward(ids, lm.createState()), all.slice(-vocab));
+  lm.dispose();
 }
 
-describe('tiny models against the authors\' code', () => {
+describe.each(SOME_BACKENDS)('tiny models against the authors\' code, $name', (backend) => {
   it.each(['bf16-sharded', 'no-lower-bound'])('%s: logits, hidden states, states; one by one as all at once', (name) =>
-    compareWithGolden(fixture(`models/${name}`)),
+    compareWithGolden(fixture(`models/${name}`), backend),
   );
 
-  it.skipIf(!HAS_SHARED)(`f32: the same${SHARED_NOTE}`, () => compareWithGolden(shared('models/tiny/f32')));
+  it.skipIf(!HAS_SHARED)(`f32: the same${SHARED_NOTE}`, () => compareWithGolden(shared('models/tiny/f32'), backend));
 });
 
 describe('the reference in these tests', () => {
@@ -86,7 +87,8 @@ describe('random models against the reference', () => {
   it.each(shapes)(`hidden $hidden, intermediate $intermediate, layers $layers (seed ${seed})`, async (shape) => {
     const tensors = randomTensors(shape, seed);
     const config = configJson(shape);
-    const lm = await MatMulFreeLM.load({ 'config.json': json(config), 'model.safetensors': safetensors(tensors) });
+    const files = { 'config.json': json(config), 'model.safetensors': safetensors(tensors) };
+    const lm = await MatMulFreeLM.load(files, { threads: 2 });
     const random = randomFrom(seed);
     const ids = Array.from({ length: 70 }, () => random.integer(0, shape.vocab - 1));
     const exact = runReference(tensors, config, ids);
@@ -98,5 +100,8 @@ describe('random models against the reference', () => {
 
     const state = lm.createState();
     ids.forEach((id, t) => expectSameBits(lm.forward(id, state), all.slice(t * shape.vocab, (t + 1) * shape.vocab)));
+    const scalar = await MatMulFreeLM.load(files, { backend: 'scalar' });
+    expectSameBits(scalar.forward(ids, scalar.createState(), { all: true }), all);
+    lm.dispose();
   });
 });
