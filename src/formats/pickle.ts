@@ -22,11 +22,8 @@ export interface PickleHost<T> {
   persistent(id: PickleValue<T>, complain: Complain): T;
 }
 
-/** A tensor takes about 30 opcodes. Each makes one object at most, so this bounds memory too. */
-const MAX_OPCODES = 2 ** 18;
-/** Dictionaries are filled in batches of 1000 pairs. */
-const MAX_STACK = 16_384;
-const MAX_MEMO = 2 ** 17;
+/** A tensor takes about 30 opcodes. Each makes one value at most, so this bounds stack, memo and memory too. */
+const MAX_STEPS = 2 ** 18;
 const MAX_GLOBAL_BYTES = 256;
 
 const MARK = 0x28; //  (
@@ -57,18 +54,10 @@ const NEWTRUE = 0x88;
 const NEWFALSE = 0x89;
 const LONG1 = 0x8a;
 
-/** The other opcodes that there are, for messages: those of one character, then those from 0x81 on. */
-const REFUSED =
-  '0POP 1POP_MARK 2DUP FFLOAT GBINFLOAT IINT LLONG PPERSID SSTRING TBINSTRING USHORT_BINSTRING VUNICODE BBINBYTES CSHORT_BINBYTES ' +
-  'aAPPEND dDICT eAPPENDS gGET iINST lLIST oOBJ pPUT ]EMPTY_LIST';
-const REFUSED_FROM_0X81 =
-  'NEWOBJ EXT1 EXT2 EXT4 - - - - - - LONG4 SHORT_BINUNICODE BINUNICODE8 BINBYTES8 EMPTY_SET ADDITEMS FROZENSET NEWOBJ_EX ' +
-  'STACK_GLOBAL MEMOIZE FRAME BYTEARRAY8 NEXT_BUFFER READONLY_BUFFER';
-
-function opcodeName(opcode: number): string {
-  const name = REFUSED_FROM_0X81.split(' ')[opcode - 0x81] ?? REFUSED.split(' ').find((text) => text.charCodeAt(0) === opcode)?.slice(1);
-  return `0x${opcode.toString(16).padStart(2, '0')}${name ? ` (${name})` : ''}`;
-}
+/** The opcodes of a hostile pickle, for messages. */
+const REFUSED: ReadonlyMap<number, string> = new Map([
+  [0x69, 'INST'], [0x6f, 'OBJ'], [0x81, 'NEWOBJ'], [0x92, 'NEWOBJ_EX'], [0x93, 'STACK_GLOBAL'],
+]);
 
 /**
  * Runs a pickle of protocol 2 and gives the value that it builds. Time and memory are proportional to its length.
@@ -91,6 +80,8 @@ export function readPickle<T extends object>(where: string, bytes: Uint8Array, h
     position += length;
     return position - length;
   };
+  const u8 = (): number => bytes[take(1)]!;
+  const u32 = (): number => view.getUint32(take(4), true);
   const text = (start: number, end: number): string => {
     try {
       return decoder.decode(bytes.subarray(start, end));
@@ -103,58 +94,43 @@ export function readPickle<T extends object>(where: string, bytes: Uint8Array, h
     if (end < 0) throw complain(`a global's name has no end within ${MAX_GLOBAL_BYTES} bytes`);
     return text(take(end + 1), position - 1);
   };
-  const pop = (): PickleValue<T> => {
-    const value = stack.length > (marks[marks.length - 1] ?? 0) ? stack.pop() : undefined;
-    if (value === undefined) throw complain('takes a value from an empty stack');
+  const found = <V>(value: V | undefined): V => {
+    if (value === undefined) throw complain('needs a value, a mark or a memo that is not there');
     return value;
   };
-  const popMark = (): PickleValue<T>[] => {
-    const height = marks.pop();
-    if (height === undefined) throw complain('takes values up to a mark that is not there');
-    return stack.splice(height);
-  };
+  const pop = (): PickleValue<T> => found(stack.length > (marks[marks.length - 1] ?? 0) ? stack.pop() : undefined);
+  const popMark = (): PickleValue<T>[] => stack.splice(found(marks.pop()));
   const tuple = (length: number): PickleTuple<T> => Array.from({ length }, pop).reverse();
-  const get = (index: number): PickleValue<T> => {
-    const value = memo.get(index);
-    if (value === undefined) throw complain(`asks for memo ${index}, which is not set`);
-    return value;
-  };
   const put = (index: number): void => {
-    if (index >= MAX_MEMO) throw complain(`sets memo ${index}; there may be ${MAX_MEMO}`);
+    // Python counts from 0. Numbers of an attacker's choice would collide in the Map and make it slow.
+    if (index > MAX_STEPS) throw complain(`sets memo ${index}, more than ${MAX_STEPS}`);
     const value = pop();
     stack.push(value);
     memo.set(index, value);
   };
-  const dict = (value: PickleValue<T>): PickleDict<T> => {
-    if (!(value instanceof Map)) throw complain('needs a dictionary');
-    return value;
+  const popDict = (): PickleDict<T> => {
+    const value = pop();
+    if (value instanceof Map) return value;
+    throw complain('needs a dictionary');
   };
   const setItems = (items: PickleTuple<T>): PickleDict<T> => {
-    const target = dict(pop());
-    if (items.length % 2 !== 0) throw complain('sets a key without a value');
+    const target = popDict();
     for (let i = 0; i < items.length; i += 2) {
       const key = items[i]!;
-      if (typeof key !== 'string') throw complain('a key of a dictionary is not text');
-      if (target.has(key)) throw complain(`the key ${show(key)} occurs twice`);
-      target.set(key, items[i + 1]!);
+      if (typeof key !== 'string' || target.has(key)) throw complain(`the key ${show(key)} is not text, or occurs twice`);
+      target.set(key, found(items[i + 1]));
     }
     return target;
   };
 
-  for (let count = 0; count < MAX_OPCODES; count++) {
+  for (let count = 0; count < MAX_STEPS; count++) {
     opcodeAt = position;
-    const opcode = bytes[take(1)]!;
-    if ((opcode === PROTO) !== (count === 0)) throw complain(count === 0 ? 'is not a pickle of protocol 2' : 'a second pickle begins here');
-    switch (opcode) {
-      case PROTO: {
-        const version = bytes[take(1)]!;
-        if (version !== 2) throw complain(`pickle protocol ${version}; torch.save writes 2 unless told otherwise`);
-        break;
-      }
+    const opcode = u8();
+    if (count === 0 && (opcode !== PROTO || u8() !== 2)) throw complain('is not a pickle of protocol 2, which torch.save writes unless told otherwise');
+    if (count > 0) switch (opcode) {
       case STOP: {
         const value = pop();
-        if (stack.length > 0 || marks.length > 0) throw complain('the pickle stops with values left over');
-        if (position !== bytes.length) throw complain(`${bytes.length - position} bytes follow the end of the pickle`);
+        if (stack.length + marks.length > 0 || position !== bytes.length) throw complain('the pickle stops with values or bytes left over');
         return value;
       }
       case MARK: marks.push(stack.length); break;
@@ -162,10 +138,10 @@ export function readPickle<T extends object>(where: string, bytes: Uint8Array, h
       case NEWTRUE: stack.push(true); break;
       case NEWFALSE: stack.push(false); break;
       case BININT: stack.push(view.getInt32(take(4), true)); break;
-      case BININT1: stack.push(bytes[take(1)]!); break;
+      case BININT1: stack.push(u8()); break;
       case BININT2: stack.push(view.getUint16(take(2), true)); break;
       case LONG1: {
-        const length = bytes[take(1)]!;
+        const length = u8();
         if (length > 8) throw complain(`a number of ${length} bytes, more than 8`);
         const start = take(length);
         let value = length > 0 && bytes[position - 1]! > 127 ? -1 : 0;
@@ -175,7 +151,7 @@ export function readPickle<T extends object>(where: string, bytes: Uint8Array, h
         break;
       }
       case BINUNICODE: {
-        const length = view.getUint32(take(4), true);
+        const length = u32();
         stack.push(text(take(length), position));
         break;
       }
@@ -185,10 +161,10 @@ export function readPickle<T extends object>(where: string, bytes: Uint8Array, h
       case EMPTY_DICT: stack.push(new Map()); break;
       case SETITEM: stack.push(setItems(tuple(2))); break;
       case SETITEMS: stack.push(setItems(popMark())); break;
-      case BINPUT: put(bytes[take(1)]!); break;
-      case LONG_BINPUT: put(view.getUint32(take(4), true)); break;
-      case BINGET: stack.push(get(bytes[take(1)]!)); break;
-      case LONG_BINGET: stack.push(get(view.getUint32(take(4), true))); break;
+      case BINPUT: put(u8()); break;
+      case LONG_BINPUT: put(u32()); break;
+      case BINGET: stack.push(found(memo.get(u8()))); break;
+      case LONG_BINGET: stack.push(found(memo.get(u32()))); break;
       case GLOBAL: {
         const name = `${line()}.${line()}`;
         const value = host.global(name);
@@ -205,12 +181,11 @@ export function readPickle<T extends object>(where: string, bytes: Uint8Array, h
       case BINPERSID: stack.push(host.persistent(pop(), complain)); break;
       case BUILD:
         // A state_dict has an attribute `_metadata`, the versions of its modules.
-        dict(pop());
-        stack.push(dict(pop()));
+        popDict();
+        stack.push(popDict());
         break;
-      default: throw complain(`opcode ${opcodeName(opcode)} is not one that a checkpoint needs`);
+      default: throw complain(`opcode 0x${opcode.toString(16)}${REFUSED.has(opcode) ? ` (${REFUSED.get(opcode)})` : ''} is not one that a checkpoint needs`);
     }
-    if (stack.length + marks.length > MAX_STACK) throw complain(`stacks more than ${MAX_STACK} values`);
   }
-  throw complain(`takes more than ${MAX_OPCODES} steps`);
+  throw complain(`takes more than ${MAX_STEPS} steps`);
 }

@@ -34,10 +34,12 @@ const GLOBALS: ReadonlyMap<string, TorchObject> = new Map<string, TorchObject>([
   ['collections.OrderedDict', { kind: 'function', name: 'dictionary' }],
   ['torch._utils._rebuild_tensor_v2', { kind: 'function', name: 'tensor' }],
   ['torch._utils._rebuild_parameter', { kind: 'function', name: 'parameter' }],
-  ...[
-    ['Double', 'F64'], ['Float', 'F32'], ['Half', 'F16'], ['BFloat16', 'BF16'], ['Long', 'I64'], ['Int', 'I32'], ['Short', 'I16'],
-    ['Char', 'I8'], ['Byte', 'U8'], ['Bool', 'BOOL'],
-  ].map(([name, dtype]): [string, TorchObject] => [`torch.${name}Storage`, { kind: 'storage type', dtype: dtype! }]),
+  ...['Double F64', 'Float F32', 'Half F16', 'BFloat16 BF16', 'Long I64', 'Int I32', 'Short I16', 'Char I8', 'Byte U8', 'Bool BOOL'].map(
+    (type): [string, TorchObject] => {
+      const [name, dtype] = type.split(' ') as [string, string];
+      return [`torch.${name}Storage`, { kind: 'storage type', dtype }];
+    },
+  ),
 ]);
 
 /** A name, a shape and some memo numbers for each tensor: about 100 bytes. */
@@ -74,6 +76,11 @@ export async function readTorchTensors(source: ByteSource): Promise<Map<string, 
     }
     const { storage, offset, shape, strides } = value.view;
     const itemBytes = DTYPE_BYTES.get(storage.dtype)!;
+    const data = entries.get(`${top}/data/${storage.key}`);
+    if (data?.byteLength !== storage.elements * itemBytes) {
+      const found = data ? `has ${data.byteLength} bytes` : 'is not in the archive';
+      throw new FormatError(`${tensor}: its storage ${show(storage.key)} of ${storage.elements} ${storage.dtype} elements ${found}`);
+    }
     const elements = shape.reduce((product, n) => product * n, 1);
     const span = spanOf(shape, strides);
     if (offset + span > storage.elements) {
@@ -83,11 +90,6 @@ export async function readTorchTensors(source: ByteSource): Promise<Map<string, 
     spanBytes += span * itemBytes;
     if (spanBytes > source.size * MAX_SHARING) {
       throw new FormatError(`${tensor}: the tensors up to this one take ${spanBytes} bytes, the file has ${source.size}: save them with .contiguous()`);
-    }
-    const data = entries.get(`${top}/data/${storage.key}`);
-    if (data?.byteLength !== storage.elements * itemBytes) {
-      const found = data ? `has ${data.byteLength} bytes` : 'is not in the archive';
-      throw new FormatError(`${tensor}: its storage ${show(storage.key)} of ${storage.elements} ${storage.dtype} elements ${found}`);
     }
     const start = places.get(storage.key) ?? (await zipDataOffset(source, data));
     places.set(storage.key, start);
@@ -139,29 +141,26 @@ const HOST: PickleHost<TorchObject> = {
     return { kind: 'storage', dtype: type.dtype, key, elements };
   },
   call(callee, args, complain) {
-    if (!isTorch(callee) || callee.kind !== 'function') throw complain('calls something that is not a function');
-    if (callee.name === 'dictionary') {
-      if (args.length > 0) throw complain('an OrderedDict with arguments is not read');
-      return new Map();
-    }
+    const name = isTorch(callee) && callee.kind === 'function' ? callee.name : undefined;
     const [first] = args;
-    if (callee.name === 'tensor') return { kind: 'tensor', view: readView(args, complain) };
-    if (!isTorch(first) || first.kind !== 'tensor') throw complain('a parameter is not made of a tensor');
-    return first;
+    if (name === 'tensor') return { kind: 'tensor', view: readView(args, complain) };
+    if (name === 'parameter' && isTorch(first) && first.kind === 'tensor') return first;
+    if (name === 'dictionary' && first === undefined) return new Map();
+    throw complain('a call that is not that of a tensor, a parameter or an empty OrderedDict');
   },
 };
 
 /** The arguments of _rebuild_tensor_v2: storage, offset, shape, strides, requires_grad, backward_hooks, then perhaps metadata. */
 function readView(args: PickleTuple<TorchObject>, complain: Complain): View {
   const [storage, offset, shape, strides, , , metadata] = args;
-  if (!isTorch(storage) || storage.kind !== 'storage' || !isNatural(offset) || !isNaturals(shape) || !isNaturals(strides)) {
-    throw complain('a tensor is not made of a storage, an offset, a shape and strides');
+  // Metadata may say that the sign of every element is to be turned.
+  const isPlain = metadata instanceof Map ? metadata.size === 0 : !metadata;
+  if (
+    !isTorch(storage) || storage.kind !== 'storage' || !isNatural(offset) || !isNaturals(shape) || !isNaturals(strides) ||
+    shape.length !== strides.length || !isPlain
+  ) {
+    throw complain('a tensor is not made of a storage, an offset, a shape and as many strides, and nothing else');
   }
-  if (shape.length !== strides.length || shape.length > MAX_DIMENSIONS) {
-    throw complain(`a tensor has ${shape.length} dimensions and ${strides.length} strides; at most ${MAX_DIMENSIONS} are read`);
-  }
-  // It may say that the sign of every element is to be turned.
-  if (metadata instanceof Map ? metadata.size > 0 : metadata) throw complain('a tensor has metadata, which is not read');
   return { storage, offset, shape, strides };
 }
 
@@ -173,6 +172,7 @@ function isNatural(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
+/** Shapes and strides may be shared by many tensors, so their length is bounded before they are looked through. */
 function isNaturals(value: unknown): value is readonly number[] {
   return Array.isArray(value) && value.length <= MAX_DIMENSIONS && value.every(isNatural);
 }

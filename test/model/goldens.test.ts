@@ -55,7 +55,7 @@ async function compareWithGolden(folder: string): Promise<void> {
 }
 
 describe('tiny models against the authors\' code', () => {
-  it.each(['bf16-sharded', 'no-lower-bound'])('%s: logits, hidden states, states; one by one as all at once', (name) =>
+  it.each(['bf16-sharded', 'no-lower-bound', 'f16-bin'])('%s: logits, hidden states, states; one by one as all at once', (name) =>
     compareWithGolden(fixture(`models/${name}`)),
   );
 
