@@ -16,6 +16,7 @@ const MAX_INDEX_BYTES = 64 * 1024 * 1024;
 /** Each is an open file while the model loads. */
 const MAX_SHARDS = 512;
 
+/** The tensors of a folder by name. Whoever has it closes `sources`. */
 export interface OpenWeights {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   readonly sources: readonly ByteSource[];
@@ -28,7 +29,7 @@ export function isWeightsFile(name: string): boolean {
 
 /**
  * Opens a folder's weights: `model.safetensors`, its shards, `pytorch_model.bin`, its shards, or the only .bin file, whichever is
- * there first. The caller closes `sources`.
+ * there first; `undefined` when none is.
  * @throws FormatError for a missing shard, a tensor that the index places elsewhere, a path that leaves the folder.
  */
 export async function openWeights(files: FileSet): Promise<OpenWeights | undefined> {
@@ -56,7 +57,7 @@ async function openShards(files: FileSet, index: string, weightMap: ReadonlyMap<
     for (const [tensor, file] of weightMap) {
       const found = tensors.get(tensor)?.source.name;
       if (found !== file) {
-        throw new FormatError(`${index}: tensor "${tensor}" is not in "${file}"${found ? ` but in "${found}"` : ''}`);
+        throw new FormatError(`${index}: tensor ${show(tensor)} is not in "${file}"${found ? ` but in "${found}"` : ''}`);
       }
     }
   });
@@ -86,7 +87,7 @@ async function openAll(
 async function addTensors(source: ByteSource, read: Reader, tensors: Map<string, StoredTensor>): Promise<void> {
   for (const [tensor, entry] of await read(source)) {
     const other = tensors.get(tensor)?.source.name;
-    if (other !== undefined) throw new FormatError(`${source.name}: tensor "${tensor}" is in "${other}" too`);
+    if (other !== undefined) throw new FormatError(`${source.name}: tensor ${show(tensor)} is in "${other}" too`);
     tensors.set(tensor, { ...entry, source });
   }
 }

@@ -81,12 +81,7 @@ export async function readTorchTensors(source: ByteSource): Promise<Map<string, 
       const found = data ? `has ${data.byteLength} bytes` : 'is not in the archive';
       throw new FormatError(`${tensor}: its storage ${show(storage.key)} of ${storage.elements} ${storage.dtype} elements ${found}`);
     }
-    const elements = shape.reduce((product, n) => product * n, 1);
-    const span = spanOf(shape, strides);
-    if (offset + span > storage.elements) {
-      throw new FormatError(`${tensor} ends at element ${offset + span} of storage ${show(storage.key)}, which has ${storage.elements}`);
-    }
-    if (elements > span) throw new FormatError(`${tensor} [${shape}] repeats elements (strides [${strides}]): save it with .contiguous()`);
+    const { elements, span } = measure(tensor, value.view);
     spanBytes += span * itemBytes;
     if (spanBytes > source.size * MAX_SHARING) {
       throw new FormatError(`${tensor}: the tensors up to this one take ${spanBytes} bytes, the file has ${source.size}: save them with .contiguous()`);
@@ -99,6 +94,17 @@ export async function readTorchTensors(source: ByteSource): Promise<Map<string, 
     });
   }
   return tensors;
+}
+
+/** How many elements a view has, and over how many of its storage they lie. @throws FormatError unless it is inside. */
+function measure(tensor: string, { storage, offset, shape, strides }: View): { elements: number; span: number } {
+  const elements = shape.reduce((product, n) => product * n, 1);
+  const span = spanOf(shape, strides);
+  if (offset + span > storage.elements) {
+    throw new FormatError(`${tensor} ends at element ${offset + span} of storage ${show(storage.key)}, which has ${storage.elements}`);
+  }
+  if (elements > span) throw new FormatError(`${tensor} [${shape}] repeats elements (strides [${strides}]): save it with .contiguous()`);
+  return { elements, span };
 }
 
 async function checkKind(source: ByteSource): Promise<void> {

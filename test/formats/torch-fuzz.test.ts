@@ -101,7 +101,7 @@ async function probe(file: Uint8Array<ArrayBuffer>): Promise<string> {
     }
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    if (!/^m\.bin.{2,700}$/.test(error.message)) throw new Error(`not a good message: ${error.message}`);
+    if (!/^m\.bin.{2,400}$/.test(error.message)) throw new Error(`not a good message: ${error.message}`);
     outcome = error.message.replace(/^m\.bin[^a-z]*|".*"|opcode .* is|\d+/g, '').slice(0, 60);
   }
   if (bytesRead > 12 * file.length + 4096) throw new Error(`${bytesRead} bytes were read of ${file.length}`);
