@@ -102,6 +102,7 @@ describe('zip archives', () => {
       await refuses(zipFile(FILES, { zip64, end: { length: 10 } }), /contradict/);
       await refuses(zipFile(FILES, { zip64, end: { offset: 1 } }), /contradict/);
       await refuses(zipFile(FILES, { zip64, end: { disk: 1 } }), /contradict/);
+      await refuses(zipFile(FILES, { zip64, end: { here: 3 } }), /contradict/);
       await refuses(zipFile(FILES, { zip64, end: { comment: 'hi' } }), /does not end with the end record/);
     }
     await refuses(zipFile(FILES, { zip64: 'none', end: { count: 0xffff } }), /has 65535 entries/);

@@ -44,7 +44,7 @@ export interface ZipOptions {
   /** Sizes behind the data and not in front of it, as torch.save has it. */
   readonly descriptors?: boolean;
   /** Replaces fields of the end records. */
-  readonly end?: { count?: number; length?: number; offset?: number; comment?: string; disk?: number };
+  readonly end?: { here?: number; count?: number; length?: number; offset?: number; comment?: string; disk?: number };
   readonly end64?: { count?: number; length?: number; offset?: number; at?: number; size?: number };
 }
 
@@ -91,7 +91,7 @@ export function zipFile(inputs: readonly ZipInput[], options: ZipOptions = {}): 
   const comment = new TextEncoder().encode(end.comment ?? '');
   out.u32(0x06054b50).u16(end.disk ?? 0).u16(end.disk ?? 0);
   const count = end.count ?? (long ? 0xffff : inputs.length);
-  out.u16(count).u16(count).u32(end.length ?? (long ? 0xffffffff : length)).u32(end.offset ?? (long ? 0xffffffff : offset));
+  out.u16(end.here ?? count).u16(count).u32(end.length ?? (long ? 0xffffffff : length)).u32(end.offset ?? (long ? 0xffffffff : offset));
   return out.u16(comment.length).put(comment).bytes;
 }
 
