@@ -46,7 +46,11 @@ export function shorten(text: string): string {
 
 /** Describes a value of a file or an argument for a message: short, on one line, whatever its size or depth. */
 export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(shorten(value));
+  if (typeof value === 'string') {
+    const quoted = JSON.stringify(shorten(value));
+    // A control character takes six.
+    return quoted.length > 2 * MAX_SHOWN ? JSON.stringify(`${value.slice(0, MAX_SHOWN / 6)}…`) : quoted;
+  }
   if (Array.isArray(value)) {
     const flat = value.length <= 8 && value.every((item) => typeof item !== 'object' || item === null);
     return flat ? `[${value.map(show).join(', ')}]` : `a list of ${value.length}`;

@@ -29,6 +29,14 @@ function decodeF16(bytes: Uint8Array, first: number, count: number, out: Float32
   for (let i = 0, p = first * 2; i < count; i++, p += 2) bits[i] = float16ToFloat32Bits(bytes[p]! | (bytes[p + 1]! << 8));
 }
 
+/** Rounds little-endian float64 numbers to float32, to the nearest, as `tensor.float()` does in PyTorch. */
+export function roundF64(bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const values = new Float32Array(bytes.length / 8);
+  for (let i = 0; i < values.length; i++) values[i] = view.getFloat64(i * 8, true);
+  return new Uint8Array(values.buffer);
+}
+
 /** The float32 bit pattern of a binary16 bit pattern: the same value. */
 export function float16ToFloat32Bits(half: number): number {
   const sign = (half & 0x8000) << 16;

@@ -1,24 +1,15 @@
 import { FormatError, show } from '../errors.js';
 import { checkRange, decodeUtf8, isJsonObject, parseJsonObject, type ByteSource } from './bytes.js';
+import { DTYPE_BYTES, type TensorEntry } from './stored-tensor.js';
 
-/** One tensor of a safetensors file. `offset` is absolute in the file. */
-export interface SafetensorsEntry {
-  readonly dtype: string;
-  /** Outermost dimension first. */
-  readonly shape: readonly number[];
-  readonly offset: number;
-  readonly byteLength: number;
-}
+/** One tensor of a safetensors file; its elements follow each other. */
+export type SafetensorsEntry = Omit<TensorEntry, 'strides'>;
 
 /** The format's own limit on its header (safetensors README). */
 const MAX_HEADER_BYTES = 100_000_000;
 
 /** The largest published models have a few thousand. */
 const MAX_TENSORS = 65_536;
-
-const DTYPE_BYTES: ReadonlyMap<string, number> = new Map([
-  ['F64', 8], ['F32', 4], ['F16', 2], ['BF16', 2], ['I64', 8], ['I32', 4], ['I16', 2], ['I8', 1], ['U8', 1], ['BOOL', 1],
-]);
 
 /**
  * Reads and checks the header of a safetensors file: every tensor lies inside the file, sizes agree with shapes,

@@ -1,49 +1,82 @@
 import { FormatError, show } from '../errors.js';
 import { isJsonObject, parseJsonObject, readText, type ByteSource, type FileSet } from './bytes.js';
-import { readSafetensorsHeader, type SafetensorsEntry } from './safetensors.js';
+import { readSafetensorsHeader } from './safetensors.js';
+import type { StoredTensor, TensorEntry } from './stored-tensor.js';
+import { readTorchTensors } from './torch.js';
 
-/** A tensor of a safetensors checkpoint, with the file that holds it. */
-export interface StoredTensor extends SafetensorsEntry {
-  readonly source: ByteSource;
-}
+type Reader = (source: ByteSource) => Promise<Map<string, TensorEntry>>;
 
-const INDEX_FILE = 'model.safetensors.index.json';
+/** The files that a folder's weights are in, the preferred first. `<file>.index.json` names the shards of one that is split. */
+const WEIGHTS: ReadonlyMap<string, Reader> = new Map([
+  ['model.safetensors', readSafetensorsHeader], ['pytorch_model.bin', readTorchTensors],
+]);
+
 /** weight_map of the largest published models is under 10 MB. */
 const MAX_INDEX_BYTES = 64 * 1024 * 1024;
 /** Each is an open file while the model loads. */
 const MAX_SHARDS = 512;
 
+/** The tensors of a folder by name. Whoever has it closes `sources`. */
+export interface OpenWeights {
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  readonly sources: readonly ByteSource[];
+}
+
+/** Whether `openWeights` looks for a file of this name. */
+export function isWeightsFile(name: string): boolean {
+  return WEIGHTS.has(name.replace(/\.index\.json$/, ''));
+}
+
 /**
- * Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names. The caller closes `sources`.
+ * Opens a folder's weights: `model.safetensors`, its shards, `pytorch_model.bin`, its shards, or the only .bin file, whichever is
+ * there first; `undefined` when none is.
  * @throws FormatError for a missing shard, a tensor that the index places elsewhere, a path that leaves the folder.
  */
-export async function openSafetensors(
-  files: FileSet,
-): Promise<{ tensors: Map<string, StoredTensor>; sources: ByteSource[] } | undefined> {
-  const single = await files.open('model.safetensors');
-  const sources: ByteSource[] = single ? [single] : [];
-  const tensors = new Map<string, StoredTensor>();
-  try {
-    if (single) {
-      await addTensors(single, tensors);
-      return { tensors, sources };
-    }
-    const weightMap = await readWeightMap(files);
-    if (!weightMap) return undefined;
-    const shards = [...new Set(weightMap.values())].sort();
-    if (shards.length > MAX_SHARDS) throw new FormatError(`${INDEX_FILE}: names ${shards.length} shards, more than ${MAX_SHARDS}`);
-    for (const file of shards) {
-      const source = await files.open(file);
-      if (!source) throw new FormatError(`${files.name}: shard "${file}", named in ${INDEX_FILE}, is missing`);
-      sources.push(source);
-      await addTensors(source, tensors);
-    }
+export async function openWeights(files: FileSet): Promise<OpenWeights | undefined> {
+  for (const [file, read] of WEIGHTS) {
+    const single = await files.open(file);
+    if (single) return openAll([file], async () => single, read);
+    const index = `${file}.index.json`;
+    const weightMap = await readWeightMap(files, index);
+    if (weightMap) return openShards(files, index, weightMap, read);
+  }
+  // A file that lost its name on its way; what trainers leave beside the weights is not it.
+  const bins = (await files.list()).filter((name) => name.endsWith('.bin') && name !== 'training_args.bin');
+  return bins.length === 1 ? openAll(bins, (file) => files.open(file), readTorchTensors) : undefined;
+}
+
+async function openShards(files: FileSet, index: string, weightMap: ReadonlyMap<string, string>, read: Reader): Promise<OpenWeights> {
+  const shards = [...new Set(weightMap.values())].sort();
+  if (shards.length > MAX_SHARDS) throw new FormatError(`${index}: names ${shards.length} shards, more than ${MAX_SHARDS}`);
+  const open = async (file: string): Promise<ByteSource> => {
+    const source = await files.open(file);
+    if (!source) throw new FormatError(`${files.name}: shard "${file}", named in ${index}, is missing`);
+    return source;
+  };
+  return openAll(shards, open, read, (tensors) => {
     for (const [tensor, file] of weightMap) {
       const found = tensors.get(tensor)?.source.name;
       if (found !== file) {
-        throw new FormatError(`${INDEX_FILE}: tensor "${tensor}" is not in "${file}"${found ? ` but in "${found}"` : ''}`);
+        throw new FormatError(`${index}: tensor ${show(tensor)} is not in "${file}"${found ? ` but in "${found}"` : ''}`);
       }
     }
+  });
+}
+
+async function openAll(
+  names: readonly string[], open: (file: string) => Promise<ByteSource | undefined>, read: Reader,
+  check: (tensors: ReadonlyMap<string, StoredTensor>) => void = () => {},
+): Promise<OpenWeights> {
+  const sources: ByteSource[] = [];
+  const tensors = new Map<string, StoredTensor>();
+  try {
+    for (const name of names) {
+      const source = await open(name);
+      if (!source) continue;
+      sources.push(source);
+      await addTensors(source, read, tensors);
+    }
+    check(tensors);
     return { tensors, sources };
   } catch (error) {
     await Promise.all(sources.map((source) => source.close()));
@@ -51,26 +84,26 @@ export async function openSafetensors(
   }
 }
 
-async function addTensors(source: ByteSource, tensors: Map<string, StoredTensor>): Promise<void> {
-  for (const [tensor, entry] of await readSafetensorsHeader(source)) {
+async function addTensors(source: ByteSource, read: Reader, tensors: Map<string, StoredTensor>): Promise<void> {
+  for (const [tensor, entry] of await read(source)) {
     const other = tensors.get(tensor)?.source.name;
-    if (other !== undefined) throw new FormatError(`${source.name}: tensor "${tensor}" is in "${other}" too`);
+    if (other !== undefined) throw new FormatError(`${source.name}: tensor ${show(tensor)} is in "${other}" too`);
     tensors.set(tensor, { ...entry, source });
   }
 }
 
-async function readWeightMap(files: FileSet): Promise<Map<string, string> | undefined> {
-  const source = await files.open(INDEX_FILE);
+async function readWeightMap(files: FileSet, file: string): Promise<Map<string, string> | undefined> {
+  const source = await files.open(file);
   if (!source) return undefined;
-  const index = await readText(source, MAX_INDEX_BYTES).finally(() => source.close());
-  const { weight_map: map } = parseJsonObject(INDEX_FILE, index);
-  if (!isJsonObject(map)) throw new FormatError(`${INDEX_FILE}: "weight_map" is missing or not an object`);
+  const text = await readText(source, MAX_INDEX_BYTES).finally(() => source.close());
+  const { weight_map: map } = parseJsonObject(file, text);
+  if (!isJsonObject(map)) throw new FormatError(`${file}: "weight_map" is missing or not an object`);
   const result = new Map<string, string>();
-  for (const [tensor, file] of Object.entries(map)) {
-    if (typeof file !== 'string' || !isPlainFileName(file)) {
-      throw new FormatError(`${INDEX_FILE}: tensor "${tensor}" names ${show(file)}, not a plain file name`);
+  for (const [tensor, shard] of Object.entries(map)) {
+    if (typeof shard !== 'string' || !isPlainFileName(shard)) {
+      throw new FormatError(`${file}: tensor ${show(tensor)} names ${show(shard)}, not a plain file name`);
     }
-    result.set(tensor, file);
+    result.set(tensor, shard);
   }
   return result;
 }

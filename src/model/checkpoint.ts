@@ -1,4 +1,4 @@
-import { ConfigError, FormatError } from '../errors.js';
+import { ConfigError, FormatError, show } from '../errors.js';
 import { parseJsonObject, readText, type FileSet, type JsonObject } from '../formats/bytes.js';
 import { decodeFloats, firstNonFinite, FLOAT_BYTES, type FloatType } from '../formats/floats.js';
 import type { Pace } from '../pace.js';
@@ -74,7 +74,7 @@ export function checkTensors(where: string, spec: ModelSpec, listing: TensorList
   }
   for (const name of listing.names) {
     if (!expected.has(name) && !listing.optional.has(name)) {
-      throw new ConfigError(`${where}: tensor "${name}" does not belong to a MatMul-free LM of this configuration`);
+      throw new ConfigError(`${where}: tensor ${show(name)} does not belong to a MatMul-free LM of this configuration`);
     }
   }
 }

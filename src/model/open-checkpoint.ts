@@ -1,9 +1,10 @@
 import { FormatError, SourceError } from '../errors.js';
 import type { ByteSource, FileSet } from '../formats/bytes.js';
 import { isGguf } from '../formats/gguf-reader.js';
+import { isWeightsFile } from '../formats/shards.js';
 import type { Checkpoint } from './checkpoint.js';
+import { openFolderCheckpoint } from './folder-checkpoint.js';
 import { openGgufCheckpoint } from './gguf-checkpoint.js';
-import { openSafetensorsCheckpoint } from './safetensors-checkpoint.js';
 
 /**
  * Opens the checkpoint in `files`: a GGUF file, or a folder in Hugging Face layout.
@@ -14,7 +15,7 @@ export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
   const ggufs = names.filter((name) => name.toLowerCase().endsWith('.gguf'));
   const hasConfig = names.includes('config.json');
   // Some folders hold a GGUF file beside the configuration and tokenizer it was made from.
-  if (hasConfig && (names.some(isWeights) || ggufs.length !== 1)) return openSafetensorsCheckpoint(files);
+  if (hasConfig && (names.some(isWeightsFile) || ggufs.length !== 1)) return openFolderCheckpoint(files);
   const only = ggufs.length === 1 ? ggufs[0] : names.length === 1 ? names[0] : undefined;
   const source = only === undefined ? undefined : await files.open(only);
   if (source) {
@@ -27,10 +28,6 @@ export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
   const found = names.length === 0 ? 'it is empty' : `found: ${names.slice(0, 8).join(', ')}`;
   const several = ggufs.length > 1 ? '; name one of its .gguf files' : '';
   throw new SourceError(`${files.name}: holds no model: neither config.json nor one .gguf file (${found})${several}`);
-}
-
-function isWeights(name: string): boolean {
-  return name === 'model.safetensors' || name === 'model.safetensors.index.json';
 }
 
 async function closeOnError<T>(source: ByteSource, open: () => Promise<T>): Promise<T> {

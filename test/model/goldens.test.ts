@@ -56,7 +56,7 @@ async function compareWithGolden(folder: string, { backend, threads }: Backend):
 }
 
 describe.each(SOME_BACKENDS)('tiny models against the authors\' code, $name', (backend) => {
-  it.each(['bf16-sharded', 'no-lower-bound'])('%s: logits, hidden states, states; one by one as all at once', (name) =>
+  it.each(['bf16-sharded', 'no-lower-bound', 'f16-bin'])('%s: logits, hidden states, states; one by one as all at once', (name) =>
     compareWithGolden(fixture(`models/${name}`), backend),
   );
 

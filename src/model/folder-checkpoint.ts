@@ -1,14 +1,15 @@
 import { FormatError, SourceError } from '../errors.js';
 import { parseJsonObject, type FileSet } from '../formats/bytes.js';
-import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
-import { openSafetensors, type StoredTensor } from '../formats/shards.js';
+import { FLOAT_BYTES, roundF64, type FloatType } from '../formats/floats.js';
+import { openWeights } from '../formats/shards.js';
+import { readTensor, type StoredTensor } from '../formats/stored-tensor.js';
 import { checkFinite, checkTensors, decodeFinite, parseOptional, readOptionalText, type Checkpoint } from './checkpoint.js';
 import { parseConfig } from './config.js';
 import { quantizeTernary } from './quantize.js';
 import { modelSpec, type TensorSpec } from './tensor-names.js';
 
-/** A folder in Hugging Face layout: config.json, safetensors in one file or shards, and the tokenizer's files. */
-export async function openSafetensorsCheckpoint(files: FileSet): Promise<Checkpoint> {
+/** A folder in Hugging Face layout: config.json, safetensors or PyTorch weights in one file or shards, and the tokenizer's files. */
+export async function openFolderCheckpoint(files: FileSet): Promise<Checkpoint> {
   const configText = (await readOptionalText(files, 'config.json')) ?? '';
   const generationConfig = await readOptionalText(files, 'generation_config.json');
   const config = parseConfig(
@@ -20,12 +21,10 @@ export async function openSafetensorsCheckpoint(files: FileSet): Promise<Checkpo
     generationConfig,
   };
   const spec = modelSpec(config);
-  const opened = await openSafetensors(files);
+  const opened = await openWeights(files);
   if (!opened) {
-    const bin = (await files.list()).some((name) => name.endsWith('.bin'));
     throw new SourceError(
-      `${files.name}: has config.json but neither model.safetensors nor model.safetensors.index.json` +
-        (bin ? '; PyTorch .bin checkpoints are not supported yet: save it as safetensors' : ''),
+      `${files.name}: has config.json but neither model.safetensors nor model.safetensors.index.json, nor pytorch_model.bin or its index`,
     );
   }
   const { tensors, sources } = opened;
@@ -33,13 +32,17 @@ export async function openSafetensorsCheckpoint(files: FileSet): Promise<Checkpo
     await Promise.all(sources.map((source) => source.close()));
   };
 
-  const stored = (tensor: TensorSpec): StoredTensor & { type: FloatType; where: string } => {
-    const found = tensors.get(tensor.hf)!; // checkTensors has seen it
-    const where = `${found.source.name}: tensor "${tensor.hf}"`;
-    if (!isFloatType(found.dtype)) {
-      throw new FormatError(`${where} has dtype ${found.dtype}; weights must be F32, F16 or BF16`);
-    }
-    return { ...found, type: found.dtype, where };
+  const at = (tensor: TensorSpec): StoredTensor => tensors.get(tensor.hf)!; // checkTensors has seen it
+  const where = (tensor: TensorSpec): string => `${at(tensor).source.name}: tensor "${tensor.hf}"`;
+  const floatType = (tensor: TensorSpec): FloatType => {
+    const { dtype } = at(tensor);
+    if (dtype === 'F64') return 'F32'; // as it is read
+    if (!isFloatType(dtype)) throw new FormatError(`${where(tensor)} has dtype ${dtype}; weights must be F64, F32, F16 or BF16`);
+    return dtype;
+  };
+  const readBytes = async (tensor: TensorSpec): Promise<Uint8Array> => {
+    const bytes = await readTensor(where(tensor), at(tensor));
+    return at(tensor).dtype === 'F64' ? roundF64(bytes) : bytes;
   };
 
   try {
@@ -55,23 +58,21 @@ export async function openSafetensorsCheckpoint(files: FileSet): Promise<Checkpo
       config,
       spec,
       texts,
-      embeddingType: stored(spec.embeddings).type,
-      storedBytes: (tensor) => tensors.get(tensor.hf)!.byteLength,
+      embeddingType: floatType(spec.embeddings),
+      storedBytes: (tensor) => at(tensor).byteLength,
       async readEmbeddings() {
-        const { source, offset, byteLength, type, where } = stored(spec.embeddings);
-        const bytes = await source.read(offset, byteLength);
-        checkFinite(where, type, bytes, config.hiddenSize);
+        const type = floatType(spec.embeddings);
+        const bytes = await readBytes(spec.embeddings);
+        checkFinite(where(spec.embeddings), type, bytes, config.hiddenSize);
         return bytes;
       },
       async readFloats(tensor) {
-        const { source, offset, byteLength, type, where } = stored(tensor);
-        return decodeFinite(where, type, await source.read(offset, byteLength));
+        return decodeFinite(where(tensor), floatType(tensor), await readBytes(tensor));
       },
       async readTernary(tensor, scales, onRow, pace) {
-        const { source, offset, byteLength, type, where } = stored(tensor);
-        const bytes = await source.read(offset, byteLength);
+        const type = floatType(tensor);
         const [rows = 0, columns = 0] = tensor.shape;
-        scales.fill(await quantizeTernary(where, type, bytes, rows, columns, onRow, pace));
+        scales.fill(await quantizeTernary(where(tensor), type, await readBytes(tensor), rows, columns, onRow, pace));
       },
       close,
     };
