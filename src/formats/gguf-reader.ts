@@ -16,6 +16,8 @@ export interface GgufTensor {
 
 export interface GgufFile {
   readonly source: ByteSource;
+  /** 2 or 3. */
+  readonly version: number;
   readonly metadata: GgufMetadata;
   readonly tensors: ReadonlyMap<string, GgufTensor>;
 }
@@ -65,6 +67,7 @@ function parseHeader(source: ByteSource, cursor: Cursor): GgufFile {
   cursor.what = 'the header';
   if (cursor.u32() !== MAGIC) throw new FormatError(`${file}: does not start with "GGUF"`);
   const version = cursor.u32();
+  if (version === 2 ** 24 * 2 || version === 2 ** 24 * 3) throw new FormatError(`${file}: is big-endian; convert it to little-endian`);
   if (version !== 2 && version !== 3) throw new FormatError(`${file}: GGUF version ${version} (2 and 3 are supported)`);
   const tensorCount = cursor.u64();
   const metadataCount = cursor.u64();
@@ -95,13 +98,13 @@ function parseHeader(source: ByteSource, cursor: Cursor): GgufFile {
     if (offset % alignment !== 0) throw new FormatError(`${where}: offset ${offset} is not a multiple of ${alignment}`);
     const byteLength = tensorBytes(type, shape);
     if (byteLength === undefined) {
-      throw new FormatError(`${where}: rows of ${shape[shape.length - 1]} are not whole ${type} blocks of 256`);
+      throw new FormatError(`${where}: rows of ${shape[shape.length - 1]} are not whole ${type} blocks of ${TENSOR_TYPES[type].blockSize}`);
     }
     checkRange(where, source.size, dataStart + offset, byteLength);
     tensors.set(name, { type, shape, offset: dataStart + offset, byteLength });
   }
   checkOverlap(file, tensors);
-  return { source, metadata, tensors };
+  return { source, version, metadata, tensors };
 }
 
 function readValue(cursor: Cursor): GgufValue {
