@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.js';
+import { FormatError, show } from '../errors.js';
 import { checkRange, type ByteSource } from './bytes.js';
 import {
   alignUp, DEFAULT_ALIGNMENT, TENSOR_TYPES, tensorBytes, VALUE_TYPES,
@@ -79,7 +79,7 @@ function parseHeader(source: ByteSource, cursor: Cursor): GgufFile {
   for (let i = 0; i < metadataCount; i++) {
     cursor.what = `metadata entry ${i + 1} of ${metadataCount}`;
     const key = cursor.string();
-    cursor.what = `metadata key "${key}"`;
+    cursor.what = `metadata key ${show(key)}`;
     if (metadata.has(key)) throw cursor.error('occurs twice');
     metadata.set(key, readValue(cursor));
   }
@@ -93,7 +93,7 @@ function parseHeader(source: ByteSource, cursor: Cursor): GgufFile {
   const dataStart = alignUp(cursor.position, alignment);
   const tensors = new Map<string, GgufTensor>();
   for (const { name, shape, type, offset } of infos) {
-    const where = `${file}: tensor "${name}"`;
+    const where = `${file}: tensor ${show(name)}`;
     if (tensors.has(name)) throw new FormatError(`${where} occurs twice`);
     if (offset % alignment !== 0) throw new FormatError(`${where}: offset ${offset} is not a multiple of ${alignment}`);
     const byteLength = tensorBytes(type, shape);
@@ -128,7 +128,7 @@ function valueType(cursor: Cursor): (typeof VALUE_TYPES)[number] {
 
 function readTensorInfo(cursor: Cursor): { name: string; shape: number[]; type: GgufTensorType; offset: number } {
   const name = cursor.string(MAX_NAME_BYTES);
-  cursor.what = `the info of tensor "${name}"`;
+  cursor.what = `the info of tensor ${show(name)}`;
   const dimensions = cursor.u32();
   if (dimensions > MAX_DIMENSIONS) throw cursor.error(`has ${dimensions} dimensions (at most ${MAX_DIMENSIONS})`);
   const shape: number[] = [];
@@ -145,7 +145,7 @@ function readAlignment(file: string, metadata: GgufMetadata): number {
   if (!entry) return DEFAULT_ALIGNMENT;
   const { value } = entry;
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 8 || value > 65536 || value % 8 !== 0) {
-    throw new FormatError(`${file}: general.alignment is ${String(value)}, not a multiple of 8 from 8 to 65536`);
+    throw new FormatError(`${file}: general.alignment is ${show(value)}, not a multiple of 8 from 8 to 65536`);
   }
   return value;
 }
@@ -155,7 +155,7 @@ function checkOverlap(file: string, tensors: ReadonlyMap<string, GgufTensor>): v
   let end = 0;
   let before = '';
   for (const [name, tensor] of sorted) {
-    if (tensor.offset < end) throw new FormatError(`${file}: tensor "${name}" overlaps tensor "${before}"`);
+    if (tensor.offset < end) throw new FormatError(`${file}: tensor ${show(name)} overlaps tensor ${show(before)}`);
     end = tensor.offset + tensor.byteLength;
     before = name;
   }

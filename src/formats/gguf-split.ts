@@ -73,7 +73,7 @@ export async function openGguf(files: FileSet, file: string): Promise<GgufModel>
       const [number, total] = [wholeNumber(part, NUMBER), wholeNumber(part, COUNT)];
       if (number !== n - 1 || total !== count) {
         throw new FormatError(
-          `${name}: has ${NUMBER} ${show(number)} and ${COUNT} ${show(total)}, not ${n - 1} and ${count}: it is not part ${n} of this model`,
+          `${name}: has ${NUMBER} ${number ?? 'none'} and ${COUNT} ${total ?? 'none'}, not ${n - 1} and ${count}: it is not part ${n} of this model`,
         );
       }
       opened.push(part);
