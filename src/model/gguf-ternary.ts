@@ -66,11 +66,12 @@ async function decodeBlocks(
   applyScale(weight, scales);
 }
 
-function rowReader({ type, bytes, columns, storedColumns }: GgufWeight): (row: number, values: Float32Array) => void {
+/** Reads as much of a row as `values` takes. */
+function rowReader({ type, bytes, storedColumns }: GgufWeight): (row: number, values: Float32Array) => void {
   const stored = new Float32Array(storedColumns);
   return (row, values) => {
     decodeGgufFloats(type, bytes, row * storedColumns, storedColumns, stored);
-    values.set(values.length === columns ? stored.subarray(0, columns) : stored);
+    values.set(stored.subarray(0, values.length));
   };
 }
 

@@ -57,7 +57,51 @@ it('the files that are spoilt below are good', async () => {
   for (const files of BASES) await use(files);
 });
 
+/** Values that fit no key, or the wrong one. */
+const ODD: Entry[] = [
+  ['u32', 0], ['u32', 1], ['u32', 2 ** 32 - 1], ['i32', -1], ['f32', NaN], ['f32', 0.5], ['f64', 1e300], ['u64', 2 ** 53 - 1], ['bool', true], ['bool', false],
+  ['string', ''], ['string', '__proto__'], ['string', 'gpt2'], ['string', 'llama'], ['string', 'default'], ['string', '{}'], ['string', '[['],
+  [['string'], []], [['string'], ['', '', 'a']], [['string'], ['__proto__', 'constructor', 'a b', ' ', 'b a']], [['string'], ['a', 'aa', 'aaa', 'aaaa', 'b', 'ab', 'ba', 'aab', 'x', 'y', 'z']],
+  [['i32'], [1, 2, 3, 4, 5, 6, -1, 99, 1, 1, 1]], [['i32'], []], [['f32'], [Infinity, -Infinity, NaN, 0, 1, 2, 3, 4, 5, 6, 7]], [['f32'], [Infinity, -Infinity, 0, 0, 0, 0, 0, 0, 0, 0, 0]],
+];
+const METADATA = [LLAMA, GPT2, JSON_INSIDE, { ...LLAMA, ...parts(0) }];
+const KEYS = [...new Set(METADATA.flatMap((keys) => Object.keys({ ...modelMetadata(SMALL), ...keys }))), 'tokenizer.ggml.unknown_token_id', 'tokenizer.ggml.add_eos_token', 'general.alignment'];
+
+/** A file that is well-formed, with values, types and shapes that do not belong together. */
+function oddFile(n: number): Uint8Array {
+  const random = randomFrom(n);
+  const pick = <T>(list: readonly T[]): T => list[random.integer(0, list.length - 1)]!;
+  const metadata: Record<string, Entry> = { ...modelMetadata(SMALL), ...pick(METADATA) };
+  const own: Record<string, TensorToWrite> = { ...tensors };
+  for (let changes = random.integer(1, 3); changes > 0; changes--) {
+    const key = pick(KEYS);
+    const name = pick(Object.keys(own));
+    const { shape } = own[name]!;
+    const type = pick(['F32', 'F16', 'BF16', 'TQ1_0', 'TQ2_0', 'Q8_0'] as const);
+    const other = pick([shape, [...shape].reverse(), [1], [shape[0] ?? 1, 256], [], [0], [shape[0] ?? 1, 0]]);
+    const rows = other.slice(0, -1).reduce((product, size) => product * size, 1);
+    const columns = other.at(-1) ?? 1;
+    const rowBytes = { F32: columns * 4, F16: columns * 2, BF16: columns * 2, Q8_0: (columns / 32) * 34, TQ1_0: (columns / 256) * 54, TQ2_0: (columns / 256) * 66 }[type];
+    switch (random.integer(0, 5)) {
+      case 0: delete metadata[key]; break;
+      case 1: delete own[name]; break;
+      case 2: own[name] = { type, shape: other, bytes: Uint8Array.from({ length: Math.ceil(rows * rowBytes) }, () => random.integer(0, 255) & pick([0, 0x3f, 0xff])) }; break;
+      default: metadata[key] = pick(ODD);
+    }
+  }
+  return gguf({ metadata, tensors: own });
+}
+
 const seed = freshSeed();
+it(`well-formed files of odd content do so too (seed ${seed}, ${FUZZ_INPUTS} inputs)`, async () => {
+  let good = 0;
+  for (let n = 0; n < FUZZ_INPUTS; n++) {
+    good += Number(await endsWell(`seed ${seed}, odd file ${n}`, () => use({ 'odd.gguf': oddFile(seed + n * 7919) })));
+  }
+  expect(good / FUZZ_INPUTS).toBeGreaterThan(0.01);
+  expect(good / FUZZ_INPUTS).toBeLessThan(0.9);
+}, 60_000 + FUZZ_INPUTS * 20);
+
 it(`spoilt files end in a model or in one of our errors, soon and without much memory (seed ${seed}, ${FUZZ_INPUTS} inputs)`, async () => {
   const before = process.resourceUsage().maxRSS;
   let good = 0;

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FormatError, inspect, MatMulFreeLM, SourceError, type ModelSource } from 'matmulfree';
+import { convert, FormatError, inspect, MatMulFreeLM, SourceError, type ModelSource } from 'matmulfree';
 import { json, randomTensors, TINY, type Files } from '../support/checkpoints.js';
 import { expectSameBits } from '../support/compare.js';
 import { gguf, modelMetadata, modelTensors, type Entry, type TensorToWrite } from '../support/gguf-files.js';
@@ -68,6 +68,15 @@ it('a model beside its configuration, and a whole file with the name of a part',
   expectSameBits(await logits({ ...split(2), 'config.json': json({}), 'tokenizer.json': json({}) }), await logits(WHOLE));
   expectSameBits(await logits({ [nameOf(1, 2)]: WHOLE }), await logits(WHOLE));
   expectSameBits(await logits({ [nameOf(2, 2)]: WHOLE }), await logits(WHOLE));
+});
+
+it('converts to what the whole file converts to', async () => {
+  const converted = async (source: ModelSource): Promise<Buffer> => {
+    const parts: Uint8Array[] = [];
+    for await (const part of convert(source, { name: 'tiny' })) parts.push(part);
+    return Buffer.concat(parts);
+  };
+  expect((await converted(split(3))).equals(await converted(WHOLE))).toBe(true);
 });
 
 it('two models in a folder: one has to be named', async () => {

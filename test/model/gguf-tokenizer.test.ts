@@ -244,6 +244,19 @@ describe('what convert writes for other readers', () => {
     expect(metadata.get('general.type')).toEqual({ type: 'string', value: 'model' });
   });
 
+  it('from a file without a tokenizer.json: one that tokenizes as that file does', async () => {
+    const file = readJson<TokenizerJson>(fixture('tokenizers/gpt2.tokenizer.json'));
+    const config = { ...TINY, hidden: 1, intermediate: 1, layers: 1, vocab: 3003 };
+    const source = gguf({ metadata: { ...modelMetadata(config), ...gpt2Keys(file, 'gpt-2') }, tensors: modelTensors(randomTensors(config, 1)) });
+    const parts: Uint8Array[] = [];
+    for await (const part of convert(source)) parts.push(part);
+    const bytes = new Uint8Array(Buffer.concat(parts));
+    const { metadata } = await readGguf(sourceFromContent('x', bytes));
+    for (const [key, [, value]] of Object.entries(gpt2Keys(file, 'gpt-2'))) expect(metadata.get(key)?.value, key).toEqual(value);
+    const { tokenizer } = await MatMulFreeLM.load(bytes);
+    for (const { text, ids } of readJson<Vector[]>(fixture('tokenizers/gpt2.vectors.json'))) expect(tokenizer.encode(text)).toEqual(ids);
+  });
+
   it('names no pre that it has no name for', async () => {
     const file = { model: { type: 'BPE', vocab: { a: 0 }, merges: [] }, pre_tokenizer: { type: 'Split', pattern: { Regex: 'a+' }, behavior: 'Isolated' } };
     const metadata = await metadataOf(file, 11);
