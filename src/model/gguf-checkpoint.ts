@@ -51,7 +51,8 @@ function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Omit<Chec
     if (isFloat(stored.type)) return decodeFinite(where(stored, name), stored.type, bytes);
     const values = new Float32Array(stored.shape.reduce((product, n) => product * n, 1));
     decodeGgufFloats(stored.type, bytes, 0, values.length, values);
-    return decodeFinite(where(stored, name), 'F32', new Uint8Array(values.buffer));
+    checkFinite(where(stored, name), 'F32', new Uint8Array(values.buffer), stored.shape.at(-1) ?? 1);
+    return values;
   };
 
   /** One scale, or one for each row; none where the blocks have it. */
