@@ -12,14 +12,15 @@ const MAX_VOCABULARY_PADDING = 1024;
  */
 export function loadTokenizer({ texts, config }: Checkpoint): Tokenizer | undefined {
   if (texts.tokenizer === undefined) return undefined;
-  const tokenizer = Tokenizer.fromJSON(parseJsonObject('tokenizer.json', texts.tokenizer), {
-    file: 'tokenizer.json',
+  const file = texts.tokenizerName ?? 'tokenizer.json';
+  const tokenizer = Tokenizer.fromJSON(parseJsonObject(file, texts.tokenizer), {
+    file,
     config: texts.tokenizerConfig === undefined ? undefined : parseJsonObject('tokenizer_config.json', texts.tokenizerConfig),
   });
   const surplus = config.vocabSize - tokenizer.vocabSize;
   if (surplus < 0 || surplus >= MAX_VOCABULARY_PADDING) {
     throw new ConfigError(
-      `tokenizer.json: has ${tokenizer.vocabSize} tokens but the model has a vocabulary of ${config.vocabSize}: they do not belong together`,
+      `${file}: has ${tokenizer.vocabSize} tokens but the model has a vocabulary of ${config.vocabSize}: they do not belong together`,
     );
   }
   return tokenizer;

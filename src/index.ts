@@ -40,6 +40,7 @@ export { modelSpec, type BitLinearSpec, type LayerSpec, type ModelSpec, type Ten
 
 // Files.
 export { convert, type ConvertOptions } from './convert/convert.js';
+export { inspect, type FileInfo, type MetadataInfo, type TensorInfo } from './inspect.js';
 export { readGguf, type GgufFile, type GgufTensor } from './formats/gguf-reader.js';
 export { writeGguf, type GgufTensorToWrite } from './formats/gguf-writer.js';
 export type { GgufMetadata, GgufTensorType, GgufValue } from './formats/gguf.js';

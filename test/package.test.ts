@@ -59,9 +59,9 @@ describe('the sources', () => {
       'src/wasm': ['src/wasm'],
       'src/kernels': ['src/kernels', 'src/wasm', 'src'],
       'src/layers': ['src/layers', 'src/kernels', 'src/formats', 'src'],
-      'src/model': ['src/model', 'src/layers', 'src/kernels', 'src/formats', 'src'],
+      'src/model': ['src/model', 'src/layers', 'src/kernels', 'src/tokenizer', 'src/formats', 'src'],
       'src/generate': ['src/generate', 'src/model', 'src/tokenizer', 'src'],
-      'src/convert': ['src/convert', 'src/model', 'src/formats', 'src'],
+      'src/convert': ['src/convert', 'src/model', 'src/tokenizer', 'src/formats', 'src'],
       'src/cli': ['src/cli', 'src'],
     };
     const leaves = ['src/errors.ts', 'src/numeric.ts', 'src/options.ts', 'src/source.ts', 'src/platform.ts', 'src/pace.ts', 'src/checkpoint-tokenizer.ts'];

@@ -1,11 +1,18 @@
 import { BIT_LINEAR_EPS, type MatMulFreeLM } from '../index.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import { formatBytes, formatCount } from './terminal.js';
-import { HELP, parseCommand } from './usage.js';
+import { describeFile } from './info-file.js';
+import { HELP, parseCommand, UsageError } from './usage.js';
 
 export async function infoCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
-  const { values } = parseCommand(args, { ...MODEL_OPTIONS, json: { type: 'boolean' } }, false);
+  const { values, positionals } = parseCommand(args, { ...MODEL_OPTIONS, json: { type: 'boolean' } }, true);
   if (values.help) return void process.stdout.write(`${HELP.info}\n`);
+  const [path, extra] = positionals;
+  if (extra !== undefined) throw new UsageError('info takes one PATH');
+  if (path !== undefined) {
+    if (values.model !== undefined) throw new UsageError('info takes a PATH to list, or --model PATH to load, not both');
+    return void process.stdout.write(`${await describeFile(path, values.json === true)}\n`);
+  }
   const lm = await loadFromFlags(values, signal);
   if (values.json) {
     const report = { config: lm.config, backend: lm.backend, threads: lm.threads, tokenizer: lm.hasTokenizer, ...lm.info() };

@@ -30,7 +30,7 @@ Usage: matmulfree <command> [options]
 Commands:
   generate [prompt]   write on from a prompt, streaming ("Once upon a time" by default)
   score               how well a model predicts a text: negative log-likelihood, perplexity
-  info                what a model is made of: weights, zeros, bytes, operations per token
+  info [file]         what a model is made of: weights, zeros, operations per token; what stands in a file
   convert             turn a checkpoint into one GGUF file that loads fast
 
 Without --model, every command but convert uses the small model of children's stories that comes with the package.
@@ -85,15 +85,22 @@ ${MODEL}
 Example:
   matmulfree score --model model.gguf --text-file story.txt --json`;
 
-const INFO = `Usage: matmulfree info [options]
+const INFO = `Usage: matmulfree info [PATH | --model PATH] [options]
 
-Loads a model and shows its configuration, parameters, the share of zeros in each layer, bytes in memory, the size of the
+With a PATH alone, lists what the file or folder says about itself, without loading it: metadata, and the tensors with their
+types, shapes and bytes. Any GGUF (one file, or any part of a split one) or safetensors file (or folder) will do.
+
+Otherwise loads a model and shows its configuration, parameters, the share of zeros in each layer, bytes in memory, the size of the
 state, and what a token costs: additions of the ternary products, multiplications of all else.
 
 Options:
 ${MODEL}
   --json                all of it as JSON on stdout
-  --quiet               no progress`;
+  --quiet               no progress
+
+Examples:
+  matmulfree info --model ./MMfreeLM-370M
+  matmulfree info mmfree-370m.gguf`;
 
 const CONVERT = `Usage: matmulfree convert --model FOLDER --out FILE.gguf [options]
 

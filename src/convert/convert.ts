@@ -13,6 +13,7 @@ import { openCheckpoint } from '../model/open-checkpoint.js';
 import { ggufScaleName, ternarySpecs, type BitLinearSpec, type TensorSpec } from '../model/tensor-names.js';
 import { openSource, type ModelSource } from '../source.js';
 import { ggmlTokenizer } from './gguf-tokenizer.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
 export interface ConvertOptions {
   /** TQ2_0 (the default): 2 bits a weight, loads faster. TQ1_0: 1.7 bits. Both lose nothing. */
@@ -38,8 +39,8 @@ export async function* convert(source: ModelSource, options: ConvertOptions = {}
   signal?.throwIfAborted();
   const checkpoint = await openCheckpoint(await openSource(source));
   try {
-    loadTokenizer(checkpoint); // refuses here what `load` would refuse later
-    const metadata = buildMetadata(checkpoint, type, options.name ?? baseName(checkpoint.name));
+    const tokenizer = loadTokenizer(checkpoint); // refuses here what `load` would refuse later
+    const metadata = buildMetadata(checkpoint, tokenizer, type, options.name ?? baseName(checkpoint.name));
     const pace = new Pace(signal);
     const tensors = await planTensors(checkpoint, type, pace);
     const total = tensors.reduce((sum, { type: t, shape }) => sum + (tensorBytes(t, shape) ?? 0), 0);
@@ -60,7 +61,9 @@ export async function* convert(source: ModelSource, options: ConvertOptions = {}
   }
 }
 
-function buildMetadata(checkpoint: Checkpoint, type: TernaryBlockType, name: string): GgufMetadata {
+function buildMetadata(
+  checkpoint: Checkpoint, tokenizer: Tokenizer | undefined, type: TernaryBlockType, name: string,
+): GgufMetadata {
   const { config, texts } = checkpoint;
   const metadata = new Map<string, GgufValue>();
   const text = (key: string, value: string | undefined): void => {
@@ -70,6 +73,7 @@ function buildMetadata(checkpoint: Checkpoint, type: TernaryBlockType, name: str
     if (value !== undefined) metadata.set(key, { type: 'u32', value });
   };
   text(KEYS.architecture, ARCHITECTURE);
+  text('general.type', 'model');
   text('general.name', name);
   u32('general.file_type', FILE_TYPES[type]);
   u32('general.quantization_version', 2);
@@ -84,8 +88,8 @@ function buildMetadata(checkpoint: Checkpoint, type: TernaryBlockType, name: str
   if (ternarySpecs(checkpoint.spec).some(({ shape }) => shape[1]! % BLOCK_WEIGHTS !== 0)) u32(KEYS.rowAlignment, BLOCK_WEIGHTS);
   u32(KEYS.bosTokenId, config.bosTokenId);
   u32(KEYS.eosTokenId, config.eosTokenIds[0]);
-  if (texts.tokenizer !== undefined) {
-    for (const [key, value] of ggmlTokenizer(texts.tokenizer, texts.tokenizerConfig, config.vocabSize)) {
+  if (texts.tokenizer !== undefined && tokenizer) {
+    for (const [key, value] of ggmlTokenizer(texts.tokenizer, tokenizer, config)) {
       metadata.set(key, value);
     }
   }

@@ -1,54 +1,72 @@
 import { isJsonObject, parseJsonObject, type JsonObject } from '../formats/bytes.js';
 import type { GgufValue } from '../formats/gguf.js';
-
-/** Token types of `tokenizer.ggml.token_type` (ggml/docs/gguf.md). */
-const NORMAL = 1;
-const UNKNOWN = 2;
-const CONTROL = 3;
-const USER_DEFINED = 4;
-const BYTE = 6;
+import type { ModelConfig } from '../model/config.js';
+import { KEYS } from '../model/gguf-metadata.js';
+import { TOKEN_TYPES } from '../model/gguf-tokenizer.js';
+import { GGML_PRES, GPT2_PATTERN } from '../tokenizer/ggml-pre.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
 /**
- * The `tokenizer.ggml.*` metadata that other GGUF readers look for, made from a tokenizer.json that `Tokenizer.fromJSON` has
- * accepted. This library itself reads the whole tokenizer.json, which goes along beside it.
- * @param vocabSize length of the lists; ids without a token are filled with a placeholder.
+ * The `tokenizer.ggml.*` metadata that other GGUF readers look for. This library itself reads the whole tokenizer.json, which
+ * goes along beside it.
+ * @param tokenizer made from `tokenizerJson`.
  */
 export function ggmlTokenizer(
-  tokenizerJson: string, tokenizerConfig: string | undefined, vocabSize: number,
+  tokenizerJson: string, tokenizer: Tokenizer, { vocabSize, bosTokenId, eosTokenIds }: ModelConfig,
 ): Map<string, GgufValue> {
   const json = parseJsonObject('tokenizer.json', tokenizerJson);
   const model = object(json['model']);
   const tokens: string[] = Array.from({ length: vocabSize }, (_, id) => `[unused${id}]`);
-  const types: number[] = new Array<number>(vocabSize).fill(NORMAL);
+  const types: number[] = new Array<number>(vocabSize).fill(TOKEN_TYPES.unused);
   const byteFallback = model['byte_fallback'] === true;
   for (const [token, id] of Object.entries(object(model['vocab']))) {
     if (typeof id !== 'number' || id >= vocabSize) continue;
     tokens[id] = token;
-    if (token === model['unk_token']) types[id] = UNKNOWN;
-    else if (byteFallback && /^<0x[0-9A-F]{2}>$/.test(token)) types[id] = BYTE;
+    types[id] = token === model['unk_token'] ? TOKEN_TYPES.unknown
+      : byteFallback && /^<0x[0-9A-F]{2}>$/.test(token) ? TOKEN_TYPES.byte : TOKEN_TYPES.normal;
   }
   for (const added of list(json['added_tokens']).map(object)) {
     const { id, content, special } = added;
     if (typeof id !== 'number' || typeof content !== 'string' || id >= vocabSize) continue;
     tokens[id] = content;
-    if (types[id] !== UNKNOWN) types[id] = special === true ? CONTROL : USER_DEFINED;
+    if (types[id] !== TOKEN_TYPES.unknown) types[id] = special === true ? TOKEN_TYPES.control : TOKEN_TYPES.userDefined;
   }
   const merges = list(model['merges']).map((merge) => (Array.isArray(merge) ? merge.join(' ') : String(merge)));
-  const result = new Map<string, GgufValue>([
-    ['tokenizer.ggml.model', { type: 'string', value: byteFallback ? 'llama' : 'gpt2' }],
-    ['tokenizer.ggml.tokens', { type: 'array', of: 'string', value: tokens }],
-    ['tokenizer.ggml.token_type', { type: 'array', of: 'i32', value: types }],
-  ]);
+  const result = new Map<string, GgufValue>();
+  const flag = (key: string, value: boolean): unknown => result.set(key, { type: 'bool', value });
+  const pre = byteFallback ? 'default' : preName(object(json['pre_tokenizer']), model['ignore_merges'] === true);
+  result.set(KEYS.tokenizerModel, { type: 'string', value: byteFallback ? 'llama' : 'gpt2' });
+  if (pre !== undefined) result.set(KEYS.pre, { type: 'string', value: pre });
+  result.set(KEYS.tokens, { type: 'array', of: 'string', value: tokens });
+  result.set(KEYS.tokenTypes, { type: 'array', of: 'i32', value: types });
   if (byteFallback) {
-    result.set('tokenizer.ggml.scores', { type: 'array', of: 'f32', value: scores(tokens, merges) });
+    result.set(KEYS.scores, { type: 'array', of: 'f32', value: scores(tokens, merges) });
+    const [first = -1] = tokenizer.encode('a', { addSpecialTokens: false });
+    flag(KEYS.addSpacePrefix, tokenizer.idToToken(first)?.startsWith('\u2581') === true);
   } else {
-    result.set('tokenizer.ggml.merges', { type: 'array', of: 'string', value: merges });
+    result.set(KEYS.merges, { type: 'array', of: 'string', value: merges });
   }
-  const unknown = types.indexOf(UNKNOWN);
-  if (unknown >= 0) result.set('tokenizer.ggml.unknown_token_id', { type: 'u32', value: unknown });
-  const addBos = parseJsonObject('tokenizer_config.json', tokenizerConfig ?? '{}')['add_bos_token'];
-  if (typeof addBos === 'boolean') result.set('tokenizer.ggml.add_bos_token', { type: 'bool', value: addBos });
+  const unknown = types.indexOf(TOKEN_TYPES.unknown);
+  if (unknown >= 0) result.set(KEYS.unknownTokenId, { type: 'u32', value: unknown });
+  // What the tokenizer does, whatever its configuration says.
+  const around = tokenizer.encode('');
+  flag(KEYS.addBos, around.length > 0 && around[0] === bosTokenId);
+  flag(KEYS.addEos, around.length > 0 && around.at(-1) === eosTokenIds[0] && around.at(-1) !== bosTokenId);
   return result;
+}
+
+/** llama.cpp's name for the way in which a byte-level tokenizer cuts words; undefined for one that it has no name for. */
+function preName(pre: JsonObject, ignoreMerges: boolean): string | undefined {
+  const patterns: string[] = [];
+  for (const step of pre['type'] === 'Sequence' ? list(pre['pretokenizers']).map(object) : [pre]) {
+    const { type, pattern, behavior, invert } = step;
+    if (type === 'Split' && behavior === 'Isolated' && invert !== true) patterns.push(String(object(pattern)['Regex']));
+    else if (type === 'Digits' && step['individual_digits'] === true) patterns.push('\\p{N}');
+    else if (type !== 'ByteLevel') return undefined;
+    else if (step['use_regex'] !== false) patterns.push(GPT2_PATTERN);
+  }
+  const same = GGML_PRES.filter((known) => known.patterns.join('\n') === patterns.join('\n'));
+  return (same.find((known) => (known.ignoreMerges ?? false) === ignoreMerges) ?? same[0])?.names[0];
 }
 
 /** Readers of the "llama" kind join the pair whose result has the highest score: the earlier the merge, the higher. */

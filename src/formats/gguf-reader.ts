@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.js';
+import { FormatError, show } from '../errors.js';
 import { checkRange, type ByteSource } from './bytes.js';
 import {
   alignUp, DEFAULT_ALIGNMENT, TENSOR_TYPES, tensorBytes, VALUE_TYPES,
@@ -16,6 +16,8 @@ export interface GgufTensor {
 
 export interface GgufFile {
   readonly source: ByteSource;
+  /** 2 or 3. */
+  readonly version: number;
   readonly metadata: GgufMetadata;
   readonly tensors: ReadonlyMap<string, GgufTensor>;
 }
@@ -65,6 +67,7 @@ function parseHeader(source: ByteSource, cursor: Cursor): GgufFile {
   cursor.what = 'the header';
   if (cursor.u32() !== MAGIC) throw new FormatError(`${file}: does not start with "GGUF"`);
   const version = cursor.u32();
+  if (version === 2 ** 24 * 2 || version === 2 ** 24 * 3) throw new FormatError(`${file}: is big-endian; convert it to little-endian`);
   if (version !== 2 && version !== 3) throw new FormatError(`${file}: GGUF version ${version} (2 and 3 are supported)`);
   const tensorCount = cursor.u64();
   const metadataCount = cursor.u64();
@@ -76,7 +79,7 @@ function parseHeader(source: ByteSource, cursor: Cursor): GgufFile {
   for (let i = 0; i < metadataCount; i++) {
     cursor.what = `metadata entry ${i + 1} of ${metadataCount}`;
     const key = cursor.string();
-    cursor.what = `metadata key "${key}"`;
+    cursor.what = `metadata key ${show(key)}`;
     if (metadata.has(key)) throw cursor.error('occurs twice');
     metadata.set(key, readValue(cursor));
   }
@@ -90,18 +93,18 @@ function parseHeader(source: ByteSource, cursor: Cursor): GgufFile {
   const dataStart = alignUp(cursor.position, alignment);
   const tensors = new Map<string, GgufTensor>();
   for (const { name, shape, type, offset } of infos) {
-    const where = `${file}: tensor "${name}"`;
+    const where = `${file}: tensor ${show(name)}`;
     if (tensors.has(name)) throw new FormatError(`${where} occurs twice`);
     if (offset % alignment !== 0) throw new FormatError(`${where}: offset ${offset} is not a multiple of ${alignment}`);
     const byteLength = tensorBytes(type, shape);
     if (byteLength === undefined) {
-      throw new FormatError(`${where}: rows of ${shape[shape.length - 1]} are not whole ${type} blocks of 256`);
+      throw new FormatError(`${where}: rows of ${shape[shape.length - 1]} are not whole ${type} blocks of ${TENSOR_TYPES[type].blockSize}`);
     }
     checkRange(where, source.size, dataStart + offset, byteLength);
     tensors.set(name, { type, shape, offset: dataStart + offset, byteLength });
   }
   checkOverlap(file, tensors);
-  return { source, metadata, tensors };
+  return { source, version, metadata, tensors };
 }
 
 function readValue(cursor: Cursor): GgufValue {
@@ -125,7 +128,7 @@ function valueType(cursor: Cursor): (typeof VALUE_TYPES)[number] {
 
 function readTensorInfo(cursor: Cursor): { name: string; shape: number[]; type: GgufTensorType; offset: number } {
   const name = cursor.string(MAX_NAME_BYTES);
-  cursor.what = `the info of tensor "${name}"`;
+  cursor.what = `the info of tensor ${show(name)}`;
   const dimensions = cursor.u32();
   if (dimensions > MAX_DIMENSIONS) throw cursor.error(`has ${dimensions} dimensions (at most ${MAX_DIMENSIONS})`);
   const shape: number[] = [];
@@ -142,7 +145,7 @@ function readAlignment(file: string, metadata: GgufMetadata): number {
   if (!entry) return DEFAULT_ALIGNMENT;
   const { value } = entry;
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 8 || value > 65536 || value % 8 !== 0) {
-    throw new FormatError(`${file}: general.alignment is ${String(value)}, not a multiple of 8 from 8 to 65536`);
+    throw new FormatError(`${file}: general.alignment is ${show(value)}, not a multiple of 8 from 8 to 65536`);
   }
   return value;
 }
@@ -152,7 +155,7 @@ function checkOverlap(file: string, tensors: ReadonlyMap<string, GgufTensor>): v
   let end = 0;
   let before = '';
   for (const [name, tensor] of sorted) {
-    if (tensor.offset < end) throw new FormatError(`${file}: tensor "${name}" overlaps tensor "${before}"`);
+    if (tensor.offset < end) throw new FormatError(`${file}: tensor ${show(name)} overlaps tensor ${show(before)}`);
     end = tensor.offset + tensor.byteLength;
     before = name;
   }

@@ -15,7 +15,7 @@ export const VALUE_TYPES = [
   'u8', 'i8', 'u16', 'i16', 'u32', 'i32', 'f32', 'bool', 'string', 'array', 'u64', 'i64', 'f64',
 ] as const;
 
-export type GgufTensorType = 'F32' | 'F16' | 'BF16' | 'TQ1_0' | 'TQ2_0';
+export type GgufTensorType = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'TQ1_0' | 'TQ2_0';
 
 export interface TensorTypeInfo {
   /** ggml's number of the type. */
@@ -29,6 +29,7 @@ export const TENSOR_TYPES: Readonly<Record<GgufTensorType, TensorTypeInfo>> = {
   F32: { id: 0, blockSize: 1, blockBytes: 4 },
   F16: { id: 1, blockSize: 1, blockBytes: 2 },
   BF16: { id: 30, blockSize: 1, blockBytes: 2 },
+  Q8_0: { id: 8, blockSize: 32, blockBytes: 34 },
   TQ1_0: { id: 34, blockSize: 256, blockBytes: 54 },
   TQ2_0: { id: 35, blockSize: 256, blockBytes: 66 },
 };

@@ -28,20 +28,41 @@ export function encodeTernaryRow(type: TernaryBlockType, trits: Int8Array, out: 
 }
 
 /**
- * Decodes `out.length` weights (a multiple of 256) from the blocks at `offset`.
- * @returns the scale all blocks of the row share, or NaN when they differ or when a TQ2_0 code is 3, which no weight has.
+ * Decodes `out.length` weights (a multiple of 256) from the blocks at `offset`. Blocks of zeros may have any scale (ggml's
+ * quantiser gives them 0), and what has the scale 0 is zero.
+ * @returns the scale all other blocks of the row share, or NaN when they differ or when a TQ2_0 code is 3, which no weight has.
  */
 export function decodeTernaryRow(type: TernaryBlockType, bytes: Uint8Array, offset: number, out: Int8Array): number {
   const decode = type === 'TQ2_0' ? decodeTQ2 : decodeTQ1;
   const { blockBytes } = TENSOR_TYPES[type];
-  const dOf = (at: number): number => bytes[at + blockBytes - 2]! | (bytes[at + blockBytes - 1]! << 8);
-  const d = dOf(offset);
-  let uniform = true;
+  const d = scaleBits(bytes, offset + blockBytes);
+  let valid = true;
+  let uniform = (d & 0x7fff) !== 0;
   for (let first = 0, at = offset; first < out.length; first += BLOCK_WEIGHTS, at += blockBytes) {
-    const valid = decode(bytes, at, out, first);
-    uniform &&= valid && dOf(at) === d;
+    valid = decode(bytes, at, out, first) && valid;
+    uniform &&= scaleBits(bytes, at + blockBytes) === d;
   }
-  return uniform ? float16ToNumber(d) : NaN;
+  if (!valid) return NaN;
+  return uniform ? float16ToNumber(d) : sharedScale(bytes, offset, blockBytes, out);
+}
+
+function scaleBits(bytes: Uint8Array, blockEnd: number): number {
+  return bytes[blockEnd - 2]! | (bytes[blockEnd - 1]! << 8);
+}
+
+/** The scale of the blocks that hold anything but zeros; weights with the scale 0 become zeros. */
+function sharedScale(bytes: Uint8Array, offset: number, blockBytes: number, trits: Int8Array): number {
+  let shared = 0;
+  for (let first = 0, at = offset; first < trits.length; first += BLOCK_WEIGHTS, at += blockBytes) {
+    const scale = float16ToNumber(scaleBits(bytes, at + blockBytes));
+    if (!Number.isFinite(scale)) return NaN;
+    const block = trits.subarray(first, first + BLOCK_WEIGHTS);
+    if (scale === 0) block.fill(0);
+    else if (block.every((trit) => trit === 0)) continue;
+    else if (shared === 0) shared = scale;
+    else if (scale !== shared) return NaN;
+  }
+  return shared;
 }
 
 function encodeTQ2(trits: Int8Array, first: number, out: Uint8Array, at: number): void {

@@ -32,6 +32,8 @@ export interface Checkpoint {
 /** The JSON files beside the weights, as text, where they exist. */
 export interface CheckpointTexts {
   readonly tokenizer: string | undefined;
+  /** Where it comes from, for messages; `tokenizer.json` if not given. */
+  readonly tokenizerName?: string;
   readonly tokenizerConfig: string | undefined;
   readonly generationConfig: string | undefined;
 }

@@ -1,107 +1,119 @@
-import { FormatError } from '../errors.js';
-import type { ByteSource } from '../formats/bytes.js';
-import type { FloatType } from '../formats/floats.js';
-import { alignUp } from '../formats/gguf.js';
-import { readGguf, type GgufTensor } from '../formats/gguf-reader.js';
-import { BLOCK_WEIGHTS, decodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
-import { Pace } from '../pace.js';
-import { checkFinite, checkTensors, decodeFinite, parseOptional, type Checkpoint } from './checkpoint.js';
+import { ConfigError, FormatError, show } from '../errors.js';
+import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
+import { alignUp, type GgufMetadata } from '../formats/gguf.js';
+import { decodeGgufFloats } from '../formats/gguf-floats.js';
+import type { GgufModel, StoredGgufTensor } from '../formats/gguf-split.js';
+import { BLOCK_WEIGHTS } from '../formats/ternary-blocks.js';
+import { checkFinite, checkTensors, decodeFinite, parseOptional, type Checkpoint, type CheckpointTexts } from './checkpoint.js';
 import { configFromMetadata, KEYS, textValue } from './gguf-metadata.js';
-import { quantizeTernary } from './quantize.js';
+import { tokenizerFromGguf } from './gguf-tokenizer.js';
+import { isTernary, readTernaryWeight } from './gguf-ternary.js';
 import { ggufScaleName, modelSpec, ternarySpecs, type TensorSpec } from './tensor-names.js';
 
-/** A whole model in one GGUF file. */
-export async function openGgufCheckpoint(source: ByteSource): Promise<Checkpoint> {
-  const { metadata, tensors } = await readGguf(source);
-  const file = source.name;
-  const texts = {
-    tokenizer: textValue(file, metadata, KEYS.tokenizerJson),
-    tokenizerConfig: textValue(file, metadata, KEYS.tokenizerConfig),
-    generationConfig: textValue(file, metadata, KEYS.generationConfig),
+/** A whole model in GGUF, in one file or in parts, which it closes. */
+export async function openGgufCheckpoint(model: GgufModel): Promise<Checkpoint> {
+  const close = async (): Promise<void> => {
+    await Promise.all(model.sources.map((source) => source.close()));
   };
-  const config = configFromMetadata(file, metadata, parseOptional(`${file}: ${KEYS.generationConfig}`, texts.generationConfig));
+  try {
+    return { ...readCheckpoint(model), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Omit<Checkpoint, 'close'> {
+  const generationConfig = textValue(file, metadata, KEYS.generationConfig);
+  const config = configFromMetadata(file, metadata, parseOptional(`${file}: ${KEYS.generationConfig}`, generationConfig));
+  const texts = { ...tokenizerTexts(file, metadata, config.vocabSize), generationConfig };
   const spec = modelSpec(config);
-  const ternary = ternarySpecs(spec).filter(({ gguf }) => isTernary(tensors.get(gguf)));
+  const alignment = rowAlignment(file, metadata);
   checkTensors(file, spec, {
     nameOf: (tensor) => tensor.gguf,
     shapeOf: (name) => tensors.get(name)?.shape,
     names: tensors.keys(),
-    ternaryShape: ({ gguf, shape: [rows = 0, columns = 0] }) =>
-      isTernary(tensors.get(gguf)) ? [rows, alignUp(columns, BLOCK_WEIGHTS)] : [rows, columns],
-    optional: new Set(ternary.map(ggufScaleName)), // a weight in floats is quantised here, with a scale of its own
+    ternaryShape: ({ gguf, shape: [rows = 0, columns = 0] }) => {
+      const stored = tensors.get(gguf);
+      const padded = alignUp(columns, alignment);
+      return [rows, stored && (isTernary(stored.type) || stored.shape[1] === padded) ? padded : columns];
+    },
+    optional: new Set(ternarySpecs(spec).map(ggufScaleName)),
   });
 
-  const at = (tensor: TensorSpec): GgufTensor => tensors.get(tensor.gguf)!; // checkTensors has seen it
-  const where = (tensor: TensorSpec): string => `${file}: tensor "${tensor.gguf}"`;
-  const floatType = (tensor: TensorSpec): FloatType => {
-    const { type } = at(tensor);
-    if (type === 'TQ1_0' || type === 'TQ2_0') throw new FormatError(`${where(tensor)} is ${type}; it must be F32, F16 or BF16`);
-    return type;
-  };
-  const readBytes = (tensor: TensorSpec): Promise<Uint8Array> => source.read(at(tensor).offset, at(tensor).byteLength);
+  const at = (tensor: TensorSpec): StoredGgufTensor => tensors.get(tensor.gguf)!; // checkTensors has seen it
+  const where = ({ source }: StoredGgufTensor, name: string): string => `${source.name}: tensor "${name}"`;
+  const readBytes = ({ source, offset, byteLength }: StoredGgufTensor): Promise<Uint8Array> => source.read(offset, byteLength);
 
-  const readScale = async (tensor: TensorSpec): Promise<number> => {
+  /** As float32, whatever the type. */
+  const readFloats = async (stored: StoredGgufTensor, name: string): Promise<Float32Array> => {
+    const bytes = await readBytes(stored);
+    if (isFloat(stored.type)) return decodeFinite(where(stored, name), stored.type, bytes);
+    const values = new Float32Array(stored.shape.reduce((product, n) => product * n, 1));
+    decodeGgufFloats(stored.type, bytes, 0, values.length, values);
+    checkFinite(where(stored, name), 'F32', new Uint8Array(values.buffer), stored.shape.at(-1) ?? 1);
+    return values;
+  };
+
+  /** One scale, or one for each row; none where the blocks have it. */
+  const readScales = async (tensor: TensorSpec): Promise<Float32Array | undefined> => {
     const name = ggufScaleName(tensor);
-    const entry = tensors.get(name);
-    if (!entry) return 1;
-    if (entry.type !== 'F32' || entry.byteLength !== 4) {
-      throw new FormatError(`${file}: tensor "${name}" must be one F32 number, it is ${entry.type} [${entry.shape}]`);
+    const stored = tensors.get(name);
+    if (!stored) return undefined;
+    const count = stored.shape.reduce((product, n) => product * n, 1);
+    if (!isFloat(stored.type) || (count !== 1 && count !== tensor.shape[0])) {
+      throw new FormatError(`${where(stored, name)} must be one number or ${tensor.shape[0]}, F32, F16 or BF16; it is ${stored.type} [${stored.shape}]`);
     }
-    return decodeFinite(`${file}: tensor "${name}"`, 'F32', await source.read(entry.offset, 4))[0]!;
+    return readFloats(stored, name);
   };
 
+  const table = at(spec.embeddings);
   return {
     name: file,
     config,
     spec,
     texts,
-    embeddingType: floatType(spec.embeddings),
+    embeddingType: isFloat(table.type) ? table.type : 'F32',
     storedBytes: (tensor) => at(tensor).byteLength,
     async readEmbeddings() {
-      const bytes = await readBytes(spec.embeddings);
-      checkFinite(where(spec.embeddings), floatType(spec.embeddings), bytes, config.hiddenSize);
+      const name = spec.embeddings.gguf;
+      if (!isFloat(table.type)) return new Uint8Array((await readFloats(table, name)).buffer);
+      const bytes = await readBytes(table);
+      checkFinite(where(table, name), table.type, bytes, config.hiddenSize);
       return bytes;
     },
-    async readFloats(tensor) {
-      return decodeFinite(where(tensor), floatType(tensor), await readBytes(tensor));
-    },
+    readFloats: (tensor) => readFloats(at(tensor), tensor.gguf),
     async readTernary(tensor, scales, onRow, pace) {
+      const stored = at(tensor);
+      const bytes = await readBytes(stored);
       const [rows = 0, columns = 0] = tensor.shape;
-      const { type } = at(tensor);
-      const bytes = await readBytes(tensor);
-      if (type === 'TQ1_0' || type === 'TQ2_0') {
-        await decodeTernary(where(tensor), type, bytes, columns, await readScale(tensor), scales, onRow, pace);
-      } else {
-        scales.fill(await quantizeTernary(where(tensor), type, bytes, rows, columns, onRow, pace));
-      }
+      await readTernaryWeight({
+        where: where(stored, tensor.gguf), type: stored.type, bytes, rows, columns, storedColumns: stored.shape[1]!,
+        scale: await readScales(tensor),
+      }, scales, onRow, pace);
     },
-    close: () => source.close(),
   };
 }
 
-function isTernary(tensor: GgufTensor | undefined): boolean {
-  return tensor?.type === 'TQ1_0' || tensor?.type === 'TQ2_0';
+function isFloat(type: string): type is FloatType {
+  return type in FLOAT_BYTES;
 }
 
-/** The weight is trit · d · scale: `d` stands in each block, `scale` in a tensor of its own (formats.md, "GGUF"). */
-async function decodeTernary(
-  where: string, type: TernaryBlockType, bytes: Uint8Array, columns: number, scale: number, scales: Float32Array,
-  onRow: (row: number, trits: Int8Array) => void, pace = new Pace(),
-): Promise<void> {
-  const padded = alignUp(columns, BLOCK_WEIGHTS);
-  const trits = new Int8Array(padded);
-  const rowBytes = ternaryRowBytes(type, padded);
-  for (let row = 0; row < scales.length; row++) {
-    if (pace.isDue) await pace.giveWay();
-    const d = decodeTernaryRow(type, bytes, row * rowBytes, trits);
-    if (!Number.isFinite(d)) {
-      throw new FormatError(`${where}, row ${row}: its blocks have different scales, or a code that no weight has`);
-    }
-    for (let j = columns; j < padded; j++) {
-      if (trits[j] !== 0) throw new FormatError(`${where}, row ${row}: the padding after column ${columns} is not zero`);
-    }
-    scales[row] = d * scale;
-    if (!Number.isFinite(scales[row])) throw new FormatError(`${where}, row ${row}: the scale ${d} · ${scale} is beyond float32`);
-    onRow(row, trits);
-  }
+/** The tokenizer.json inside, or one made of the `tokenizer.ggml.*` keys. */
+function tokenizerTexts(file: string, metadata: GgufMetadata, vocabSize: number): Omit<CheckpointTexts, 'generationConfig'> {
+  const tokenizer = textValue(file, metadata, KEYS.tokenizerJson);
+  const tokenizerConfig = textValue(file, metadata, KEYS.tokenizerConfig);
+  if (tokenizer !== undefined) return { tokenizer, tokenizerConfig };
+  const made = tokenizerFromGguf(file, metadata, vocabSize);
+  return {
+    tokenizer: made?.tokenizer, tokenizerConfig: tokenizerConfig ?? made?.tokenizerConfig,
+    tokenizerName: `${file}: tokenizer.ggml.*, as a tokenizer.json`,
+  };
+}
+
+/** What ternary rows are padded to, where they are. */
+function rowAlignment(file: string, metadata: GgufMetadata): number {
+  const value = metadata.get(KEYS.rowAlignment)?.value ?? BLOCK_WEIGHTS;
+  if (typeof value === 'number' && value > 0 && value <= 65536 && value % BLOCK_WEIGHTS === 0) return value;
+  throw new ConfigError(`${file}: metadata key ${KEYS.rowAlignment} is ${show(value)}, not a multiple of ${BLOCK_WEIGHTS} up to 65536`);
 }

@@ -1,40 +1,37 @@
-import { FormatError, SourceError } from '../errors.js';
-import type { ByteSource, FileSet } from '../formats/bytes.js';
+import { SourceError } from '../errors.js';
+import type { FileSet } from '../formats/bytes.js';
 import { isGguf } from '../formats/gguf-reader.js';
+import { ggufModels, openGguf } from '../formats/gguf-split.js';
 import { isWeightsFile } from '../formats/shards.js';
 import type { Checkpoint } from './checkpoint.js';
 import { openFolderCheckpoint } from './folder-checkpoint.js';
 import { openGgufCheckpoint } from './gguf-checkpoint.js';
 
 /**
- * Opens the checkpoint in `files`: a GGUF file, or a folder in Hugging Face layout.
+ * Opens the checkpoint in `files`: a GGUF model, in one file or in parts, or a folder in Hugging Face layout.
  * @throws SourceError when there is no model; FormatError, ConfigError when it cannot be run.
  */
 export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
   const names = await files.list();
-  const ggufs = names.filter((name) => name.toLowerCase().endsWith('.gguf'));
-  const hasConfig = names.includes('config.json');
-  // Some folders hold a GGUF file beside the configuration and tokenizer it was made from.
-  if (hasConfig && (names.some(isWeightsFile) || ggufs.length !== 1)) return openFolderCheckpoint(files);
-  const only = ggufs.length === 1 ? ggufs[0] : names.length === 1 ? names[0] : undefined;
-  const source = only === undefined ? undefined : await files.open(only);
-  if (source) {
-    return closeOnError(source, async () => {
-      if (await isGguf(source)) return openGgufCheckpoint(source);
-      if (ggufs.length === 1) throw new FormatError(`${only}: does not start with "GGUF"`);
-      throw new SourceError(`${files.name}: holds no model: ${only} is not a GGUF file; a checkpoint in several files is loaded by its folder`);
-    });
+  const ggufs = ggufModels(names);
+  const gguf = await findGguf(files, names);
+  if (gguf !== undefined) return openGgufCheckpoint(await openGguf(files, gguf));
+  if (names.includes('config.json')) return openFolderCheckpoint(files);
+  const [only] = names;
+  if (only !== undefined && names.length === 1) {
+    throw new SourceError(`${files.name}: holds no model: ${only} is not a GGUF file; a checkpoint in several files is loaded by its folder`);
   }
   const found = names.length === 0 ? 'it is empty' : `found: ${names.slice(0, 8).join(', ')}`;
-  const several = ggufs.length > 1 ? '; name one of its .gguf files' : '';
+  const several = ggufs.length > 1 ? '; name one of its .gguf models' : '';
   throw new SourceError(`${files.name}: holds no model: neither config.json nor one .gguf file (${found})${several}`);
 }
 
-async function closeOnError<T>(source: ByteSource, open: () => Promise<T>): Promise<T> {
-  try {
-    return await open();
-  } catch (error) {
-    await source.close();
-    throw error;
-  }
+/** The file to open as GGUF, unless `files` are a checkpoint of another kind. */
+export async function findGguf(files: FileSet, names: readonly string[]): Promise<string | undefined> {
+  const ggufs = ggufModels(names);
+  // Some folders hold a GGUF file beside the configuration and tokenizer it was made from.
+  if (names.includes('config.json') && (names.some(isWeightsFile) || ggufs.length !== 1)) return undefined;
+  if (ggufs.length === 1) return ggufs[0];
+  const source = names.length === 1 ? await files.open(names[0]!) : undefined;
+  return source && (await isGguf(source).finally(() => source.close())) ? source.name : undefined;
 }

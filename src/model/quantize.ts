@@ -16,12 +16,21 @@ export async function quantizeTernary(
   where: string, type: FloatType, bytes: Uint8Array, rows: number, columns: number,
   onRow: (row: number, trits: Int8Array) => void, pace = new Pace(),
 ): Promise<number> {
+  const readRow = (row: number, values: Float32Array): void => decodeFloats(type, bytes, row * columns, columns, values);
+  return quantizeRows(where, readRow, rows, columns, onRow, pace);
+}
+
+/** As `quantizeTernary`, of a weight in any form. @param readRow fills in the values of a row; it is asked for each twice. */
+export async function quantizeRows(
+  where: string, readRow: (row: number, values: Float32Array) => void, rows: number, columns: number,
+  onRow: (row: number, trits: Int8Array) => void, pace: Pace,
+): Promise<number> {
   const values = new Float32Array(columns);
   const trits = new Int8Array(columns);
   let sum = 0;
   for (let row = 0; row < rows; row++) {
     if (pace.isDue) await pace.giveWay();
-    decodeFloats(type, bytes, row * columns, columns, values);
+    readRow(row, values);
     for (let j = 0; j < columns; j++) sum += Math.abs(values[j]);
     if (!Number.isFinite(sum)) {
       const j = firstNonFinite(values, columns);
@@ -32,7 +41,7 @@ export async function quantizeTernary(
   const scale = 1 / mean;
   for (let row = 0; row < rows; row++) {
     if (pace.isDue) await pace.giveWay();
-    decodeFloats(type, bytes, row * columns, columns, values);
+    readRow(row, values);
     for (let j = 0; j < columns; j++) {
       const scaled = values[j] * scale;
       trits[j] = Number(scaled > 0.5) - Number(scaled < -0.5); // no branch: on random weights each would be mispredicted

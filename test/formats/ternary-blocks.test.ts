@@ -40,11 +40,22 @@ describe.each(['TQ1_0', 'TQ2_0'] as const)('%s', (type) => {
 
   it('tells the scale that all blocks share, or that there is none', () => {
     const bytes = new Uint8Array(2 * blockBytes);
-    encodeTernaryRow(type, new Int8Array(512), bytes, 0);
+    encodeTernaryRow(type, new Int8Array(512).fill(-1), bytes, 0);
     bytes[blockBytes - 1] = bytes[2 * blockBytes - 1] = 0x38;
     expect(decodeTernaryRow(type, bytes, 0, new Int8Array(512))).toBe(0.5);
     bytes[blockBytes - 1] = 0x3c;
     expect(decodeTernaryRow(type, bytes, 0, new Int8Array(512))).toBeNaN();
+  });
+
+  it('does not ask blocks of zeros for their scale, and makes zeros of what has the scale 0', () => {
+    const bytes = new Uint8Array(2 * blockBytes);
+    encodeTernaryRow(type, new Int8Array(512).fill(1, 300, 400), bytes, 0);
+    const trits = new Int8Array(512);
+    bytes[blockBytes - 1] = 0x44;
+    expect(decodeTernaryRow(type, bytes, 0, trits)).toBe(1);
+    bytes[blockBytes - 1] = bytes[2 * blockBytes - 1] = 0;
+    expect(decodeTernaryRow(type, bytes, 0, trits)).toBe(0);
+    expect(trits).toEqual(new Int8Array(512));
   });
 });
 

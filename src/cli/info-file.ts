@@ -1,0 +1,57 @@
+import { inspect, type FileInfo, type MetadataInfo } from '../index.js';
+import { formatBytes, formatCount, onOneLine } from './terminal.js';
+
+/** Longest text, and longest list, that is shown of a value. */
+const SHOWN_CHARACTERS = 60;
+const SHOWN_ITEMS = 4;
+
+/** What a file says about itself, for people, or with `json` for programs. Long values are cut. */
+export async function describeFile(path: string, json: boolean): Promise<string> {
+  const info = await inspect(path);
+  return json ? JSON.stringify(report(info), null, 2) : tables(info);
+}
+
+function report({ name, format, files, metadata, tensors }: FileInfo): unknown {
+  const shorten = ({ type, value }: MetadataInfo): unknown => {
+    const isLong = (typeof value === 'string' && value.length > SHOWN_CHARACTERS) || (Array.isArray(value) && value.length > SHOWN_ITEMS);
+    if (!isLong) return { type, value };
+    return { type, length: value.length, value: value.slice(0, typeof value === 'string' ? SHOWN_CHARACTERS : SHOWN_ITEMS) };
+  };
+  return {
+    name, format, files, metadata: Object.fromEntries([...metadata].map(([key, entry]) => [key, shorten(entry)])), tensors,
+  };
+}
+
+function tables({ name, format, files, metadata, tensors }: FileInfo): string {
+  const size = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  const lines = [`${onOneLine(name)}: ${format}, ${formatBytes(size)}${files.length > 1 ? ` in ${files.length} files` : ''}`];
+  if (files.length > 1) lines.push('', ...columns(files.map((file) => [file.name, formatBytes(file.bytes)])));
+  lines.push('', `${metadata.size} metadata ${metadata.size === 1 ? 'key' : 'keys'}`);
+  lines.push(...columns([...metadata].map(([key, { type, value }]) => [key, type, brief(value)])));
+  const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  lines.push('', `${formatCount(tensors.length)} tensors, ${formatBytes(bytes)}`);
+  lines.push(...columns(tensors.map((tensor) => [
+    tensor.name, tensor.type, `[${tensor.shape.join(', ')}]`, formatCount(tensor.bytes), ...(files.length > 1 ? [tensor.file] : []),
+  ])));
+  return lines.join('\n');
+}
+
+function brief(value: unknown): string {
+  if (Array.isArray(value)) {
+    const items = value.slice(0, SHOWN_ITEMS).map(brief).join(', ');
+    return value.length > SHOWN_ITEMS ? `[${items}, …] (${formatCount(value.length)})` : `[${items}]`;
+  }
+  if (typeof value === 'string' && value.length > SHOWN_CHARACTERS) {
+    return `${JSON.stringify(value.slice(0, SHOWN_CHARACTERS))}… (${formatCount(value.length)} characters)`;
+  }
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 2 * SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+}
+
+/** Indented lines of cells, each column as wide as its widest. */
+function columns(table: readonly (readonly string[])[]): string[] {
+  const rows = table.map((row) => row.map(onOneLine));
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, n) => { widths[n] = Math.max(widths[n] ?? 0, cell.length); });
+  return rows.map((row) => `  ${row.map((cell, n) => cell.padEnd(widths[n]!)).join('  ')}`.trimEnd());
+}
