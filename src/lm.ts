@@ -18,8 +18,12 @@ export interface LoadOptions {
   /** Default 'auto': the fastest one that this engine supports. Every backend gives the same results, bit for bit. */
   readonly backend?: 'auto' | BackendName;
   readonly onProgress?: (progress: Progress) => void;
-  /** Stops loading; `load` rejects with the signal's reason. */
+  /** Stops loading; `load` rejects with the signal's reason. A download goes on from there the next time. */
   readonly signal?: AbortSignal;
+  /** For private models: see `RemoteOptions`. */
+  readonly token?: string;
+  /** Where downloads are kept, or `false`: see `RemoteOptions`. */
+  readonly cache?: string | false;
 }
 
 export interface ForwardOptions {
@@ -48,18 +52,18 @@ export class MatMulFreeLM {
   }
 
   /**
-   * Loads a model from a folder in Hugging Face layout or a GGUF file.
+   * Loads a model from a folder in Hugging Face layout or a GGUF file: from disk, from memory, from a URL or from the Hub.
    * @throws SourceError (nothing there), FormatError (a broken file), ConfigError (a model that this library cannot run, or whose
    * tensors disagree with its configuration), TokenizerError, BackendError, ArgumentError (options), or the signal's reason.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<MatMulFreeLM> {
-    checkKeys('load', options, ['backend', 'onProgress', 'signal']);
+    checkKeys('load', options, ['backend', 'onProgress', 'signal', 'token', 'cache']);
     const { backend = 'auto', signal } = options;
     if (backend !== 'auto' && backend !== 'scalar') {
       throw new BackendError(`backend ${show(backend)} is not available (available: auto, scalar)`);
     }
     signal?.throwIfAborted();
-    const checkpoint = await openCheckpoint(await openSource(source));
+    const checkpoint = await openCheckpoint(await openSource(source, options));
     try {
       const tokenizer = loadTokenizer(checkpoint);
       const model = await loadModel(checkpoint, createScalarKernels(), options);
