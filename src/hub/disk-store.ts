@@ -25,8 +25,8 @@ const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 export function diskStore(node: NodeModules, root: string): Store {
   const { fs, path, os } = node;
   const failed = (error: unknown, doing: string): SourceError => {
-    const code = error instanceof Error && 'code' in error ? `${String(error.code)}: ` : '';
-    return new SourceError(`cannot ${doing} the cache ${root}: ${code}${explain(error)}; set MATMULFREE_CACHE, or the option cache, to another folder`);
+    const why = error instanceof Error ? error.message : String(error);
+    return new SourceError(`cannot ${doing} the cache ${root}: ${why}; set MATMULFREE_CACHE, or the option cache, to another folder`);
   };
   const writing = async <T>(action: () => Promise<T>): Promise<T> => {
     try {
@@ -147,7 +147,8 @@ async function diskPartial(
       if (!source) throw new SourceError(`${file}: somebody removed it`);
       return source;
     },
-    seal: () => writing(async () => {
+    seal: (length) => writing(async () => {
+      await handle.truncate(length);
       await handle.sync();
       await close();
       await fs.rename(file, path.join(folder, name)).catch(async (error: unknown) => {
@@ -218,9 +219,4 @@ function merge(spans: readonly Span[]): Span[] {
 
 export function bytesIn(spans: readonly Span[]): number {
   return merge(spans).reduce((sum, [from, to]) => sum + to - from, 0);
-}
-
-/** Node's "ENOSPC: no space left on device, write" without the code. */
-function explain(error: unknown): string {
-  return error instanceof Error ? error.message.replace(/^\w+: /, '') : String(error);
 }

@@ -86,8 +86,7 @@ export async function fetchFile(fetcher: Fetcher, file: RemoteFile): Promise<Byt
     if (byAnother) return byAnother;
     const partial = await store.partial(file.key, id);
     try {
-      await fillAndCheck(fetcher, file, partial);
-      await partial.seal();
+      await partial.seal(await fillAndCheck(fetcher, file, partial));
     } catch (error) {
       if (error instanceof Changed || error instanceof FormatError) await partial.reset();
       throw error;
@@ -102,7 +101,8 @@ export async function fetchFile(fetcher: Fetcher, file: RemoteFile): Promise<Byt
   }
 }
 
-async function fillAndCheck({ net, onProgress }: Fetcher, file: RemoteFile, partial: PartialFile): Promise<void> {
+/** @returns the file's size. */
+async function fillAndCheck({ net, onProgress }: Fetcher, file: RemoteFile, partial: PartialFile): Promise<number> {
   const wasResumed = partial.spans.length > 0;
   const report = (stage: DownloadProgress['stage'], loaded: number, total: number): void => onProgress?.({ stage, file: file.name, loaded, total });
   const meter = throttle(net.tuning.progressMs);
@@ -110,7 +110,7 @@ async function fillAndCheck({ net, onProgress }: Fetcher, file: RemoteFile, part
     if (meter.isDue()) report('download', loaded, total);
   });
   report('download', size, size);
-  if (sha256 === undefined) return;
+  if (sha256 === undefined) return size;
 
   const source = await partial.contents(file.name);
   const hasher = createHasher();
@@ -125,7 +125,7 @@ async function fillAndCheck({ net, onProgress }: Fetcher, file: RemoteFile, part
     await source.close();
   }
   const found = hasher.hex();
-  if (found === sha256) return;
+  if (found === sha256) return size;
   const message = `${file.label}: its SHA-256 is ${found}, the server promised ${sha256}`;
   if (wasResumed) throw new Changed(message); // perhaps the earlier part was damaged
   throw new FormatError(`${message}; nothing was kept of it`);

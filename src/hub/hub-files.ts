@@ -1,4 +1,4 @@
-import { FormatError, show, SourceError } from '../errors.js';
+import { FormatError, shorten, show, SourceError } from '../errors.js';
 import { decodeUtf8, isJsonObject, parseJsonObject, type FileSet } from '../formats/bytes.js';
 import { fetchFile, untilStable, type Fetcher } from './download.js';
 import { Broken, get, refusal, Unreachable, type Net } from './http.js';
@@ -22,6 +22,8 @@ const MAX_LIST_BYTES = 32 * 1024 * 1024;
 const MAX_FILES = 100_000;
 /** With a list in the cache, being offline is told by fewer attempts. */
 const ATTEMPTS_WITH_CACHE = 2;
+/** In a message. */
+const MAX_LISTED = 12;
 /** What is fetched from a model: nothing else is of use to anybody here. */
 const KINDS = /\.(json|gguf|safetensors|bin)$/i;
 
@@ -84,9 +86,9 @@ interface Choice {
 /** Which of the files of a repository are the model that is meant. @throws SourceError when there are several, or none. */
 function choose(name: string, { file }: HubLocation, paths: readonly string[]): Choice {
   const ggufs = paths.filter((path) => /\.gguf$/i.test(path));
-  const several = ggufs.slice(0, 12).map((path) => `\n  ${name}/${path}`).join('') + (ggufs.length > 12 ? '\n  …' : '');
+  const some = ggufs.slice(0, MAX_LISTED).map(shorten).join(', ') + (ggufs.length > MAX_LISTED ? ', …' : '');
   if (file !== undefined) {
-    if (!paths.includes(file)) throw new SourceError(`${name}: has no file ${show(file)}${ggufs.length > 0 ? `; its .gguf files: ${several}` : ''}`);
+    if (!paths.includes(file)) throw new SourceError(`${name}: has no file ${show(file)}${ggufs.length > 0 ? `; its .gguf files are ${some}` : ''}`);
     return chooseGguf(file, paths);
   }
   const here = paths.filter((path) => !path.includes('/') && !ggufs.includes(path)).sort();
@@ -96,7 +98,7 @@ function choose(name: string, { file }: HubLocation, paths: readonly string[]): 
   // Of a file in parts, the first stands for it.
   const whole = ggufs.filter((path) => !/-\d{5}-of-\d{5}\.gguf$/i.test(path) || /-00001-of-\d{5}\.gguf$/i.test(path));
   if (whole.length === 1) return chooseGguf(whole[0]!, paths);
-  if (whole.length > 1) throw new SourceError(`${name}: holds several GGUF files; name one of them: ${several}`);
+  if (whole.length > 1) throw new SourceError(`${name}: holds several GGUF files (${some}); name one of them, as in ${name}/${whole[0]!}`);
   return { folder: '', list: here, weights };
 }
 

@@ -37,7 +37,7 @@ export function isSafePath(path: string): boolean {
 export function parseHubLocation(location: string, endpoint: string): HubLocation | undefined {
   const short = /^hf:([^/@]+)\/([^/@]+)(?:@(refs\/[^/]+\/[^/]+|[^/]+))?(?:\/(.+))?$/i.exec(location);
   const page = location.startsWith(`${endpoint}/`)
-    ? /^([^/]+)\/([^/]+)(?:\/(?:tree|blob|resolve)\/(refs\/[^/]+\/[^/]+|[^/]+)(?:\/(.+\.gguf))?)?\/?(?:[?#].*)?$/i.exec(location.slice(endpoint.length + 1))
+    ? /^([^/]+)\/([^/]+(?<!\.gguf))(?:\/(?:tree|blob|resolve)\/(refs\/[^/]+\/[^/]+|[^/]+)(?:\/(.+\.gguf))?)?\/?(?:[?#].*)?$/i.exec(location.slice(endpoint.length + 1))
     : null;
   const found = short ?? page;
   if (!found) {

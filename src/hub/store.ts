@@ -30,8 +30,8 @@ export interface PartialFile {
   keep(span: Span, sync: boolean): Promise<void>;
   /** What was kept, to be read back under `name`. */
   contents(name: string): Promise<ByteSource>;
-  /** Puts the file, which is whole, under its name. */
-  seal(): Promise<void>;
+  /** Puts the file, which is whole with `size` bytes, under its name. */
+  seal(size: number): Promise<void>;
   /** Forgets all bytes. */
   reset(): Promise<void>;
   /** Ends the writing; what was kept stays. */

@@ -124,7 +124,9 @@ function probe(net: Net, url: string, isOptional: boolean): Promise<Probe | unde
     if (status !== 200 && status !== 206) throw refusal(net, label, reply);
     // Servers of web applications answer with their page to everything that they do not have.
     if (/^text\/html/i.test(type)) return undefined;
-    return { size: reply.range?.total ?? linkedSize ?? (status === 200 ? length : undefined), tag, sha256 };
+    const size = reply.range?.total ?? linkedSize ?? (status === 200 ? length : undefined);
+    // Without a size, a connection that is cut may look like the end: such a file is not taken for whole the next time.
+    return { size, tag: size === undefined ? undefined : tag, sha256 };
   });
 }
 

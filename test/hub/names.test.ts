@@ -23,7 +23,7 @@ describe('where a model is on the Hub', () => {
     expect(parseHubLocation(location, HUB)).toEqual({ endpoint: HUB, ...expected });
   });
 
-  it.each(['https://example.com/a/b', 'https://huggingface.co.evil.com/a/b', `${HUB}/a/b/c/d/e`])('not %s', (location) => {
+  it.each(['https://example.com/a/b', `${HUB}/a/b.gguf`, 'https://huggingface.co.evil.com/a/b', `${HUB}/a/b/c/d/e`])('not %s', (location) => {
     expect(parseHubLocation(location, HUB)).toBeUndefined();
   });
 

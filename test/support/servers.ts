@@ -70,8 +70,13 @@ export function sendFile(request: IncomingMessage, response: ServerResponse, byt
   else response.write(body.subarray(0, cutAfter), () => setTimeout(() => response.destroy(), 10));
 }
 
+const hashes = new WeakMap<Uint8Array, string>();
+
+/** Of bytes that do not change. */
 export function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  const known = hashes.get(bytes) ?? createHash('sha256').update(bytes).digest('hex');
+  hashes.set(bytes, known);
+  return known;
 }
 
 /** A server of plain files, with ETags. */
