@@ -237,7 +237,7 @@ function readReply(response: Response, linked: Headers | undefined, watch: Watch
     type: headers.get('content-type') ?? '',
     length: encoding === 'identity' ? natural(headers.get('content-length')) : undefined,
     range: range ? { start: Number(range[1]), total: Number(range[2]) } : undefined,
-    tag: linked?.get('x-linked-etag') ?? headers.get('etag') ?? headers.get('last-modified') ?? undefined,
+    tag: linked?.get('x-linked-etag') || headers.get('etag') || headers.get('last-modified') || undefined,
     linkedSize: natural(linked?.get('x-linked-size')),
     sha256: /^"?([0-9a-f]{64})"?$/.exec(linked?.get('x-linked-etag') ?? '')?.[1],
     complaint: headers.get('x-error-message') ?? undefined,

@@ -12,6 +12,12 @@ interface Probe {
   readonly sha256: string | undefined;
 }
 
+/** What the server said of a file, kept for when it cannot be reached. */
+interface Saved {
+  readonly tag?: string | undefined;
+  readonly isAbsent?: boolean;
+}
+
 /** A URL has no list of files: these are asked for, the preferred first. */
 const WEIGHTS = ['model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin', 'pytorch_model.bin.index.json'];
 const ATTEMPTS_WITH_CACHE = 2;
@@ -33,47 +39,55 @@ export async function urlFiles(fetcher: Fetcher, location: string): Promise<File
   const folder: Key = [hostKey(base.origin), `url--${slug(base.href)}`];
   const probes = new Map<string, Promise<Probe | undefined>>();
   let isOffline: Unreachable | undefined;
+  let isTold = false;
 
   const savedKey = (file: string): Key => [...folder, 'refs', `${file}.json`];
-  const saved = async (file: string): Promise<Saved | undefined> => readSaved(await store.readText(savedKey(file)));
+  const save = (file: string, what: Saved): Promise<void> => store.writeText(savedKey(file), JSON.stringify({ source: name, ...what }));
+  const isOptional = (file: string): boolean => file !== (only ?? 'config.json');
 
-  /** @throws Unreachable; from the second time on at once, so that a model in the cache loads soon. */
-  const probed = async (file: string, isSaved: boolean): Promise<Probe | undefined> => {
-    if (isOffline) throw isOffline;
+  const ask = async (file: string, isSaved: boolean): Promise<Probe | undefined> => {
+    if (isOffline) throw isOffline; // a model in the cache is to load soon
     const attempts = isSaved ? Math.min(ATTEMPTS_WITH_CACHE, net.tuning.attempts) : net.tuning.attempts;
-    const isOptional = file !== only && file !== 'config.json';
-    const known = probes.get(file) ?? probe({ ...net, tuning: { ...net.tuning, attempts } }, at(file), isOptional);
-    probes.set(file, known);
-    return known.catch((error: unknown) => {
-      probes.delete(file);
+    const asked = probes.get(file) ?? probe({ ...net, tuning: { ...net.tuning, attempts } }, at(file), isOptional(file));
+    probes.set(file, asked);
+    return asked.catch((error: unknown) => {
       if (error instanceof Unreachable) isOffline = error;
       throw error;
     });
+  };
+
+  /** What the server says of a file, or what it said the last time if it cannot be reached: `isNow` tells which. */
+  const look = async (file: string): Promise<{ found: Probe | undefined; before: Saved | undefined; isNow: boolean }> => {
+    const before = readSaved(await store.readText(savedKey(file)));
+    try {
+      const found = await ask(file, before !== undefined);
+      if (!found && isOptional(file) && !before?.isAbsent) await save(file, { isAbsent: true });
+      return { found, before, isNow: true };
+    } catch (error) {
+      if (!before || !(error instanceof Unreachable)) throw error;
+      if (!isTold) onProgress?.({ stage: 'offline', file: name, loaded: 0, total: 0 });
+      isTold = true;
+      return { found: before.isAbsent ? undefined : { size: undefined, tag: before.tag, sha256: undefined }, before, isNow: false };
+    }
   };
 
   const open = async (file: string): Promise<ByteSource | undefined> => {
     if (!isSafeName(file)) return undefined;
     const url = at(file);
     const label = showUrl(url);
-    const keyOf = (tag: string | undefined): Key => [...folder, tag === undefined ? 'latest' : shortHash(tag), file];
-    const before = await saved(file);
     return untilStable(label, async () => {
-      let found: Probe | undefined;
-      try {
-        found = await probed(file, before !== undefined);
-      } catch (error) {
-        if (!(error instanceof Unreachable)) throw error;
-        const kept = before && (await store.open(keyOf(before.tag)));
-        // What an optional file was is not known; the model that was loaded had none of it.
-        if (!kept && before === undefined && (await saved('config.json'))) return undefined;
-        if (!kept) throw error;
-        if (file === (only ?? 'config.json')) onProgress?.({ stage: 'offline', file: name, loaded: 0, total: 0 });
-        return kept;
+      const { found, before, isNow } = await look(file);
+      if (!found) return undefined;
+      const { tag } = found;
+      const key = [...folder, tag === undefined ? 'latest' : shortHash(tag), file];
+      if (!isNow) {
+        const kept = await store.open(key);
+        if (kept) return kept;
+        throw isOffline!;
       }
       probes.delete(file); // should the file change meanwhile, it is asked for anew
-      if (!found) return undefined;
-      const source = await fetchFile(fetcher, { name: file, label, url, key: keyOf(found.tag), version: found.tag, ...found });
-      if (!before || before.tag !== found.tag) await store.writeText(savedKey(file), JSON.stringify({ source: name, tag: found.tag }));
+      const source = await fetchFile(fetcher, { name: file, label, url, key, version: tag, ...found });
+      if (!before || before.isAbsent || before.tag !== tag) await save(file, { tag });
       return source;
     });
   };
@@ -83,10 +97,7 @@ export async function urlFiles(fetcher: Fetcher, location: string): Promise<File
     const config = await open('config.json');
     if (!config) throw new SourceError(`${name}: holds no config.json; give the URL of a .gguf file, or of a folder in Hugging Face layout`);
     await config.close();
-    for (const file of WEIGHTS) {
-      const isThere = isOffline ? await saved(file) : await probed(file, (await saved(file)) !== undefined);
-      if (isThere) return ['config.json', file];
-    }
+    for (const file of WEIGHTS) if ((await look(file)).found) return ['config.json', file];
     return ['config.json'];
   };
 
@@ -130,14 +141,10 @@ function probe(net: Net, url: string, isOptional: boolean): Promise<Probe | unde
   });
 }
 
-interface Saved {
-  readonly tag: string | undefined;
-}
-
 function readSaved(text: string | undefined): Saved | undefined {
   try {
-    const { tag } = JSON.parse(text ?? 'null') as { tag: unknown };
-    return { tag: typeof tag === 'string' ? tag : undefined };
+    const { tag, isAbsent } = JSON.parse(text ?? 'null') as { [key: string]: unknown };
+    return { tag: typeof tag === 'string' ? tag : undefined, isAbsent: isAbsent === true };
   } catch {
     return undefined;
   }

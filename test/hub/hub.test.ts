@@ -285,9 +285,6 @@ describe('redirects', () => {
 });
 
 describe('when the Hub cannot be reached', () => {
-  const moved = bytesOf(60_000, 23);
-  const other = 'beef0123456789beef0123456789beef01234567';
-
   it('the cache serves, and progress says so', async () => {
     const hub = await hubWith({ 'm.gguf': big });
     await fetchBytes('hf:someone/model', 'm.gguf', { cache });
@@ -326,22 +323,31 @@ describe('when the Hub cannot be reached', () => {
   });
 
   it('the last version that is whole serves, not one whose download broke off', async () => {
-    const first = await hubWith({ 'm.gguf': big });
-    await fetchBytes('hf:someone/model', 'm.gguf', { cache });
-    const { url } = first;
-    await first.close();
-    // The same address, a newer commit, and no way to get its file.
-    const second = await use(startHub({ 'm.gguf': moved }, { commit: other }));
-    const { createServer } = await import('node:http');
-    const front = createServer((request, response) => {
-      if (request.url!.includes('/resolve/')) return void response.destroy();
-      void fetch(`${second.url}${request.url!}`).then(async (reply) => response.end(await reply.text()));
+    const version = (seed: number): Files => ({
+      'config.json': json({ seed }), 'model.safetensors.index.json': json({}),
+      'model-00001-of-00002.safetensors': bytesOf(5000, seed), 'model-00002-of-00002.safetensors': bytesOf(5000, seed + 1),
     });
-    await new Promise<void>((resolve) => front.listen(Number(new URL(url).port), '127.0.0.1', resolve));
-    await expect(fetchBytes('hf:someone/model', 'm.gguf', { cache })).rejects.toThrow(SourceError);
-    front.closeAllConnections();
-    await new Promise((resolve) => front.close(resolve));
-    expect(await fetchBytes('hf:someone/model', 'm.gguf', { cache })).toEqual(big);
+    const getAll = async (): Promise<Uint8Array[]> => {
+      const files = await openRemote('hf:someone/model', { cache }, FAST);
+      const got: Uint8Array[] = [];
+      for (const name of await files.list()) got.push(await readAll((await files.open(name))!));
+      return got;
+    };
+    const [older, newer] = [version(40), version(50)];
+    const hub = await hubWith(older);
+    const whole = await getAll();
+    expect(whole).toHaveLength(4);
+    // The same address, a newer commit, and no way to get the last of its files.
+    const moved = await use(startHub(newer, { commit: 'beef0123456789beef0123456789beef01234567' }));
+    hub.intercept = async (request, response) => {
+      if (request.url!.includes('00002-of')) return response.writeHead(503).end() !== undefined;
+      response.end(new Uint8Array(await (await fetch(`${moved.url}${request.url!}`)).arrayBuffer()));
+      return true;
+    };
+    await expect(getAll()).rejects.toThrow(SourceError);
+    expect((await wholeFiles(cache)).length).toBeGreaterThan(4);
+    await hub.close();
+    expect(await getAll()).toEqual(whole);
   });
 });
 
@@ -358,6 +364,20 @@ describe('a folder under a URL', () => {
       expect(await files2.list()).toEqual(['config.json', files === sharded ? 'model.safetensors.index.json' : 'model.safetensors']);
       expect(logitsOf(await MatMulFreeLM.load(`${server.url}/some/folder`, { cache: place }))).toEqual(logitsOf(lm));
     }
+  });
+
+  it('what could not be asked for is not taken for absent', async () => {
+    const files = { ...tinyCheckpoint(), 'tokenizer.json': json('{}') } as Files;
+    const server = await use(startFiles(files));
+    server.intercept = (request, response) => request.url!.includes('tokenizer.json') && response.writeHead(503).end() !== undefined;
+    const open = async (): Promise<unknown> => (await openRemote(server.url, { cache }, FAST)).open('tokenizer.json');
+    await fetchBytes(server.url, 'config.json', { cache });
+    await fetchBytes(server.url, 'model.safetensors', { cache });
+    await expect(open()).rejects.toThrow(/tokenizer\.json: the server answers with status 503/);
+    server.intercept = (request, response) => request.url!.includes('tokenizer.json') && response.writeHead(404).end() !== undefined;
+    expect(await open()).toBeUndefined();
+    await server.close();
+    expect(await open()).toBeUndefined(); // that is what it said
   });
 
   it('on servers that answer what they lack with 403, or with their page', async () => {
