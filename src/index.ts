@@ -1,6 +1,8 @@
 /** The public API of matmulfree. Everything here runs in Node and in browsers. */
 export { MatMulFreeLM, type ForwardOptions, type LoadOptions } from './lm.js';
 export type { ModelSource } from './source.js';
+export type { RemoteOptions } from './hub/remote.js';
+export { clearCache, listCache, type CacheEntry, type CacheOptions } from './hub/cache-admin.js';
 export type { FileContent } from './formats/bytes.js';
 export type { GenerateIdsOptions, GenerateOptions, GenerateResult } from './generate/generate.js';
 export type { Score, ScoreOptions } from './generate/score.js';

@@ -7,6 +7,7 @@ import { readTorchTensors } from './formats/torch.js';
 import { isZip } from './formats/zip.js';
 import { SourceError } from './errors.js';
 import { findGguf } from './model/open-checkpoint.js';
+import type { RemoteOptions } from './hub/remote.js';
 import { openSource, type ModelSource } from './source.js';
 
 /** What a model file, or several that belong together, say about themselves. */
@@ -43,8 +44,8 @@ const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
  * any weights, whatever model it is.
  * @throws SourceError (nothing there), FormatError (a broken file), ArgumentError.
  */
-export async function inspect(source: ModelSource): Promise<FileInfo> {
-  const files = await openSource(source);
+export async function inspect(source: ModelSource, options: RemoteOptions = {}): Promise<FileInfo> {
+  const files = await openSource(source, options);
   const names = await files.list();
   const gguf = await findGguf(files, names);
   if (gguf !== undefined) return inspectGguf(files, gguf);

@@ -23,8 +23,12 @@ export interface LoadOptions {
    */
   readonly threads?: 'auto' | number;
   readonly onProgress?: (progress: Progress) => void;
-  /** Stops loading; `load` rejects with the signal's reason. */
+  /** Stops loading; `load` rejects with the signal's reason. A download goes on from there the next time. */
   readonly signal?: AbortSignal;
+  /** For private models: see `RemoteOptions`. */
+  readonly token?: string;
+  /** Where downloads are kept, or `false`: see `RemoteOptions`. */
+  readonly cache?: string | false;
 }
 
 export interface ForwardOptions {
@@ -56,15 +60,15 @@ export class MatMulFreeLM {
   }
 
   /**
-   * Loads a model from a folder in Hugging Face layout or a GGUF file.
+   * Loads a model from a folder in Hugging Face layout or a GGUF file: from disk, from memory, from a URL or from the Hub.
    * @throws SourceError (nothing there), FormatError (a broken file), ConfigError (a model that this library cannot run, or whose
    * tensors disagree with its configuration), TokenizerError, BackendError, ArgumentError (options), or the signal's reason.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<MatMulFreeLM> {
-    checkKeys('load', options, ['backend', 'threads', 'onProgress', 'signal']);
+    checkKeys('load', options, ['backend', 'threads', 'onProgress', 'signal', 'token', 'cache']);
     const { backend, threads, signal } = options;
     signal?.throwIfAborted();
-    const checkpoint = await openCheckpoint(await openSource(source));
+    const checkpoint = await openCheckpoint(await openSource(source, options));
     let kernels: Kernels | undefined;
     try {
       const tokenizer = loadTokenizer(checkpoint);

@@ -7,16 +7,32 @@ import { checkRange } from './formats/bytes.js';
  * and later; Deno and Bun have it too), so that nothing here is an import that a browser or a bundler would trip over.
  */
 
-type FileSystem = typeof import('node:fs/promises');
+export type FileSystem = typeof import('node:fs/promises');
 
-function fileSystem(): { fs: FileSystem; path: typeof import('node:path'); url: typeof import('node:url') } | undefined {
+export interface NodeModules {
+  readonly fs: FileSystem;
+  readonly path: typeof import('node:path');
+  readonly url: typeof import('node:url');
+  readonly os: typeof import('node:os');
+  readonly crypto: typeof import('node:crypto');
+}
+
+/** Node's modules, or undefined in a browser. @throws SourceError for a Node that is too old to hand them out. */
+export function nodeModules(): NodeModules | undefined {
   const host = globalThis.process as NodeJS.Process | undefined;
   const get = host?.getBuiltinModule as NodeJS.Process['getBuiltinModule'] | undefined;
   if (!get) {
     if (host?.versions?.node) throw new SourceError(`Node ${host.versions.node} is too old to read files here: 20.16 or later is needed`);
     return undefined;
   }
-  return { fs: get('node:fs/promises'), path: get('node:path'), url: get('node:url') };
+  return {
+    fs: get('node:fs/promises'), path: get('node:path'), url: get('node:url'), os: get('node:os'), crypto: get('node:crypto'),
+  };
+}
+
+/** A variable of the environment, unless it is empty. */
+export function environment(name: string): string | undefined {
+  return (globalThis.process as NodeJS.Process | undefined)?.env?.[name]?.trim() || undefined;
 }
 
 /** Logical processors that this process may use. */
@@ -109,7 +125,7 @@ async function spawnWebThread(onEnd: (reason: string) => void): Promise<Thread> 
  * @throws SourceError when there is no file system here, or nothing at that path.
  */
 export async function filesFromDisk(location: string): Promise<FileSet> {
-  const host = fileSystem();
+  const host = nodeModules();
   if (!host) {
     throw new SourceError(`${show(location)}: there is no file system here; load a File, a Blob or bytes instead`);
   }
@@ -127,7 +143,11 @@ export async function filesFromDisk(location: string): Promise<FileSet> {
   return { name: target, list, open: (file) => openFile(fs, path.join(folder, file), file) };
 }
 
-async function openFile(fs: FileSystem, file: string, name: string): Promise<ByteSource | undefined> {
+/**
+ * Opens the file at path `file`, called `name` in messages; undefined when there is none.
+ * @throws SourceError for what is not a file, or cannot be read.
+ */
+export async function openFile(fs: FileSystem, file: string, name: string): Promise<ByteSource | undefined> {
   let handle: Awaited<ReturnType<FileSystem['open']>>;
   try {
     // Looked at before it is opened: opening a pipe would wait for somebody to write into it.
@@ -156,7 +176,7 @@ async function openFile(fs: FileSystem, file: string, name: string): Promise<Byt
   };
 }
 
-function isNotFound(error: unknown): boolean {
+export function isNotFound(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
 }
 

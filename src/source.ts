@@ -1,10 +1,12 @@
-import { ArgumentError, show, SourceError } from './errors.js';
+import { ArgumentError, show } from './errors.js';
 import { filesFromMemory, type FileContent, type FileSet } from './formats/bytes.js';
+import type { RemoteOptions } from './hub/remote.js';
 import { filesFromDisk } from './platform.js';
 
 /**
- * Where a model comes from: the path or `file:` URL of a folder or a .gguf file; a File or Blob, or several Files; bytes of a
- * .gguf file; or files in memory by name.
+ * Where a model comes from: the path or `file:` URL of a folder or a .gguf file; `hf:owner/name[@revision][/file.gguf]` for a
+ * model on the Hugging Face Hub; the http(s) URL of a .gguf file or of a folder; a File or Blob, or several Files; bytes of a .gguf
+ * file; or files in memory by name.
  */
 export type ModelSource =
   | string
@@ -15,8 +17,8 @@ export type ModelSource =
   | { readonly [file: string]: FileContent };
 
 /** @throws SourceError, ArgumentError when `source` is none of these. */
-export async function openSource(source: ModelSource): Promise<FileSet> {
-  if (typeof source === 'string' || source instanceof URL) return openLocation(String(source));
+export async function openSource(source: ModelSource, options: RemoteOptions = {}): Promise<FileSet> {
+  if (typeof source === 'string' || source instanceof URL) return openLocation(String(source), options);
   if (isContent(source)) {
     const name = source instanceof File ? source.name : 'model.gguf';
     return filesFromMemory(name, new Map([[name, source]]));
@@ -32,15 +34,15 @@ export async function openSource(source: ModelSource): Promise<FileSet> {
     if (!bad) return filesFromMemory('(files in memory)', files);
     throw new ArgumentError(`load: ${show(bad[0])} is not a Uint8Array, an ArrayBuffer or a Blob`);
   }
-  throw new ArgumentError(`load: got ${show(source)}; give a path, a file: URL, a File or Blob, bytes, or files by name`);
+  throw new ArgumentError(`load: got ${show(source)}; give a path, a URL, hf:owner/name, a File or Blob, bytes, or files by name`);
 }
 
-async function openLocation(location: string): Promise<FileSet> {
+async function openLocation(location: string, options: RemoteOptions): Promise<FileSet> {
   if (location === '') throw new ArgumentError('load: the path is empty');
-  if (/^(https?|hf):/i.test(location)) {
-    throw new SourceError(`${show(location)}: loading over the network is not supported yet; download the files and give their folder`);
-  }
-  return filesFromDisk(location);
+  if (!/^(https?|hf):/i.test(location)) return filesFromDisk(location);
+  // A bundler puts this apart: pages that bring their own files need none of it.
+  const { openRemote } = await import('./hub/remote.js');
+  return openRemote(location, options);
 }
 
 function isContent(value: unknown): value is FileContent {

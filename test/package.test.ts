@@ -50,6 +50,12 @@ describe('the sources', () => {
     }
     const platform = await readFile(repository('src/platform.ts'), 'utf8');
     expect(platform).not.toMatch(/^import .*'node:|await import\(/m);
+    // What the network needs comes when it is needed: a page that brings its own files does not load it.
+    for (const file of await sources('src')) {
+      const eager = [...(await readFile(repository(file), 'utf8')).matchAll(/^(?:import|export) (?!type).* from '(.*)'/gm)].map((m) => m[1]!);
+      if (!file.startsWith('src/hub/') && file !== 'src/index.ts') expect(eager.filter((name) => name.includes('hub/')), file).toEqual([]);
+      expect(eager.filter((name) => /remote|disk-store/.test(name)).filter(() => !/cache-admin/.test(file)), file).toEqual([]);
+    }
   });
 
   it('depend one way: formats and kernels know no model, the model knows no generation, nobody knows the CLI', async () => {
@@ -58,6 +64,7 @@ describe('the sources', () => {
       'src/tokenizer': ['src/tokenizer', 'src'],
       'src/wasm': ['src/wasm'],
       'src/kernels': ['src/kernels', 'src/wasm', 'src'],
+      'src/hub': ['src/hub', 'src/formats', 'src'],
       'src/layers': ['src/layers', 'src/kernels', 'src/formats', 'src'],
       'src/model': ['src/model', 'src/layers', 'src/kernels', 'src/tokenizer', 'src/formats', 'src'],
       'src/generate': ['src/generate', 'src/model', 'src/tokenizer', 'src'],

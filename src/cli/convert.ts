@@ -14,7 +14,7 @@ export async function convertCommand(args: readonly string[], signal: AbortSigna
   }, false);
   if (values.help) return void process.stdout.write(`${HELP.convert}\n`);
   const { model, out, type = 'TQ2_0', name } = values;
-  if (model === undefined || out === undefined) throw new UsageError('convert takes --model PATH and --out FILE.gguf');
+  if (model === undefined || out === undefined) throw new UsageError('convert takes --model SOURCE and --out FILE.gguf');
   if (!out.toLowerCase().endsWith('.gguf')) throw new UsageError(`--out ${out}: the name must end in .gguf`);
   if (type !== 'TQ1_0' && type !== 'TQ2_0') throw new UsageError(`--type ${type}: must be TQ1_0 or TQ2_0`);
   const progress = new ProgressLine(values.quiet === true);

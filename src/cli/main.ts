@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFile } from 'node:fs/promises';
 import { MatMulFreeError } from '../index.js';
+import { cacheCommand } from './cache.js';
 import { convertCommand } from './convert.js';
 import { generateCommand } from './generate.js';
 import { infoCommand } from './info.js';
@@ -13,6 +14,7 @@ const COMMANDS = new Map([
   ['score', scoreCommand],
   ['info', infoCommand],
   ['convert', convertCommand],
+  ['cache', cacheCommand],
 ]);
 
 const FAILURE = 1;

@@ -40,7 +40,7 @@ async function scoreAll(
   let done = 0;
   try {
     for (const [n, ids] of sequences.entries()) {
-      const onProgress = (predicted: number): void => progress.update('scoring', done + predicted, total);
+      const onProgress = (predicted: number): void => progress.update('scoring', done + predicted, total, formatTokens);
       const score = await lm.scoreAsync(ids, { signal, onProgress }).catch((error: unknown) => {
         if (!(error instanceof ArgumentError) || sequences.length === 1) throw error;
         throw new ArgumentError(`sequence ${n + 1} of ${sequences.length}: ${error.message}`);
@@ -75,4 +75,8 @@ function parseIds(file: string, text: string): number[][] {
     throw new FormatError(`${file}: must hold an array of arrays of token ids: [[1, 496, ...], ...]`);
   }
   return value;
+}
+
+function formatTokens(count: number): string {
+  return `${formatCount(count)} tokens`;
 }

@@ -3,37 +3,95 @@ import type { Progress } from '../index.js';
 /** Nothing is shown of what is done sooner. */
 const PATIENCE_MS = 700;
 const REDRAW_MS = 100;
+/** In a pipe: a line at most so often, and none of what is done sooner. */
+const LINE_MS = 5_000;
+/** The rate is that of the last so many milliseconds. */
+const RATE_MS = 10_000;
 
-/** Shows progress of slow things on stderr, on one line that is wiped at the end; on a terminal only. */
+/** Where progress is shown, and by which clock. */
+export interface ProgressOutput {
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+  write(text: string): unknown;
+  now?(): number;
+}
+
+/**
+ * Shows progress of slow things on stderr: on a terminal a bar with rate and time left, on one line that is wiped at the end; in a
+ * pipe a plain line now and then.
+ */
 export class ProgressLine {
-  private readonly started = performance.now();
-  private drawnAt = 0;
+  private readonly quiet: boolean;
+  private readonly output: ProgressOutput;
+  private readonly now: () => number;
+  private readonly started: number;
+  private drawnAt: number;
   private shown = false;
-  private readonly enabled: boolean;
+  private label = '';
+  private samples: { readonly at: number; readonly done: number }[] = [];
 
-  constructor(quiet: boolean) {
-    this.enabled = !quiet && process.stderr.isTTY === true;
+  constructor(quiet: boolean, output: ProgressOutput = process.stderr) {
+    this.quiet = quiet;
+    this.output = output;
+    this.now = () => output.now?.() ?? performance.now();
+    this.started = this.drawnAt = this.now();
   }
 
-  update(label: string, done: number, total: number): void {
-    const now = performance.now();
-    if (!this.enabled || now - this.started < PATIENCE_MS || now - this.drawnAt < REDRAW_MS) return;
+  /** `format` tells an amount in its unit; a `total` of 0 is one that is not known. */
+  update(label: string, done: number, total: number, format: (amount: number) => string = formatBytes): void {
+    if (this.quiet) return;
+    const now = this.now();
+    const rate = this.measureRate(now, label, done);
+    const isTerminal = this.output.isTTY === true;
+    if (isTerminal ? now - this.started < PATIENCE_MS || now - this.drawnAt < REDRAW_MS : now - this.drawnAt < LINE_MS) return;
     this.drawnAt = now;
+    const share = Math.min(1, done / total);
+    const parts = [total > 0 ? `${format(done)} of ${format(total)}` : format(done)];
+    if (rate > 0) parts.push(`${format(Math.round(rate))}/s`);
+    if (rate > 0 && total > 0) parts.push(`${formatDuration((total - done) / rate)} left`);
+    const percent = total > 0 ? `${Math.floor(share * 100)}%` : '';
+    const amounts = parts.join(' · ');
+    if (!isTerminal) return void this.output.write(`${onOneLine(label)}: ${percent}${percent && ', '}${amounts}\n`);
+    const bar = total > 0 ? `${'█'.repeat(Math.round(share * 24)).padEnd(24, '░')} ${percent} ` : '';
+    const line = `${onOneLine(label)} ${bar}${amounts}`;
+    this.output.write(`\r\x1b[2K${line.slice(0, (this.output.columns || 80) - 1)}`);
     this.shown = true;
-    const share = total > 0 ? Math.min(1, done / total) : 0;
-    const bar = '█'.repeat(Math.round(share * 24)).padEnd(24, '░');
-    process.stderr.write(`\r\x1b[2K${label} ${bar} ${(share * 100).toFixed(0)}%`);
   }
 
   clear(): void {
-    if (this.shown) process.stderr.write('\r\x1b[2K');
+    if (this.shown) this.output.write('\r\x1b[2K');
     this.shown = false;
   }
 
   /** For `onProgress` options. */
-  readonly listener = ({ stage, loaded, total }: Progress): void => {
-    this.update(stage === 'load' ? 'loading' : 'converting', loaded, total);
+  readonly listener = ({ stage, file, loaded, total }: Progress): void => {
+    if (stage === 'offline') {
+      this.clear();
+      if (!this.quiet) this.output.write(`${onOneLine(file)}: the server cannot be reached; using what is in the cache\n`);
+      return;
+    }
+    const label = { download: `downloading ${file}`, verify: `checking ${file}`, load: 'loading', convert: 'converting' }[stage];
+    this.update(label, loaded, total);
   };
+
+  /** Units a second, lately; 0 while that cannot be told. */
+  private measureRate(now: number, label: string, done: number): number {
+    const last = this.samples.at(-1);
+    if (label !== this.label || (last && done < last.done)) this.samples = []; // another file, or this one anew
+    this.label = label;
+    if (!last || this.samples.length === 0 || now - last.at >= REDRAW_MS) this.samples.push({ at: now, done });
+    while (this.samples.length > 2 && now - this.samples[0]!.at > RATE_MS) this.samples.shift();
+    const first = this.samples[0]!;
+    return now - first.at >= PATIENCE_MS ? ((done - first.done) / (now - first.at)) * 1000 : 0;
+  }
+}
+
+/** "0:07", "12:30", "1:02:03". */
+export function formatDuration(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  const two = (n: number): string => String(n).padStart(2, '0');
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60 ? `${minutes}:${two(whole % 60)}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(whole % 60)}`;
 }
 
 export function formatBytes(bytes: number): string {

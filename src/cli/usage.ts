@@ -32,18 +32,22 @@ Commands:
   score               how well a model predicts a text: negative log-likelihood, perplexity
   info [file]         what a model is made of: weights, zeros, operations per token; what stands in a file
   convert             turn a checkpoint into one GGUF file that loads fast
+  cache               list the models that were downloaded, or remove them
 
-Without --model, every command but convert uses the small model of children's stories that comes with the package.
+Without --model, generate, score and info use the small model of children's stories that comes with the package.
 
 Examples:
   matmulfree generate "The dragon" --seed 7
   matmulfree score --text-file story.txt
   matmulfree info --model ./MMfreeLM-370M
+  matmulfree generate "The history of" --model hf:ridger/MMfreeLM-370M
   matmulfree convert --model ./MMfreeLM-370M --out mmfree-370m.gguf
 
 matmulfree <command> --help tells more; matmulfree --version tells which this is.`;
 
-const MODEL = `  --model PATH          a folder (config.json, *.safetensors, tokenizer.json) or a .gguf file
+const MODEL = `  --model SOURCE        a folder (config.json, *.safetensors or pytorch_model.bin, tokenizer.json) or a .gguf file, on
+                        disk or under a URL; hf:owner/name[@revision][/file.gguf] from the Hugging Face Hub (HF_TOKEN
+                        for private models)
   --backend NAME        auto (default: the fastest there is), relaxed, simd or scalar
   --threads N           threads to use (default auto: one less than there are processors)
                         Neither changes a bit of the result.`;
@@ -102,13 +106,13 @@ Examples:
   matmulfree info --model ./MMfreeLM-370M
   matmulfree info mmfree-370m.gguf`;
 
-const CONVERT = `Usage: matmulfree convert --model FOLDER --out FILE.gguf [options]
+const CONVERT = `Usage: matmulfree convert --model SOURCE --out FILE.gguf [options]
 
 Quantises a checkpoint to ternary weights, exactly as the model does when it runs, and writes one GGUF file with the tokenizer
 inside. A model loaded from it gives the same logits, bit for bit. The same input gives the same bytes.
 
 Options:
-  --model PATH          a folder in Hugging Face layout, or a .gguf file
+  --model SOURCE        a folder in Hugging Face layout or a .gguf file, on disk or under a URL, or hf:owner/name[@revision]
   --out FILE.gguf       written beside its name first, and put in place when it is whole
   --type TYPE           TQ2_0 (default: 2 bits a weight, loads faster) or TQ1_0 (1.7 bits, smaller)
   --name NAME           the model's name in the file (default: the name of the folder)
@@ -117,4 +121,20 @@ Options:
 Example:
   matmulfree convert --model ./MMfreeLM-370M --out mmfree-370m.gguf`;
 
-export const HELP = { general: GENERAL, generate: GENERATE, score: SCORE, info: INFO, convert: CONVERT } as const;
+const CACHE = `Usage: matmulfree cache list [--json]
+       matmulfree cache clear [NAME ...]
+
+Models from the Hub and from URLs are downloaded once and kept. \`list\` shows them with their sizes; \`clear\` removes those that
+are named as \`list\` shows them, or all. A download that was interrupted goes on where it was the next time.
+
+They lie in the folder MATMULFREE_CACHE, if that is set, or else in the user's cache folder, and may be loaded from there by path.
+
+Options:
+  --json                the list as JSON on stdout
+  --quiet               clear without a word
+
+Examples:
+  matmulfree cache list
+  matmulfree cache clear hf:ridger/MMfreeLM-370M`;
+
+export const HELP = { general: GENERAL, generate: GENERATE, score: SCORE, info: INFO, convert: CONVERT, cache: CACHE } as const;

@@ -22,6 +22,9 @@ export interface ConvertOptions {
   readonly name?: string;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
+  /** As for `MatMulFreeLM.load`. */
+  readonly token?: string;
+  readonly cache?: string | false;
 }
 
 /** `general.file_type` of a file that is mostly of this type. */
@@ -33,11 +36,11 @@ const FILE_TYPES: Readonly<Record<TernaryBlockType, number>> = { TQ1_0: 36, TQ2_
  * @throws as `MatMulFreeLM.load` does.
  */
 export async function* convert(source: ModelSource, options: ConvertOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-  checkKeys('convert', options, ['type', 'name', 'onProgress', 'signal']);
+  checkKeys('convert', options, ['type', 'name', 'onProgress', 'signal', 'token', 'cache']);
   const { type = 'TQ2_0', signal } = options;
   if (!(type in FILE_TYPES)) throw new ArgumentError(`convert: type is ${show(type)}, not TQ1_0 or TQ2_0`);
   signal?.throwIfAborted();
-  const checkpoint = await openCheckpoint(await openSource(source));
+  const checkpoint = await openCheckpoint(await openSource(source, options));
   try {
     const tokenizer = loadTokenizer(checkpoint); // refuses here what `load` would refuse later
     const metadata = buildMetadata(checkpoint, tokenizer, type, options.name ?? baseName(checkpoint.name));

@@ -42,7 +42,7 @@ describe('sources', () => {
   it('no model in the files', () => refuses({ 'readme.txt': json('hi') }, SourceError, /holds no model.*readme\.txt/));
   it('a folder without weights', () =>
     refuses({ 'config.json': json(configJson(TINY)) }, SourceError, /neither model\.safetensors nor model\.safetensors\.index\.json/));
-  it('a network address', () => refuses('hf:someone/model', SourceError, /network/));
+  it('no model of the Hub', () => refuses('hf:someone', ArgumentError, /hf:owner\/name/));
   it('something else altogether', () => refuses(7 as never, ArgumentError, /give a path/));
   it('a file of the wrong kind', () => refuses({ a: 7 } as never, ArgumentError, /"a" is not/));
   it('arguments of another kind, each with a typed error', async () => {

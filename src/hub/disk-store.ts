@@ -1,0 +1,222 @@
+import { SourceError } from '../errors.js';
+import { isNotFound, openFile, type NodeModules } from '../platform.js';
+import { sleep } from './http.js';
+import type { Key } from './names.js';
+import type { PartialFile, Span, Store } from './store.js';
+
+/** Another process's turn is looked at so often. */
+const POLL_MS = 100;
+/** A turn that nobody renewed for so long is nobody's. */
+const STALE_MS = 30_000;
+const RENEW_MS = 5_000;
+/** State files of ours; a hostile one must not fill the memory. */
+const MAX_TEXT_BYTES = 64 * 1024 * 1024;
+
+/*
+ * In a file's folder, while it is fetched:
+ *   .NAME.ID.part   its bytes, each at its place
+ *   .NAME.ID.log    which of them are there: lines "from-to", only ever added to
+ *   .NAME.lock      whose turn it is
+ * ID stands for the content (its checksum or ETag), so two processes with the same .part write the same bytes to the same places:
+ * should both take a turn, no harm is done. Names of models' files never begin with a dot.
+ */
+
+/** Files in the folder `root`, each in its place under its own name: fit to be loaded, or copied, from there. */
+export function diskStore(node: NodeModules, root: string): Store {
+  const { fs, path, os } = node;
+  const failed = (error: unknown, doing: string): SourceError => {
+    const why = error instanceof Error ? error.message : String(error);
+    return new SourceError(`cannot ${doing} the cache ${root}: ${why}; set MATMULFREE_CACHE, or the option cache, to another folder`);
+  };
+  const writing = async <T>(action: () => Promise<T>): Promise<T> => {
+    try {
+      return await action();
+    } catch (error) {
+      throw failed(error, 'write to');
+    }
+  };
+
+  /** The path of `key`, if it leads to a place inside the cache: links out of it are not followed. */
+  const inside = async (key: Key): Promise<string | undefined> => {
+    try {
+      const real = await fs.realpath(path.join(root, ...key));
+      const relative = path.relative(await fs.realpath(root), real);
+      return relative.startsWith('..') || path.isAbsolute(relative) ? undefined : real;
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw failed(error, 'read');
+    }
+  };
+  const folderFor = (key: Key): Promise<string> => writing(async () => {
+    await fs.mkdir(path.join(root, ...key.slice(0, -1)), { recursive: true });
+    const folder = await inside(key.slice(0, -1));
+    if (folder === undefined) throw new Error(`${key.slice(0, -1).join('/')} is a link that leads out of it`);
+    return folder;
+  });
+
+  return {
+    async open(key) {
+      const file = await inside(key);
+      return file === undefined ? undefined : openFile(fs, file, key.at(-1)!);
+    },
+
+    async readText(key) {
+      const file = await inside(key);
+      return file === undefined ? undefined : readSmall(node, file);
+    },
+
+    async writeText(key, text) {
+      const folder = await folderFor(key);
+      const partial = path.join(folder, `.${key.at(-1)!}.${node.crypto.randomUUID()}.part`);
+      await writing(async () => {
+        await fs.writeFile(partial, text, { flag: 'wx' });
+        await fs.rename(partial, path.join(folder, key.at(-1)!));
+      }).finally(() => fs.rm(partial, { force: true }));
+    },
+
+    async lock(key, id, signal, onWait) {
+      const folder = await folderFor(key);
+      const file = path.join(folder, `.${key.at(-1)!}.lock`);
+      for (;;) {
+        try {
+          await fs.writeFile(file, `${process.pid} ${os.hostname()}`, { flag: 'wx' });
+          break;
+        } catch (error) {
+          if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw failed(error, 'write to');
+        }
+        if (!(await isLockHeld(node, file))) {
+          // Renamed first: of several that find it abandoned, one succeeds.
+          const away = `${file}.${node.crypto.randomUUID()}`;
+          await fs.rename(file, away).then(() => fs.rm(away, { force: true }), () => undefined);
+          continue;
+        }
+        onWait(bytesIn(parseLog(await readSmall(node, path.join(folder, `.${key.at(-1)!}.${id}.log`)))));
+        await sleep(POLL_MS, signal);
+      }
+      const renewal = setInterval(() => void fs.utimes(file, new Date(), new Date()).catch(() => undefined), RENEW_MS);
+      renewal.unref();
+      return async () => {
+        clearInterval(renewal);
+        await fs.rm(file, { force: true });
+      };
+    },
+
+    async partial(key, id) {
+      const folder = await folderFor(key);
+      return writing(() => diskPartial(node, folder, key.at(-1)!, id ?? node.crypto.randomUUID(), id !== undefined, writing));
+    },
+  };
+}
+
+async function diskPartial(
+  node: NodeModules, folder: string, name: string, id: string, isResumable: boolean, writing: <T>(action: () => Promise<T>) => Promise<T>,
+): Promise<PartialFile> {
+  const { fs, path } = node;
+  const file = path.join(folder, `.${name}.${id}.part`);
+  const log = path.join(folder, `.${name}.${id}.log`);
+  for (const other of await fs.readdir(folder)) {
+    const isOld = other.startsWith(`.${name}.`) && /^[\w-]+\.(part|log)$/.test(other.slice(name.length + 2));
+    const isOurs = isResumable && other.startsWith(`.${name}.${id}.`);
+    if (isOld && !isOurs) await fs.rm(path.join(folder, other), { force: true });
+  }
+  const { O_RDWR, O_CREAT, O_NOFOLLOW = 0 } = fs.constants;
+  const handle = await fs.open(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0o666);
+  const { size } = await handle.stat();
+  const spans = merge(parseLog(await readSmall(node, log)).filter(([, to]) => to <= size));
+  let isWorthKeeping = spans.length > 0;
+  let open = true;
+  const close = async (): Promise<void> => {
+    if (open) await handle.close();
+    open = false;
+  };
+  return {
+    spans,
+    write: (_from, at, bytes) => writing(async () => {
+      for (let done = 0; done < bytes.length; ) {
+        done += (await handle.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+      }
+    }),
+    keep: ([from, to], sync) => writing(async () => {
+      if (!isResumable) return;
+      isWorthKeeping = true;
+      if (sync) await handle.datasync();
+      await fs.appendFile(log, `${from}-${to}\n`);
+    }),
+    async contents(as) {
+      const source = await openFile(fs, file, as);
+      if (!source) throw new SourceError(`${file}: somebody removed it`);
+      return source;
+    },
+    seal: (length) => writing(async () => {
+      await handle.truncate(length);
+      await handle.sync();
+      await close();
+      await fs.rename(file, path.join(folder, name)).catch(async (error: unknown) => {
+        // Another process was quicker with the same bytes; some systems do not replace a file that is being read.
+        if (!(await fs.stat(path.join(folder, name)).catch(() => undefined))) throw error;
+        await fs.rm(file, { force: true });
+      });
+      await fs.rm(log, { force: true });
+    }),
+    reset: () => writing(async () => {
+      isWorthKeeping = false;
+      await fs.rm(log, { force: true });
+      await handle.truncate(0);
+    }),
+    async close() {
+      await close();
+      if (!isWorthKeeping) await fs.rm(file, { force: true });
+    },
+  };
+}
+
+/** Whether somebody is at work who holds the lock: a process of this machine that lives, or one that renewed it lately. */
+export async function isLockHeld({ fs, os }: NodeModules, file: string): Promise<boolean> {
+  try {
+    const [pid = '', host] = (await fs.readFile(file, 'utf8')).split(' ');
+    if (Date.now() - (await fs.stat(file)).mtimeMs > STALE_MS) return false;
+    return host !== os.hostname() || isAlive(Number(pid));
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+async function readSmall({ fs }: NodeModules, file: string): Promise<string | undefined> {
+  try {
+    const { size } = await fs.stat(file);
+    return size > MAX_TEXT_BYTES ? undefined : await fs.readFile(file, 'utf8');
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+/** A line that a crash cut short is passed over. */
+function parseLog(text: string | undefined): Span[] {
+  return [...(text ?? '').matchAll(/^(\d{1,15})-(\d{1,15})\n/gm)].map(([, from, to]): Span => [Number(from), Number(to)]).filter(([from, to]) => from < to);
+}
+
+/** In order, without overlaps. */
+function merge(spans: readonly Span[]): Span[] {
+  const merged: [number, number][] = [];
+  for (const [from, to] of [...spans].sort((a, b) => a[0] - b[0])) {
+    const last = merged.at(-1);
+    if (last && from <= last[1]) last[1] = Math.max(last[1], to);
+    else merged.push([from, to]);
+  }
+  return merged;
+}
+
+export function bytesIn(spans: readonly Span[]): number {
+  return merge(spans).reduce((sum, [from, to]) => sum + to - from, 0);
+}
