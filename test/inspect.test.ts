@@ -49,7 +49,7 @@ describe('inspect', () => {
   });
 
   it.each([
-    ['nothing of the kind', { 'notes.txt': new Uint8Array(9) }, SourceError, /notes|is no GGUF or safetensors file/],
+    ['nothing of the kind', { 'notes.txt': new Uint8Array(9) }, SourceError, /notes|is no GGUF, safetensors or PyTorch file/],
     ['several models', { 'a.gguf': file(), 'b.gguf': file() }, SourceError, /several \.gguf models: name one/],
     ['a broken file', { 'a.gguf': file().slice(0, 90) }, FormatError, /a\.gguf: the file ends at byte 90/],
   ] as [string, Files, new () => Error, RegExp][])('refuses %s', async (_name, files, kind, message) => {

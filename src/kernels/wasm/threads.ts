@@ -19,6 +19,8 @@ export interface ThreadPool {
   wait(control: Int32Array): void;
   /** @throws BackendError when a thread has died. */
   check(): void;
+  /** Ends the threads when `owner` has been garbage-collected without `dispose`. The pool must not refer to it. */
+  endWith(owner: object): void;
   dispose(): void;
 }
 
@@ -27,12 +29,25 @@ export async function createThreadPool(count: number): Promise<ThreadPool> {
   let failure: BackendError | undefined;
   let control: Int32Array | undefined;
   let disposed = false;
+  let registry: FinalizationRegistry<undefined> | undefined;
   const onEnd = (reason: string): void => {
+    registry = undefined; // the threads keep this function alive, and so the registry until now
     if (!disposed) failure ??= new BackendError(`a worker thread ended (${reason}); load the model again`);
   };
   const started = await Promise.all(Array.from({ length: count }, () => spawnThread(onEnd)));
   const threads = started.filter((thread): thread is Thread => thread !== undefined);
   failure = undefined; // one that did not start is not missed
+
+  function dispose(): void {
+    disposed = true;
+    if (control) {
+      Atomics.store(control, CONTROL.stop / 4, 1);
+      Atomics.add(control, CONTROL.jobNumber / 4, 1);
+      Atomics.notify(control, CONTROL.jobNumber / 4);
+      control = undefined;
+    }
+    for (const thread of threads) thread.end();
+  }
 
   return {
     size: threads.length,
@@ -58,15 +73,11 @@ export async function createThreadPool(count: number): Promise<ThreadPool> {
     check() {
       if (failure) throw failure;
     },
-    dispose() {
-      disposed = true;
-      if (control) {
-        Atomics.store(control, CONTROL.stop / 4, 1);
-        Atomics.add(control, CONTROL.jobNumber / 4, 1);
-        Atomics.notify(control, CONTROL.jobNumber / 4);
-      }
-      for (const thread of threads) thread.end();
+    endWith(owner) {
+      registry = new FinalizationRegistry(dispose);
+      registry.register(owner, undefined);
     },
+    dispose,
   };
 }
 

@@ -127,7 +127,7 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
     run(`ternaryTile${width}`, tiles * tasks, share ? 1 : tiles * tasks, share);
   }
 
-  return {
+  const kernels: Kernels = {
     backend,
     threads,
     createArena(bytes) {
@@ -214,4 +214,6 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
       memory = undefined;
     },
   };
+  pool?.endWith(kernels);
+  return kernels;
 }
