@@ -2,13 +2,15 @@ import { FormatError, show } from '../errors.js';
 import { isJsonObject, parseJsonObject, readText, type ByteSource, type FileSet } from './bytes.js';
 import { readSafetensorsHeader } from './safetensors.js';
 import type { StoredTensor, TensorEntry } from './stored-tensor.js';
-import { readTorchTensors } from './torch.js';
 
 type Reader = (source: ByteSource) => Promise<Map<string, TensorEntry>>;
 
+/** Loaded when there is such a file: most models have none. */
+const readTorch: Reader = async (source) => (await import('./torch.js')).readTorchTensors(source);
+
 /** The files that a folder's weights are in, the preferred first. `<file>.index.json` names the shards of one that is split. */
 const WEIGHTS: ReadonlyMap<string, Reader> = new Map([
-  ['model.safetensors', readSafetensorsHeader], ['pytorch_model.bin', readTorchTensors],
+  ['model.safetensors', readSafetensorsHeader], ['pytorch_model.bin', readTorch],
 ]);
 
 /** weight_map of the largest published models is under 10 MB. */
@@ -42,7 +44,7 @@ export async function openWeights(files: FileSet): Promise<OpenWeights | undefin
   }
   // A file that lost its name on its way; what trainers leave beside the weights is not it.
   const bins = (await files.list()).filter((name) => name.endsWith('.bin') && name !== 'training_args.bin');
-  return bins.length === 1 ? openAll(bins, (file) => files.open(file), readTorchTensors) : undefined;
+  return bins.length === 1 ? openAll(bins, (file) => files.open(file), readTorch) : undefined;
 }
 
 async function openShards(files: FileSet, index: string, weightMap: ReadonlyMap<string, string>, read: Reader): Promise<OpenWeights> {

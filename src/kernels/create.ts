@@ -1,11 +1,8 @@
 import { BackendError, show } from '../errors.js';
 import { checkNumber } from '../options.js';
 import { processors } from '../platform.js';
-import { createModule } from '../wasm/module.js';
-import { i8x16, v128 } from '../wasm/instructions.js';
 import type { BackendName, Kernels } from './kernels.js';
 import { createScalarKernels } from './scalar/scalar.js';
-import { createWasmKernels } from './wasm/wasm.js';
 
 export interface KernelOptions {
   /** Default 'auto': the fastest one that this engine supports. */
@@ -17,10 +14,11 @@ export interface KernelOptions {
 const MAX_THREADS = 64;
 
 /** Backends that this engine supports, slowest first. */
-export function availableBackends(): BackendName[] {
+export async function availableBackends(): Promise<BackendName[]> {
+  const { supportsVectors } = await import('./wasm/probe.js'); // not in the first chunk of a bundle
   const backends: BackendName[] = ['scalar'];
-  if (supports(false)) backends.push('simd');
-  if (supports(true)) backends.push('relaxed');
+  if (supportsVectors(false)) backends.push('simd');
+  if (supportsVectors(true)) backends.push('relaxed');
   return backends;
 }
 
@@ -31,29 +29,20 @@ export function availableBackends(): BackendName[] {
 export async function createKernels(options: KernelOptions = {}): Promise<Kernels> {
   const { backend = 'auto', threads = 'auto' } = options;
   if (threads !== 'auto') checkNumber('threads', threads, 1, MAX_THREADS, 'whole');
-  const available = availableBackends();
-  if (backend !== 'auto' && !available.includes(backend)) {
-    throw new BackendError(`backend ${show(backend)} is not available here (available: auto, ${available.join(', ')})`);
-  }
   const count = threads === 'auto' ? Math.min(Math.max(processors() - 1, 1), MAX_THREADS) : threads;
-  const best = backend === 'auto' ? available.at(-1)! : backend;
-  if (best === 'scalar') return createScalarKernels();
+  if (backend === 'scalar') return createScalarKernels();
   try {
+    const available = await availableBackends();
+    const best = backend === 'auto' ? available.at(-1) : available.find((name) => name === backend);
+    if (best === undefined) {
+      throw new BackendError(`backend ${show(backend)} is not available here (available: auto, ${available.join(', ')})`);
+    }
+    if (best === 'scalar') return createScalarKernels();
+    const { createWasmKernels } = await import('./wasm/wasm.js');
     return await createWasmKernels({ backend: best, threads: count });
   } catch (error) {
-    // A page's Content-Security-Policy may forbid what the engine could do.
-    if (backend === 'auto' && error instanceof BackendError) return createScalarKernels();
+    // A page's Content-Security-Policy may forbid what the engine could do, and a service worker `import()`.
+    if (backend === 'auto') return createScalarKernels();
     throw error;
   }
-}
-
-/** Whether the engine takes modules with 128-bit vectors, and with relaxed ones. */
-function supports(relaxed: boolean): boolean {
-  if (typeof WebAssembly === 'undefined') return false;
-  const module = createModule({ sharedMemory: false });
-  module.func('probe', { x: 'i32' }, (b, { x }) => {
-    const value = v128.load(x);
-    b.run(v128.store(x, (relaxed ? i8x16.relaxedSwizzle : i8x16.swizzle)(value, value)));
-  });
-  return WebAssembly.validate(module.encode());
 }

@@ -6,7 +6,6 @@ import type { GgufModel, StoredGgufTensor } from '../formats/gguf-split.js';
 import { BLOCK_WEIGHTS } from '../formats/ternary-blocks.js';
 import { checkFinite, checkTensors, decodeFinite, parseOptional, type Checkpoint, type CheckpointTexts } from './checkpoint.js';
 import { configFromMetadata, KEYS, textValue } from './gguf-metadata.js';
-import { tokenizerFromGguf } from './gguf-tokenizer.js';
 import { isTernary, readTernaryWeight } from './gguf-ternary.js';
 import { ggufScaleName, modelSpec, ternarySpecs, type TensorSpec } from './tensor-names.js';
 
@@ -16,17 +15,17 @@ export async function openGgufCheckpoint(model: GgufModel): Promise<Checkpoint> 
     await Promise.all(model.sources.map((source) => source.close()));
   };
   try {
-    return { ...readCheckpoint(model), close };
+    return { ...(await readCheckpoint(model)), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Omit<Checkpoint, 'close'> {
+async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Promise<Omit<Checkpoint, 'close'>> {
   const generationConfig = textValue(file, metadata, KEYS.generationConfig);
   const config = configFromMetadata(file, metadata, parseOptional(`${file}: ${KEYS.generationConfig}`, generationConfig));
-  const texts = { ...tokenizerTexts(file, metadata, config.vocabSize), generationConfig };
+  const texts = { ...(await tokenizerTexts(file, metadata, config.vocabSize)), generationConfig };
   const spec = modelSpec(config);
   const alignment = rowAlignment(file, metadata);
   checkTensors(file, spec, {
@@ -100,10 +99,13 @@ function isFloat(type: string): type is FloatType {
 }
 
 /** The tokenizer.json inside, or one made of the `tokenizer.ggml.*` keys. */
-function tokenizerTexts(file: string, metadata: GgufMetadata, vocabSize: number): Omit<CheckpointTexts, 'generationConfig'> {
+async function tokenizerTexts(
+  file: string, metadata: GgufMetadata, vocabSize: number,
+): Promise<Omit<CheckpointTexts, 'generationConfig'>> {
   const tokenizer = textValue(file, metadata, KEYS.tokenizerJson);
   const tokenizerConfig = textValue(file, metadata, KEYS.tokenizerConfig);
   if (tokenizer !== undefined) return { tokenizer, tokenizerConfig };
+  const { tokenizerFromGguf } = await import('./gguf-tokenizer.js'); // files of ours have no need of it
   const made = tokenizerFromGguf(file, metadata, vocabSize);
   return {
     tokenizer: made?.tokenizer, tokenizerConfig: tokenizerConfig ?? made?.tokenizerConfig,

@@ -10,7 +10,7 @@ export interface Backend {
   readonly threads: number;
 }
 
-const available = availableBackends();
+const available = await availableBackends();
 const withThreads = (backend: BackendName, counts: readonly number[]): Backend[] =>
   available.includes(backend) ? counts.map((threads) => ({ name: `${backend}, ${threads} threads`, backend, threads })) : [];
 
