@@ -8,8 +8,11 @@ import { ZERO } from './vectors.js';
  * weights; the sum of each, for all tokens of the tile (one to a 16-bit lane), is made once, and every row of the matrix adds the
  * entry that its byte names. So a weight is unpacked once for all tokens. Additions only.
  *
- * The tables of a few quads lie in the first-level cache while all rows of a task go by; their sums are kept as 16-bit lanes over one
- * column block (at most 256 · 127 < 2¹⁵), then added to int32.
+ * The tables of some quads lie in the caches while all rows of a task go by; their sums are kept as 16-bit lanes over one column
+ * block (at most 256 · 127 < 2¹⁵), then added to int32.
+ *
+ * Measured on AMD EPYC (Zen 5), GMAC/s on 5632×1024, Node 24 / 20, tokens × quads: 16 × 32 in groups of four (this) 144 / 142; 16 × 16 140 / 134;
+ * 16 × 16 in a straight line 132 / 99; 16 × 8 106 / 117; 32 × 4 95 / 105; 32 × 16 136 / 115; 8 × 16 105 / 110; 8 × 8 85 / 93.
  */
 
 /** Tokens of a tile, and the quads whose tables are in use at a time. */
@@ -194,7 +197,7 @@ function emitBuildTable(module: ModuleBuilder, name: string, memory: TileMemory)
 
 /**
  * row[r] += the entries that the row's bytes name, for `quads` quads and `count` row blocks, each `stride` bytes after the last. A
- * loop over groups of eight quads, not a straight line of sixteen: Node 20 would move all loads to its front, and spill them.
+ * loop over groups of four quads, not one straight line: Node 20 would move all loads to its front, and spill them.
  */
 function emitAddQuads(module: ModuleBuilder, name: string, { quads }: TileShape, memory: TileMemory): Func {
   const { vector } = memory;
