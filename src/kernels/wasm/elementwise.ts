@@ -1,7 +1,7 @@
 import { f32, f32x4, i32, i32x4, i8x16, v128, type F32, type I32, type Statement, type V128 } from '../../wasm/instructions.js';
 import type { Body, Func, Local, ModuleBuilder } from '../../wasm/module.js';
 import { createSigmoid } from './sigmoid.js';
-import { bytes, splatF32 } from './vectors.js';
+import { bytes, INTEGER_IN_LOW_BITS, splatF32 } from './vectors.js';
 
 /*
  * The kernels of `scalar/elementwise.ts` in vectors of four, in the same order of operations: change both or none. Each works on the
@@ -10,8 +10,6 @@ import { bytes, splatF32 } from './vectors.js';
 
 const { add, sub, mul } = f32x4;
 
-/** 1.5 · 2²³: added to a small whole number, leaves it in the low bits, as two's complement. */
-const INTEGER_IN_LOW_BITS = 12582912;
 /** The first byte of each 32-bit lane, put first. */
 const LOWEST_BYTES = [0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12];
 

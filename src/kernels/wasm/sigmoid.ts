@@ -1,6 +1,6 @@
 import { f32x4, i32x4, type V128 } from '../../wasm/instructions.js';
 import type { Body } from '../../wasm/module.js';
-import { splatF32 } from './vectors.js';
+import { INTEGER_IN_LOW_BITS, splatF32 } from './vectors.js';
 
 /**
  * Returns 1 / (1 + exp(-x)) of four lanes, by the same steps as `scalar/exp.ts`: change both or none. Called at the start of a
@@ -12,7 +12,7 @@ export function createSigmoid(b: Body): (x: V128) => V128 {
   const [ln2High, ln2Low] = [constant(0.693359375), constant(-2.12194440e-4)];
   const highest = constant(1.9875691500e-4);
   const others = [1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1].map(constant);
-  const bias = b.local('v128', i32x4.splat(127));
+  const toExponent = constant(INTEGER_IN_LOW_BITS + 127);
   const [y, n, r, p] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
   const { add, sub, mul, div } = f32x4;
   return (x) => {
@@ -22,8 +22,8 @@ export function createSigmoid(b: Body): (x: V128) => V128 {
     b.set(p, highest);
     for (const c of others) b.set(p, add(mul(p, r), c));
     b.set(p, add(add(mul(p, mul(r, r)), r), one));
-    // 2ⁿ by its exponent bits; |n| ≤ 126.
-    const power = i32x4.shl(i32x4.add(i32x4.truncSatF32x4S(n), bias), 23);
+    // 2ⁿ by its exponent bits; |n| ≤ 126. The shift leaves only the low bits, which hold n + 127.
+    const power = i32x4.shl(add(n, toExponent), 23);
     return div(one, add(one, mul(p, power)));
   };
 }

@@ -15,3 +15,6 @@ export function splatF32(value: number): V128 {
 }
 
 export const ZERO = splatByte(0);
+
+/** 1.5 · 2²³: added to a small whole number in float32, leaves it in the low bits, as two's complement. */
+export const INTEGER_IN_LOW_BITS = 12582912;
