@@ -1,0 +1,23 @@
+import { expect, it } from 'vitest';
+import { tileWorkBytes } from '../../src/kernels/wasm/batch.js';
+import { TILES } from '../../src/kernels/wasm/emit.js';
+import { WORK_BYTES } from '../../src/kernels/wasm/jobs.js';
+import { panelBlocks } from '../../src/kernels/wasm/layout.js';
+
+it('the largest task of each token tile fits the work space of a thread', () => {
+  for (const tile of TILES) expect(tileWorkBytes(tile, 64)).toBeLessThanOrEqual(WORK_BYTES);
+});
+
+it('panels have at most 64 row blocks, and every thread gets some where there are enough rows', () => {
+  for (const rows of [1, 32, 33, 1024, 2560, 5632, 13824, 32000, 256000]) {
+    for (let threads = 1; threads <= 64; threads++) {
+      const panel = panelBlocks(rows, threads);
+      expect(panel).toBeGreaterThanOrEqual(1);
+      expect(panel).toBeLessThanOrEqual(64);
+      const blocks = Math.ceil(rows / 32);
+      // Rounding a share up may leave the last threads with nothing, but never more than a share is lost to it.
+      if (threads > 1) expect(Math.ceil(blocks / panel) * panel - blocks).toBeLessThan(panel);
+      if (threads > 1) expect(Math.ceil(blocks / panel)).toBeGreaterThanOrEqual(Math.min(threads, blocks) / 2);
+    }
+  }
+});
