@@ -2,7 +2,7 @@ import { ArgumentError, BackendError } from '../../errors.js';
 import { MAX_COLUMNS, type Kernels, type TernaryMatrix } from '../kernels.js';
 import { emitKernels, SHARED_KERNELS, type KernelName } from './emit.js';
 import { CONTROL } from './jobs.js';
-import { clearPacked, packedBytes, packRow, paddedColumns, panelBlocks, rowBlocks } from './layout.js';
+import { clearPacked, packedBytes, packRow, paddedColumns, panelBlocks, ROW_BLOCK, rowBlocks } from './layout.js';
 import { createMemory, type KernelMemory } from './memory.js';
 import { createThreadPool, MAIN_SPINS, type ThreadPool } from './threads.js';
 
@@ -50,6 +50,8 @@ export async function createWasmKernels({ backend, threads = 1 }: WasmOptions): 
 function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool: ThreadPool | undefined): Kernels {
   const threads = 1 + (pool?.size ?? 0);
   let memory: KernelMemory | undefined;
+  let lastMatrix: TernaryMatrix | undefined;
+  const followers = new WeakMap<TernaryMatrix, TernaryMatrix>();
   let exports: Exports;
   let ints: Int32Array = new Int32Array(CONTROL.end / 4);
   let floats: Float32Array = new Float32Array(0);
@@ -95,8 +97,20 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
     ints[ARGUMENTS + 6] = at(scales);
     floats[ARGUMENTS + 7] = qScale;
     ints[ARGUMENTS + 8] = out;
+    expectNext(matrix);
     const share = rows * columns >= MIN_SHARED_WORK;
     run('ternaryRows', panels, share ? 1 : panels, share);
+  }
+
+  /** Tells other threads where to look next: products come in the same order for every token. */
+  function expectNext(matrix: TernaryMatrix): void {
+    if (pool && lastMatrix) followers.set(lastMatrix, matrix);
+    lastMatrix = matrix;
+    const next = followers.get(matrix);
+    const start = next ? at(next.packed) : 0;
+    ints[ARGUMENTS + 9] = start;
+    ints[ARGUMENTS + 10] = next ? packedBytes(panelBlocks(next.rows, threads) * ROW_BLOCK, next.columns) : 0;
+    ints[ARGUMENTS + 11] = next ? start + next.packed.length : 0;
   }
 
   /** `tokens` tokens in tiles of `width`. */
