@@ -1,90 +1,197 @@
 /*
- * Ternary products against the float32 MatMul baseline: npm run bench
+ * Ternary products against float32 MatMul, one thread: npm run bench (see README.md)
  *
  * All candidates take turns in one process, on copies of the weights that together exceed the caches, so that the weights
- * stream from memory as they do in a model. Shown are medians over the rounds, the spread between the quartiles, and the ratio
- * to the best baseline of the same rounds.
+ * stream from memory as they do in a model.
  */
-import { cpus } from 'node:os';
-import { createScalarKernels, type TernaryMatrix } from 'matmulfree';
+import { parseArgs } from 'node:util';
+import { availableBackends, createKernels, createScalarKernels, measureArena, type Arena, type Kernels } from 'matmulfree';
 import { DENSE } from './dense.js';
+import { complain, enableRelaxedSimd, machine, median, ratio, spread, takeTurns, wholeNumber } from './measure.js';
+import { SHAPES } from './random-model.js';
+import { createWasmDense } from './wasm-dense.js';
 
-const SHAPES: readonly (readonly [string, number, number])[] = [
-  ['370M gate_proj', 5632, 1024],
-  ['370M down_proj', 1024, 2816],
-  ['2.7B gate_proj', 13824, 2560],
-  ['2.7B down_proj', 2560, 6912],
-];
-const ROUNDS = 11;
-/** Float weights of one shape: far beyond a last-level cache share, within 1 GB. */
+const HELP = `Usage: npm run bench -- [options]
+
+Ternary matrix × vector of each backend against float32 dense loops, on the layer shapes of the 370M, 1.3B and 2.7B models.
+
+Options:
+  --only TEXT     shapes whose name contains TEXT, such as 370M, gate_proj or 5632×1024
+  --rounds N      rounds in which the candidates take turns (default 11)`;
+
+/** Copies of float weights, and of packed ones, take at least so much: beyond a last-level cache. */
 const FLOAT_BYTES = 200e6;
-/** Multiply-accumulates a candidate does in a round. */
-const WORK = 1.2e8;
+const PACKED_BYTES = 96e6;
+const ROUND_MS = 40;
+/** Tokens of a call. */
+const TOKENS = [1, 8, 32] as const;
+const MAX_TOKENS = 32;
 
-let state = 12345;
+interface Shape {
+  readonly name: string;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+interface Candidate {
+  readonly label: string;
+  readonly kind: 'js' | 'wasm' | 'ternary';
+  readonly tokens: number;
+  /** Weights read by a call. */
+  readonly bytes: number;
+  /** A call; each on the next copy of the weights. */
+  readonly run: () => void;
+  /** Its results, the first token's first. */
+  readonly out: Float32Array;
+}
+
+interface Problem extends Shape {
+  readonly trits: Int8Array; // [rows, columns]
+  readonly q: Int8Array; //     [MAX_TOKENS, columns]
+}
+
+let seed = 12345;
 function random(): number {
-  state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
-  return state / 0x80000000;
+  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+  return seed / 2 ** 32;
 }
 
-function quantile(sorted: readonly number[], q: number): number {
-  return sorted[Math.round(q * (sorted.length - 1))]!;
+function randomProblem(shape: Shape): Problem {
+  const trits = new Int8Array(shape.rows * shape.columns);
+  for (let i = 0; i < trits.length; i++) trits[i] = Math.floor(random() * 3) - 1;
+  const q = Int8Array.from({ length: MAX_TOKENS * shape.columns }, () => Math.floor(random() * 255) - 127);
+  return { ...shape, trits, q };
 }
 
-let sink = 0;
-/** One for all shapes, as a program has one for its model. */
-const kernels = createScalarKernels();
+function shapes(): Shape[] {
+  return Object.entries(SHAPES).flatMap(([model, [hidden, intermediate]]) => [
+    shape(`${model} i/f/g/o_proj`, hidden, hidden),
+    shape(`${model} gate_proj`, 2 * intermediate, hidden),
+    shape(`${model} down_proj`, hidden, intermediate),
+  ]);
+}
 
-function measure(name: string, rows: number, columns: number): void {
-  const copies = Math.max(2, Math.ceil(FLOAT_BYTES / (rows * columns * 4)));
-  const trits = Int8Array.from({ length: rows * columns }, () => Math.floor(random() * 3) - 1);
-  const packed: TernaryMatrix[] = [];
-  const floats: Float32Array[] = [];
-  for (let n = 0; n < copies; n++) {
-    const matrix = kernels.createTernary(kernels.createArena(rows * (columns / 5 + 64) + 4096), rows, columns);
-    for (let r = 0; r < rows; r++) kernels.packRow(matrix, r, trits.subarray(r * columns, (r + 1) * columns));
-    matrix.scales.fill(1);
-    packed.push(matrix);
-    floats.push(Float32Array.from(trits));
-  }
-  const q = Int8Array.from({ length: 2 * columns }, () => Math.floor(random() * 255) - 127);
-  const qScales = Float32Array.of(1, 1);
+function shape(layer: string, rows: number, columns: number): Shape {
+  return { name: `${layer} ${rows}×${columns}`, rows, columns };
+}
+
+/** Calls `run` with 0, 1, … copies - 1, 0, …. */
+function inTurn(copies: number, run: (copy: number) => void): () => void {
+  let next = 0;
+  return () => {
+    run(next);
+    next = (next + 1) % copies;
+  };
+}
+
+function denseCandidates({ rows, columns, trits, q }: Problem): Candidate[] {
+  const bytes = rows * columns * 4;
+  const copies = Math.max(2, Math.ceil(FLOAT_BYTES / bytes));
+  const weights = Array.from({ length: copies }, () => Float32Array.from(trits));
   const x = Float32Array.from(q.subarray(0, columns));
   const x64 = Float64Array.from(x);
-  const out = new Float32Array(2 * rows);
 
-  const candidates: [string, number, (copy: number) => void][] = [
-    ...DENSE.map(([label, dense]): [string, number, (copy: number) => void] => [
-      label, 1, (copy) => dense(floats[copy]!, x, x64, out, rows, columns),
-    ]),
-    ['ternary scalar', 1, (copy) => kernels.ternaryMatmul(packed[copy]!, q, qScales, 1, out)],
-    ['ternary scalar, 2 tokens', 2, (copy) => kernels.ternaryMatmul(packed[copy]!, q, qScales, 2, out)],
-  ];
-  const repeats = Math.max(1, Math.round(WORK / (rows * columns)));
-  const times = candidates.map((): number[] => []);
-  for (let round = -2; round < ROUNDS; round++) {
-    candidates.forEach(([, tokens, run], c) => {
-      const start = performance.now();
-      for (let n = 0; n < repeats; n++) run((n + round + 2) % copies);
-      const perToken = (performance.now() - start) / repeats / tokens;
-      sink += out[0]!;
-      if (round >= 0) times[c]!.push(perToken); // the first two rounds warm up
-    });
-  }
-  const macs = rows * columns;
-  const gmacs = times.map((list) => {
-    const sorted = [...list].sort((a, b) => a - b);
-    return [0.25, 0.5, 0.75].map((at) => macs / quantile(sorted, at) / 1e6);
+  const wasm = createWasmDense(copies * trits.length + columns + rows);
+  const wasmWeights = weights.map((values) => {
+    const copy = wasm.f32(trits.length);
+    copy.set(values);
+    return copy;
   });
-  const baseline = Math.max(...gmacs.slice(0, DENSE.length).map((row) => row[1]!));
-  console.log(`\n${name}, ${rows}×${columns}, ${copies} copies`);
-  candidates.forEach(([label], c) => {
-    const [fast, median, slow] = gmacs[c]! as [number, number, number];
-    const spread = `${slow.toFixed(2)}–${fast.toFixed(2)}`;
-    console.log(`  ${label.padEnd(28)} ${median.toFixed(2).padStart(6)} GMAC/s  (${spread.padStart(11)})  ${(median / baseline).toFixed(2)}×`);
+  const wasmX = wasm.f32(columns);
+  const wasmOut = wasm.f32(rows);
+  wasmX.set(x);
+
+  const js = DENSE.map(([label, dense]): Candidate => {
+    const out = new Float32Array(rows);
+    return { label, kind: 'js', tokens: 1, bytes, out, run: inTurn(copies, (n) => dense(weights[n], x, x64, out, rows, columns)) };
+  });
+  return [...js, ...wasm.kernels.map(([label, dense]): Candidate => (
+    { label, kind: 'wasm', tokens: 1, bytes, out: wasmOut, run: inTurn(copies, (n) => dense(wasmWeights[n], wasmX, wasmOut)) }
+  ))];
+}
+
+function ternaryCandidates(kernels: Kernels, { rows, columns, trits, q }: Problem): Candidate[] {
+  const matrixBytes = measureArena((arena) => kernels.createTernary(arena, rows, columns));
+  const copies = Math.ceil(PACKED_BYTES / matrixBytes);
+  const allocate = (arena: Arena) => ({
+    matrices: Array.from({ length: copies }, () => kernels.createTernary(arena, rows, columns)),
+    activations: arena.i8(q.length),
+    qScales: arena.f32(MAX_TOKENS),
+    out: arena.f32(MAX_TOKENS * rows),
+  });
+  const { matrices, activations, qScales, out } = allocate(kernels.createArena(measureArena(allocate)));
+  const [first] = matrices;
+  for (let r = 0; r < rows; r++) kernels.packRow(first, r, trits.subarray(r * columns, (r + 1) * columns));
+  for (const matrix of matrices) {
+    matrix.packed.set(first.packed);
+    matrix.scales.fill(1);
+  }
+  activations.set(q);
+  qScales.fill(1);
+  return TOKENS.map((tokens): Candidate => ({
+    label: `ternary ${kernels.backend}${tokens === 1 ? '' : `, ${tokens} tokens`}`,
+    kind: 'ternary', tokens, bytes: first.packed.byteLength, out,
+    run: inTurn(copies, (n) => kernels.ternaryMatmul(matrices[n], activations, qScales, tokens, out)),
+  }));
+}
+
+/** All sums are whole numbers below 2²⁴: exact in float32, in whatever order they are added up. */
+function checkResults(candidates: readonly Candidate[], { rows, columns, trits, q }: Problem): void {
+  const expected = new Float32Array(rows);
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) expected[r] += trits[r * columns + c] * q[c];
+  }
+  for (const { label, run, out } of candidates) {
+    out.fill(NaN);
+    run();
+    const wrong = expected.findIndex((sum, r) => out[r] !== sum);
+    if (wrong >= 0) throw new Error(`${label}: row ${wrong} is ${out[wrong]}, not ${expected[wrong]}`);
+  }
+}
+
+function fastest(times: readonly number[][], candidates: readonly Candidate[], kind: Candidate['kind']): readonly number[] {
+  const [first, ...others] = times.filter((_, n) => candidates[n].kind === kind);
+  return others.reduce((best, other) => (median(other) < median(best) ? other : best), first);
+}
+
+async function measure(problem: Problem, scalar: Kernels, rounds: number): Promise<void> {
+  const backends = (await availableBackends()).filter((backend) => backend !== 'scalar');
+  const wasm = await Promise.all(backends.map((backend) => createKernels({ backend, threads: 1 })));
+  const candidates = [
+    ...denseCandidates(problem),
+    ...[scalar, ...wasm].flatMap((kernels) => ternaryCandidates(kernels, problem)),
+  ];
+  checkResults(candidates, problem);
+  const calls = takeTurns(candidates.map(({ run }) => run), { rounds, roundMs: ROUND_MS });
+  for (const kernels of wasm) kernels.dispose();
+
+  const times = calls.map((list, n) => list.map((ms) => ms / candidates[n].tokens)); // a token
+  const js = fastest(times, candidates, 'js');
+  const dense = fastest(times, candidates, 'wasm');
+  console.log(`\n${problem.name.padEnd(30)} GMAC/s    quartiles   GB/s    × JS  × WASM`);
+  candidates.forEach(({ label, bytes }, n) => {
+    const speeds = times[n].map((ms) => (problem.rows * problem.columns) / ms / 1e6);
+    const bandwidth = bytes / median(calls[n]) / 1e6;
+    console.log(
+      `  ${label.padEnd(28)} ${median(speeds).toFixed(2).padStart(6)} ${spread(speeds, 2).padStart(13)} ` +
+      `${bandwidth.toFixed(1).padStart(5)} ${ratio(js, times[n]).toFixed(2).padStart(7)} ${ratio(dense, times[n]).toFixed(2).padStart(7)}`,
+    );
   });
 }
 
-console.log(`Node ${process.version}, ${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores, 1 thread used`);
-for (const [name, rows, columns] of SHAPES) measure(name, rows, columns);
-if (Number.isNaN(sink)) console.log('a sum is NaN');
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { only: { type: 'string', default: '' }, rounds: { type: 'string', default: '11' }, help: { type: 'boolean' } },
+  });
+  if (values.help) return console.log(HELP);
+  const rounds = wholeNumber('rounds', values.rounds);
+  enableRelaxedSimd();
+  console.log(`${machine()}, 1 thread used`);
+  // One for all shapes, as a program has one for its model: V8 specialises the first one's loops.
+  const scalar = createScalarKernels();
+  for (const shape of shapes().filter(({ name }) => name.includes(values.only))) {
+    await measure(randomProblem(shape), scalar, rounds);
+  }
+}
+
+await main().catch(complain);
