@@ -41,7 +41,7 @@ const CHUNK_TOKENS = 64;
 
 /**
  * Packs a checkpoint's weights for `kernels` and builds the model on them. At no time is more than one tensor held beside the
- * packed weights.
+ * packed weights; of one that is stored as ternary blocks, two MB.
  * @throws FormatError, BackendError (memory), or the signal's reason.
  */
 export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, options: LoadModelOptions = {}): Promise<Model> {
@@ -59,11 +59,11 @@ export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, option
   const tensors = [spec.embeddings, ...floatSpecs(spec), ...ternarySpecs(spec)];
   const total = tensors.reduce((sum, tensor) => sum + checkpoint.storedBytes(tensor), 0);
   let loaded = 0;
-  const afterTensor = (bytes: number): void => {
+  const onBytes = (bytes: number): void => {
     loaded += bytes;
     options.onProgress?.({ stage: 'load', file: checkpoint.name, loaded, total });
   };
-  const counts = await readWeights(checkpoint, kernels, weights, afterTensor, new Pace(options.signal));
+  const counts = await readWeights(checkpoint, kernels, weights, onBytes, new Pace(options.signal));
   const embeddings = new Embedding(embeddingType, weights.embeddings, config.vocabSize, config.hiddenSize);
 
   return new Model({

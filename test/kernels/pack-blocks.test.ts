@@ -51,7 +51,7 @@ describe.each(BACKENDS.filter(({ backend }) => backend !== 'scalar'))('packing w
     const byRow = kernels.createTernary(arena, rows, columns);
     for (let r = 0; r < rows; r++) kernels.packRow(byRow, r, trits.subarray(r * columns, (r + 1) * columns));
     const byBlock = kernels.createTernary(arena, rows, columns);
-    byBlock.packed.fill(0x11);
+    byBlock.packed.fill(0x11); // also the padding
     return [byRow, byBlock];
   };
 

@@ -2,7 +2,7 @@ import { ArgumentError, BackendError } from '../../errors.js';
 import { MAX_COLUMNS, type Kernels, type TernaryMatrix } from '../kernels.js';
 import { emitKernels, SHARED_KERNELS, type KernelName } from './emit.js';
 import { CONTROL } from './jobs.js';
-import { clearPacked, packedBytes, packRow, paddedColumns, panelBlocks, rowBlocks } from './layout.js';
+import { clearPadding, packedBytes, packRow, paddedColumns, panelBlocks, rowBlocks } from './layout.js';
 import { createMemory, type KernelMemory } from './memory.js';
 import { packBlocks } from './pack.js';
 import { createThreadPool, MAIN_SPINS, type ThreadPool } from './threads.js';
@@ -143,7 +143,7 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
     createTernary(arena, rows, columns) {
       if (columns > MAX_COLUMNS) throw new ArgumentError(`a ternary matrix of ${columns} columns: at most ${MAX_COLUMNS} are exact`);
       const packed = arena.u8(packedBytes(rows, columns));
-      clearPacked(packed);
+      clearPadding(packed, rows, columns, panelBlocks(rows, threads));
       return { rows, columns, packed, scales: arena.f32(rows) };
     },
     packRow: ({ packed, rows, columns }, row, trits) =>
