@@ -117,7 +117,7 @@ Options:
   --out FILE.gguf       written beside its name first, and put in place when it is whole
   --type TYPE           TQ2_0 (default: 2 bits a weight, loads faster) or TQ1_0 (1.7 bits, smaller)
   --name NAME           the model's name in the file (default: the name of the folder)
-  --no-check            do not read the file again and compare; loading both models takes longer than writing a small one
+  --no-check            leave the comparison out; of a large float model it takes as long as the rest
   --quiet               no progress
 
 Example:

@@ -68,7 +68,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
   };
 
   const table = at(spec.embeddings);
-  const spare: Uint8Array[] = [];
+  const spare: Uint8Array[] = []; // buffers for pieces, used again
   return {
     name: file,
     config,
@@ -76,11 +76,12 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
     texts,
     embeddingType: isFloat(table.type) ? table.type : 'F32',
     storedBytes: (tensor) => at(tensor).byteLength,
-    async readEmbeddings(into = new Uint8Array(table.byteLength), reading) {
+    async readEmbeddings(into, reading) {
       const name = spec.embeddings.gguf;
       if (!isFloat(table.type)) return new Uint8Array((await readFloats(table, name)).buffer);
-      await readTable(where(table, name), table.source, table.offset, table.type, into, reading);
-      return into;
+      const bytes = into ?? new Uint8Array(table.byteLength);
+      await readTable(where(table, name), table.source, table.offset, table.type, bytes, reading);
+      return bytes;
     },
     readFloats: (tensor) => readFloats(at(tensor), tensor.gguf),
     async readTernary(tensor, scales, onRow, reading) {
