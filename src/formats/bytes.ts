@@ -8,7 +8,7 @@ export interface ByteSource {
   readonly size: number;
   /** Exactly `length` bytes from `offset`; rejects with `FormatError` when the file has fewer. */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** As `read`, into the caller's memory. Sources whose bytes are in memory already have no use for it. */
+  /** As `read`, filling the caller's memory, which is not shared between threads. Sources whose bytes are in memory already have no use for it. */
   readInto?(offset: number, into: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
@@ -64,11 +64,8 @@ export function checkRange(name: string, size: number, offset: number, length: n
   }
 }
 
-/** Fills `into` with the bytes from `offset` on. */
-export async function readInto(source: ByteSource, offset: number, into: Uint8Array): Promise<void> {
-  if (source.readInto) return source.readInto(offset, into);
-  into.set(await source.read(offset, into.length));
-}
+/** A fair size for pieces: reading one takes longer than asking for it, and a processor's second-level cache has room for it. */
+export const PIECE_BYTES = 1024 * 1024;
 
 /**
  * Reads a stretch of a file piece by piece, the next one while the caller works on this one, which is good until it asks on.

@@ -1,5 +1,5 @@
 import { ConfigError, FormatError, show } from '../errors.js';
-import { parseJsonObject, readInto, readText, type ByteSource, type FileSet, type JsonObject } from '../formats/bytes.js';
+import { parseJsonObject, PIECE_BYTES, readPieces, readText, type ByteSource, type FileSet, type JsonObject } from '../formats/bytes.js';
 import { decodeFloats, firstNonFinite, FLOAT_BYTES, isPlainlyFinite, type FloatType } from '../formats/floats.js';
 import type { TernaryBlockType } from '../formats/ternary-blocks.js';
 import type { Pace } from '../pace.js';
@@ -123,17 +123,15 @@ export function checkFinite(where: string, type: FloatType, bytes: Uint8Array, f
   }
 }
 
-/** Large enough that reading them takes longer than asking for them, small enough not to weigh beside a model. */
-const TABLE_PIECE_BYTES = 4 * 1024 * 1024;
-
-/** Reads a table of floats straight to where it is to lie, checked to be finite. */
+/** Reads a table of floats to where it is to lie, piece by piece, checked to be finite. */
 export async function readTable(
   where: string, source: ByteSource, offset: number, type: FloatType, into: Uint8Array, { pace, onBytes }: Reading = {},
 ): Promise<void> {
-  for (let at = 0; at < into.length; at += TABLE_PIECE_BYTES) {
-    const piece = into.subarray(at, at + TABLE_PIECE_BYTES);
-    await readInto(source, offset + at, piece);
-    checkFinite(where, type, piece, at / FLOAT_BYTES[type]);
+  let at = 0;
+  for await (const piece of readPieces(source, offset, into.length, PIECE_BYTES)) {
+    into.set(piece, at);
+    checkFinite(where, type, into.subarray(at, at + piece.length), at / FLOAT_BYTES[type]);
+    at += piece.length;
     onBytes?.(piece.length);
     await pace?.giveWay();
   }

@@ -1,4 +1,5 @@
 import { FormatError } from '../errors.js';
+import { PIECE_BYTES } from '../formats/bytes.js';
 import type { GgufTensorType } from '../formats/gguf.js';
 import { decodeGgufFloats } from '../formats/gguf-floats.js';
 import { blockScale, decodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
@@ -53,8 +54,6 @@ export async function readTernaryWeight(
   scales.fill(await quantizeRows(where, readRow, rows, columns, onRow, pace));
 }
 
-/** What is read at once: in the second-level cache when it is worked on. */
-const PIECE_BYTES = 1024 * 1024;
 /** Pieces are so many rows, or twice as many, and so on: backends group rows. */
 const PIECE_ROWS = 32;
 

@@ -121,9 +121,8 @@ describe('loading', () => {
     expect(seen.at(-1)).toBe(total);
     const steps = seen.map((loaded, i) => loaded - (seen[i - 1] ?? 0));
     expect(steps.every((step) => step >= 0)).toBe(true);
-    expect(Math.max(...steps)).toBeLessThanOrEqual(4 * 1024 * 1024);
-    expect(steps.filter((step) => step > 0 && step < head).reduce((sum, step) => sum + step)).toBeGreaterThan(head);
-    expect(steps.filter((step) => step > 1e6).length).toBeGreaterThanOrEqual(Math.floor(table / 4e6));
+    expect(Math.max(...steps)).toBeLessThanOrEqual(1024 * 1024);
+    expect(steps.filter((step) => step > 1e6).length).toBeGreaterThanOrEqual(Math.floor(table / 1024 / 1024) + Math.floor(head / 1024 / 1024));
 
     const controller = new AbortController();
     const before = seen.length;
@@ -134,7 +133,7 @@ describe('loading', () => {
     expect(Math.max(...seen.slice(before))).toBeLessThan(total);
   });
 
-  it('asks no file for more than a few MB at a time', async () => {
+  it('asks a GGUF file for no more than a MB or so at a time', async () => {
     const files = await filesFromDisk(path);
     let largest = 0;
     const watched: typeof files = {
@@ -152,7 +151,7 @@ describe('loading', () => {
     const checkpoint = await openCheckpoint(watched);
     await loadModel(checkpoint, kernels);
     await checkpoint.close();
-    expect(largest).toBeLessThanOrEqual(4 * 1024 * 1024);
+    expect(largest).toBeLessThanOrEqual(1024 * 1024 + 65536);
   });
 
   it.each(['F32', 'F16', 'BF16'] as const)('names the element of a large %s table that is not finite', async (floats) => {
