@@ -34,13 +34,14 @@ export type { ChannelMixer, TokenMixer } from './layers/mixers.js';
 export { MLGRU, type MLGRUParts } from './layers/mlgru.js';
 export { RMSNorm } from './layers/rms-norm.js';
 export { allocateWorkspace, type Widths, type Workspace } from './layers/workspace.js';
-export { loadModel, type LoadModelOptions } from './model/load-model.js';
+export { loadModel, modelBytes, type LoadModelOptions } from './model/load-model.js';
 export { Model, type LogitsSink, type ModelParts } from './model/model.js';
 export { parseConfig } from './model/config.js';
-export type { Checkpoint, CheckpointTexts } from './model/checkpoint.js';
+export type { Checkpoint, CheckpointTexts, OnRow, Reading, TernaryReading } from './model/checkpoint.js';
 export { modelSpec, type BitLinearSpec, type LayerSpec, type ModelSpec, type TensorSpec } from './model/tensor-names.js';
 
 // Files.
+export { checkConversion, type CheckOptions, type ConversionCheck } from './convert/check.js';
 export { convert, type ConvertOptions } from './convert/convert.js';
 export { inspect, type FileInfo, type MetadataInfo, type TensorInfo } from './inspect.js';
 export { readGguf, type GgufFile, type GgufTensor } from './formats/gguf-reader.js';

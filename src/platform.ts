@@ -158,20 +158,25 @@ export async function openFile(fs: FileSystem, file: string, name: string): Prom
     throw new SourceError(`${file}: ${describe(error)}`);
   }
   const { size } = await handle.stat();
+  const readInto = async (offset: number, into: Uint8Array): Promise<void> => {
+    checkRange(name, size, offset, into.length);
+    // One read call returns at most 2 GiB, and may return less than asked.
+    for (let done = 0; done < into.length; ) {
+      const { bytesRead } = await handle.read(into, done, Math.min(into.length - done, 2 ** 30), offset + done);
+      if (bytesRead === 0) throw new SourceError(`${file}: shrank while it was being read`);
+      done += bytesRead;
+    }
+  };
   return {
     name,
     size,
     async read(offset, length) {
-      checkRange(name, size, offset, length);
+      checkRange(name, size, offset, length); // before memory is taken
       const bytes = new Uint8Array(length);
-      // One read call returns at most 2 GiB, and may return less than asked.
-      for (let done = 0; done < length; ) {
-        const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, 2 ** 30), offset + done);
-        if (bytesRead === 0) throw new SourceError(`${file}: shrank while it was being read`);
-        done += bytesRead;
-      }
+      await readInto(offset, bytes);
       return bytes;
     },
+    readInto,
     close: () => handle.close(),
   };
 }

@@ -68,7 +68,7 @@ describe('the sources', () => {
       'src/layers': ['src/layers', 'src/kernels', 'src/formats', 'src'],
       'src/model': ['src/model', 'src/layers', 'src/kernels', 'src/tokenizer', 'src/formats', 'src'],
       'src/generate': ['src/generate', 'src/model', 'src/tokenizer', 'src'],
-      'src/convert': ['src/convert', 'src/model', 'src/tokenizer', 'src/formats', 'src'],
+      'src/convert': ['src/convert', 'src/model', 'src/kernels', 'src/tokenizer', 'src/formats', 'src'],
       'src/cli': ['src/cli', 'src'],
     };
     const leaves = ['src/errors.ts', 'src/numeric.ts', 'src/options.ts', 'src/source.ts', 'src/platform.ts', 'src/pace.ts', 'src/checkpoint-tokenizer.ts'];

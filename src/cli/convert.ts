@@ -1,6 +1,6 @@
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { convert, SourceError, type ConvertOptions } from '../index.js';
-import { describeFileError, formatBytes, ProgressLine } from './terminal.js';
+import { checkConversion, convert, SourceError, type ConvertOptions } from '../index.js';
+import { describeFileError, formatBytes, onOneLine, ProgressLine } from './terminal.js';
 import { HELP, parseCommand, UsageError } from './usage.js';
 
 export async function convertCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
@@ -9,6 +9,7 @@ export async function convertCommand(args: readonly string[], signal: AbortSigna
     out: { type: 'string' },
     type: { type: 'string' },
     name: { type: 'string' },
+    'no-check': { type: 'boolean' },
     quiet: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   }, false);
@@ -18,13 +19,23 @@ export async function convertCommand(args: readonly string[], signal: AbortSigna
   if (!out.toLowerCase().endsWith('.gguf')) throw new UsageError(`--out ${out}: the name must end in .gguf`);
   if (type !== 'TQ1_0' && type !== 'TQ2_0') throw new UsageError(`--type ${type}: must be TQ1_0 or TQ2_0`);
   const progress = new ProgressLine(values.quiet === true);
-  const options: ConvertOptions = { type, name, signal, onProgress: progress.listener };
-  const bytes = await writeWhole(out, convert(model, options)).finally(() => progress.clear());
-  if (!values.quiet) process.stderr.write(`${out}: ${formatBytes(bytes)}, ${type}\n`);
+  const common = { signal, onProgress: progress.listener };
+  const options: ConvertOptions = { type, name, ...common };
+  let checked = 'not checked';
+  const check = async (file: string): Promise<void> => {
+    if (values['no-check']) return;
+    const { tokens } = await checkConversion(model, file, common);
+    checked = `checked: ${tokens} tokens have the same logits as with ${onOneLine(model)}, bit for bit`;
+  };
+  const bytes = await writeWhole(out, convert(model, options), check).finally(() => progress.clear());
+  if (!values.quiet) process.stderr.write(`${out}: ${formatBytes(bytes)}, ${type}; ${checked}\n`);
 }
 
-/** Writes a file beside its name and moves it into place when it is whole: a file that was there stays good until then. */
-async function writeWhole(path: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+/**
+ * Writes a file beside its name and moves it into place when it is whole and `check` has nothing against it: a file that was there
+ * stays good until then.
+ */
+async function writeWhole(path: string, chunks: AsyncIterable<Uint8Array>, check: (path: string) => Promise<void>): Promise<number> {
   const partial = `${path}.${process.pid}.partial`;
   let file: FileHandle | undefined;
   let bytes = 0;
@@ -37,6 +48,7 @@ async function writeWhole(path: string, chunks: AsyncIterable<Uint8Array>): Prom
     }
     await file?.sync();
     await file?.close();
+    await check(partial);
     await rename(partial, path);
     return bytes;
   } catch (error) {

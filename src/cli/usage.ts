@@ -109,13 +109,15 @@ Examples:
 const CONVERT = `Usage: matmulfree convert --model SOURCE --out FILE.gguf [options]
 
 Quantises a checkpoint to ternary weights, exactly as the model does when it runs, and writes one GGUF file with the tokenizer
-inside. A model loaded from it gives the same logits, bit for bit. The same input gives the same bytes.
+inside. A model loaded from it gives the same logits, bit for bit: a few forward passes of both are compared at the end, before
+the file gets its name. The same input gives the same bytes.
 
 Options:
   --model SOURCE        a folder in Hugging Face layout or a .gguf file, on disk or under a URL, or hf:owner/name[@revision]
   --out FILE.gguf       written beside its name first, and put in place when it is whole
   --type TYPE           TQ2_0 (default: 2 bits a weight, loads faster) or TQ1_0 (1.7 bits, smaller)
   --name NAME           the model's name in the file (default: the name of the folder)
+  --no-check            leave the comparison out; of a large float model it takes as long as the rest
   --quiet               no progress
 
 Example:

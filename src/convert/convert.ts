@@ -163,7 +163,7 @@ function pushTernary(
       await checkpoint.readTernary(weight, scales, (r, trits) => {
         for (let j = 0; j < columns; j++) row[j] = trits[j]!;
         encodeTernaryRow(type, row, bytes, r * rowBytes);
-      }, pace);
+      }, { pace });
       return bytes;
     },
   });

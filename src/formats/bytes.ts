@@ -8,6 +8,8 @@ export interface ByteSource {
   readonly size: number;
   /** Exactly `length` bytes from `offset`; rejects with `FormatError` when the file has fewer. */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** As `read`, filling the caller's memory, which is not shared between threads. Sources whose bytes are in memory already have no use for it. */
+  readInto?(offset: number, into: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -59,6 +61,46 @@ export function checkRange(name: string, size: number, offset: number, length: n
     throw new FormatError(
       `${name}: bytes ${offset} to ${offset + length} are needed but the file has ${size} (truncated download?)`,
     );
+  }
+}
+
+/** A fair size for pieces: reading one takes longer than asking for it, and a processor's second-level cache has room for it. */
+export const PIECE_BYTES = 1024 * 1024;
+
+/**
+ * Reads a stretch of a file piece by piece, the next one while the caller works on this one, which is good until it asks on.
+ * @param spare buffers of earlier calls, for files that are read into memory of ours; they are put back at the end.
+ */
+export async function* readPieces(
+  source: ByteSource, offset: number, length: number, pieceBytes: number, spare: Uint8Array[] = [],
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const buffers = [0, 1].map(() => {
+    const used = spare.pop();
+    return used && used.length >= pieceBytes ? used : undefined;
+  });
+  const read = async (at: number, turn: number): Promise<Uint8Array> => {
+    const bytes = Math.min(pieceBytes, length - at);
+    if (!source.readInto) return source.read(offset + at, bytes);
+    const piece = (buffers[turn] ??= new Uint8Array(pieceBytes)).subarray(0, bytes);
+    await source.readInto(offset + at, piece);
+    return piece;
+  };
+  let next: Promise<Uint8Array> | undefined;
+  const readNext = (at: number): void => {
+    next = at < length ? read(at, (at / pieceBytes) & 1) : undefined;
+    next?.catch(() => undefined); // it is thrown where it is awaited
+  };
+  readNext(0);
+  try {
+    for (let at = 0; at < length; at += pieceBytes) {
+      const piece = (await next)!;
+      readNext(at + pieceBytes);
+      yield piece;
+    }
+  } finally {
+    // Neither the file may be closed nor the buffer used again while a read is under way.
+    await next?.catch(() => undefined);
+    for (const buffer of buffers) if (buffer) spare.push(buffer);
   }
 }
 

@@ -52,7 +52,11 @@ export function float16ToFloat32Bits(half: number): number {
 
 /** The value of a binary16 bit pattern. */
 export function float16ToNumber(half: number): number {
-  return new Float32Array(Uint32Array.of(float16ToFloat32Bits(half)).buffer)[0]!;
+  const exponent = (half >> 10) & 31;
+  const fraction = half & 1023;
+  const sign = half & 0x8000 ? -1 : 1;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (exponent === 0 ? fraction / 2 ** 24 : ((1024 + fraction) * (1 << exponent)) / 2 ** 25);
 }
 
 /** The binary16 bit pattern of the same value as a float32 bit pattern, or -1 when there is none (NaN included). */
@@ -112,6 +116,22 @@ export function convertExactly(from: FloatType, bytes: Uint8Array, to: FloatType
     for (let i = 0; i < n; i++) halves[first + i] = to === 'F16' ? exactFloat16(bits[i]!) : bits[i]! >>> 16;
   }
   return result;
+}
+
+/** For two elements in 32 bits, or one: all bits of an exponent, and its lowest. */
+const EXPONENTS: Readonly<Record<FloatType, readonly [all: number, lowest: number]>> = {
+  F32: [0x7f800000, 0x00800000], F16: [0x7c007c00, 0x04000400], BF16: [0x7f807f80, 0x00800080],
+};
+
+/** Whether no element is a NaN or an infinity: a quick look at the exponents. False also for bytes that lie askew in memory. */
+export function isPlainlyFinite(type: FloatType, bytes: Uint8Array): boolean {
+  if (bytes.byteOffset % 4 !== 0 || bytes.length % 4 !== 0) return false;
+  const [all, lowest] = EXPONENTS[type];
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  // All ones and one more carry over into the sign's place, which is 0 before.
+  let carries = 0;
+  for (let i = 0; i < words.length; i++) carries |= ((words[i]! & all) + lowest) | 0;
+  return (carries & (type === 'F32' ? 0x80000000 : 0x80008000)) === 0;
 }
 
 /** Index of the first NaN or infinity in `values[0..count)`, or -1. */

@@ -46,6 +46,11 @@ export function decodeTernaryRow(type: TernaryBlockType, bytes: Uint8Array, offs
   return uniform ? float16ToNumber(d) : sharedScale(bytes, offset, blockBytes, out);
 }
 
+/** The scale of the block at `offset`. */
+export function blockScale(type: TernaryBlockType, bytes: Uint8Array, offset: number): number {
+  return float16ToNumber(scaleBits(bytes, offset + TENSOR_TYPES[type].blockBytes));
+}
+
 function scaleBits(bytes: Uint8Array, blockEnd: number): number {
   return bytes[blockEnd - 2]! | (bytes[blockEnd - 1]! << 8);
 }

@@ -18,6 +18,9 @@ export interface TernaryMatrix {
   readonly scales: Float32Array;
 }
 
+/** Blocks of 256 ternary weights as GGUF files have them (formats/ternary-blocks.ts). */
+export type TernaryBlockType = 'TQ1_0' | 'TQ2_0';
+
 /** Up to here |Σ t·q| ≤ 127 · columns < 2²³, so that the int32 sum is exact as float32 too. */
 export const MAX_COLUMNS = 65536;
 
@@ -41,6 +44,14 @@ export interface Kernels {
   createTernary(arena: Arena, rows: number, columns: number): TernaryMatrix;
   /** Stores `trits[0..columns)`, each -1, 0 or 1, as row `row`. */
   packRow(matrix: TernaryMatrix, row: number, trits: Int8Array): void;
+  /**
+   * Stores rows `first` … `first + count - 1` straight from blocks: the same as `packRow` with the trits in them, many times as fast.
+   * `first` is a multiple of 32; so is `count`, unless these are the last rows. Each row is ⌈columns / 256⌉ blocks.
+   * @returns how many of the weights are 0; or -1 if the rows must be decoded and given to `packRow`, all of them, because one of
+   * them is not plain: has a code that no weight has, weights beyond the last column, or blocks whose scales differ, are 0, or are
+   * not finite. Absent from backends that have no faster way.
+   */
+  packBlocks?(matrix: TernaryMatrix, first: number, count: number, type: TernaryBlockType, bytes: Uint8Array): number;
 
   /**
    * out[t, r] = (Σ_c trit[r, c] · q[t, c]) · (scales[r] · qScales[t]); the sum is exact.

@@ -1,6 +1,7 @@
 import { ConfigError, FormatError, show } from '../errors.js';
-import { parseJsonObject, readText, type FileSet, type JsonObject } from '../formats/bytes.js';
-import { decodeFloats, firstNonFinite, FLOAT_BYTES, type FloatType } from '../formats/floats.js';
+import { parseJsonObject, PIECE_BYTES, readPieces, readText, type ByteSource, type FileSet, type JsonObject } from '../formats/bytes.js';
+import { decodeFloats, firstNonFinite, FLOAT_BYTES, isPlainlyFinite, type FloatType } from '../formats/floats.js';
+import type { TernaryBlockType } from '../formats/ternary-blocks.js';
 import type { Pace } from '../pace.js';
 import type { ModelConfig } from './config.js';
 import { floatSpecs, ternarySpecs, type ModelSpec, type TensorSpec } from './tensor-names.js';
@@ -14,19 +15,38 @@ export interface Checkpoint {
   readonly embeddingType: FloatType;
   /** Bytes of a tensor as stored, for progress. */
   storedBytes(tensor: TensorSpec): number;
-  /** The embedding table as stored: [vocab, hidden] of `embeddingType`, checked to be finite. */
-  readEmbeddings(): Promise<Uint8Array>;
+  /**
+   * The embedding table as stored: [vocab, hidden] of `embeddingType`, checked to be finite.
+   * @param into where to put it, of its size. A checkpoint may as well return memory of its own.
+   */
+  readEmbeddings(into?: Uint8Array, reading?: Reading): Promise<Uint8Array>;
   /** A float tensor as float32, checked to be finite. */
   readFloats(tensor: TensorSpec): Promise<Float32Array>;
   /**
    * A ternary weight, row by row in a buffer that is used again, quantised if it is stored as floats.
    * @param scales [rows], filled: weight = trit · scale.
-   * @param pace lets other tasks run between rows, and stops at an abort.
+   * @param onRow is given the rows in order, but for those that `reading.onBlocks` has taken.
    */
-  readTernary(
-    tensor: TensorSpec, scales: Float32Array, onRow: (row: number, trits: Int8Array) => void, pace?: Pace,
-  ): Promise<void>;
+  readTernary(tensor: TensorSpec, scales: Float32Array, onRow: OnRow, reading?: TernaryReading): Promise<void>;
   close(): Promise<void>;
+}
+
+export type OnRow = (row: number, trits: Int8Array) => void;
+
+/** What goes on while a tensor is read. */
+export interface Reading {
+  /** Lets other tasks run between pieces or rows, and stops at an abort. */
+  readonly pace?: Pace;
+  /** Told the stored bytes of each piece that is done, by checkpoints that read in pieces. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
+export interface TernaryReading extends Reading {
+  /**
+   * Offered rows `first` … `first + count - 1` where they are stored as blocks, as many as were read at once. It returns true if it
+   * has taken them; then they all have the scale of their first block, and need not be decoded.
+   */
+  readonly onBlocks?: ((first: number, count: number, type: TernaryBlockType, bytes: Uint8Array) => boolean) | undefined;
 }
 
 /** The JSON files beside the weights, as text, where they exist. */
@@ -81,6 +101,8 @@ export function checkTensors(where: string, spec: ModelSpec, listing: TensorList
   }
 }
 
+const CHECKED_VALUES = 4096;
+
 /** Decodes a whole tensor. @throws FormatError at a NaN or infinity. */
 export function decodeFinite(where: string, type: FloatType, bytes: Uint8Array): Float32Array {
   const values = new Float32Array(bytes.length / FLOAT_BYTES[type]);
@@ -89,13 +111,29 @@ export function decodeFinite(where: string, type: FloatType, bytes: Uint8Array):
   return values;
 }
 
-/** As `decodeFinite`, a row at a time, for a table that stays as it is. */
-export function checkFinite(where: string, type: FloatType, bytes: Uint8Array, width: number): void {
-  const row = new Float32Array(width);
+/** As `decodeFinite`, for values that stay as they are. @param first the element of the tensor that `bytes` begin with. */
+export function checkFinite(where: string, type: FloatType, bytes: Uint8Array, first = 0): void {
+  if (isPlainlyFinite(type, bytes)) return;
+  const values = new Float32Array(Math.min(CHECKED_VALUES, bytes.length / FLOAT_BYTES[type]));
   const count = bytes.length / FLOAT_BYTES[type];
-  for (let first = 0; first < count; first += width) {
-    decodeFloats(type, bytes, first, width, row);
-    requireFinite(where, row, first);
+  for (let at = 0; at < count; at += values.length) {
+    const part = values.subarray(0, Math.min(values.length, count - at));
+    decodeFloats(type, bytes, at, part.length, part);
+    requireFinite(where, part, first + at);
+  }
+}
+
+/** Reads a table of floats to where it is to lie, piece by piece, checked to be finite. */
+export async function readTable(
+  where: string, source: ByteSource, offset: number, type: FloatType, into: Uint8Array, { pace, onBytes }: Reading = {},
+): Promise<void> {
+  let at = 0;
+  for await (const piece of readPieces(source, offset, into.length, PIECE_BYTES)) {
+    into.set(piece, at);
+    checkFinite(where, type, into.subarray(at, at + piece.length), at / FLOAT_BYTES[type]);
+    at += piece.length;
+    onBytes?.(piece.length);
+    await pace?.giveWay();
   }
 }
 

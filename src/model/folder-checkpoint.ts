@@ -3,7 +3,7 @@ import { parseJsonObject, type FileSet } from '../formats/bytes.js';
 import { FLOAT_BYTES, roundF64, type FloatType } from '../formats/floats.js';
 import { openWeights } from '../formats/shards.js';
 import { readTensor, type StoredTensor } from '../formats/stored-tensor.js';
-import { checkFinite, checkTensors, decodeFinite, parseOptional, readOptionalText, type Checkpoint } from './checkpoint.js';
+import { checkFinite, checkTensors, decodeFinite, parseOptional, readOptionalText, readTable, type Checkpoint } from './checkpoint.js';
 import { parseConfig } from './config.js';
 import { quantizeTernary } from './quantize.js';
 import { modelSpec, type TensorSpec } from './tensor-names.js';
@@ -60,19 +60,26 @@ export async function openFolderCheckpoint(files: FileSet): Promise<Checkpoint> 
       texts,
       embeddingType: floatType(spec.embeddings),
       storedBytes: (tensor) => at(tensor).byteLength,
-      async readEmbeddings() {
-        const type = floatType(spec.embeddings);
-        const bytes = await readBytes(spec.embeddings);
-        checkFinite(where(spec.embeddings), type, bytes, config.hiddenSize);
-        return bytes;
+      async readEmbeddings(into, reading) {
+        const tensor = spec.embeddings;
+        const type = floatType(tensor);
+        const { source, offset, byteLength, dtype, strides } = at(tensor);
+        if (dtype === 'F64' || strides) {
+          const bytes = await readBytes(tensor);
+          checkFinite(where(tensor), type, bytes);
+          return bytes;
+        }
+        const table = into ?? new Uint8Array(byteLength);
+        await readTable(where(tensor), source, offset, type, table, reading);
+        return table;
       },
       async readFloats(tensor) {
         return decodeFinite(where(tensor), floatType(tensor), await readBytes(tensor));
       },
-      async readTernary(tensor, scales, onRow, pace) {
+      async readTernary(tensor, scales, onRow, reading) {
         const type = floatType(tensor);
         const [rows = 0, columns = 0] = tensor.shape;
-        scales.fill(await quantizeTernary(where(tensor), type, await readBytes(tensor), rows, columns, onRow, pace));
+        scales.fill(await quantizeTernary(where(tensor), type, await readBytes(tensor), rows, columns, onRow, reading?.pace));
       },
       close,
     };

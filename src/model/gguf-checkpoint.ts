@@ -1,10 +1,11 @@
 import { ConfigError, FormatError, show } from '../errors.js';
 import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
 import { alignUp, type GgufMetadata } from '../formats/gguf.js';
+import { readPieces } from '../formats/bytes.js';
 import { decodeGgufFloats } from '../formats/gguf-floats.js';
 import type { GgufModel, StoredGgufTensor } from '../formats/gguf-split.js';
 import { BLOCK_WEIGHTS } from '../formats/ternary-blocks.js';
-import { checkFinite, checkTensors, decodeFinite, parseOptional, type Checkpoint, type CheckpointTexts } from './checkpoint.js';
+import { checkFinite, checkTensors, decodeFinite, parseOptional, readTable, type Checkpoint, type CheckpointTexts } from './checkpoint.js';
 import { configFromMetadata, KEYS, textValue } from './gguf-metadata.js';
 import { isTernary, readTernaryWeight } from './gguf-ternary.js';
 import { ggufScaleName, modelSpec, ternarySpecs, type TensorSpec } from './tensor-names.js';
@@ -50,7 +51,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
     if (isFloat(stored.type)) return decodeFinite(where(stored, name), stored.type, bytes);
     const values = new Float32Array(stored.shape.reduce((product, n) => product * n, 1));
     decodeGgufFloats(stored.type, bytes, 0, values.length, values);
-    checkFinite(where(stored, name), 'F32', new Uint8Array(values.buffer), stored.shape.at(-1) ?? 1);
+    checkFinite(where(stored, name), 'F32', new Uint8Array(values.buffer));
     return values;
   };
 
@@ -67,6 +68,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
   };
 
   const table = at(spec.embeddings);
+  const spare: Uint8Array[] = []; // buffers for pieces, used again
   return {
     name: file,
     config,
@@ -74,22 +76,23 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
     texts,
     embeddingType: isFloat(table.type) ? table.type : 'F32',
     storedBytes: (tensor) => at(tensor).byteLength,
-    async readEmbeddings() {
+    async readEmbeddings(into, reading) {
       const name = spec.embeddings.gguf;
       if (!isFloat(table.type)) return new Uint8Array((await readFloats(table, name)).buffer);
-      const bytes = await readBytes(table);
-      checkFinite(where(table, name), table.type, bytes, config.hiddenSize);
+      const bytes = into ?? new Uint8Array(table.byteLength);
+      await readTable(where(table, name), table.source, table.offset, table.type, bytes, reading);
       return bytes;
     },
     readFloats: (tensor) => readFloats(at(tensor), tensor.gguf),
-    async readTernary(tensor, scales, onRow, pace) {
+    async readTernary(tensor, scales, onRow, reading) {
       const stored = at(tensor);
-      const bytes = await readBytes(stored);
       const [rows = 0, columns = 0] = tensor.shape;
       await readTernaryWeight({
-        where: where(stored, tensor.gguf), type: stored.type, bytes, rows, columns, storedColumns: stored.shape[1]!,
+        where: where(stored, tensor.gguf), type: stored.type, rows, columns, storedColumns: stored.shape[1]!,
         scale: await readScales(tensor),
-      }, scales, onRow, pace);
+        bytes: () => readBytes(stored),
+        pieces: (bytes) => readPieces(stored.source, stored.offset, stored.byteLength, bytes, spare),
+      }, scales, onRow, reading);
     },
   };
 }

@@ -1,8 +1,10 @@
 import { FormatError } from '../errors.js';
+import { PIECE_BYTES } from '../formats/bytes.js';
 import type { GgufTensorType } from '../formats/gguf.js';
 import { decodeGgufFloats } from '../formats/gguf-floats.js';
-import { decodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
+import { blockScale, decodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
 import { Pace } from '../pace.js';
+import type { OnRow, TernaryReading } from './checkpoint.js';
 import { quantizeRows } from './quantize.js';
 
 /** A ternary weight as a GGUF file has it. */
@@ -10,16 +12,17 @@ export interface GgufWeight {
   /** File and tensor, for messages. */
   readonly where: string;
   readonly type: GgufTensorType;
-  readonly bytes: Uint8Array;
   readonly rows: number;
   readonly columns: number;
   /** `columns`, or more: then zeros follow in each row. */
   readonly storedColumns: number;
   /** What the weights are multiplied by: one number, or one for each row. */
   readonly scale: Float32Array | undefined;
+  /** All of it. */
+  bytes(): Promise<Uint8Array>;
+  /** The same, so much at a time; each piece is good until the next one is asked for. */
+  pieces(bytes: number): AsyncIterable<Uint8Array>;
 }
-
-type OnRow = (row: number, trits: Int8Array) => void;
 
 export function isTernary(type: GgufTensorType): type is TernaryBlockType {
   return type === 'TQ1_0' || type === 'TQ2_0';
@@ -38,36 +41,58 @@ const MIN_COLUMNS_FOR_ROW_SCALES = 32;
  * @param scales [rows], filled.
  * @throws FormatError, for one where a row's blocks have different scales: a BitLinear has one for each row at most.
  */
-export async function readTernaryWeight(weight: GgufWeight, scales: Float32Array, onRow: OnRow, pace = new Pace()): Promise<void> {
+export async function readTernaryWeight(
+  weight: GgufWeight, scales: Float32Array, onRow: OnRow, reading: TernaryReading = {},
+): Promise<void> {
   const { type } = weight;
-  if (isTernary(type)) return decodeBlocks(weight, type, scales, onRow, pace);
-  if (await findMagnitudes(weight, scales, pace)) return writtenOut(weight, scales, onRow, pace);
+  if (isTernary(type)) return decodeBlocks(weight, type, scales, onRow, reading);
+  const { pace = new Pace() } = reading;
+  const readRow = rowReader(weight, await weight.bytes());
+  if (await findMagnitudes(weight, readRow, scales, pace)) return writtenOut(weight, readRow, scales, onRow, pace);
   if (weight.scale) throw new FormatError(`${weight.where} has a scale tensor, so its rows must be -1, 0 and 1 times one number; they are not`);
   const { where, rows, columns } = weight;
-  scales.fill(await quantizeRows(where, rowReader(weight), rows, columns, onRow, pace));
+  scales.fill(await quantizeRows(where, readRow, rows, columns, onRow, pace));
 }
 
+/** Pieces are so many rows, or twice as many, and so on: backends group rows. */
+const PIECE_ROWS = 32;
+
 async function decodeBlocks(
-  weight: GgufWeight, type: TernaryBlockType, scales: Float32Array, onRow: OnRow, pace: Pace,
+  weight: GgufWeight, type: TernaryBlockType, scales: Float32Array, onRow: OnRow, { pace = new Pace(), onBytes, onBlocks }: TernaryReading,
 ): Promise<void> {
-  const { where, bytes, columns, storedColumns } = weight;
+  const { where, columns, storedColumns } = weight;
   const trits = new Int8Array(storedColumns);
   const rowBytes = ternaryRowBytes(type, storedColumns);
-  for (let row = 0; row < weight.rows; row++) {
-    if (pace.isDue) await pace.giveWay();
-    const d = decodeTernaryRow(type, bytes, row * rowBytes, trits);
-    if (!Number.isFinite(d)) {
-      throw new FormatError(`${where}, row ${row}: its blocks have different scales, or a code that no weight has`);
+  const pieceRows = Math.max(1, Math.floor(PIECE_BYTES / (PIECE_ROWS * rowBytes))) * PIECE_ROWS;
+  let first = 0;
+  for await (const bytes of weight.pieces(pieceRows * rowBytes)) {
+    const count = bytes.length / rowBytes;
+    const taken = onBlocks?.(first, count, type, bytes) ?? false;
+    for (let row = first, at = 0; row < first + count; row++, at += rowBytes) {
+      if (taken) {
+        scales[row] = blockScale(type, bytes, at);
+        continue;
+      }
+      if (pace.isDue) await pace.giveWay();
+      const d = decodeTernaryRow(type, bytes, at, trits);
+      if (!Number.isFinite(d)) {
+        throw new FormatError(`${where}, row ${row}: its blocks have different scales, or a code that no weight has`);
+      }
+      for (let j = columns; j < storedColumns; j++) if (trits[j] !== 0) throw paddingError(weight, row);
+      scales[row] = d;
+      onRow(row, trits);
     }
-    for (let j = columns; j < storedColumns; j++) if (trits[j] !== 0) throw paddingError(weight, row);
-    scales[row] = d;
-    onRow(row, trits);
+    first += count;
+    onBytes?.(bytes.length);
+    await pace.giveWay();
   }
   applyScale(weight, scales);
 }
 
+type ReadRow = (row: number, values: Float32Array) => void;
+
 /** Reads as much of a row as `values` takes. */
-function rowReader({ type, bytes, storedColumns }: GgufWeight): (row: number, values: Float32Array) => void {
+function rowReader({ type, storedColumns }: GgufWeight, bytes: Uint8Array): ReadRow {
   const stored = new Float32Array(storedColumns);
   return (row, values) => {
     decodeGgufFloats(type, bytes, row * storedColumns, storedColumns, stored);
@@ -76,9 +101,8 @@ function rowReader({ type, bytes, storedColumns }: GgufWeight): (row: number, va
 }
 
 /** Whether in every row all numbers but zeros are `±scales[row]`, which it sets; 0 for a row of zeros. */
-async function findMagnitudes(weight: GgufWeight, scales: Float32Array, pace: Pace): Promise<boolean> {
+async function findMagnitudes(weight: GgufWeight, readRow: ReadRow, scales: Float32Array, pace: Pace): Promise<boolean> {
   const { rows, columns, storedColumns } = weight;
-  const readRow = rowReader(weight);
   const values = new Float32Array(storedColumns);
   const isPadded = storedColumns > columns;
   let isTernaryWeight = true;
@@ -104,8 +128,7 @@ function magnitude(values: Float32Array): number {
   return found;
 }
 
-async function writtenOut(weight: GgufWeight, scales: Float32Array, onRow: OnRow, pace: Pace): Promise<void> {
-  const readRow = rowReader(weight);
+async function writtenOut(weight: GgufWeight, readRow: ReadRow, scales: Float32Array, onRow: OnRow, pace: Pace): Promise<void> {
   const values = new Float32Array(weight.columns);
   const trits = new Int8Array(weight.columns);
   for (let row = 0; row < weight.rows; row++) {

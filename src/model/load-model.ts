@@ -25,7 +25,11 @@ export interface Progress {
 
 export interface LoadModelOptions {
   readonly onProgress?: (progress: Progress) => void;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Where to put the model, in the kernels' memory: `modelBytes` or more. Default: an arena of its own, which kernels can give once.
+   */
+  readonly arena?: Arena;
 }
 
 /** What lies in a model's arena. */
@@ -39,31 +43,40 @@ interface ModelMemory {
 /** Tokens that a forward pass works on at once: enough to share the work per weight, small enough for the caches. */
 const CHUNK_TOKENS = 64;
 
-/**
- * Packs a checkpoint's weights for `kernels` and builds the model on them. At no time is more than one tensor held beside the
- * packed weights.
- * @throws FormatError, BackendError (memory), or the signal's reason.
- */
-export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, options: LoadModelOptions = {}): Promise<Model> {
-  const { config, spec, embeddingType } = checkpoint;
+function allocateModel(arena: Arena, { config, spec, embeddingType }: Checkpoint, kernels: Kernels): ModelMemory {
   const widths = { hidden: config.hiddenSize, recurrent: config.recurrentSize, intermediate: config.intermediateSize };
-  const allocate = (arena: Arena): ModelMemory => ({
+  return {
     weights: allocateWeights(arena, kernels, spec, embeddingType),
     workspace: allocateWorkspace(arena, widths, CHUNK_TOKENS),
     liveState: Array.from({ length: config.layers }, () => arena.f32(config.recurrentSize)),
     logits: arena.f32(CHUNK_TOKENS * config.vocabSize),
-  });
-  const memoryBytes = measureArena(allocate);
-  const { weights, workspace, liveState, logits } = allocate(kernels.createArena(memoryBytes));
+  };
+}
+
+/** Bytes that a loaded checkpoint takes of an arena: packed weights and work space. */
+export function modelBytes(checkpoint: Checkpoint, kernels: Kernels): number {
+  return measureArena((arena) => allocateModel(arena, checkpoint, kernels));
+}
+
+/**
+ * Packs a checkpoint's weights for `kernels` and builds the model on them. At no time is more than one tensor held beside the
+ * packed weights; of one that is stored as ternary blocks, two MB.
+ * @throws FormatError, BackendError (memory), or the signal's reason.
+ */
+export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, options: LoadModelOptions = {}): Promise<Model> {
+  const { config, spec, embeddingType } = checkpoint;
+  const memoryBytes = modelBytes(checkpoint, kernels);
+  const arena = options.arena ?? kernels.createArena(memoryBytes);
+  const { weights, workspace, liveState, logits } = allocateModel(arena, checkpoint, kernels);
 
   const tensors = [spec.embeddings, ...floatSpecs(spec), ...ternarySpecs(spec)];
   const total = tensors.reduce((sum, tensor) => sum + checkpoint.storedBytes(tensor), 0);
   let loaded = 0;
-  const afterTensor = (bytes: number): void => {
+  const onBytes = (bytes: number): void => {
     loaded += bytes;
     options.onProgress?.({ stage: 'load', file: checkpoint.name, loaded, total });
   };
-  const counts = await readWeights(checkpoint, kernels, weights, afterTensor, new Pace(options.signal));
+  const counts = await readWeights(checkpoint, kernels, weights, onBytes, new Pace(options.signal));
   const embeddings = new Embedding(embeddingType, weights.embeddings, config.vocabSize, config.hiddenSize);
 
   return new Model({

@@ -1,9 +1,10 @@
 import { exp } from '../numeric.js';
 import type { Pace } from '../pace.js';
 import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
+import { BLOCK_WEIGHTS, decodeTernaryRow, type TernaryBlockType } from '../formats/ternary-blocks.js';
 import type { Arena } from '../kernels/arena.js';
 import type { Kernels, TernaryMatrix } from '../kernels/kernels.js';
-import type { Checkpoint } from './checkpoint.js';
+import type { Checkpoint, Reading } from './checkpoint.js';
 import { Hash } from './hash.js';
 import type { BitLinearSpec, ModelSpec, TensorSpec } from './tensor-names.js';
 
@@ -76,16 +77,25 @@ const SAMPLED_ROWS = 16;
 
 /**
  * Reads all tensors of `checkpoint` into `weights`, one at a time.
- * @param afterTensor is called with the stored size of each tensor when it is in place.
+ * @param onBytes is told how much more of what is stored is in place.
  * @throws FormatError at a NaN or infinity, a truncated file; the signal's reason.
  */
 export async function readWeights(
-  checkpoint: Checkpoint, kernels: Kernels, weights: ModelWeights, afterTensor: (bytes: number) => void, pace: Pace,
+  checkpoint: Checkpoint, kernels: Kernels, weights: ModelWeights, onBytes: (bytes: number) => void, pace: Pace,
 ): Promise<TernaryCount[]> {
   const { spec } = checkpoint;
   const counts: TernaryCount[] = [];
+  let told = 0;
+  const reading: Reading = {
+    pace,
+    onBytes: (bytes) => {
+      told += bytes;
+      onBytes(bytes);
+    },
+  };
   const done = async (tensor: TensorSpec): Promise<void> => {
-    afterTensor(checkpoint.storedBytes(tensor));
+    onBytes(checkpoint.storedBytes(tensor) - told);
+    told = 0;
     await pace.giveWay();
   };
 
@@ -98,18 +108,33 @@ export async function readWeights(
     const hash = new Hash();
     const step = Math.ceil(rows / SAMPLED_ROWS);
     let zeros = 0;
+    const sample = (trits: Int8Array): void => {
+      for (let j = 0; j < columns; j++) hash.add(trits[j]!);
+    };
     const onRow = (row: number, trits: Int8Array): void => {
       for (let j = 0; j < columns; j++) zeros += 1 - (trits[j]! & 1);
-      if (row % step === 0) for (let j = 0; j < columns; j++) hash.add(trits[j]!);
+      if (row % step === 0) sample(trits);
       kernels.packRow(matrix, row, trits);
     };
-    await checkpoint.readTernary(linear.weight, matrix.scales, onRow, pace);
+    const onBlocks = (first: number, count: number, type: TernaryBlockType, bytes: Uint8Array): boolean => {
+      const found = kernels.packBlocks!(matrix, first, count, type, bytes);
+      if (found < 0) return false;
+      zeros += found;
+      const trits = new Int8Array(Math.ceil(columns / BLOCK_WEIGHTS) * BLOCK_WEIGHTS);
+      for (let row = Math.ceil(first / step) * step; row < first + count; row += step) {
+        decodeTernaryRow(type, bytes, ((row - first) * bytes.length) / count, trits);
+        sample(trits);
+      }
+      return true;
+    };
+    await checkpoint.readTernary(linear.weight, matrix.scales, onRow, { ...reading, onBlocks: kernels.packBlocks && onBlocks });
     counts.push({ name: linear.weight.hf.replace(/\.weight$/, ''), weights: rows * columns, zeros, sample: hash.value });
     await done(linear.weight);
     await readVector(linear.norm, norm);
   };
 
-  weights.embeddings.set(await checkpoint.readEmbeddings());
+  const table = await checkpoint.readEmbeddings(weights.embeddings, reading);
+  if (table !== weights.embeddings) weights.embeddings.set(table);
   await done(spec.embeddings);
   for (const [n, layer] of weights.layers.entries()) {
     const names = spec.layers[n]!;

@@ -112,6 +112,9 @@ export const memory = {
   /** Sets `length` bytes to `value`. */
   fill: (address: I32Operand, value: I32Operand, length: I32Operand): Statement =>
     ({ code: [...i32Operand(address).code, ...i32Operand(value).code, ...i32Operand(length).code, 0xfc, 0x0b, 0] }),
+  /** Copies `length` bytes; the two places may overlap. */
+  copy: (to: I32Operand, from: I32Operand, length: I32Operand): Statement =>
+    ({ code: [...i32Operand(to).code, ...i32Operand(from).code, ...i32Operand(length).code, 0xfc, 0x0a, 0, 0] }),
 };
 
 export const atomic = {
@@ -159,6 +162,8 @@ export const v128 = {
   xor: v128Binary(0x51),
   /** Bits of a where the mask's are 1, of b elsewhere. */
   bitSelect: v128Ternary(0x52),
+  /** 1 if any bit is. */
+  anyTrue: (a: V128): I32 => expression('i32', a.code, simd(0x53)),
 };
 
 export const i8x16 = {
@@ -169,6 +174,9 @@ export const i8x16 = {
   swizzle: v128Binary(0x0e),
   /** The same for indices up to 15; what others give depends on the machine. */
   relaxedSwizzle: v128Binary(0x100),
+  /** All ones where a ≥ b, unsigned. */
+  geU: v128Binary(0x2c),
+  popcnt: v128Unary(0x62),
   shrU: v128Shift(0x6d),
   add: v128Binary(0x6e),
   sub: v128Binary(0x71),
@@ -185,6 +193,7 @@ export const i16x8 = {
   sub: v128Binary(0x91),
   mul: v128Binary(0x95),
   narrowI32x4S: v128Binary(0x85),
+  extaddPairwiseI8x16U: v128Unary(0x7d),
   extendLowI8x16S: v128Unary(0x87),
   extendHighI8x16S: v128Unary(0x88),
   /** (a·b + 2¹⁴) >> 15, saturating. */
@@ -199,6 +208,7 @@ export const i32x4 = {
   ltS: v128Binary(0x39),
   shl: v128Shift(0xab),
   shrS: v128Shift(0xac),
+  shrU: v128Shift(0xad),
   add: v128Binary(0xae),
   sub: v128Binary(0xb1),
   extendLowI16x8S: v128Unary(0xa7),
@@ -208,6 +218,7 @@ export const i32x4 = {
   extmulLowI16x8U: v128Binary(0xbe),
   extmulHighI16x8U: v128Binary(0xbf),
   extaddPairwiseI16x8S: v128Unary(0x7e),
+  extaddPairwiseI16x8U: v128Unary(0x7f),
   /** Sums of two neighbouring products of i16. */
   dotI16x8S: v128Binary(0xba),
   truncSatF32x4S: v128Unary(0xf8),

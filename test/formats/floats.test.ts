@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { convertExactly, decodeFloats, exactFloat16, float16ToNumber, smallestExactType } from '../../src/formats/floats.js';
+import { convertExactly, decodeFloats, exactFloat16, float16ToNumber, isPlainlyFinite, smallestExactType } from '../../src/formats/floats.js';
 import { halfToNumber } from '../support/files.js';
 import { expectSameBits } from '../support/compare.js';
 
@@ -40,6 +40,28 @@ describe('decodeFloats', () => {
     });
     decodeFloats('BF16', upper.subarray(1), 1, 2, out);
     expect([out[0], out[1]]).toEqual([-2.5, 0]);
+  });
+});
+
+describe('a quick look for what is not finite', () => {
+  it.each(['F16', 'BF16'] as const)('tells every %s number, in either half of a word', (type) => {
+    const value = new Float32Array(1);
+    const wrong: number[] = [];
+    for (let bits = 0; bits < 65536; bits++) {
+      decodeFloats(type, bytesOf(Uint16Array.of(bits)), 0, 1, value);
+      for (const halves of [[bits, 0], [0, bits], [bits, 0x8001], [0x7001, bits]]) {
+        if (isPlainlyFinite(type, bytesOf(Uint16Array.of(0, 0, ...halves, 0, 0))) !== Number.isFinite(value[0])) wrong.push(bits);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('tells F32 numbers', () => {
+    for (const value of [0, -0, 1, -3.4028234663852886e38, 3.4028234663852886e38, 1e-45, NaN, Infinity, -Infinity]) {
+      expect(isPlainlyFinite('F32', bytesOf(Float32Array.of(1, value, -1))), String(value)).toBe(Number.isFinite(value));
+    }
+    expect(isPlainlyFinite('F32', bytesOf(Uint32Array.of(0xff800001)))).toBe(false);
+    expect(isPlainlyFinite('F32', new Uint8Array(0))).toBe(true);
   });
 });
 

@@ -3,6 +3,7 @@ import { emitTernaryTile, TILE_PARAMETERS, type TileShape } from './batch.js';
 import { ELEMENTWISE_PARAMETERS, emitElementwise } from './elementwise.js';
 import { emitJobs, type SharedKernel } from './jobs.js';
 import { emitTernaryRows, ROWS_PARAMETERS } from './lookup.js';
+import { emitPackBlocks, PACK_PARAMETERS } from './pack.js';
 
 export interface EmitOptions {
   /** Use relaxed SIMD's swizzle, which takes half the instructions on x86. */
@@ -14,13 +15,14 @@ export interface EmitOptions {
 /** Token tiles, widest last. */
 export const TILES: readonly TileShape[] = [{ tokens: 8, quads: 16 }, { tokens: 16, quads: 32 }];
 
-export type KernelName = 'ternaryRows' | `ternaryTile${number}` | keyof typeof ELEMENTWISE_PARAMETERS;
+export type KernelName = 'packBlocks' | 'ternaryRows' | `ternaryTile${number}` | keyof typeof ELEMENTWISE_PARAMETERS;
 
 /** Names of the kernels in the order of their numbers, and their parameters. */
 export const SHARED_KERNELS: readonly (readonly [KernelName, Parameters])[] = [
   ['ternaryRows', ROWS_PARAMETERS],
   ...TILES.map(({ tokens }) => [`ternaryTile${tokens}`, TILE_PARAMETERS] as const),
   ...Object.entries(ELEMENTWISE_PARAMETERS) as [keyof typeof ELEMENTWISE_PARAMETERS, Parameters][],
+  ['packBlocks', PACK_PARAMETERS],
 ];
 
 /** The WebAssembly module of all kernels. It imports its memory as `env.memory`. */
@@ -30,6 +32,7 @@ export function emitKernels({ relaxed, threads }: EmitOptions): Uint8Array<Array
     emitTernaryRows(module, relaxed),
     ...TILES.map((tile) => emitTernaryTile(module, tile)),
     ...Object.values(emitElementwise(module)),
+    emitPackBlocks(module),
   ];
   const kernels = SHARED_KERNELS.map(([, parameters], n): SharedKernel => ({ func: functions[n]!, parameters }));
   emitJobs(module, kernels, threads);

@@ -2,8 +2,9 @@ import { ArgumentError, BackendError } from '../../errors.js';
 import { MAX_COLUMNS, type Kernels, type TernaryMatrix } from '../kernels.js';
 import { emitKernels, SHARED_KERNELS, type KernelName } from './emit.js';
 import { CONTROL } from './jobs.js';
-import { clearPacked, packedBytes, packRow, paddedColumns, panelBlocks, ROW_BLOCK, rowBlocks } from './layout.js';
+import { clearPadding, packedBytes, packRow, paddedColumns, panelBlocks, ROW_BLOCK, rowBlocks } from './layout.js';
 import { createMemory, type KernelMemory } from './memory.js';
+import { packBlocks } from './pack.js';
 import { createThreadPool, MAIN_SPINS, type ThreadPool } from './threads.js';
 
 export interface WasmOptions {
@@ -156,11 +157,17 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
     createTernary(arena, rows, columns) {
       if (columns > MAX_COLUMNS) throw new ArgumentError(`a ternary matrix of ${columns} columns: at most ${MAX_COLUMNS} are exact`);
       const packed = arena.u8(packedBytes(rows, columns));
-      clearPacked(packed);
+      clearPadding(packed, rows, columns, panelBlocks(rows, threads));
       return { rows, columns, packed, scales: arena.f32(rows) };
     },
     packRow: ({ packed, rows, columns }, row, trits) =>
       packRow(packed as Uint8Array, rows, columns, panelBlocks(rows, threads), row, trits),
+    packBlocks: (matrix, first, count, type, bytes) =>
+      packBlocks(matrix, at(matrix.packed), threads, first, count, type, bytes, ints.buffer, CONTROL.end, (args, units) => {
+        args.forEach((value, n) => { ints[ARGUMENTS + n] = value; });
+        const share = units >= 2 * threads;
+        run('packBlocks', units, share ? Math.ceil(units / (threads * 2)) : units, share);
+      }),
     ternaryMatmul(matrix, q, qScales, tokens, out) {
       const { rows, columns } = matrix;
       const [qAt, scalesAt, outAt] = [at(q), at(qScales), at(out)];

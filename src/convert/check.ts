@@ -1,0 +1,84 @@
+import { FormatError } from '../errors.js';
+import { arenaOn } from '../kernels/arena.js';
+import { createKernels } from '../kernels/create.js';
+import type { Checkpoint } from '../model/checkpoint.js';
+import { loadModel, modelBytes, type Progress } from '../model/load-model.js';
+import type { Model } from '../model/model.js';
+import { openCheckpoint } from '../model/open-checkpoint.js';
+import { checkKeys } from '../options.js';
+import { openSource, type ModelSource } from '../source.js';
+
+export interface CheckOptions {
+  /** Of reading both models, in stage 'verify'. */
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+  /** As for `MatMulFreeLM.load`. */
+  readonly token?: string;
+  readonly cache?: string | false;
+}
+
+/** What was compared. */
+export interface ConversionCheck {
+  /** Tokens whose logits, all of them, are the same in both models. */
+  readonly tokens: number;
+}
+
+/** Ids per forward pass: several tokens at once, then one by one on the state they leave. */
+const PASSES = [17, 1, 1, 1];
+
+/**
+ * Loads a model and what it was converted to, and compares a few forward passes, bit for bit, and the models' fingerprints (norms,
+ * scales, samples of all weights). One is loaded after the other into the same memory: it takes as much as the larger one alone.
+ * @throws FormatError when they are not the same model; else as `MatMulFreeLM.load` does.
+ */
+export async function checkConversion(
+  source: ModelSource, converted: ModelSource, options: CheckOptions = {},
+): Promise<ConversionCheck> {
+  checkKeys('checkConversion', options, ['onProgress', 'signal', 'token', 'cache']);
+  options.signal?.throwIfAborted();
+  const checkpoints: Checkpoint[] = [];
+  const kernels = await createKernels();
+  try {
+    for (const model of [source, converted]) checkpoints.push(await openCheckpoint(await openSource(model, options)));
+    const [original, copy] = checkpoints as [Checkpoint, Checkpoint];
+    const arena = kernels.createArena(Math.max(...checkpoints.map((checkpoint) => modelBytes(checkpoint, kernels))));
+    const { buffer, byteOffset } = arena.u8(0);
+    const onProgress = ({ file, loaded, total }: Progress): void => options.onProgress?.({ stage: 'verify', file, loaded, total });
+    const load = (checkpoint: Checkpoint): Promise<Model> =>
+      loadModel(checkpoint, kernels, { signal: options.signal, onProgress, arena: arenaOn(buffer, byteOffset) });
+    const expected = run(await load(original));
+    const found = run(await load(copy));
+    compare(original.name, copy.name, expected, found);
+    return { tokens: expected.logits.length / original.config.vocabSize };
+  } finally {
+    kernels.dispose();
+    await Promise.all(checkpoints.map((checkpoint) => checkpoint.close()));
+  }
+}
+
+interface Outcome {
+  readonly fingerprint: string;
+  /** [tokens, vocab] */
+  readonly logits: Float32Array;
+}
+
+function run(model: Model): Outcome {
+  const { vocabSize } = model.parts.config;
+  const tokens = PASSES.reduce((sum, count) => sum + count);
+  const ids = Array.from({ length: tokens }, (_, n) => (Math.imul(n, 0x9e3779b1) >>> 0) % vocabSize); // far apart
+  const state = model.createState();
+  const logits = new Float32Array(tokens * vocabSize);
+  let done = 0;
+  for (const count of PASSES) {
+    model.forwardAll(ids.slice(done, done + count), state, (part, n) => logits.set(part.subarray(0, n * vocabSize), done * vocabSize));
+    done += count;
+  }
+  return { fingerprint: model.parts.stateShape.fingerprint, logits };
+}
+
+function compare(source: string, converted: string, expected: Outcome, found: Outcome): void {
+  const differ = expected.logits.findIndex((value, i) => !Object.is(value, found.logits[i]));
+  if (differ < 0 && found.logits.length === expected.logits.length && found.fingerprint === expected.fingerprint) return;
+  const what = differ < 0 ? 'other weights' : `other logits (${found.logits[differ]} instead of ${expected.logits[differ]})`;
+  throw new FormatError(`${converted}: is not the same model as ${source}: it has ${what}; convert it again, and check disk and memory if this repeats`);
+}
