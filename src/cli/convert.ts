@@ -1,6 +1,6 @@
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { checkConversion, convert, SourceError, type ConvertOptions } from '../index.js';
-import { describeFileError, formatBytes, onOneLine, ProgressLine } from './terminal.js';
+import { describeFileError, formatBytes, ProgressLine } from './terminal.js';
 import { HELP, parseCommand, UsageError } from './usage.js';
 
 export async function convertCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
@@ -25,7 +25,7 @@ export async function convertCommand(args: readonly string[], signal: AbortSigna
   const check = async (file: string): Promise<void> => {
     if (values['no-check']) return;
     const { tokens } = await checkConversion(model, file, common);
-    checked = `checked: ${tokens} tokens have the same logits as with ${onOneLine(model)}, bit for bit`;
+    checked = `checked: ${tokens} tokens have the same logits as in the source, bit for bit`;
   };
   const bytes = await writeWhole(out, convert(model, options), check).finally(() => progress.clear());
   if (!values.quiet) process.stderr.write(`${out}: ${formatBytes(bytes)}, ${type}; ${checked}\n`);

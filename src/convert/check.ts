@@ -77,8 +77,9 @@ function run(model: Model): Outcome {
 }
 
 function compare(source: string, converted: string, expected: Outcome, found: Outcome): void {
-  const differ = expected.logits.findIndex((value, i) => !Object.is(value, found.logits[i]));
-  if (differ < 0 && found.logits.length === expected.logits.length && found.fingerprint === expected.fingerprint) return;
-  const what = differ < 0 ? 'other weights' : `other logits (${found.logits[differ]} instead of ${expected.logits[differ]})`;
+  const sameSize = found.logits.length === expected.logits.length;
+  const differ = sameSize ? expected.logits.findIndex((value, i) => !Object.is(value, found.logits[i])) : -1;
+  if (sameSize && differ < 0 && found.fingerprint === expected.fingerprint) return;
+  const what = !sameSize ? 'another vocabulary' : differ < 0 ? 'other weights' : `other logits (${found.logits[differ]} instead of ${expected.logits[differ]})`;
   throw new FormatError(`${converted}: is not the same model as ${source}: it has ${what}; convert it again, and check disk and memory if this repeats`);
 }

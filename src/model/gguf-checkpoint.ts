@@ -1,7 +1,7 @@
 import { ConfigError, FormatError, show } from '../errors.js';
+import { readPieces } from '../formats/bytes.js';
 import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
 import { alignUp, type GgufMetadata } from '../formats/gguf.js';
-import { readPieces } from '../formats/bytes.js';
 import { decodeGgufFloats } from '../formats/gguf-floats.js';
 import type { GgufModel, StoredGgufTensor } from '../formats/gguf-split.js';
 import { BLOCK_WEIGHTS } from '../formats/ternary-blocks.js';

@@ -14,6 +14,9 @@ import { splatByte, ZERO } from './vectors.js';
  * with those of 15 other rows. TQ1_0 blocks are turned into TQ2_0 blocks first.
  *
  * Rows come through the work space of thread 0, from where all threads read them.
+ *
+ * Measured on AMD EPYC (Zen 5), one thread, 13824×2560, GB/s of packed bytes on Node 20 / 24: TQ2_0 2.4 / 3.4, TQ1_0 1.7 / 2.0; trit by
+ * trit in JavaScript (decodeTernaryRow, packRow) 0.11 and 0.09. Constants written where they are used instead of in locals: 1.9 on Node 20.
  */
 
 /** The weights of a block, without its scale, 16 bytes at a time. */
