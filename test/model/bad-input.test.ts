@@ -14,7 +14,7 @@ type ErrorClass = new (message?: string) => Error;
 
 /** Loading fails with exactly this kind of error, and says this. */
 async function refuses(files: Parameters<typeof MatMulFreeLM.load>[0], kind: ErrorClass, message: RegExp): Promise<void> {
-  const error = await MatMulFreeLM.load(files).then(() => undefined, (reason: unknown) => reason);
+  const error = await MatMulFreeLM.load(files, { threads: 1 }).then((lm) => lm.dispose(), (reason: unknown) => reason);
   expect(error).toBeInstanceOf(kind);
   expect((error as Error).message).toMatch(message);
   expect((error as Error).message).not.toMatch(/\n|undefined|\[object/);

@@ -7,15 +7,10 @@ import { createJobs, JOBS_ARENA_BYTES } from './thread-jobs.js';
 import { watchWorkers, type WatchedWorker } from './thread-workers.js';
 
 const ends: Record<string, () => Promise<void>> = {
-  /** Nobody disposes of the kernels. */
+  /** Nobody disposes of kernels with work done, of kernels whose threads never got anything to do, of a model. */
   async forgotten() {
     runSome(await createKernels({ backend: 'simd', threads: 4 }));
-  },
-  /** The threads never got anything to do. */
-  async unstarted() {
     await createKernels({ backend: 'simd', threads: 4 });
-  },
-  async model() {
     const lm = await MatMulFreeLM.load(EMBEDDED, { backend: 'simd', threads: 4 });
     lm.forward([5, 6, 7], lm.createState());
   },
@@ -28,23 +23,12 @@ const ends: Record<string, () => Promise<void>> = {
     runSome(await createKernels({ backend: 'simd', threads: 4 }));
     throw new Error('on purpose');
   },
-  async disposed() {
-    const { value: kernels, workers } = await watchWorkers(() => createKernels({ backend: 'simd', threads: 4 }));
-    runSome(kernels);
-    kernels.dispose();
-    await Promise.all(workers.map(({ ended }) => ended));
-    // Nothing is left that would keep the process: neither threads nor their ports.
-    console.log(JSON.stringify(process.getActiveResourcesInfo().filter((name) => /worker|message|port/i.test(name))));
-  },
-  /** `dispose` in the middle of things, and the end at once. */
-  async hurried() {
-    const kernels = await createKernels({ backend: 'simd', threads: 4 });
-    runSome(kernels);
-    kernels.dispose();
-    process.exit(0);
-  },
-  /** Forgotten kernels are garbage: their threads go with them. Needs --expose-gc. */
-  async collected() {
+  /** `dispose` ends the threads of one, garbage collection (--expose-gc) those of another: nothing is left that would keep a process. */
+  async gone() {
+    const disposed = await watchWorkers(() => createKernels({ backend: 'simd', threads: 4 }));
+    runSome(disposed.value);
+    disposed.value.dispose();
+    await Promise.all(disposed.workers.map(({ ended }) => ended));
     const workers = await makeGarbage();
     let ended = 0;
     for (const worker of workers) void worker.ended.then(() => ended++);
@@ -53,7 +37,7 @@ const ends: Record<string, () => Promise<void>> = {
       collect();
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    console.log(`${ended} of ${workers.length}`);
+    console.log(`${ended} of ${workers.length}`, process.getActiveResourcesInfo().filter((name) => /worker|message|port/i.test(name)));
   },
 };
 

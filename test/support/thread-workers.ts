@@ -41,7 +41,7 @@ export function stolenChunks(view: ArrayBufferView): number {
 
 /**
  * The program of a thread that takes one chunk of a job, as the protocol of jobs.ts has it, and then dies, hangs, or does it
- * `late`, after a third of a second, and goes on.
+ * `late`, after 150 ms, and goes on.
  */
 export function thief(then: 'dies' | 'hangs' | 'is late'): string {
   return `
@@ -57,7 +57,7 @@ export function thief(then: 'dies' | 'hangs' | 'is late'): string {
         if (chunk >= chunks || Atomics.compareExchange(claims, ${CONTROL.claim / 8}, claim, claim + 1n) !== claim) continue;
         Atomics.add(words, ${STOLEN / 4}, 1);
         if ('${then}' === 'dies') process.exit();
-        Atomics.wait(asleep, 0, 0, '${then}' === 'hangs' ? Infinity : 333);
+        Atomics.wait(asleep, 0, 0, '${then}' === 'hangs' ? Infinity : 150);
         exports.runChunk(chunk, thread);
         Atomics.add(words, ${CONTROL.finished / 4}, 1);
       }

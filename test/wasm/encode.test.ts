@@ -25,9 +25,10 @@ function shortest(value: bigint, signed: boolean): number {
 
 function checkLeb(value: number, signed: boolean): void {
   const bytes = signed ? signedLeb(value) : unsignedLeb(value);
-  expect(bytes.every((byte) => Number.isInteger(byte) && byte >= 0 && byte <= 255), `${value}: ${bytes.join()}`).toBe(true);
-  expect(decodeLeb(bytes, signed), `${value}`).toEqual({ value: BigInt(value), length: bytes.length });
-  expect(bytes.length, `bytes of ${value}`).toBe(shortest(BigInt(value), signed));
+  const decoded = decodeLeb(bytes, signed);
+  const right = bytes.every((byte) => Number.isInteger(byte) && byte >= 0 && byte <= 255)
+    && decoded.value === BigInt(value) && decoded.length === bytes.length && bytes.length === shortest(BigInt(value), signed);
+  if (!right) expect.fail(`${value} is written as ${bytes.join()}: ${decoded.value} in ${decoded.length} bytes`);
 }
 
 const POWERS = Array.from({ length: 53 }, (_, n) => 2 ** n);

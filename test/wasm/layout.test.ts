@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clearPacked, packedBytes, packRow, panelBlocks } from '../../src/kernels/wasm/layout.js';
+import { clearPadding, packedBytes, packRow, panelBlocks } from '../../src/kernels/wasm/layout.js';
 import { freshSeed, randomFrom } from '../support/random.js';
 
 interface Unpacked {
@@ -51,6 +51,8 @@ function unpack(packed: Uint8Array, rows: number, columns: number, panel: number
 
 const GUARD = 64;
 const UNTOUCHED = 0xbb;
+/** A byte of four zeros. */
+const ZERO_QUAD = 0x44;
 
 /** Packs every row but those of `missing`, in a random order, and reads the matrix back. */
 function check(rows: number, columns: number, panel: number, seed: number, missing: readonly number[] = []): void {
@@ -58,7 +60,8 @@ function check(rows: number, columns: number, panel: number, seed: number, missi
   const bytes = packedBytes(rows, columns);
   const buffer = new Uint8Array(bytes + 2 * GUARD).fill(UNTOUCHED);
   const packed = buffer.subarray(GUARD, GUARD + bytes);
-  clearPacked(packed);
+  if (missing.length > 0) packed.fill(ZERO_QUAD);
+  clearPadding(packed, rows, columns, panel);
   const trits = Int8Array.from({ length: rows * columns }, () => random.integer(-1, 1));
   const order = Array.from({ length: rows }, (_, row) => ({ row, key: random.unit() })).sort((a, b) => a.key - b.key);
   for (const { row } of order) {
@@ -101,7 +104,7 @@ describe('the packing of ternary matrices', () => {
       for (let column = 0; column < columns; column++) {
         for (const trit of [-1, 1]) {
           const packed = new Uint8Array(bytes);
-          clearPacked(packed);
+          packed.fill(ZERO_QUAD);
           const zero = packed.slice();
           packRow(packed, rows, columns, panel, row, new Int8Array(columns).fill(trit, column, column + 1));
           const changed = [...packed.keys()].filter((at) => packed[at] !== zero[at]);
