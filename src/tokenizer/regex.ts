@@ -6,16 +6,23 @@
 import { show } from '../errors.js';
 import type { Json } from './json.js';
 import { caseVariants, CharClasses, classOf, NOTHING_AHEAD, NOTHING_BEHIND, WORD_BOUNDARY } from './regex-class.js';
+import { excessiveCost } from './regex-cost.js';
 import { PatternReader } from './regex-reader.js';
 
 /** Nested groups beyond this are not a tokenizer's pattern, and would only exhaust the stack. */
 const MAX_DEPTH = 100;
+
+/** Quantifiers of quantifiers, which are as groups within groups. */
+const MAX_QUANTIFIERS = 4;
 
 /** Longest pattern, in UTF-16 units. Real ones are below 1,000. */
 const MAX_PATTERN = 8192;
 
 /** All translations of a file together, in UTF-16 units: compiling them takes up to 0.1 ms each. Real ones are below 10,000. */
 const MAX_TRANSLATED = 2 ** 16;
+
+/** Hundredths of a millisecond to find out what patterns may cost. */
+const MAX_WORK = 25_000;
 
 /** Folding pairs of ASCII letters that a single character also stands for (ß, ﬁ, ﬆ …) when case is ignored. */
 const MULTI_FOLDS = ['ss', 'st', 'ff', 'fi', 'fl'];
@@ -41,6 +48,8 @@ export function translateRegex(json: Json): RegExp {
   if (pattern.length > MAX_PATTERN) json.fail(`a pattern longer than ${MAX_PATTERN} characters`);
   const translation = new Translator(new PatternReader(pattern, json)).translate();
   json.spend('characters of translated patterns', translation.length, MAX_TRANSLATED);
+  const cost = excessiveCost(translation, (work) => json.spend('characters in repetitions that depend on each other', work, MAX_WORK));
+  if (cost !== undefined) json.fail(`the pattern ${show(pattern)} has ${cost}`);
   try {
     const expression = new RegExp(translation, 'gu');
     // It is compiled when it is first used on a text of 8-bit and of 16-bit units, and may turn out to be too big only then.
@@ -100,9 +109,10 @@ class Translator {
 
   #quantified(atom: Atom): string {
     let { text, single } = atom;
-    for (;;) {
+    for (let count = 0; ; count++) {
       const quantifier = this.#quantifier();
       if (quantifier === '') return text;
+      if (count === MAX_QUANTIFIERS) this.#in.refuse(`more than ${MAX_QUANTIFIERS} quantifiers in a row`);
       const operand = single ? text : `(?:${text})`;
       if (quantifier.startsWith('{')) {
         // A sign behind an interval is a quantifier of its own in Oniguruma: x{1,3}+ repeats x{1,3}.

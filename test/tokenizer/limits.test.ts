@@ -215,6 +215,11 @@ describe('patterns', () => {
     ['too long, of classes', '\\p{L}'.repeat(100_000)],
     ['too long once translated', '\\b'.repeat(4000)],
     ['ranges with case ignored', `(?i:[${'一-龥'.repeat(2000)}])`],
+    ['quantifiers of quantifiers', `a${'*'.repeat(8000)}`],
+    ['intervals of intervals', `a${'{1}'.repeat(2000)}`],
+    ['groups and quantifiers to the limit', `${'(?:a?'.repeat(95)}b${')?'.repeat(95)}c`],
+    ['choices that share characters', 'a?b?c?'.repeat(1300) + 'z'],
+    ['a choice of very many', `(?:${Array.from({ length: 2000 }, (_, i) => `${String.fromCodePoint(0x4e00 + i)}x`).join('|')})*y`],
     ['with a long name', `\\p{${'x'.repeat(8000)}}`],
   ])('%s', (_, pattern) => {
     expect(refusal(() => build({ pre_tokenizer: split(pattern) }))).toContain('pre_tokenizer.pattern.Regex');
@@ -231,9 +236,16 @@ describe('patterns', () => {
   });
 });
 
+it('lists that are looked through entry by entry have a bounded length', () => {
+  const added_tokens = list(70_000, 0);
+  expect(refusal(() => build({ added_tokens }))).toContain('added_tokens: 70000 entries are more than the 65536 this library takes');
+  // Cut at the first spaces only: a text of nothing but spaces has as many parts as characters.
+  expect(refusal(() => build({ model: { merges: [' '.repeat(3_000_000)] } }))).toContain('model.merges[0]: expected "a b"');
+});
+
 describe('components', () => {
   it('in bounded number, however nested', () => {
-    const fuses = list(100_000, { type: 'Fuse' });
+    const fuses = list(60_000, { type: 'Fuse' });
     expect(refusal(() => build({ decoder: { type: 'Sequence', decoders: fuses } }))).toContain('components');
     const sequence = normalizers(list(100, { type: 'NFC' }));
     expect(refusal(() => build({ normalizer: normalizers(list(10, sequence)) }))).toContain('components');
