@@ -1,9 +1,20 @@
+/** What is not seen, breaks the line, or is obeyed by a terminal. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+function showUnseen(text: string): string {
+  return text.replace(UNSEEN, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
+}
+
 /**
- * The error family of the library. A message says what was wrong, where (file, tensor, byte, key) and what to do.
+ * The error family of the library. A message says what was wrong, where (file, tensor, byte, key) and what to do, on one line.
  * Cancellation is not in this family: an aborted call rejects with the signal's own reason, as the platform does.
  */
 export class MatMulFreeError extends Error {
   override name = 'MatMulFreeError';
+
+  constructor(message = '', options?: ErrorOptions) {
+    super(showUnseen(message), options); // it may quote files and servers
+  }
 }
 
 /** A file does not follow its format: truncated, overlapping, unknown type, broken JSON. */
@@ -47,9 +58,9 @@ export function shorten(text: string): string {
 /** Describes a value of a file or an argument for a message: short, on one line, whatever its size or depth. */
 export function show(value: unknown): string {
   if (typeof value === 'string') {
-    const quoted = JSON.stringify(shorten(value));
-    // A control character takes six.
-    return quoted.length > 2 * MAX_SHOWN ? JSON.stringify(`${value.slice(0, MAX_SHOWN / 6)}…`) : quoted;
+    const quoted = showUnseen(JSON.stringify(shorten(value)));
+    // A control character takes up to nine.
+    return quoted.length > 2 * MAX_SHOWN ? showUnseen(JSON.stringify(`${value.slice(0, MAX_SHOWN / 8)}…`)) : quoted;
   }
   if (Array.isArray(value)) {
     const flat = value.length <= 8 && value.every((item) => typeof item !== 'object' || item === null);

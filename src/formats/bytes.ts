@@ -1,4 +1,5 @@
 import { FormatError } from '../errors.js';
+import { refuseLfsText } from './lfs.js';
 
 /** Random access to the bytes of one file: a file on disk, a Blob, memory. Everything that reads a format reads through this. */
 export interface ByteSource {
@@ -81,16 +82,36 @@ export function decodeUtf8(where: string, bytes: Uint8Array): string {
 
 export type JsonObject = { readonly [key: string]: unknown };
 
-/** Parses JSON text that must hold an object; `FormatError` names the file and the parser's complaint. */
-export function parseJsonObject(name: string, text: string): JsonObject {
+/** A tokenizer of 256,000 tokens with twice as many merges has under two million. */
+const MAX_JSON_VALUES = 2 ** 22;
+const MAX_COMPLAINT = 160;
+
+/**
+ * Parses JSON text that must hold an object; `FormatError` names the file and the parser's complaint.
+ * @param limit on its values: one of two characters takes 60 bytes of memory, and there is no recovery from running out of it.
+ */
+export function parseJsonObject(name: string, text: string, limit = MAX_JSON_VALUES): JsonObject {
+  if (text.length > limit && hasMoreValues(text, limit)) throw new FormatError(`${name}: holds more than ${limit} values`);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new FormatError(`${name}: broken JSON: ${error instanceof Error ? error.message : String(error)}`);
+    refuseLfsText(name, text);
+    const complaint = (error instanceof Error ? error.message : String(error)).slice(0, MAX_COMPLAINT);
+    throw new FormatError(`${name}: broken JSON: ${complaint}`);
   }
   if (!isJsonObject(value)) throw new FormatError(`${name}: must hold a JSON object`);
   return value;
+}
+
+/** Before each value is a comma, or the bracket that it is the first in. Those inside of texts are counted along. */
+function hasMoreValues(text: string, limit: number): boolean {
+  let count = 1;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if ((unit === 0x2c || unit === 0x5b || unit === 0x7b) && ++count > limit) return true;
+  }
+  return false;
 }
 
 export function isJsonObject(value: unknown): value is JsonObject {

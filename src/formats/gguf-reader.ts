@@ -4,6 +4,7 @@ import {
   alignUp, DEFAULT_ALIGNMENT, TENSOR_TYPES, tensorBytes, VALUE_TYPES,
   type GgufArrayType, type GgufMetadata, type GgufScalar, type GgufTensorType, type GgufValue,
 } from './gguf.js';
+import { refuseLfsPointer } from './lfs.js';
 
 /** One tensor of a GGUF file. `offset` is absolute in the file. */
 export interface GgufTensor {
@@ -44,6 +45,7 @@ export async function isGguf(source: ByteSource): Promise<boolean> {
  * @throws FormatError naming file, key or tensor, and byte.
  */
 export async function readGguf(source: ByteSource): Promise<GgufFile> {
+  await refuseLfsPointer(source);
   // The header's length is known only once it is parsed, so parse a prefix and double it while it is too short.
   for (let length = FIRST_READ_BYTES; ; length *= 2) {
     const have = Math.min(length, source.size, MAX_HEADER_BYTES);

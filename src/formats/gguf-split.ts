@@ -91,7 +91,7 @@ function gather(parts: readonly GgufFile[]): Omit<GgufModel, 'sources'> {
   for (const { source, tensors: own } of parts) {
     for (const [name, tensor] of own) {
       const other = tensors.get(name)?.source.name;
-      if (other !== undefined) throw new FormatError(`${source.name}: tensor "${name}" is in "${other}" too`);
+      if (other !== undefined) throw new FormatError(`${source.name}: tensor ${show(name)} is in ${show(other)} too`);
       tensors.set(name, { ...tensor, source });
     }
   }

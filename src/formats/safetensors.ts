@@ -1,5 +1,6 @@
 import { FormatError, show } from '../errors.js';
 import { checkRange, decodeUtf8, isJsonObject, parseJsonObject, type ByteSource } from './bytes.js';
+import { refuseLfsPointer } from './lfs.js';
 import { DTYPE_BYTES, type TensorEntry } from './stored-tensor.js';
 
 /** One tensor of a safetensors file; its elements follow each other. */
@@ -10,6 +11,9 @@ const MAX_HEADER_BYTES = 100_000_000;
 
 /** The largest published models have a few thousand. */
 const MAX_TENSORS = 65_536;
+const MAX_DIMENSIONS = 8;
+/** A tensor has up to 16: name, dtype, sizes, offsets and what holds them. */
+const MAX_VALUES = 16 * MAX_TENSORS;
 
 /**
  * Reads and checks the header of a safetensors file: every tensor lies inside the file, sizes agree with shapes,
@@ -18,6 +22,7 @@ const MAX_TENSORS = 65_536;
  */
 export async function readSafetensorsHeader(source: ByteSource): Promise<Map<string, SafetensorsEntry>> {
   const { name, size } = source;
+  await refuseLfsPointer(source);
   if (size < 8) throw new FormatError(`${name}: ${size} bytes are too few for a safetensors file (truncated download?)`);
   const prefix = await source.read(0, 8);
   const view = new DataView(prefix.buffer, prefix.byteOffset, 8);
@@ -28,7 +33,7 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Map<str
     );
   }
   const text = decodeUtf8(`${name}: header`, await source.read(8, headerBytes));
-  const header = parseJsonObject(`${name}: header`, text);
+  const header = parseJsonObject(`${name}: header`, text, MAX_VALUES);
   const twice = firstRepeatedKey(text);
   if (twice !== undefined) throw new FormatError(`${name}: tensor ${show(twice)} occurs twice in the header`);
   const count = Object.keys(header).length;
@@ -66,14 +71,16 @@ function firstRepeatedKey(text: string): string | undefined {
 }
 
 function readEntry(file: string, tensor: string, info: unknown, dataStart: number, size: number): SafetensorsEntry {
-  const where = `${file}: tensor "${tensor}"`;
+  const where = `${file}: tensor ${show(tensor)}`;
   if (!isJsonObject(info)) throw new FormatError(`${where}: its header entry is not an object`);
   const { dtype, shape, data_offsets: offsets } = info;
   const itemBytes = typeof dtype === 'string' ? DTYPE_BYTES.get(dtype) : undefined;
   if (typeof dtype !== 'string' || itemBytes === undefined) {
     throw new FormatError(`${where}: unknown dtype ${show(dtype)} (known: ${[...DTYPE_BYTES.keys()].join(', ')})`);
   }
-  if (!isNaturals(shape)) throw new FormatError(`${where}: shape ${show(shape)} is not a list of sizes`);
+  if (!isNaturals(shape) || shape.length > MAX_DIMENSIONS) {
+    throw new FormatError(`${where}: shape ${show(shape)} is not a list of at most ${MAX_DIMENSIONS} sizes`);
+  }
   if (!isNaturals(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
     throw new FormatError(`${where}: data_offsets ${show(offsets)} is not [begin, end]`);
   }
@@ -96,12 +103,12 @@ function checkLayout(file: string, entries: ReadonlyMap<string, SafetensorsEntry
   let end = dataStart;
   let before = 'the header';
   for (const [tensor, entry] of sorted) {
-    if (entry.offset < end) throw new FormatError(`${file}: tensor "${tensor}" overlaps ${before}`);
+    if (entry.offset < end) throw new FormatError(`${file}: tensor ${show(tensor)} overlaps ${before}`);
     if (entry.offset > end) {
-      throw new FormatError(`${file}: ${entry.offset - end} bytes before tensor "${tensor}" belong to no tensor`);
+      throw new FormatError(`${file}: ${entry.offset - end} bytes before tensor ${show(tensor)} belong to no tensor`);
     }
     end = entry.offset + entry.byteLength;
-    before = `tensor "${tensor}"`;
+    before = `tensor ${show(tensor)}`;
   }
   if (end !== size) throw new FormatError(`${file}: ${size - end} bytes after ${before} belong to no tensor`);
 }

@@ -1,5 +1,6 @@
 import { FormatError, show } from '../errors.js';
 import { isJsonObject, parseJsonObject, readText, type ByteSource, type FileSet } from './bytes.js';
+import { isPlainFileName } from './file-names.js';
 import { readSafetensorsHeader } from './safetensors.js';
 import type { StoredTensor, TensorEntry } from './stored-tensor.js';
 
@@ -52,14 +53,14 @@ async function openShards(files: FileSet, index: string, weightMap: ReadonlyMap<
   if (shards.length > MAX_SHARDS) throw new FormatError(`${index}: names ${shards.length} shards, more than ${MAX_SHARDS}`);
   const open = async (file: string): Promise<ByteSource> => {
     const source = await files.open(file);
-    if (!source) throw new FormatError(`${files.name}: shard "${file}", named in ${index}, is missing`);
+    if (!source) throw new FormatError(`${files.name}: shard ${show(file)}, named in ${index}, is missing`);
     return source;
   };
   return openAll(shards, open, read, (tensors) => {
     for (const [tensor, file] of weightMap) {
       const found = tensors.get(tensor)?.source.name;
       if (found !== file) {
-        throw new FormatError(`${index}: tensor ${show(tensor)} is not in "${file}"${found ? ` but in "${found}"` : ''}`);
+        throw new FormatError(`${index}: tensor ${show(tensor)} is not in ${show(file)}${found ? ` but in ${show(found)}` : ''}`);
       }
     }
   });
@@ -89,7 +90,7 @@ async function openAll(
 async function addTensors(source: ByteSource, read: Reader, tensors: Map<string, StoredTensor>): Promise<void> {
   for (const [tensor, entry] of await read(source)) {
     const other = tensors.get(tensor)?.source.name;
-    if (other !== undefined) throw new FormatError(`${source.name}: tensor ${show(tensor)} is in "${other}" too`);
+    if (other !== undefined) throw new FormatError(`${source.name}: tensor ${show(tensor)} is in ${show(other)} too`);
     tensors.set(tensor, { ...entry, source });
   }
 }
@@ -108,9 +109,4 @@ async function readWeightMap(files: FileSet, file: string): Promise<Map<string, 
     result.set(tensor, shard);
   }
   return result;
-}
-
-/** A name that can only mean a file in the same folder. */
-export function isPlainFileName(name: string): boolean {
-  return /^[\w][\w.\- ]*$/.test(name) && !name.includes('..');
 }

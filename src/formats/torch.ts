@@ -1,5 +1,6 @@
 import { FormatError, show } from '../errors.js';
 import type { ByteSource } from './bytes.js';
+import { refuseLfsPointer } from './lfs.js';
 import { readPickle, type Complain, type PickleHost, type PickleTuple, type PickleValue } from './pickle.js';
 import { DTYPE_BYTES, isContiguous, spanOf, type TensorEntry } from './stored-tensor.js';
 import { isZip, readZipDirectory, zipDataOffset, type ZipEntry } from './zip.js';
@@ -109,6 +110,7 @@ function measure(tensor: string, { storage, offset, shape, strides }: View): { e
 
 async function checkKind(source: ByteSource): Promise<void> {
   if (await isZip(source)) return;
+  await refuseLfsPointer(source);
   // Before 1.6: pickles one after another, the first of them a magic number.
   const start = await source.read(0, Math.min(source.size, 4));
   if (start[0] === 0x80 && start[2] === 0x8a && start[3] === 0x0a) {

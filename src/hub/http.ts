@@ -230,7 +230,7 @@ async function request(url: URL, init: RequestInit): Promise<Response> {
 
 function readReply(response: Response, linked: Headers | undefined, watch: Watch): Reply & { retryAfterMs: number | undefined } {
   const { status, headers } = response;
-  const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get('content-range') ?? '');
+  const range = /^bytes (\d{1,15})-\d+\/(\d{1,15})$/.exec(headers.get('content-range') ?? '');
   const encoding = headers.get('content-encoding') ?? 'identity'; // of another, the length is not that of what we read
   return {
     status,

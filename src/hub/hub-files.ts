@@ -1,8 +1,9 @@
 import { FormatError, shorten, show, SourceError } from '../errors.js';
 import { decodeUtf8, isJsonObject, parseJsonObject, type FileSet } from '../formats/bytes.js';
+import { foldFileName, isPlainFileName, isPlainPath } from '../formats/file-names.js';
 import { fetchFile, untilStable, type Fetcher } from './download.js';
 import { Broken, get, refusal, Unreachable, type Net } from './http.js';
-import { hostKey, hubName, isSafeName, isSafePath, slug, type HubLocation, type Key } from './names.js';
+import { hostKey, hubName, slug, type HubLocation, type Key } from './names.js';
 
 /** The files of a model at one commit. */
 interface Snapshot {
@@ -60,7 +61,7 @@ export async function hubFiles(fetcher: Fetcher, where: HubLocation): Promise<Fi
     list: async () => choice.list,
     async open(file) {
       const path = `${choice.folder}${file}`;
-      const found = isSafeName(file) && KINDS.test(file) ? files.find((other) => other.path === path) : undefined;
+      const found = isPlainFileName(file) && KINDS.test(file) ? files.find((other) => other.path === path) : undefined;
       if (!found) return undefined;
       const label = `${name}/${path}`;
       const url = `${where.endpoint}/${where.owner}/${where.model}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`;
@@ -113,7 +114,8 @@ function chooseGguf(path: string, paths: readonly string[]): Choice {
 function weightsOf(names: readonly string[], kind: string): string[] {
   const stem = kind === 'bin' ? 'pytorch_model' : 'model';
   if (names.includes(`${stem}.${kind}`)) return [`${stem}.${kind}`];
-  return names.includes(`${stem}.${kind}.index.json`) ? names.filter((name) => new RegExp(`^${stem}-\\d+-of-\\d+\\.${kind}$`).test(name)) : [];
+  const shard = new RegExp(`^${stem}-\\d+-of-\\d+\\.${kind}$`);
+  return names.includes(`${stem}.${kind}.index.json`) ? names.filter((name) => shard.test(name)) : [];
 }
 
 async function fetchList(net: Net, where: HubLocation, name: string): Promise<Snapshot> {
@@ -132,21 +134,26 @@ async function fetchList(net: Net, where: HubLocation, name: string): Promise<Sn
   });
 }
 
-/** Reads what `/api/models/…` answers. Files whose names could mean anything else are left out. */
+/** Reads what `/api/models/…` answers. Files whose names could mean anything else, or each other, are left out. */
 function readList(where: string, text: string): Snapshot {
   const { sha, siblings } = parseJsonObject(where, text);
   if (typeof sha !== 'string' || !/^[0-9a-f]{7,64}$/.test(sha)) throw new FormatError(`${where}: "sha" is ${show(sha)}, not a commit`);
   if (!Array.isArray(siblings) || siblings.length > MAX_FILES) throw new FormatError(`${where}: "siblings" is not a list of at most ${MAX_FILES} files`);
-  const files = (siblings as readonly unknown[]).flatMap((entry): HubFile[] => {
-    if (!isJsonObject(entry)) return [];
+  const files = new Map<string, HubFile>();
+  for (const entry of siblings as readonly unknown[]) {
+    if (!isJsonObject(entry)) continue;
     const lfs = isJsonObject(entry['lfs']) ? entry['lfs'] : {};
-    return readFile({ path: entry['rfilename'], size: lfs['size'] ?? entry['size'], sha256: lfs['sha256'] });
-  });
-  return { commit: sha, files };
+    const [file] = readFile({ path: entry['rfilename'], size: lfs['size'] ?? entry['size'], sha256: lfs['sha256'] });
+    if (!file) continue;
+    // On some file systems both would be one file of the cache. The model's own files have small letters.
+    const key = foldFileName(file.path);
+    if (!files.has(key) || file.path === key) files.set(key, file);
+  }
+  return { commit: sha, files: [...files.values()] };
 }
 
 function readFile({ path, size, sha256 }: { path?: unknown; size?: unknown; sha256?: unknown }): HubFile[] {
-  if (typeof path !== 'string' || !isSafePath(path) || !KINDS.test(path)) return [];
+  if (typeof path !== 'string' || !isPlainPath(path) || !KINDS.test(path)) return [];
   return [{
     path,
     size: Number.isSafeInteger(size) && (size as number) >= 0 ? (size as number) : undefined,

@@ -1,4 +1,5 @@
 import { ArgumentError, show } from '../errors.js';
+import { isPlainPath } from '../formats/file-names.js';
 import { shortHash } from './sha256.js';
 
 /** Where in the cache something lies: folder names and a file name, each of them safe on every file system. */
@@ -14,20 +15,7 @@ export interface HubLocation {
   readonly file: string | undefined;
 }
 
-/** Reserved on Windows in any folder, with any extension. */
-const DEVICE = /^(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\.|$)/i;
 const OWNER_OR_MODEL = /^\w[\w.-]{0,95}$/;
-
-/** A file name that means a file in its folder, and nothing else, on every system. */
-export function isSafeName(name: string): boolean {
-  return /^[^.\s/\\:*?"<>|\p{C}][^/\\:*?"<>|\p{C}]{0,199}$/u.test(name) && !/\.\.|[. ]$/.test(name) && !DEVICE.test(name);
-}
-
-/** As `isSafeName`, with folders. */
-export function isSafePath(path: string): boolean {
-  const parts = path.split('/');
-  return parts.length <= 8 && parts.every(isSafeName);
-}
 
 /**
  * Reads `hf:owner/name[@revision][/file.gguf]`, and the addresses of the endpoint's own pages. A revision with slashes is written
@@ -50,7 +38,7 @@ export function parseHubLocation(location: string, endpoint: string): HubLocatio
   };
   for (const part of [owner, model]) if (!OWNER_OR_MODEL.test(part) || part.includes('..')) wrong('the name of an owner or a model', part);
   if (!/^\w[\w.\-/]{0,199}$/.test(revision) || revision.includes('..')) wrong('a revision', revision);
-  if (file !== undefined && (!isSafePath(file) || !/\.gguf$/i.test(file))) wrong('a .gguf file of a model', file);
+  if (file !== undefined && (!isPlainPath(file) || !/\.gguf$/i.test(file))) wrong('a .gguf file of a model', file);
   return { endpoint, owner, model, revision, file };
 }
 

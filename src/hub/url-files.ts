@@ -1,8 +1,9 @@
 import { show, SourceError } from '../errors.js';
 import type { ByteSource, FileSet } from '../formats/bytes.js';
+import { isPlainFileName } from '../formats/file-names.js';
 import { fetchFile, untilStable, type Fetcher } from './download.js';
 import { get, refusal, Unreachable, type Net } from './http.js';
-import { hostKey, isSafeName, showUrl, slug, type Key } from './names.js';
+import { hostKey, showUrl, slug, type Key } from './names.js';
 import { shortHash } from './sha256.js';
 
 /** What one small request tells of a file. */
@@ -72,7 +73,7 @@ export async function urlFiles(fetcher: Fetcher, location: string): Promise<File
   };
 
   const open = async (file: string): Promise<ByteSource | undefined> => {
-    if (!isSafeName(file)) return undefined;
+    if (!isPlainFileName(file)) return undefined;
     const url = at(file);
     const label = showUrl(url);
     return untilStable(label, async () => {
@@ -120,7 +121,7 @@ function fileName(url: URL): string {
   } catch {
     // said below
   }
-  if (!isSafeName(name)) throw new SourceError(`${showUrl(url)}: ${show(name || encoded)} cannot be the name of a file`);
+  if (!isPlainFileName(name)) throw new SourceError(`${showUrl(url)}: ${show(name || encoded)} cannot be the name of a file`);
   return name;
 }
 

@@ -25,6 +25,13 @@ const MAX_LAYERS = 1024;
 const MAX_CONTEXT = 2 ** 32 - 1;
 /** Ids are kept in int32 and logits in one float32 array per position. */
 const MAX_VOCABULARY = 2 ** 24;
+/**
+ * Logits and work space are for 64 positions: the file of a large vocabulary must not be smaller than that by far. Published models
+ * have under 200 tokens for each unit of width.
+ */
+const MAX_TOKENS_PER_WIDTH = 1024;
+const MAX_SMALL_VOCABULARY = 65_536;
+const MAX_EOS_IDS = 256;
 
 /**
  * Reads `config.json`.
@@ -75,6 +82,9 @@ export function parseConfig(
     bosTokenId: 'bos_token_id' in json && json['bos_token_id'] === null ? undefined : reader.integer('bos_token_id', 1, 0, MAX_VOCABULARY),
     eosTokenIds: eosIds(file, json, generation),
   };
+  if (config.vocabSize > Math.max(MAX_SMALL_VOCABULARY, hiddenSize * MAX_TOKENS_PER_WIDTH)) {
+    reader.fail('vocab_size', `is ${config.vocabSize}, more than ${MAX_TOKENS_PER_WIDTH} times hidden_size, ${hiddenSize}`);
+  }
   if (config.intermediateSize > MAX_COLUMNS) reader.fail('intermediate_size', `would be ${config.intermediateSize}`);
   return config;
 }
@@ -84,8 +94,8 @@ function eosIds(file: string, json: JsonObject, generation: JsonObject): readonl
   const value = generation['eos_token_id'] ?? ('eos_token_id' in json ? json['eos_token_id'] : 2);
   if (value === null || value === undefined) return [];
   const ids: unknown[] = Array.isArray(value) ? value : [value];
-  if (!ids.every(isTokenId)) {
-    throw new ConfigError(`${file}: eos_token_id is ${show(value)}, not a token id or a list of them`);
+  if (ids.length > MAX_EOS_IDS || !ids.every(isTokenId)) {
+    throw new ConfigError(`${file}: eos_token_id is ${show(value)}, not a token id or a list of at most ${MAX_EOS_IDS}`);
   }
   return ids;
 }

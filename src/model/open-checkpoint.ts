@@ -2,6 +2,7 @@ import { SourceError } from '../errors.js';
 import type { FileSet } from '../formats/bytes.js';
 import { isGguf } from '../formats/gguf-reader.js';
 import { ggufModels, openGguf } from '../formats/gguf-split.js';
+import { refuseLfsPointer } from '../formats/lfs.js';
 import { isWeightsFile } from '../formats/shards.js';
 import type { Checkpoint } from './checkpoint.js';
 import { openFolderCheckpoint } from './folder-checkpoint.js';
@@ -33,5 +34,11 @@ export async function findGguf(files: FileSet, names: readonly string[]): Promis
   if (names.includes('config.json') && (names.some(isWeightsFile) || ggufs.length !== 1)) return undefined;
   if (ggufs.length === 1) return ggufs[0];
   const source = names.length === 1 ? await files.open(names[0]!) : undefined;
-  return source && (await isGguf(source).finally(() => source.close())) ? source.name : undefined;
+  if (!source) return undefined;
+  try {
+    await refuseLfsPointer(source);
+    return (await isGguf(source)) ? source.name : undefined;
+  } finally {
+    await source.close();
+  }
 }

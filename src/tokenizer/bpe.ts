@@ -195,7 +195,7 @@ function readMerges(json: Json): [string, string][] {
   const merges: [string, string][] = [];
   list.forEach((merge, i) => {
     if (typeof merge === 'string' && merge.startsWith('#version')) return;
-    const parts: unknown[] = typeof merge === 'string' ? merge.split(' ') : Array.isArray(merge) ? merge : [];
+    const parts: unknown[] = typeof merge === 'string' ? merge.split(' ', 3) : Array.isArray(merge) ? merge : [];
     const [left, right] = parts;
     if (parts.length !== 2 || typeof left !== 'string' || typeof right !== 'string') {
       json.at(i, merge).fail('expected "a b" or ["a", "b"]');

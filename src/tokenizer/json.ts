@@ -7,6 +7,9 @@ export const MAX_TOKEN_ID = 2 ** 24;
 /** Components nested deeper than this are no tokenizer, and would only exhaust the stack. */
 const MAX_DEPTH = 64;
 
+/** Entries of a list that are looked at one by one, such as added tokens. Real files have some thousand. */
+const MAX_ITEMS = 65_536;
+
 /** Components of a file. Real ones have under 20; every one may go over the whole text. */
 const MAX_COMPONENTS = 256;
 
@@ -65,7 +68,9 @@ export class Json {
 
   /** The elements of this list, each with its own path. */
   items(): Json[] {
-    return this.array().map((value, i) => this.at(i, value));
+    const list = this.array();
+    if (list.length > MAX_ITEMS) this.fail(`${list.length} entries are more than the ${MAX_ITEMS} this library takes`);
+    return list.map((value, i) => this.at(i, value));
   }
 
   at(index: number, value: unknown): Json {

@@ -173,7 +173,7 @@ describe('refused', () => {
   it('files of another kind', async () => {
     await refuses(new Uint8Array(0), /not a PyTorch checkpoint/);
     await refuses(Uint8Array.of(0x50, 0x4b), /not a PyTorch checkpoint/);
-    await refuses(new TextEncoder().encode('version https://git-lfs.github.com/spec/v1'), /not a PyTorch checkpoint/);
+    await refuses(new TextEncoder().encode('version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n'), /is a Git LFS pointer/);
     // The magic number that PyTorch before 1.6 begins with, pickled.
     const old = Uint8Array.from(Buffer.from('80028a0a6cfc9c46f9206aa850192e', 'hex'));
     await refuses(old, /written by PyTorch before 1\.6.*torch\.save/);

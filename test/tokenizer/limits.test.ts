@@ -233,7 +233,7 @@ describe('patterns', () => {
 
 describe('components', () => {
   it('in bounded number, however nested', () => {
-    const fuses = list(100_000, { type: 'Fuse' });
+    const fuses = list(60_000, { type: 'Fuse' });
     expect(refusal(() => build({ decoder: { type: 'Sequence', decoders: fuses } }))).toContain('components');
     const sequence = normalizers(list(100, { type: 'NFC' }));
     expect(refusal(() => build({ normalizer: normalizers(list(10, sequence)) }))).toContain('components');
