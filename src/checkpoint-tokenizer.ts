@@ -1,5 +1,5 @@
 import { ConfigError } from './errors.js';
-import { parseJsonObject } from './formats/bytes.js';
+import { MAX_TOKENIZER_VALUES, parseJsonObject } from './formats/bytes.js';
 import type { Checkpoint } from './model/checkpoint.js';
 import { Tokenizer } from './tokenizer/tokenizer.js';
 
@@ -13,7 +13,7 @@ const MAX_VOCABULARY_PADDING = 1024;
 export function loadTokenizer({ texts, config }: Checkpoint): Tokenizer | undefined {
   if (texts.tokenizer === undefined) return undefined;
   const file = texts.tokenizerName ?? 'tokenizer.json';
-  const tokenizer = Tokenizer.fromJSON(parseJsonObject(file, texts.tokenizer), {
+  const tokenizer = Tokenizer.fromJSON(parseJsonObject(file, texts.tokenizer, MAX_TOKENIZER_VALUES), {
     file,
     config: texts.tokenizerConfig === undefined ? undefined : parseJsonObject('tokenizer_config.json', texts.tokenizerConfig),
   });

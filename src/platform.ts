@@ -120,7 +120,8 @@ async function spawnWebThread(onEnd: (reason: string) => void): Promise<Thread> 
 }
 
 /**
- * Opens a folder, or a single file, on disk.
+ * Opens a folder, or a single file, on disk. Links are followed wherever they lead, as in Hugging Face's cache, whose folders hold
+ * links to files elsewhere: whoever made the folder made them. What other files name is looked up by plain names only.
  * @param location a path, or a `file:` URL.
  * @throws SourceError when there is no file system here, or nothing at that path.
  */

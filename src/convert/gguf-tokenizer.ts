@@ -1,4 +1,4 @@
-import { isJsonObject, parseJsonObject, type JsonObject } from '../formats/bytes.js';
+import { isJsonObject, MAX_TOKENIZER_VALUES, parseJsonObject, type JsonObject } from '../formats/bytes.js';
 import type { GgufValue } from '../formats/gguf.js';
 import type { ModelConfig } from '../model/config.js';
 import { KEYS } from '../model/gguf-metadata.js';
@@ -14,7 +14,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.js';
 export function ggmlTokenizer(
   tokenizerJson: string, tokenizer: Tokenizer, { vocabSize, bosTokenId, eosTokenIds }: ModelConfig,
 ): Map<string, GgufValue> {
-  const json = parseJsonObject('tokenizer.json', tokenizerJson);
+  const json = parseJsonObject('tokenizer.json', tokenizerJson, MAX_TOKENIZER_VALUES);
   const model = object(json['model']);
   const tokens: string[] = Array.from({ length: vocabSize }, (_, id) => `[unused${id}]`);
   const types: number[] = new Array<number>(vocabSize).fill(TOKEN_TYPES.unused);

@@ -82,13 +82,15 @@ export function decodeUtf8(where: string, bytes: Uint8Array): string {
 
 export type JsonObject = { readonly [key: string]: unknown };
 
+/** An index, or a safetensors header, of 65,536 tensors has fewer; so has the Hub's list of 100,000 files. */
+const MAX_JSON_VALUES = 2 ** 20;
 /** A tokenizer of 256,000 tokens with twice as many merges has under two million. */
-const MAX_JSON_VALUES = 2 ** 22;
+export const MAX_TOKENIZER_VALUES = 2 ** 22;
 const MAX_COMPLAINT = 160;
 
 /**
  * Parses JSON text that must hold an object; `FormatError` names the file and the parser's complaint.
- * @param limit on its values: one of two characters takes 60 bytes of memory, and there is no recovery from running out of it.
+ * @param limit on its values: three characters may take 60 bytes of memory, and there is no recovery from running out of it.
  */
 export function parseJsonObject(name: string, text: string, limit = MAX_JSON_VALUES): JsonObject {
   if (text.length > limit && hasMoreValues(text, limit)) throw new FormatError(`${name}: holds more than ${limit} values`);

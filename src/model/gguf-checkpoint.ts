@@ -25,7 +25,6 @@ export async function openGgufCheckpoint(model: GgufModel): Promise<Checkpoint> 
 async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Promise<Omit<Checkpoint, 'close'>> {
   const generationConfig = textValue(file, metadata, KEYS.generationConfig);
   const config = configFromMetadata(file, metadata, parseOptional(`${file}: ${KEYS.generationConfig}`, generationConfig));
-  const texts = { ...(await tokenizerTexts(file, metadata, config.vocabSize)), generationConfig };
   const spec = modelSpec(config);
   const alignment = rowAlignment(file, metadata);
   checkTensors(file, spec, {
@@ -39,6 +38,8 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
     },
     optional: new Set(ternarySpecs(spec).map(ggufScaleName)),
   });
+  // Only now: a vocabulary takes work, and one that has its embeddings in the file is real.
+  const texts = { ...(await tokenizerTexts(file, metadata, config.vocabSize)), generationConfig };
 
   const at = (tensor: TensorSpec): StoredGgufTensor => tensors.get(tensor.gguf)!; // checkTensors has seen it
   const where = ({ source }: StoredGgufTensor, name: string): string => `${source.name}: tensor "${name}"`;

@@ -64,7 +64,7 @@ export interface HeaderEntry {
 export function safetensors(
   tensors: Record<string, GoldenTensor>, edit: (header: Record<string, HeaderEntry>) => void = () => {},
 ): Uint8Array {
-  const header: Record<string, HeaderEntry> = {};
+  const header = Object.create(null) as Record<string, HeaderEntry>; // a tensor may be called __proto__
   let end = 0;
   for (const [name, { shape, values }] of Object.entries(tensors)) {
     header[name] = { dtype: 'F32', shape: [...shape], data_offsets: [end, end + values.length * 4] };

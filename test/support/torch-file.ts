@@ -239,7 +239,7 @@ export function torchFile(tensors: Record<string, TorchTensor>, storages: Record
 export function torchFromFloats(
   tensors: Record<string, { readonly shape: readonly number[]; readonly values: ArrayLike<number> }>, options?: TorchOptions,
 ): Uint8Array<ArrayBuffer> {
-  const views: Record<string, TorchTensor> = {};
+  const views = Object.create(null) as Record<string, TorchTensor>; // a tensor may be called __proto__
   const storages: Record<string, TorchStorage> = {};
   Object.entries(tensors).forEach(([name, { shape, values }], i) => {
     views[name] = { storage: String(i), shape };
