@@ -6,6 +6,7 @@
 import { show } from '../errors.js';
 import type { Json } from './json.js';
 import { caseVariants, CharClasses, classOf, NOTHING_AHEAD, NOTHING_BEHIND, WORD_BOUNDARY } from './regex-class.js';
+import { excessiveCost } from './regex-cost.js';
 import { PatternReader } from './regex-reader.js';
 
 /** Nested groups beyond this are not a tokenizer's pattern, and would only exhaust the stack. */
@@ -16,6 +17,9 @@ const MAX_PATTERN = 8192;
 
 /** All translations of a file together, in UTF-16 units: compiling them takes up to 0.1 ms each. Real ones are below 10,000. */
 const MAX_TRANSLATED = 2 ** 16;
+
+/** Hundredths of a millisecond to find out what patterns may cost. */
+const MAX_WORK = 25_000;
 
 /** Folding pairs of ASCII letters that a single character also stands for (ß, ﬁ, ﬆ …) when case is ignored. */
 const MULTI_FOLDS = ['ss', 'st', 'ff', 'fi', 'fl'];
@@ -41,6 +45,8 @@ export function translateRegex(json: Json): RegExp {
   if (pattern.length > MAX_PATTERN) json.fail(`a pattern longer than ${MAX_PATTERN} characters`);
   const translation = new Translator(new PatternReader(pattern, json)).translate();
   json.spend('characters of translated patterns', translation.length, MAX_TRANSLATED);
+  const cost = excessiveCost(translation, (work) => json.spend('characters in repetitions that depend on each other', work, MAX_WORK));
+  if (cost !== undefined) json.fail(`the pattern ${show(pattern)} has ${cost}`);
   try {
     const expression = new RegExp(translation, 'gu');
     // It is compiled when it is first used on a text of 8-bit and of 16-bit units, and may turn out to be too big only then.
