@@ -102,6 +102,21 @@ it('tensors, metadata and JSON keys of any name do nothing, and messages quote t
   expectNoPollution();
 });
 
+it('messages stay on one line, with nothing in them that a terminal obeys', async () => {
+  const hostile = '\u001b[2J\r\n\u009b\u202e\u2028';
+  for (const files of [
+    { ...tinyCheckpoint(), 'config.json': json(`{"a": ${hostile}}`) },
+    { ...tinyCheckpoint(), 'config.json': json({ model_type: hostile }) },
+    { ...tinyCheckpoint(), 'tokenizer.json': json({ model: { type: hostile } }) },
+    { ...tinyCheckpoint(), 'tokenizer.json': json({ model: { type: 'BPE', vocab: { a: 0 }, merges: [] }, pre_tokenizer: { type: 'Split', behavior: 'Isolated', pattern: { Regex: `(?${hostile})` } } }) },
+    { [hostile]: json('x') },
+  ] as Files[]) {
+    const { message } = await failure(MatMulFreeLM.load(files));
+    expect(message).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}]/u);
+    expect(message).toMatch(/\\u/);
+  }
+});
+
 describe.skipIf(process.platform === 'win32')('what lies in the folder under a model\'s name', () => {
   const names = ['config.json', 'model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin', 'tokenizer.json'];
 

@@ -48,8 +48,8 @@ export interface DecodeStream {
 
 /**
  * Tokenizer of a BPE model. Encoding and decoding agree with the Hugging Face `tokenizers` library; `truncation` and
- * `padding` entries are not applied, for they belong to training batches. What a file can make a text cost is bounded, except
- * for the time its patterns take: one that backtracks catastrophically, such as `(?:a+)+c`, is run as it is.
+ * `padding` entries are not applied, for they belong to training batches. What a file can make a text cost is bounded: patterns
+ * that would backtrack catastrophically, such as `(?:a+)+c`, are refused.
  */
 export class Tokenizer {
   /** Highest id + 1, added tokens included. */

@@ -159,6 +159,15 @@ describe('names that a server gives', () => {
     expect(await wholeFiles(cache)).toEqual([expect.stringMatching(new RegExp(`/models--someone--model/${COMMIT}/config\\.json$`))]);
   });
 
+  it('are one where some file systems take them for one: that of small letters, or the first', async () => {
+    const hub = await hubWith({ 'Config.json': json('no'), 'config.json': json('yes'), 'CONFIG.JSON': json('nor this'), 'B.bin': big, 'b.BIN': big });
+    const files = await openRemote('hf:someone/model', { cache }, FAST);
+    expect(await files.list()).toEqual(['B.bin', 'config.json']);
+    expect(await readAll((await files.open('config.json'))!)).toEqual(json('yes'));
+    for (const name of ['Config.json', 'CONFIG.JSON', 'b.BIN']) expect(await files.open(name), name).toBeUndefined();
+    expect(hub.seen.filter(({ path }) => path.includes('/resolve/'))).toHaveLength(1);
+  });
+
   it('nor do those in index.json', async () => {
     const tiny = tinyCheckpoint();
     const server = await use(startFiles({ 'm/config.json': tiny['config.json']!, 'm/model.safetensors.index.json': json({ weight_map: { a: '../evil.safetensors' } }), 'evil.safetensors': big }));

@@ -231,6 +231,13 @@ describe('patterns', () => {
   });
 });
 
+it('lists that are looked through entry by entry have a bounded length', () => {
+  const added_tokens = list(70_000, 0);
+  expect(refusal(() => build({ added_tokens }))).toContain('added_tokens: 70000 entries are more than the 65536 this library takes');
+  // Cut at the first spaces only: a text of nothing but spaces has as many parts as characters.
+  expect(refusal(() => build({ model: { merges: [' '.repeat(3_000_000)] } }))).toContain('model.merges[0]: expected "a b"');
+});
+
 describe('components', () => {
   it('in bounded number, however nested', () => {
     const fuses = list(60_000, { type: 'Fuse' });
