@@ -165,12 +165,16 @@ function waysOf(node: Node, sets: CharSets | undefined): number {
         } else {
           if (shares) run.total += lengths;
           run.most = Math.max(run.most, lengths);
-          own?.forEach((is, i) => { run!.all![i]! |= is; });
+          if (own) unite(run.all!, own);
         }
       }
       return ways + (run === undefined ? 0 : run.total - run.most);
     }
   }
+}
+
+function unite(into: Uint8Array, other: Uint8Array): void {
+  for (let i = 0; i < into.length; i++) into[i]! |= other[i]!;
 }
 
 function sum(numbers: readonly number[]): number {
@@ -275,7 +279,8 @@ class CharSets {
   /** Whether some character is in both. */
   overlap(a: Uint8Array, b: Uint8Array): boolean {
     this.#onWork(COMPARE);
-    return a.some((is, i) => is !== 0 && b[i] !== 0);
+    for (let i = 0; i < a.length; i++) if (a[i]! & b[i]!) return true;
+    return false;
   }
 
   #characters(): readonly string[] {
@@ -299,7 +304,7 @@ class CharSets {
     if (node.kind !== 'set') {
       const union = new Uint8Array(this.#characters().length);
       this.#onWork(COMPARE * (1 + childrenOf(node).length));
-      if (node.kind !== 'look') for (const part of childrenOf(node)) this.of(part).forEach((is, i) => { union[i]! |= is; });
+      if (node.kind !== 'look') for (const part of childrenOf(node)) unite(union, this.of(part));
       return union;
     }
     let found = this.#known.get(node.text);

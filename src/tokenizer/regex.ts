@@ -12,6 +12,9 @@ import { PatternReader } from './regex-reader.js';
 /** Nested groups beyond this are not a tokenizer's pattern, and would only exhaust the stack. */
 const MAX_DEPTH = 100;
 
+/** Quantifiers of quantifiers, which are as groups within groups. */
+const MAX_QUANTIFIERS = 4;
+
 /** Longest pattern, in UTF-16 units. Real ones are below 1,000. */
 const MAX_PATTERN = 8192;
 
@@ -106,9 +109,10 @@ class Translator {
 
   #quantified(atom: Atom): string {
     let { text, single } = atom;
-    for (;;) {
+    for (let count = 0; ; count++) {
       const quantifier = this.#quantifier();
       if (quantifier === '') return text;
+      if (count === MAX_QUANTIFIERS) this.#in.refuse(`more than ${MAX_QUANTIFIERS} quantifiers in a row`);
       const operand = single ? text : `(?:${text})`;
       if (quantifier.startsWith('{')) {
         // A sign behind an interval is a quantifier of its own in Oniguruma: x{1,3}+ repeats x{1,3}.

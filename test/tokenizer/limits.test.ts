@@ -215,6 +215,11 @@ describe('patterns', () => {
     ['too long, of classes', '\\p{L}'.repeat(100_000)],
     ['too long once translated', '\\b'.repeat(4000)],
     ['ranges with case ignored', `(?i:[${'一-龥'.repeat(2000)}])`],
+    ['quantifiers of quantifiers', `a${'*'.repeat(8000)}`],
+    ['intervals of intervals', `a${'{1}'.repeat(2000)}`],
+    ['groups and quantifiers to the limit', `${'(?:a?'.repeat(95)}b${')?'.repeat(95)}c`],
+    ['choices that share characters', 'a?b?c?'.repeat(1300) + 'z'],
+    ['a choice of very many', `(?:${Array.from({ length: 2000 }, (_, i) => `${String.fromCodePoint(0x4e00 + i)}x`).join('|')})*y`],
     ['with a long name', `\\p{${'x'.repeat(8000)}}`],
   ])('%s', (_, pattern) => {
     expect(refusal(() => build({ pre_tokenizer: split(pattern) }))).toContain('pre_tokenizer.pattern.Regex');
