@@ -38,7 +38,7 @@ const FILE_TYPES: Readonly<Record<TernaryBlockType, number>> = { TQ1_0: 36, TQ2_
 export async function* convert(source: ModelSource, options: ConvertOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
   checkKeys('convert', options, ['type', 'name', 'onProgress', 'signal', 'token', 'cache']);
   const { type = 'TQ2_0', signal } = options;
-  if (!(type in FILE_TYPES)) throw new ArgumentError(`convert: type is ${show(type)}, not TQ1_0 or TQ2_0`);
+  if (!Object.hasOwn(FILE_TYPES, type)) throw new ArgumentError(`convert: type is ${show(type)}, not TQ1_0 or TQ2_0`);
   signal?.throwIfAborted();
   const checkpoint = await openCheckpoint(await openSource(source, options));
   try {

@@ -1,5 +1,4 @@
 import { FormatError } from '../errors.js';
-import type { ByteSource } from './bytes.js';
 
 /** How the small text begins that Git LFS leaves in place of a large file until that is fetched (git-lfs, docs/spec.md). */
 const POINTER = 'version https://git-lfs.github.com/spec/v1';
@@ -12,8 +11,10 @@ export function refuseLfsText(name: string, text: string): void {
   throw new FormatError(`${name}: is a Git LFS pointer, not the file itself; fetch that with "git lfs pull" in its folder, or download the file`);
 }
 
-/** As `refuseLfsText`, for a file of any kind. */
-export async function refuseLfsPointer(source: ByteSource): Promise<void> {
+/** As `refuseLfsText`, for a file of any kind. @param source a ByteSource. */
+export async function refuseLfsPointer(
+  source: { readonly name: string; readonly size: number; read(offset: number, length: number): Promise<Uint8Array> },
+): Promise<void> {
   if (source.size < POINTER.length || source.size > MAX_POINTER_BYTES) return;
   refuseLfsText(source.name, String.fromCharCode(...(await source.read(0, POINTER.length))));
 }
