@@ -3,6 +3,8 @@
  * that can match the same text in two ways takes time exponential in its length then, and each further one in a row of repetitions
  * that share characters another power of it. Both are told from the pattern, as it was translated (regex.ts), before it meets a text.
  */
+import { CharSets, unite } from './regex-sets.js';
+import { canFail, childrenOf, isNullable, parsePattern, sum, widthOf, type Node } from './regex-tree.js';
 
 /** How many ways there are to match a text, as a power of two: a repetition without end counts for about a thousand lengths. */
 const LONG = 10;
@@ -13,25 +15,13 @@ const MAX_COPIES = 3;
 /** Characters, or sets of them, in one repetition that is looked at closely, and pairs of them. */
 const MAX_POSITIONS = 64;
 const MAX_EDGES = 2 ** 17;
-/** What it takes to look up a set of characters, and to compare two: in hundredths of a millisecond, about. */
-const LOOK_UP = 100;
-const COMPARE = 1;
-
-type Node =
-  | { readonly kind: 'set'; readonly text: string }
-  | { readonly kind: 'sequence' | 'choice'; readonly parts: readonly Node[] }
-  | { readonly kind: 'repeat'; readonly body: Node; readonly min: number; readonly max: number }
-  /** Takes no characters: what is looked at ahead or behind. */
-  | { readonly kind: 'look'; readonly body: Node }
-  /** Matched in one way or not at all. */
-  | { readonly kind: 'atomic'; readonly body: Node };
 
 /**
  * What is wrong with a translated pattern, or undefined.
  * @param onWork called with what is about to be done, in hundredths of a millisecond; most patterns take none.
  */
 export function excessiveCost(source: string, onWork: (amount: number) => void): string | undefined {
-  return findCost(parse(source), new CharSets(source, onWork), true);
+  return findCost(parsePattern(source), new CharSets(source, onWork), true);
 }
 
 /** @param isLast nothing follows that could fail: the first way that matches is taken. */
@@ -68,55 +58,12 @@ function firstOf(parts: readonly Node[], find: (part: Node, i: number) => string
   return undefined;
 }
 
-function canFail(node: Node): boolean {
-  switch (node.kind) {
-    case 'set': case 'look': return true;
-    case 'atomic': return canFail(node.body);
-    case 'sequence': return node.parts.some(canFail);
-    case 'choice': return node.parts.every(canFail);
-    case 'repeat': return node.min > 0 && canFail(node.body);
-  }
-}
-
-function childrenOf(node: Node): readonly Node[] {
-  return node.kind === 'set' ? [] : 'parts' in node ? node.parts : [node.body];
-}
-
 function some(node: Node, test: (node: Node) => boolean): boolean {
   return test(node) || (node.kind !== 'look' && node.kind !== 'atomic' && childrenOf(node).some((part) => some(part, test)));
 }
 
 function hasChoice(body: Node): boolean {
   return some(body, (node) => node.kind === 'choice' || (node.kind === 'repeat' && node.min !== node.max));
-}
-
-function isNullable(node: Node): boolean {
-  switch (node.kind) {
-    case 'set': return false;
-    case 'look': return true;
-    case 'sequence': return node.parts.every(isNullable);
-    case 'choice': return node.parts.some(isNullable);
-    case 'repeat': return node.min === 0 || isNullable(node.body);
-    case 'atomic': return isNullable(node.body);
-  }
-}
-
-/** How many characters `node` matches, if that is always as many. */
-function widthOf(node: Node): number | undefined {
-  switch (node.kind) {
-    case 'set': return 1;
-    case 'look': return 0;
-    case 'atomic': return widthOf(node.body);
-    case 'repeat': return node.min === node.max ? node.min * (widthOf(node.body) ?? NaN) || undefined : undefined;
-    case 'sequence': {
-      const widths = node.parts.map(widthOf);
-      return widths.includes(undefined) ? undefined : sum(widths as number[]);
-    }
-    case 'choice': {
-      const [first, ...others] = node.parts.map(widthOf);
-      return others.every((width) => width === first) ? first : undefined;
-    }
-  }
 }
 
 /** How many lengths `node` may match where it matches at all, as a power of two. */
@@ -171,14 +118,6 @@ function waysOf(node: Node, sets: CharSets | undefined): number {
       return ways + (run === undefined ? 0 : run.total - run.most);
     }
   }
-}
-
-function unite(into: Uint8Array, other: Uint8Array): void {
-  for (let i = 0; i < into.length; i++) into[i]! |= other[i]!;
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, n) => total + n, 0);
 }
 
 /**
@@ -262,114 +201,4 @@ function reach(edges: readonly (readonly number[])[], from: readonly number[]): 
   const found = new Set(from);
   for (const pair of found) for (const next of edges[pair]!) found.add(next); // what is added is visited too
   return found;
-}
-
-/** Sets of characters, looked up in a sample of them: all that the pattern itself names, and a part of each script. */
-class CharSets {
-  readonly #source: string;
-  readonly #onWork: (amount: number) => void;
-  readonly #known = new Map<string, Uint8Array>();
-  #sample: readonly string[] = [];
-
-  constructor(source: string, onWork: (amount: number) => void) {
-    this.#source = source;
-    this.#onWork = onWork;
-  }
-
-  /** Whether some character is in both. */
-  overlap(a: Uint8Array, b: Uint8Array): boolean {
-    this.#onWork(COMPARE);
-    for (let i = 0; i < a.length; i++) if (a[i]! & b[i]!) return true;
-    return false;
-  }
-
-  #characters(): readonly string[] {
-    if (this.#sample.length > 0) return this.#sample;
-    const source = this.#source;
-    const codes = new Set(Array.from(source, (char) => char.codePointAt(0)!));
-    for (const [, hex = ''] of source.matchAll(/\\[xu]\{?([0-9a-f]+)/gi)) codes.add(parseInt(hex, 16));
-    for (const code of [...codes]) codes.add(code + 1).add(Math.max(0, code - 1)); // ends of ranges
-    for (let code = 0; code < 0x30000; code += code < 0x300 ? 1 : 17) codes.add(code);
-    const valid = [...codes].filter((code) => code <= 0x10ffff && (code < 0xd800 || code > 0xdfff));
-    return (this.#sample = valid.map((code) => String.fromCodePoint(code)));
-  }
-
-  get all(): Uint8Array {
-    return new Uint8Array(this.#characters().length).fill(1);
-  }
-
-  /** All characters that are anywhere in `node`. */
-  of(node: Node): Uint8Array {
-    if (node.kind === 'atomic') return this.all;
-    if (node.kind !== 'set') {
-      const union = new Uint8Array(this.#characters().length);
-      this.#onWork(COMPARE * (1 + childrenOf(node).length));
-      if (node.kind !== 'look') for (const part of childrenOf(node)) unite(union, this.of(part));
-      return union;
-    }
-    let found = this.#known.get(node.text);
-    if (!found) {
-      this.#onWork(LOOK_UP);
-      const expression = new RegExp(`^${node.text}$`, 'u');
-      found = Uint8Array.from(this.#characters(), (char) => Number(expression.test(char)));
-      this.#known.set(node.text, found);
-    }
-    return found;
-  }
-}
-
-/** Reads what regex.ts writes. */
-function parse(source: string): Node {
-  let at = 0;
-  let isBackward = false; // what is looked at behind is matched from its end on
-  const take = (expression: RegExp): RegExpExecArray | null => {
-    expression.lastIndex = at;
-    const found = expression.exec(source);
-    if (found) at = expression.lastIndex;
-    return found;
-  };
-  const choice = (): Node => {
-    const parts = [sequence()];
-    while (take(/\|/y)) parts.push(sequence());
-    return parts.length === 1 ? parts[0]! : { kind: 'choice', parts };
-  };
-  const sequence = (): Node => {
-    const parts: Node[] = [];
-    while (at < source.length && source[at] !== '|' && source[at] !== ')') {
-      let node = atom();
-      for (let found = take(/(?:([*+?])|\{(\d+)(,?)(\d*)\})\??/y); found; found = null) {
-        const [, sign, low, comma, high] = found;
-        const min = sign === undefined ? Number(low) : sign === '+' ? 1 : 0;
-        const max = sign === undefined ? (comma === '' ? min : high === '' ? Infinity : Number(high)) : sign === '?' ? 1 : Infinity;
-        node = { kind: 'repeat', body: node, min, max };
-      }
-      parts.push(node);
-    }
-    if (isBackward) parts.reverse();
-    return parts.length === 1 ? parts[0]! : { kind: 'sequence', parts };
-  };
-  const group = (): Node => {
-    const body = choice();
-    at++; // the closing parenthesis
-    return body;
-  };
-  const atom = (): Node => {
-    if (take(/\(\?:\(\?=\(\?<a\d+>/y)) {
-      const body = group();
-      take(/\)\\k<a\d+>\)/y);
-      return { kind: 'atomic', body };
-    }
-    if (take(/\(\?:/y)) return group();
-    const look = take(/\(\?(<?)[=!]/y);
-    if (look) {
-      const wasBackward = isBackward;
-      isBackward = look[1] === '<';
-      const body = group();
-      isBackward = wasBackward;
-      return { kind: 'look', body };
-    }
-    const [text = ''] = take(/\[(?:[^\]\\]|\\[^])*\]|\\[pP]\{[^}]*\}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[^]|[^]/uy)!;
-    return { kind: 'set', text };
-  };
-  return choice();
 }
