@@ -131,11 +131,7 @@ export class MatMulFreeLM {
       model.forwardLast(list, state, out);
       return out;
     }
-    let position = 0;
-    model.forwardAll(list, state, (logits, tokens) => {
-      out.set(logits.subarray(0, tokens * vocab), position * vocab);
-      position += tokens;
-    });
+    model.forwardAll(list, state, (logits, position) => out.set(logits, position * vocab));
     return out;
   }
 
