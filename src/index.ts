@@ -19,7 +19,8 @@ export {
 export {
   Tokenizer, type DecodeOptions, type DecodeStream, type DecodeStreamOptions, type EncodeOptions, type TokenizerOptions,
 } from './tokenizer/tokenizer.js';
-export { argmax, Sampler, type SamplerOptions } from './generate/sampler.js';
+export { argmax, Sampler } from './generate/sampler.js';
+export type { LogitsProcessor, SamplerOptions, SamplingOptions, ValueByNumber } from './generate/sampling-options.js';
 
 // Pieces for models of your own.
 export { measureArena, type Arena } from './kernels/arena.js';

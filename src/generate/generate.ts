@@ -6,6 +6,7 @@ import { checkKeys, checkNumber } from '../options.js';
 import { Pace } from '../pace.js';
 import { randomSeed } from './random.js';
 import { Sampler } from './sampler.js';
+import { pickSamplingOptions } from './sampling-options.js';
 import { StopStrings } from './stop-strings.js';
 
 /** Options of `generateIds`; see `SamplerOptions` for what the sampling ones mean. */
@@ -83,7 +84,7 @@ class Generation {
     );
     this.seed = options.seed ?? randomSeed();
     this.pace = new Pace(options.signal);
-    this.sampler = new Sampler(vocabSize, { ...options, seed: this.seed });
+    this.sampler = new Sampler(vocabSize, { ...pickSamplingOptions(options), seed: this.seed });
     this.state = options.state ?? model.createState();
     model.check(prompt, this.state); // all of it now, so that a bad id does not leave the state half-way
     this.logits = new Float32Array(vocabSize);
