@@ -45,6 +45,7 @@ export class Sampler {
   /** Tells what comes before the new tokens. @throws ArgumentError after `accept`, and for an id out of range. */
   readPrompt(ids: ArrayLike<number>): void {
     if (this.accepted > 0) throw new ArgumentError('readPrompt: there are new tokens already');
+    if (typeof ids?.length !== 'number') throw new ArgumentError(`readPrompt: got ${show(ids)}, not a list of token ids`);
     for (let n = 0; n < ids.length; n++) this.push(ids[n]!, true);
   }
 
@@ -120,8 +121,8 @@ export class Sampler {
   }
 
   private edit(logits: Float32Array, mask: Uint32Array | undefined, endIds: readonly number[] | undefined): Float32Array {
-    if (logits.length !== this.vocabSize) {
-      throw new ArgumentError(`sample: there are ${show(logits.length)} logits, for a vocabulary of ${this.vocabSize}`);
+    if (logits?.length !== this.vocabSize) {
+      throw new ArgumentError(`sample: there are ${logits?.length ?? 'no'} logits, for a vocabulary of ${this.vocabSize}`);
     }
     return this.editsAlways || mask ? this.editorFor().edit(logits, mask, endIds, this.accepted) : logits;
   }
