@@ -6,6 +6,8 @@ export { clearCache, listCache, type CacheEntry, type CacheOptions } from './hub
 export type { FileContent } from './formats/bytes.js';
 export type { GenerateTokensOptions } from './generate/generate.js';
 export type { FinishReason, GenerateIdsOptions, GenerateOptions, GenerateResult } from './generate/options.js';
+export type { BatchOptions, BatchPrompt, BatchResult, BatchTextOptions } from './generate/batch.js';
+export type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
 export type { TokenPiece } from './generate/text-pieces.js';
 export type { Drafter } from './generate/drafter.js';
 export type { Constraint, ConstraintState } from './generate/constraint.js';

@@ -1,11 +1,13 @@
 import { loadTokenizer } from './checkpoint-tokenizer.js';
 import { ArgumentError, show, TokenizerError } from './errors.js';
+import { batchTexts, generateBatch, type BatchOptions, type BatchPrompt, type BatchResult } from './generate/batch.js';
+import { beamSearch, type BeamIds, type BeamSearchOptions } from './generate/beam-search.js';
 import { generateIds, generateText, generateTokens, startOf, type GenerateTokensOptions } from './generate/generate.js';
 import { generationDefaults, type GenerationDefaults } from './generate/generation-config.js';
 import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/options.js';
 import { PrefixCache } from './generate/prefix-cache.js';
 import { decodeSession } from './generate/session-bytes.js';
-import type { TokenPiece } from './generate/text-pieces.js';
+import { TextPieces, type TokenPiece } from './generate/text-pieces.js';
 import { parseOptional } from './model/checkpoint.js';
 import { checkKeys } from './options.js';
 import { scoreIds, scoreIdsAsync, type Score, type ScoreOptions } from './generate/score.js';
@@ -172,6 +174,25 @@ export class MatMulFreeLM {
     return yield* generateTokens(this.model, this.tokenizer, this.withDefaults(options), startOf(this.model, ids, options));
   }
 
+  /**
+   * Continues several prompts at the same time, each to the text that it gives alone (with the seed that its result names), and several
+   * times as fast as one after another.
+   * @throws ArgumentError, TokenizerError, before anything has run; the signal's reason.
+   */
+  async generateBatch(prompts: readonly BatchPrompt[], options: BatchOptions = {}): Promise<BatchResult[]> {
+    const texts = batchTexts(prompts, this.withDefaults(options)).map(({ prompt, options: own }) => ({
+      ids: this.promptIds(prompt, undefined), options: own, constraint: undefined,
+    }));
+    return generateBatch(this.model, this.maybeTokenizer, texts, options);
+  }
+
+  /** The most probable texts that beam search finds after a prompt, the best first; `text` is '' for a model without a tokenizer. */
+  async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
+    const ids = this.promptIds(prompt, undefined);
+    const found = await beamSearch(this.model, ids, options);
+    return found.map((beam) => ({ ...beam, text: this.maybeTokenizer ? textAfter(this.maybeTokenizer, ids, beam.ids) : '' }));
+  }
+
   /** A text that grows by what you append and what the model writes; it can be forked, taken back and saved at any time. */
   session(): Session {
     return new Session(this.sessionHost(), { state: this.createState(), unread: [], memory: [] });
@@ -242,6 +263,12 @@ export class MatMulFreeLM {
       generateTokens: (options, start) => generateTokens(lm.model, lm.tokenizer, lm.withDefaults(options), start()),
     };
   }
+}
+
+/** The text that `ids` add to the text of `before`. */
+function textAfter(tokenizer: Tokenizer, before: ArrayLike<number>, ids: readonly number[]): string {
+  const pieces = new TextPieces(tokenizer, before, []);
+  return ids.map((id) => pieces.show(pieces.decode(id))).join('') + pieces.finish().shown;
 }
 
 function checkBytes(what: string, bytes: Uint8Array | ArrayBuffer): Uint8Array {
