@@ -14,7 +14,7 @@ import type { PrefixCache, PrefixPlace } from './prefix-cache.js';
 import { TextPieces } from './text-pieces.js';
 
 /** Options of one text of a batch: as `generate`, but it has a state of its own, and there are no guesses. */
-export type BatchTextOptions = Omit<GenerateOptions, 'state' | 'speculate' | 'signal' | 'prefixCache'>;
+export type BatchTextOptions = Omit<GenerateOptions, 'state' | 'speculate' | 'draftModel' | 'signal' | 'prefixCache'>;
 
 /** A prompt, as text or ids, and options for it that go before those for all. */
 export type BatchPrompt = string | ArrayLike<number> | ({ readonly prompt: string | ArrayLike<number> } & BatchTextOptions);
@@ -53,7 +53,7 @@ export interface BatchText {
 }
 
 const BATCH_OPTIONS = ['batchSize', 'onPiece', 'signal', 'prefixCache', 'prompt'];
-const TEXT_OPTIONS = [...GENERATE_OPTIONS.filter((key) => key !== 'state' && key !== 'speculate'), 'stop', ...BATCH_OPTIONS];
+const TEXT_OPTIONS = [...GENERATE_OPTIONS.filter((key) => !['state', 'speculate', 'draftModel'].includes(key)), 'stop', ...BATCH_OPTIONS];
 const DEFAULT_BATCH_SIZE = 16;
 const MAX_BATCH_SIZE = 64;
 

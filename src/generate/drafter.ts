@@ -34,14 +34,18 @@ export class DraftLength {
     this.costs[slot] = before === undefined ? sample : before + SMOOTHING * (sample - before);
   }
 
-  /** @param right the probability that a guessed token is right, if those before it are. @returns tokens to guess, or 0. */
-  choose(right: number, most: number): number {
+  /**
+   * @param right the probability that a guessed token is right, if those before it are.
+   * @param guessMs what a guess costs by itself, milliseconds a token.
+   * @returns tokens to guess, or 0.
+   */
+  choose(right: number, most: number, guessMs = 0): number {
     const single = this.costs[0];
     if (single === undefined) return 0;
     let best = 0;
     let bestRate = MIN_GAIN;
     LENGTHS.forEach((length, n) => {
-      const cost = (this.costs[n + 1] ?? single * FIRST_COSTS[n + 1]!) / single;
+      const cost = ((this.costs[n + 1] ?? single * FIRST_COSTS[n + 1]!) + guessMs * length) / single;
       const rate = expectedTokens(right, length) / cost;
       if (length <= most && rate > bestRate) {
         best = length;

@@ -1,9 +1,11 @@
+import { ArgumentError, show } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { StateHistory } from '../model/state-history.js';
 import type { ModelState } from '../model/state.js';
 import { Pace } from '../pace.js';
 import type { ConstraintState } from './constraint.js';
 import { Continuation } from './continuation.js';
+import { ModelDrafter } from './draft-model.js';
 import { MAX_DRAFT, type Drafter } from './drafter.js';
 import { logProbabilities, type TokenLogprob } from './logprobs.js';
 import { checkLimits, emptyPrompt, type GenerateIdsOptions, type GenerateResult, type Limits } from './options.js';
@@ -80,8 +82,7 @@ export class Generation {
     this.promptTokens = this.unread.length;
     this.pace = new Pace(options.signal);
     this.continuation = new Continuation(model.parts.config, start.text, this.limits, options, start.constraint);
-    const { speculate } = options;
-    this.drafter = speculate === true ? new PromptLookup() : speculate ? speculate() : undefined;
+    this.drafter = drafterFor(options, model.parts.config.vocabSize);
     this.drafter?.read(start.text);
     this.history = this.drafter && new StateHistory(start.state.shape, MAX_DRAFT + 1);
     this.previous = start.keepLast ? model.createState() : undefined;
@@ -221,3 +222,11 @@ export class Generation {
 }
 
 const NO_TOKENS: ChosenToken[] = [];
+
+function drafterFor({ speculate = false, draftModel }: GenerateIdsOptions, vocabSize: number): Drafter | undefined {
+  if (draftModel && speculate) throw new ArgumentError('options speculate and draftModel exclude each other');
+  if (draftModel) return new ModelDrafter(draftModel.model, vocabSize);
+  if (typeof speculate === 'function') return speculate();
+  if (typeof speculate !== 'boolean') throw new ArgumentError(`option speculate is ${show(speculate)}, not true, false or a function`);
+  return speculate ? new PromptLookup() : undefined;
+}

@@ -1,4 +1,5 @@
 import { ArgumentError } from '../errors.js';
+import type { Model } from '../model/model.js';
 import type { ModelState } from '../model/state.js';
 import { checkKeys, checkNumber } from '../options.js';
 import type { Drafter } from './drafter.js';
@@ -18,11 +19,13 @@ export interface GenerateIdsOptions extends SamplingOptions {
   /** Read the beginning of the prompt from here, if it is there, and leave it here for the next one (`lm.createPrefixCache`). */
   readonly prefixCache?: PrefixCache;
   /**
-   * Guess the next tokens, and check several guesses in one pass over the weights: `true` from what followed the same words earlier in
-   * the text (prompt lookup), or what `lm.draftModel` makes. The text is the same to the last bit; texts that repeat themselves come
-   * faster.
+   * Guess the next tokens, and check several guesses in one pass over the weights. The text is the same to the last bit; it comes
+   * faster if the guesses are good. `true`: guess what followed the same words earlier in the text (prompt lookup), for texts that
+   * repeat themselves. Or a function that makes a drafter of your own for a text.
    */
   readonly speculate?: boolean | DrafterFactory;
+  /** Guess with a smaller model of the same vocabulary, a `MatMulFreeLM` too, in place of `speculate`. */
+  readonly draftModel?: { readonly model: Model };
   /** Stops before the next token; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -61,7 +64,7 @@ export interface GenerateResult {
 }
 
 export const GENERATE_OPTIONS: readonly (keyof GenerateIdsOptions)[] = [
-  'maxNewTokens', 'eosTokenIds', 'maxTimeMs', 'state', 'prefixCache', 'speculate', 'signal', ...SAMPLING_OPTIONS,
+  'maxNewTokens', 'eosTokenIds', 'maxTimeMs', 'state', 'prefixCache', 'speculate', 'draftModel', 'signal', ...SAMPLING_OPTIONS,
 ];
 const DEFAULT_MAX_NEW_TOKENS = 256;
 

@@ -156,7 +156,7 @@ describe('a session', () => {
   });
 
   it('works without a tokenizer, on ids', async () => {
-    const bare = await MatMulFreeLM.load(tinyCheckpoint({ hidden: 8, intermediate: 12, layers: 2, vocab: 16, lowerBounds: true }));
+    const bare = await MatMulFreeLM.load(tinyCheckpoint());
     const session = bare.session();
     await session.append([1, 2, 3]);
     expect((await collect(session.generateIds({ maxNewTokens: 4 }))).all.length).toBeLessThanOrEqual(4);
@@ -235,6 +235,34 @@ describe.each(SOME_BACKENDS)('guesses, $name', ({ backend, threads }) => {
     expect(always.result.draftedTokens).toBeGreaterThan(200);
     model.dispose();
   });
+});
+
+it('a draft model guesses: the same text, most guesses of the same model right, options checked', async () => {
+  const draft = await MatMulFreeLM.load(EMBEDDED, { backend: 'scalar' });
+  for (const options of [{ temperature: 0 }, { temperature: 0.9, seed: 4 }]) {
+    const limits = { maxNewTokens: 120, eosTokenIds: [], ...options };
+    const prompt = 'Once upon a time there was a cat. '.repeat(20);
+    const plain = await textOf(lm.generate(prompt, limits));
+    expect(await textOf(lm.generate(prompt, { ...limits, draftModel: draft }))).toBe(plain);
+  }
+  const { ModelDrafter } = await import('../../src/generate/draft-model.js');
+  const drafter = new ModelDrafter(draft.model, 4096);
+  drafter.observe(1, 1000);
+  const ids = lm.tokenizer.encode('Once upon a time');
+  const text = (await collect(lm.generateIds(ids, { maxNewTokens: 40, eosTokenIds: [] }))).all;
+  drafter.read(ids);
+  let right = 0;
+  for (let at = 0; at < text.length - 15; ) {
+    const guesses = drafter.draft(5);
+    const wrong = guesses.length > 0 && at % 3 === 1 ? 1 : guesses.length;
+    for (const guess of guesses.slice(0, wrong)) right += Number(guess === text[at]), drafter.accept(text[at++]!);
+    drafter.accept(text[at++]!);
+  }
+  expect(right).toBeGreaterThan(10);
+  await expect(collect(lm.generateIds([1], { draftModel: draft, speculate: true }))).rejects.toThrow(/exclude each other/);
+  await expect(collect(lm.generateIds([1], { speculate: 1 as never }))).rejects.toThrow(/speculate/);
+  const other = await MatMulFreeLM.load(tinyCheckpoint());
+  await expect(collect(lm.generateIds([1], { draftModel: other }))).rejects.toThrow(/vocabulary/);
 });
 
 it('guesses that are right are taken, and leave the state right', async () => {
