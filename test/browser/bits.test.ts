@@ -6,13 +6,10 @@ import { EMBEDDED, fixture, readTensors, repository } from '../support/files.js'
 import { maxDifference } from '../support/compare.js';
 import { startBrowser, type Browser, type Place } from './browser.js';
 import { NO_BROWSER } from './chromium.js';
+import { NO_WASM, STRICT } from './policies.js';
 import type { Bits, BitsInput } from './pages/bits.js';
 
 const TINY = ['bf16-sharded', 'no-lower-bound', 'f16-bin'];
-/** Nothing but files of this server: no `blob:`, no inline scripts. */
-const STRICT = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; img-src data:";
-const NO_WASM = STRICT.replace(" 'wasm-unsafe-eval'", '');
-
 const stories = JSON.parse(readFileSync(fixture('tinystories-9m/validation-stories.json'), 'utf8')) as number[][];
 const input: Omit<BitsInput, 'backend' | 'threads'> = {
   tiny: TINY.map((name) => ({

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
 import { compile } from '../support/compile.js';
 import { repository } from '../support/files.js';
+import { sendFile, sha256 } from '../support/servers.js';
 
 /** How a page is served. */
 export interface Serving {
@@ -16,8 +17,10 @@ export interface Serving {
 export interface PagesServer {
   /** http://127.0.0.1:port */
   readonly url: string;
-  /** Paths in the order in which they were asked for. */
-  readonly seen: string[];
+  /** What has been asked for, and the header Range of each request. */
+  readonly seen: { readonly path: string; readonly range: string | undefined }[];
+  /** Paths that cannot be reached: the connection breaks. */
+  readonly offline: Set<string>;
   /** Files that are sent beside those of the repository, by path. */
   readonly files: Map<string, Uint8Array>;
   /** @returns the address of a page that does `job` and reports, and what it reports. */
@@ -36,7 +39,8 @@ function script(file: string): string {
 /** Serves the repository, with .ts files as .js; and pages with jobs to do, in headers of their own. */
 export async function startPages(): Promise<PagesServer> {
   const pages = new Map<string, { serving: Serving; job: string; resolve(report: unknown): void }>();
-  const seen: string[] = [];
+  const seen: { path: string; range: string | undefined }[] = [];
+  const offline = new Set<string>();
   const files = new Map<string, Uint8Array>();
 
   function contentOf(path: string): string | Uint8Array | undefined {
@@ -48,23 +52,26 @@ export async function startPages(): Promise<PagesServer> {
     return existsSync(file) ? readFileSync(file) : undefined;
   }
 
-  function send(response: ServerResponse, serving: Serving, type: string, body: string | Uint8Array): void {
-    response.writeHead(200, {
-      'content-type': type, 'cache-control': 'no-store', 'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin',
+  function send(request: IncomingMessage, response: ServerResponse, serving: Serving, type: string, body: string | Uint8Array): void {
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+    const headers = {
+      'content-type': type, etag: `"${sha256(bytes)}"`, 'cache-control': 'no-store', 'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin',
       ...(serving.isolated ? { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' } : {}),
       ...(serving.csp === undefined ? {} : { 'content-security-policy': serving.csp }),
-    }).end(body);
+    };
+    sendFile(request, response, bytes, { headers });
   }
 
   const server = createServer((request, response) => {
     // The first part of every path is the page, so that its scripts and workers get its headers.
     const [, id = '', rest = ''] = /^\/(\d+)(\/[^?]*)/.exec(request.url!) ?? [];
     const page = pages.get(id);
-    seen.push(rest);
+    if (offline.has(rest)) return void request.socket.destroy();
+    seen.push({ path: rest, range: request.headers.range });
     if (!page) return void response.writeHead(404).end();
     const { serving } = page;
-    if (rest === '/') return send(response, serving, 'text/html', PAGE.replaceAll('"/', `"/${id}/`));
-    if (rest === '/job') return send(response, serving, 'application/json', page.job);
+    if (rest === '/') return send(request, response, serving, 'text/html', PAGE.replaceAll('"/', `"/${id}/`));
+    if (rest === '/job') return send(request, response, serving, 'application/json', page.job);
     if (rest === '/report') {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', () => {
@@ -75,13 +82,14 @@ export async function startPages(): Promise<PagesServer> {
     }
     const content = rest.includes('..') ? undefined : contentOf(decodeURIComponent(rest));
     if (content === undefined) return void response.writeHead(404).end();
-    send(response, serving, TYPES[extname(rest)] ?? 'application/octet-stream', content);
+    send(request, response, serving, TYPES[extname(rest)] ?? 'application/octet-stream', content);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     url,
     seen,
+    offline,
     files,
     addPage(serving, job) {
       const id = String(pages.size + 1);
