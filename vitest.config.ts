@@ -2,7 +2,12 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  resolve: { alias: { matmulfree: fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
+  resolve: {
+    alias: [
+      { find: /^matmulfree$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) },
+      { find: /^matmulfree\/worker$/, replacement: fileURLToPath(new URL('src/worker/index.ts', import.meta.url)) },
+    ],
+  },
   test: {
     include: ['test/**/*.test.ts'],
     testTimeout: 60_000,

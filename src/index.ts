@@ -58,9 +58,9 @@ export { inspect, type FileInfo, type MetadataInfo, type TensorInfo } from './in
 export { readGguf, type GgufFile, type GgufTensor } from './formats/gguf-reader.js';
 export { writeGguf, type GgufTensorToWrite } from './formats/gguf-writer.js';
 export type { GgufMetadata, GgufTensorType, GgufValue } from './formats/gguf.js';
-export { readSafetensorsHeader, type SafetensorsEntry } from './formats/safetensors.js';
-export { readTensor, type StoredTensor, type TensorEntry } from './formats/stored-tensor.js';
-export { readTorchTensors } from './formats/torch.js';
+export { readSafetensorsHeader, readTensor, readTorchTensors } from './readers.js';
+export type { SafetensorsEntry } from './formats/safetensors.js';
+export type { StoredTensor, TensorEntry } from './formats/stored-tensor.js';
 export { sourceFromContent, type ByteSource } from './formats/bytes.js';
 export { decodeFloats, type FloatType } from './formats/floats.js';
 export { decodeTernaryRow, encodeTernaryRow, type TernaryBlockType } from './formats/ternary-blocks.js';

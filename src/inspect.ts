@@ -1,7 +1,8 @@
 import { isJsonObject, parseJsonObject, readText, type ByteSource, type FileSet } from './formats/bytes.js';
 import { openGguf } from './formats/gguf-split.js';
 import { readSafetensorsHeader } from './formats/safetensors.js';
-import { isWeightsFile, openWeights } from './formats/shards.js';
+import { isWeightsFile } from './formats/file-names.js';
+import { openWeights } from './formats/shards.js';
 import type { StoredTensor } from './formats/stored-tensor.js';
 import { readTorchTensors } from './formats/torch.js';
 import { isZip } from './formats/zip.js';

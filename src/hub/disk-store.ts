@@ -1,5 +1,6 @@
 import { SourceError } from '../errors.js';
-import { isNotFound, openFile, type NodeModules } from '../platform.js';
+import { isNotFound, openFile } from '../disk.js';
+import type { NodeModules } from '../platform.js';
 import { sleep } from './http.js';
 import type { Key } from './names.js';
 import type { PartialFile, Span, Store } from './store.js';

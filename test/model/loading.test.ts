@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkConversion, convert, createKernels, FormatError, loadModel, MatMulFreeLM, modelBytes, readGguf, sourceFromContent, type ModelSource } from 'matmulfree';
-import { filesFromDisk } from '../../src/platform.js';
+import { filesFromDisk } from '../../src/disk.js';
 import { openCheckpoint } from '../../src/model/open-checkpoint.js';
 import { SOME_BACKENDS } from '../support/backends.js';
 import { configJson, json, randomTensors, safetensors, TINY, tinyCheckpoint, type TinyConfig } from '../support/checkpoints.js';
