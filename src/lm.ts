@@ -1,7 +1,7 @@
 import { loadTokenizer } from './checkpoint-tokenizer.js';
 import { ArgumentError, show, TokenizerError } from './errors.js';
-import { batchTexts, generateBatch, type BatchOptions, type BatchPrompt, type BatchResult } from './generate/batch.js';
-import { beamSearch, type BeamIds, type BeamSearchOptions } from './generate/beam-search.js';
+import type { BatchOptions, BatchPrompt, BatchResult } from './generate/batch.js';
+import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
 import { generateIds, generateText, generateTokens, startOf, type GenerateTokensOptions } from './generate/generate.js';
 import { generationDefaults, type GenerationDefaults } from './generate/generation-config.js';
 import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/options.js';
@@ -180,6 +180,7 @@ export class MatMulFreeLM {
    * @throws ArgumentError, TokenizerError, before anything has run; the signal's reason.
    */
   async generateBatch(prompts: readonly BatchPrompt[], options: BatchOptions = {}): Promise<BatchResult[]> {
+    const { batchTexts, generateBatch } = await import('./generate/batch.js');
     const texts = batchTexts(prompts, this.withDefaults(options)).map(({ prompt, options: own }) => ({
       ids: this.promptIds(prompt, undefined), options: own, constraint: undefined,
     }));
@@ -189,6 +190,7 @@ export class MatMulFreeLM {
   /** The most probable texts that beam search finds after a prompt, the best first; `text` is '' for a model without a tokenizer. */
   async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
     const ids = this.promptIds(prompt, undefined);
+    const { beamSearch } = await import('./generate/beam-search.js');
     const found = await beamSearch(this.model, ids, options);
     return found.map((beam) => ({ ...beam, text: this.maybeTokenizer ? textAfter(this.maybeTokenizer, ids, beam.ids) : '' }));
   }

@@ -5,12 +5,10 @@ import type { ModelState } from '../model/state.js';
 import { Pace } from '../pace.js';
 import type { ConstraintState } from './constraint.js';
 import { Continuation } from './continuation.js';
-import { ModelDrafter } from './draft-model.js';
 import { MAX_DRAFT, type Drafter } from './drafter.js';
 import { logProbabilities, type TokenLogprob } from './logprobs.js';
 import { checkLimits, emptyPrompt, type GenerateIdsOptions, type GenerateResult, type Limits } from './options.js';
 import type { PrefixPlace } from './prefix-cache.js';
-import { PromptLookup } from './prompt-lookup.js';
 
 /** A token that was chosen. */
 export interface ChosenToken {
@@ -51,8 +49,8 @@ export class Generation {
   private readonly start: GenerationStart;
   private readonly limits: Limits;
   private readonly pace: Pace;
-  private readonly drafter: Drafter | undefined;
-  private readonly history: StateHistory | undefined;
+  private drafter: Drafter | undefined;
+  private history: StateHistory | undefined;
   private readonly previous: ModelState | undefined; // the state before the last pass
   private readonly begun = performance.now();
   private readonly promptTokens: number;
@@ -82,9 +80,7 @@ export class Generation {
     this.promptTokens = this.unread.length;
     this.pace = new Pace(options.signal);
     this.continuation = new Continuation(model.parts.config, start.text, this.limits, options, start.constraint);
-    this.drafter = drafterFor(options, model.parts.config.vocabSize);
-    this.drafter?.read(start.text);
-    this.history = this.drafter && new StateHistory(start.state.shape, MAX_DRAFT + 1);
+    checkDrafting(options);
     this.previous = start.keepLast ? model.createState() : undefined;
   }
 
@@ -117,6 +113,9 @@ export class Generation {
   /** Reads the prompt up to its last tokens. */
   private async prefill(): Promise<void> {
     this.hasStarted = true;
+    this.drafter = await drafterFor(this.options, this.model.parts.config.vocabSize);
+    this.drafter?.read(this.start.text);
+    this.history = this.drafter && new StateHistory(this.state.shape, MAX_DRAFT + 1);
     const { model, state, options: { prefixCache } } = this;
     const { maxTokens } = model.parts.workspace;
     const prompt = this.unread;
@@ -223,10 +222,15 @@ export class Generation {
 
 const NO_TOKENS: ChosenToken[] = [];
 
-function drafterFor({ speculate = false, draftModel }: GenerateIdsOptions, vocabSize: number): Drafter | undefined {
+function checkDrafting({ speculate = false, draftModel }: GenerateIdsOptions): void {
   if (draftModel && speculate) throw new ArgumentError('options speculate and draftModel exclude each other');
-  if (draftModel) return new ModelDrafter(draftModel.model, vocabSize);
+  if (typeof speculate !== 'boolean' && typeof speculate !== 'function') {
+    throw new ArgumentError(`option speculate is ${show(speculate)}, not true, false or a function`);
+  }
+}
+
+async function drafterFor({ speculate, draftModel }: GenerateIdsOptions, vocabSize: number): Promise<Drafter | undefined> {
+  if (draftModel) return new (await import('./draft-model.js')).ModelDrafter(draftModel.model, vocabSize);
   if (typeof speculate === 'function') return speculate();
-  if (typeof speculate !== 'boolean') throw new ArgumentError(`option speculate is ${show(speculate)}, not true, false or a function`);
-  return speculate ? new PromptLookup() : undefined;
+  return speculate ? new (await import('./prompt-lookup.js')).PromptLookup() : undefined;
 }
