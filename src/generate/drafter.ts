@@ -19,7 +19,11 @@ const LENGTHS = [1, 3, 7, MAX_DRAFT];
 const FIRST_COSTS = [1, 1.6, 2.2, 3.5, 6];
 /** A guess must promise to gain so much, because the promise is an estimate. */
 const MIN_GAIN = 1.15;
-const SMOOTHING = 0.2;
+/** Of a new measurement, by which a cost goes down, and up: passes are disturbed, and the first of a kind is compiled, but none is too fast. */
+const FASTER = 0.5;
+const SLOWER = 0.1;
+/** By which a cost goes back to the first estimate with each pass of another length, so that a length that was slow once is tried again. */
+const FORGETTING = 0.01;
 
 /** Chooses how many tokens to guess: what is expected to be right against what the check costs on this machine. */
 export class DraftLength {
@@ -28,10 +32,13 @@ export class DraftLength {
   observe(tokens: number, milliseconds: number): void {
     const slot = Math.log2(tokens);
     if (!Number.isInteger(slot) || slot >= FIRST_COSTS.length) return;
-    const before = this.costs[slot];
-    // The first pass of a kind may have compiled something; a pass that took very long was interrupted.
-    const sample = before === undefined ? milliseconds : Math.min(milliseconds, 2 * before);
-    this.costs[slot] = before === undefined ? sample : before + SMOOTHING * (sample - before);
+    const before = this.costs[slot] ?? milliseconds;
+    this.costs[slot] = before + (milliseconds < before ? FASTER : SLOWER) * (Math.min(milliseconds, 2 * before) - before);
+    const single = this.costs[0];
+    if (single === undefined) return;
+    this.costs.forEach((cost, n) => {
+      if (n > 0 && n !== slot) this.costs[n] = cost + FORGETTING * (single * FIRST_COSTS[n]! - cost);
+    });
   }
 
   /**
