@@ -11,6 +11,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     // Nothing leaves the machine, or touches the user's cache, by oversight: both lead to where nothing is.
     env: { HF_ENDPOINT: 'http://127.0.0.1:9', HF_TOKEN: '', MATMULFREE_CACHE: '/dev/null/matmulfree' },
   },

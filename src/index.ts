@@ -4,7 +4,15 @@ export type { ModelSource } from './source.js';
 export type { RemoteOptions } from './hub/remote.js';
 export { clearCache, listCache, type CacheEntry, type CacheOptions } from './hub/cache-admin.js';
 export type { FileContent } from './formats/bytes.js';
-export type { GenerateIdsOptions, GenerateOptions, GenerateResult } from './generate/generate.js';
+export type { GenerateTokensOptions } from './generate/generate.js';
+export type { FinishReason, GenerateIdsOptions, GenerateOptions, GenerateResult } from './generate/options.js';
+export type { BatchOptions, BatchPrompt, BatchResult, BatchTextOptions } from './generate/batch.js';
+export type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
+export type { TokenPiece } from './generate/text-pieces.js';
+export type { Drafter } from './generate/drafter.js';
+export type { Constraint, ConstraintState } from './generate/constraint.js';
+export type { PrefixCache } from './generate/prefix-cache.js';
+export type { AppendOptions, InSession, Session, SessionMark } from './session.js';
 export type { Score, ScoreOptions } from './generate/score.js';
 export type { ModelConfig } from './model/config.js';
 export type { LayerInfo, ModelInfo, Operations } from './model/describe.js';
@@ -19,7 +27,8 @@ export {
 export {
   Tokenizer, type DecodeOptions, type DecodeStream, type DecodeStreamOptions, type EncodeOptions, type TokenizerOptions,
 } from './tokenizer/tokenizer.js';
-export { argmax, Sampler, type SamplerOptions } from './generate/sampler.js';
+export { argmax, Sampler } from './generate/sampler.js';
+export type { LogitsProcessor, SamplerOptions, SamplingOptions, ValueByNumber } from './generate/sampling-options.js';
 
 // Pieces for models of your own.
 export { measureArena, type Arena } from './kernels/arena.js';
@@ -35,7 +44,9 @@ export { MLGRU, type MLGRUParts } from './layers/mlgru.js';
 export { RMSNorm } from './layers/rms-norm.js';
 export { allocateWorkspace, type Widths, type Workspace } from './layers/workspace.js';
 export { loadModel, modelBytes, type LoadModelOptions } from './model/load-model.js';
-export { Model, type LogitsSink, type ModelParts } from './model/model.js';
+export { Model, type ModelParts, type RowSink } from './model/model.js';
+export type { SequenceInput } from './model/chunk.js';
+export { StateHistory } from './model/state-history.js';
 export { parseConfig } from './model/config.js';
 export type { Checkpoint, CheckpointTexts, OnRow, Reading, TernaryReading } from './model/checkpoint.js';
 export { modelSpec, type BitLinearSpec, type LayerSpec, type ModelSpec, type TensorSpec } from './model/tensor-names.js';

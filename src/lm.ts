@@ -1,6 +1,14 @@
 import { loadTokenizer } from './checkpoint-tokenizer.js';
 import { ArgumentError, show, TokenizerError } from './errors.js';
-import { emptyPrompt, generateIds, generateText, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/generate.js';
+import type { BatchOptions, BatchPrompt, BatchResult } from './generate/batch.js';
+import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
+import { generateIds, generateText, generateTokens, startOf, type GenerateTokensOptions } from './generate/generate.js';
+import { generationDefaults, type GenerationDefaults } from './generate/generation-config.js';
+import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/options.js';
+import { PrefixCache } from './generate/prefix-cache.js';
+import { decodeSession } from './generate/session-bytes.js';
+import { TextPieces, type TokenPiece } from './generate/text-pieces.js';
+import { parseOptional } from './model/checkpoint.js';
 import { checkKeys } from './options.js';
 import { scoreIds, scoreIdsAsync, type Score, type ScoreOptions } from './generate/score.js';
 import type { BackendName, Kernels } from './kernels/kernels.js';
@@ -11,6 +19,7 @@ import { loadModel, type Progress } from './model/load-model.js';
 import type { Model } from './model/model.js';
 import { openCheckpoint } from './model/open-checkpoint.js';
 import { ModelState } from './model/state.js';
+import { Session, type SessionHost } from './session.js';
 import { openSource, type ModelSource } from './source.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
@@ -46,17 +55,20 @@ export class MatMulFreeLM {
   readonly backend: BackendName;
   /** Threads that share the work, the calling one included. */
   readonly threads: number;
+  /** Options of `generate` that the model's authors chose (`generation_config.json`); those of a call go before them. */
+  readonly generationDefaults: GenerationDefaults;
   private readonly maybeTokenizer: Tokenizer | undefined;
   private readonly name: string;
   private maybeModel: Model | undefined;
 
-  private constructor(name: string, model: Model, tokenizer: Tokenizer | undefined) {
+  private constructor(name: string, model: Model, tokenizer: Tokenizer | undefined, defaults: GenerationDefaults) {
     this.name = name;
     this.maybeModel = model;
     this.maybeTokenizer = tokenizer;
     this.config = model.parts.config;
     this.backend = model.parts.kernels.backend;
     this.threads = model.parts.kernels.threads;
+    this.generationDefaults = defaults;
   }
 
   /**
@@ -72,9 +84,11 @@ export class MatMulFreeLM {
     let kernels: Kernels | undefined;
     try {
       const tokenizer = loadTokenizer(checkpoint);
+      const { texts, config } = checkpoint;
+      const defaults = generationDefaults(parseOptional('generation_config.json', texts.generationConfig), config.vocabSize);
       kernels = await createKernels({ backend, threads });
       const model = await loadModel(checkpoint, kernels, options);
-      return new MatMulFreeLM(checkpoint.name, model, tokenizer);
+      return new MatMulFreeLM(checkpoint.name, model, tokenizer, defaults);
     } catch (error) {
       kernels?.dispose();
       throw error;
@@ -108,9 +122,7 @@ export class MatMulFreeLM {
 
   /** Reads what `state.serialize()` wrote. @throws ArgumentError when the bytes are damaged or another model's. */
   restoreState(bytes: Uint8Array | ArrayBuffer): ModelState {
-    if (bytes instanceof ArrayBuffer) return this.restoreState(new Uint8Array(bytes));
-    if (!(bytes instanceof Uint8Array)) throw new ArgumentError(`restoreState: got ${show(bytes)}, not the bytes of a state`);
-    return ModelState.deserialize(bytes, this.model.parts.stateShape);
+    return ModelState.deserialize(checkBytes('restoreState', bytes), this.model.parts.stateShape);
   }
 
   /**
@@ -131,11 +143,7 @@ export class MatMulFreeLM {
       model.forwardLast(list, state, out);
       return out;
     }
-    let position = 0;
-    model.forwardAll(list, state, (logits, tokens) => {
-      out.set(logits.subarray(0, tokens * vocab), position * vocab);
-      position += tokens;
-    });
+    model.forwardAll(list, state, (logits, position) => out.set(logits, position * vocab));
     return out;
   }
 
@@ -147,15 +155,63 @@ export class MatMulFreeLM {
   async *generate(
     prompt: string | ArrayLike<number>, options: GenerateOptions = {},
   ): AsyncGenerator<string, GenerateResult, undefined> {
-    const ids = typeof prompt === 'string' ? this.encodePrompt(prompt, options.state) : prompt;
-    return yield* generateText(this.model, this.tokenizer, ids, options);
+    const ids = this.promptIds(prompt, options.state);
+    return yield* generateText(this.model, this.tokenizer, this.withDefaults(options), startOf(this.model, ids, options));
   }
 
   /** As `generate`, ids in and ids out: needs no tokenizer. */
   async *generateIds(
     prompt: ArrayLike<number>, options: GenerateIdsOptions = {},
   ): AsyncGenerator<number, GenerateResult, undefined> {
-    return yield* generateIds(this.model, prompt, options);
+    return yield* generateIds(this.model, this.withDefaults(options), startOf(this.model, prompt, options));
+  }
+
+  /** As `generate`, with each token's id, text, log-probability, and the most probable tokens in its place. */
+  async *generateTokens(
+    prompt: string | ArrayLike<number>, options: GenerateTokensOptions = {},
+  ): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
+    const ids = this.promptIds(prompt, options.state);
+    return yield* generateTokens(this.model, this.tokenizer, this.withDefaults(options), startOf(this.model, ids, options));
+  }
+
+  /**
+   * Continues several prompts at the same time, each to the text that it gives alone (with the seed that its result names), and several
+   * times as fast as one after another.
+   * @throws ArgumentError, TokenizerError, before anything has run; the signal's reason.
+   */
+  async generateBatch(prompts: readonly BatchPrompt[], options: BatchOptions = {}): Promise<BatchResult[]> {
+    const { batchTexts, generateBatch } = await import('./generate/batch.js');
+    const texts = batchTexts(prompts, this.withDefaults(options)).map(({ prompt, options: own }) => ({
+      ids: this.promptIds(prompt, undefined), options: own, constraint: undefined,
+    }));
+    return generateBatch(this.model, this.maybeTokenizer, texts, options);
+  }
+
+  /** The most probable texts that beam search finds after a prompt, the best first; `text` is '' for a model without a tokenizer. */
+  async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
+    const ids = this.promptIds(prompt, undefined);
+    const { beamSearch } = await import('./generate/beam-search.js');
+    const found = await beamSearch(this.model, ids, options);
+    return found.map((beam) => ({ ...beam, text: this.maybeTokenizer ? textAfter(this.maybeTokenizer, ids, beam.ids) : '' }));
+  }
+
+  /** A text that grows by what you append and what the model writes; it can be forked, taken back and saved at any time. */
+  session(): Session {
+    return new Session(this.sessionHost(), { state: this.createState(), unread: [], memory: [] });
+  }
+
+  /** Goes on from what `session.save()` wrote. @throws ArgumentError when the bytes are damaged or another model's. */
+  openSession(bytes: Uint8Array | ArrayBuffer): Session {
+    const array = checkBytes('openSession', bytes);
+    return new Session(this.sessionHost(), decodeSession(array, this.model.parts.stateShape, this.config.vocabSize));
+  }
+
+  /**
+   * Keeps states after the beginnings of prompts, at most `maxBytes` of them (64 MiB), so that what prompts share at their beginning is
+   * read once: an option of `generate`, `generateBatch` and `session.append`.
+   */
+  createPrefixCache({ maxBytes }: { readonly maxBytes?: number } = {}): PrefixCache {
+    return new PrefixCache(this.model.parts.stateShape, maxBytes);
   }
 
   /**
@@ -186,10 +242,41 @@ export class MatMulFreeLM {
     return typeof textOrIds === 'string' ? this.tokenizer.encode(textOrIds) : textOrIds;
   }
 
-  private encodePrompt(prompt: string, state: ModelState | undefined): number[] {
+  private promptIds(prompt: string | ArrayLike<number>, state: ModelState | undefined): ArrayLike<number> {
     if (prompt === '') throw emptyPrompt();
-    return this.tokenizer.encode(prompt, { addSpecialTokens: !state || state.tokens === 0 });
+    return typeof prompt === 'string' ? this.tokenizer.encode(prompt, { addSpecialTokens: !state || state.tokens === 0 }) : prompt;
   }
+
+  private withDefaults<Options extends GenerateIdsOptions>(options: Options): Options {
+    if (typeof options !== 'object' || options === null) return options; // which is then refused
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    return { ...this.generationDefaults, ...Object.fromEntries(given) } as Options;
+  }
+
+  private sessionHost(): SessionHost {
+    const lm = this;
+    return {
+      get model() {
+        return lm.model;
+      },
+      encode: (text, isStart) => lm.tokenizer.encode(text, { addSpecialTokens: isStart, continues: !isStart }),
+      generateIds: (options, start) => generateIds(lm.model, lm.withDefaults(options), start()),
+      generateText: (options, start) => generateText(lm.model, lm.tokenizer, lm.withDefaults(options), start()),
+      generateTokens: (options, start) => generateTokens(lm.model, lm.tokenizer, lm.withDefaults(options), start()),
+    };
+  }
+}
+
+/** The text that `ids` add to the text of `before`. */
+function textAfter(tokenizer: Tokenizer, before: ArrayLike<number>, ids: readonly number[]): string {
+  const pieces = new TextPieces(tokenizer, before, []);
+  return ids.map((id) => pieces.show(pieces.decode(id))).join('') + pieces.finish().shown;
+}
+
+function checkBytes(what: string, bytes: Uint8Array | ArrayBuffer): Uint8Array {
+  if (bytes instanceof ArrayBuffer) return new Uint8Array(bytes);
+  if (!(bytes instanceof Uint8Array)) throw new ArgumentError(`${what}: got ${show(bytes)}, not bytes`);
+  return bytes;
 }
 
 function allocateLogits(length: number): Float32Array {

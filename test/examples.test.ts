@@ -35,6 +35,33 @@ it('save-and-fork', async () => {
   expect(stdout).toMatch(/^21 tokens read, 8224 bytes saved\n\n\.\.\.a big cat.+\n\n\.\.\.a big elephant.+\n\n$/s);
 });
 
+it('session', async () => {
+  const { code, stdout } = await runScript('examples/session.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^The robot .+\n- rain: .+\n- dragon: .+\n- ".+\n- ".+\n32 tokens of text saved in 8368 bytes\n.+\(0 of 191 .+\n.+\(128 of 190 .+\n$/s);
+});
+
+it('batch', async () => {
+  const { code, stdout } = await runScript('examples/batch.ts');
+  expect(code).toBe(0);
+  expect(stdout.match(/^\(seed [1-4], length\) …/gm)?.length).toBe(4);
+  expect(stdout.match(/^ +-\d+\.\d\d … \w+/gm)?.length).toBe(3);
+});
+
+it('sampling', async () => {
+  const { code, stdout } = await runScript('examples/sampling.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^no "happy" .+…(?!.*happy)/m);
+  expect(/^a lipogram +…(.+)$/m.exec(stdout)?.[1]).not.toContain('e');
+  expect(stdout).toMatch(/^" time,"\s+93\.1 %  of ▁time, 93\.1 %/m);
+});
+
+it('speculate', async () => {
+  const { code, stdout } = await runScript('examples/speculate.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/[1-9]\d+ of [1-9]\d+ guesses right\nsame text: true\n$/);
+});
+
 it('compose', async () => {
   const { code, stdout } = await runScript('examples/compose.ts');
   expect(code).toBe(0);

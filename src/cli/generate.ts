@@ -15,18 +15,33 @@ export async function generateCommand(args: readonly string[], signal: AbortSign
     'top-p': { type: 'string' },
     'top-k': { type: 'string' },
     'min-p': { type: 'string' },
+    'typical-p': { type: 'string' },
+    'repetition-penalty': { type: 'string' },
+    'frequency-penalty': { type: 'string' },
+    'presence-penalty': { type: 'string' },
+    'penalty-window': { type: 'string' },
+    'max-time': { type: 'string' },
+    speculate: { type: 'boolean' },
     seed: { type: 'string' },
     stop: { type: 'string', multiple: true },
   }, true);
   if (values.help) return void process.stdout.write(`${HELP.generate}\n`);
   const prompt = positionals.length > 0 ? positionals.join(' ') : DEFAULT_PROMPT;
   if (prompt === '') throw new UsageError('the prompt is empty');
+  const seconds = numberOption('max-time', values['max-time']);
   const options: GenerateOptions = {
     maxNewTokens: numberOption('max-new-tokens', values['max-new-tokens']),
     temperature: numberOption('temperature', values.temperature) ?? DEFAULT_TEMPERATURE,
     topP: numberOption('top-p', values['top-p']) ?? DEFAULT_TOP_P,
     topK: numberOption('top-k', values['top-k']),
     minP: numberOption('min-p', values['min-p']),
+    typicalP: numberOption('typical-p', values['typical-p']),
+    repetitionPenalty: numberOption('repetition-penalty', values['repetition-penalty']),
+    frequencyPenalty: numberOption('frequency-penalty', values['frequency-penalty']),
+    presencePenalty: numberOption('presence-penalty', values['presence-penalty']),
+    penaltyWindow: numberOption('penalty-window', values['penalty-window']),
+    maxTimeMs: seconds === undefined ? undefined : seconds * 1000,
+    speculate: values.speculate,
     seed: numberOption('seed', values.seed),
     stop: values.stop,
     signal,
@@ -61,10 +76,10 @@ async function stream(lm: MatMulFreeLM, prompt: string, options: GenerateOptions
 }
 
 function summary(lm: MatMulFreeLM, result: GenerateResult): string {
-  const rate = (result.newTokens / result.decodeMs) * 1000;
+  const rate = ((result.newTokens - 1) / result.decodeMs) * 1000; // the first comes with the prompt
   return [
     `${result.newTokens} tokens`,
-    `${Number.isFinite(rate) ? rate.toFixed(0) : '-'} tokens/s`,
+    `${result.newTokens > 1 ? rate.toFixed(0) : '-'} tokens/s`,
     `backend ${lm.backend}${lm.threads > 1 ? `, ${lm.threads} threads` : ''}`,
     `state ${formatBytes(lm.createState().byteLength)}`,
     `seed ${result.seed}`,

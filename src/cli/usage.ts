@@ -64,8 +64,13 @@ ${MODEL}
   --top-p P             choose among the likeliest tokens that make up P of the probability (default 0.95)
   --top-k K             choose among the K likeliest tokens (default: all)
   --min-p P             leave out tokens less likely than P times the likeliest (default 0)
+  --typical-p P         keep the P of the probability whose surprise is nearest to what is usual (default 1: all)
+  --repetition-penalty R, --frequency-penalty F, --presence-penalty F, --penalty-window N
+                        make what is there already less likely (defaults 1, 0, 0); 1.1 and a window of 64 are usual
   --seed N              same seed, same text (default: a new one each time)
   --stop TEXT           stop before TEXT; may be given several times
+  --max-time SECONDS    stop after so long
+  --speculate           guess from what the text repeats: the same text, faster if it repeats itself
   --quiet               the text only
 
 Examples:

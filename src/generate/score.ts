@@ -72,15 +72,12 @@ class Scoring {
 
   step(): void {
     const { model, ids, logprobs } = this;
-    const vocab = model.parts.config.vocabSize;
     const end = Math.min(this.predicted + this.chunk, logprobs.length);
     const input = Array.prototype.slice.call(ids, this.predicted, end) as number[];
-    model.forwardAll(input, this.state, (logits, count) => {
-      for (let t = 0; t < count; t++, this.predicted++) {
-        const logprob = logProbability(logits, t * vocab, vocab, ids[this.predicted + 1]!);
-        logprobs[this.predicted] = logprob;
-        this.nll -= logprob;
-      }
+    model.forwardAll(input, this.state, (logits) => {
+      const logprob = logProbability(logits, ids[this.predicted + 1]!);
+      logprobs[this.predicted++] = logprob;
+      this.nll -= logprob;
     });
   }
 
@@ -90,11 +87,11 @@ class Scoring {
   }
 }
 
-/** log softmax(logits[start, start + vocab))[id], in float64, added in the order of the ids. */
-function logProbability(logits: Float32Array, start: number, vocab: number, id: number): number {
+/** log softmax(logits)[id], in float64, added in the order of the ids. */
+function logProbability(logits: Float32Array, id: number): number {
   let maximum = -Infinity;
-  for (let v = start; v < start + vocab; v++) if (logits[v]! > maximum) maximum = logits[v]!;
+  for (let v = 0; v < logits.length; v++) if (logits[v]! > maximum) maximum = logits[v]!;
   let sum = 0;
-  for (let v = start; v < start + vocab; v++) sum += exp(logits[v]! - maximum);
-  return logits[start + id]! - maximum - log(sum);
+  for (let v = 0; v < logits.length; v++) sum += exp(logits[v]! - maximum);
+  return logits[id]! - maximum - log(sum);
 }

@@ -1,5 +1,5 @@
 import * as errors from '../errors.js';
-import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/generate.js';
+import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/options.js';
 import type { Score } from '../generate/score.js';
 import type { BackendName } from '../kernels/kernels.js';
 import type { ForwardOptions, LoadOptions } from '../lm.js';

@@ -1,5 +1,5 @@
 import { ArgumentError, show } from '../errors.js';
-import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/generate.js';
+import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/options.js';
 import type { Score, ScoreOptions } from '../generate/score.js';
 import type { BackendName } from '../kernels/kernels.js';
 import type { LoadOptions } from '../lm.js';

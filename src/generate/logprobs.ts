@@ -1,0 +1,62 @@
+import { exp, log } from '../numeric.js';
+
+export interface TokenLogprob {
+  readonly id: number;
+  /** Natural logarithm. */
+  readonly logprob: number;
+}
+
+/**
+ * The model's own log-probabilities: log softmax of its raw logits, before penalties, bias, constraint and temperature, as vLLM
+ * reports them by default. So they do not depend on options, and their sum over a text is what `score` gives. In float64, added in the
+ * order of the ids.
+ */
+export function logProbability(logits: Float32Array, id: number): number {
+  const maximum = largest(logits);
+  return logits[id]! - maximum - log(sumOfExp(logits, maximum));
+}
+
+/**
+ * As `logProbability`, together with the `count` most probable tokens, the most probable first, of equal ones the lowest id.
+ * @param logits [vocab]
+ */
+export function logProbabilities(logits: Float32Array, id: number, count: number): { logprob: number; top: TokenLogprob[] } {
+  const maximum = largest(logits);
+  const logSum = log(sumOfExp(logits, maximum));
+  const logprob = (token: number): number => logits[token]! - maximum - logSum;
+  return { logprob: logprob(id), top: largestIds(logits, count).map((token) => ({ id: token, logprob: logprob(token) })) };
+}
+
+/** Ids of the `count` largest, or of all if there are fewer; the largest first, of equal ones the lowest id. */
+export function largestIds(logits: Float32Array, count: number): number[] {
+  const ids: number[] = [];
+  const size = Math.min(count, logits.length);
+  if (size === 0) return ids;
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id]!;
+    if (ids.length === size) {
+      if (!(logit > logits[ids[size - 1]!]!)) continue;
+      ids.pop();
+    }
+    let low = 0; // where it belongs: after all that are not smaller
+    for (let high = ids.length; low < high; ) {
+      const middle = (low + high) >> 1;
+      if (logits[ids[middle]!]! >= logit) low = middle + 1;
+      else high = middle;
+    }
+    ids.splice(low, 0, id);
+  }
+  return ids;
+}
+
+function largest(logits: Float32Array): number {
+  let maximum = -Infinity;
+  for (let v = 0; v < logits.length; v++) if (logits[v]! > maximum) maximum = logits[v]!;
+  return maximum;
+}
+
+function sumOfExp(logits: Float32Array, maximum: number): number {
+  let sum = 0;
+  for (let v = 0; v < logits.length; v++) sum += exp(logits[v]! - maximum);
+  return sum;
+}
