@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -88,6 +88,19 @@ describe('matmulfree info PATH', () => {
     expect(Object.getOwnPropertyDescriptor(report.metadata, '__proto__')?.value).toEqual({ type: 'i8', value: -1 });
     expect(report.metadata['a.text']).toEqual({ type: 'string', length: 100, value: 'x'.repeat(60) });
     expect(report.tensors[1]).toEqual({ name: 'v', type: 'F32', shape: [5], bytes: 20, file: 'some.gguf' });
+  });
+
+  it('a value nested deeper than any stack, shortly', async () => {
+    const model = join(folder, 'deep');
+    await mkdir(model);
+    for (const [name, bytes] of Object.entries(tinyCheckpoint())) await writeFile(join(model, name), bytes);
+    const nested = (open: string, close: string): string => open.repeat(200_000) + '1' + close.repeat(200_000);
+    await writeFile(join(model, 'config.json'), `{"list": ${nested('[', ']')}, "object": ${nested('{"a":', '}')}, "flat": {"b": [1, {"c": 2}]}}`);
+    const { code, stdout, stderr } = await cli('info', model);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/\n {2}list +list +\[{8}"…"\]{8}\n {2}object +object +(\{"a":){8}"…"\}{8}\n {2}flat +object +\{"b":\[1,\{"c":2\}\]\}\n/);
+    const { metadata } = JSON.parse((await cli('info', model, '--json')).stdout) as { metadata: Record<string, unknown> };
+    expect(metadata['flat']).toEqual({ type: 'object', value: { b: [1, { c: 2 }] } });
   });
 
   it('names the shards of a folder', async () => {
