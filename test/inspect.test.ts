@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FormatError, inspect, SourceError } from 'matmulfree';
-import { safetensors, tinyCheckpoint, type Files } from './support/checkpoints.js';
+import { json, safetensors, tinyCheckpoint, type Files } from './support/checkpoints.js';
 import { fixture } from './support/files.js';
 import { gguf } from './support/gguf-files.js';
 import { cli } from './support/run.js';
@@ -43,9 +43,33 @@ describe('inspect', () => {
     expect(single.tensors.find(({ name }) => name === 'model.norm.weight')).toMatchObject({ shape: [80], file: 'model.safetensors' });
     const alone = await inspect(fixture('models/no-lower-bound/model.safetensors'));
     expect(alone.tensors).toEqual(single.tensors);
-    expect(alone.metadata.size).toBe(0);
+    expect([...alone.metadata]).toEqual([['__metadata__.format', { type: 'string', value: 'pt' }]]);
     expect((await inspect({ 'x.safetensors': safetensors({ t: { shape: [2, 1], values: [1, 2] } }) })).tensors).toEqual(
       [{ name: 't', type: 'F32', shape: [2, 1], bytes: 8, file: 'x.safetensors' }]);
+  });
+
+  it('what safetensors files say under __metadata__, each thing once', async () => {
+    const shard = (tensor: string, metadata: unknown): Uint8Array => safetensors(
+      { [tensor]: { shape: [1], values: [1] } }, (header) => { header['__metadata__'] = metadata as never; });
+    const alone = await inspect({ 'x.safetensors': shard('t', { format: 'pt', ['__proto__']: 'no' }) });
+    expect([...alone.metadata]).toEqual([
+      ['__metadata__.format', { type: 'string', value: 'pt' }], ['__metadata__.__proto__', { type: 'string', value: 'no' }],
+    ]);
+    expect(alone.tensors).toHaveLength(1);
+    const [a, b] = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'] as const;
+    const folder = {
+      'config.json': json({ layers: 2 }), 'model.safetensors.index.json': json({ weight_map: { t: a, u: b } }),
+      [a]: shard('t', { format: 'pt', part: '1' }), [b]: shard('u', { format: 'pt', part: '2' }),
+    };
+    expect([...(await inspect(folder)).metadata]).toEqual([
+      ['layers', { type: 'number', value: 2 }], ['__metadata__.format', { type: 'string', value: 'pt' }],
+      ['__metadata__.part', { type: 'string', value: '1' }], [`${b}: __metadata__.part`, { type: 'string', value: '2' }],
+    ]);
+    for (const bad of [5, [], null, { a: 1 }, { a: { b: 'c' } }]) {
+      const failure = inspect({ 'x.safetensors': shard('t', bad) });
+      await expect(failure).rejects.toThrow('x.safetensors: __metadata__ in the header must be an object of texts');
+      await expect(failure).rejects.toBeInstanceOf(FormatError);
+    }
   });
 
   it.each([
