@@ -64,13 +64,14 @@ export async function openFolderCheckpoint(files: FileSet): Promise<Checkpoint> 
         const tensor = spec.embeddings;
         const type = floatType(tensor);
         const { source, offset, byteLength, dtype, strides } = at(tensor);
-        if (dtype === 'F64' || strides) {
+        if (strides) {
           const bytes = await readBytes(tensor);
           checkFinite(where(tensor), type, bytes);
           return bytes;
         }
-        const table = into ?? new Uint8Array(byteLength);
-        await readTable(where(tensor), source, offset, type, table, reading);
+        const decode = dtype === 'F64' ? roundF64 : undefined;
+        const table = into ?? new Uint8Array(decode ? byteLength / 2 : byteLength);
+        await readTable(where(tensor), { source, offset, byteLength, decode }, type, table, reading);
         return table;
       },
       async readFloats(tensor) {
