@@ -13,6 +13,8 @@ export interface Checkpoint {
   readonly spec: ModelSpec;
   readonly texts: CheckpointTexts;
   readonly embeddingType: FloatType;
+  /** Whether a ternary weight may have a scale for each row. Otherwise it has one. */
+  readonly hasRowScales?: boolean;
   /** Bytes of a tensor as stored, for progress. */
   storedBytes(tensor: TensorSpec): number;
   /**
@@ -51,6 +53,7 @@ export interface TernaryReading extends Reading {
 
 /** The JSON files beside the weights, as text, where they exist. */
 export interface CheckpointTexts {
+  readonly config?: string;
   readonly tokenizer: string | undefined;
   /** Where it comes from, for messages; `tokenizer.json` if not given. */
   readonly tokenizerName?: string;

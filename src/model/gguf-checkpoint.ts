@@ -78,6 +78,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
     spec,
     texts,
     embeddingType: isFloat(table.type) ? table.type : 'F32',
+    hasRowScales: true,
     storedBytes: (tensor) => at(tensor).byteLength,
     async readEmbeddings(into, reading) {
       const name = where(table, spec.embeddings.gguf);
