@@ -55,6 +55,7 @@ export { modelSpec, type BitLinearSpec, type LayerSpec, type ModelSpec, type Ten
 // Files.
 export { checkConversion, type CheckOptions, type ConversionCheck } from './convert/check.js';
 export { convert, type ConvertOptions } from './convert/convert.js';
+export { convertToSafetensors, type ConvertToSafetensorsOptions, type FilePart } from './convert/packed-safetensors.js';
 export { inspect, type FileInfo, type MetadataInfo, type TensorInfo } from './inspect.js';
 export { readGguf, type GgufFile, type GgufTensor } from './formats/gguf-reader.js';
 export { writeGguf, type GgufTensorToWrite } from './formats/gguf-writer.js';

@@ -121,6 +121,30 @@ describe('convert', () => {
     expect((await readdir(folder)).filter((name) => name.includes('partial'))).toEqual([]);
   });
 
+  it('makes a folder of packed safetensors, the same each time, and never writes over one', async () => {
+    const model = fixture('models/bf16-sharded');
+    const out = join(folder, 'packed');
+    const run = await cli('convert', '--model', model, '--out', `${out}/`, '--type', 'safetensors');
+    expect(run).toMatchObject({ code: 0, stdout: '' });
+    expect(run.stderr).toMatch(/packed\/: .* safetensors; checked: \d+ tokens have the same logits as in the source, bit for bit\n$/);
+    const names = (await readdir(out)).sort();
+    expect(names).toContain('model.safetensors');
+    expect(names).toContain('config.json');
+    await mkdir(join(folder, 'empty'));
+    expect((await cli('convert', '--model', out, '--out', join(folder, 'empty'), '--type', 'safetensors', '--quiet')).code).toBe(0);
+    for (const name of names) expect((await readFile(join(folder, 'empty', name))).equals(await readFile(join(out, name))), name).toBe(true);
+    const again = await cli('convert', '--model', model, '--out', out, '--type', 'safetensors');
+    expect(again.code).toBe(1);
+    expectOneLine(again.stderr);
+    expect(again.stderr).toMatch(/cannot write .*packed: there is a folder of that name with files in it/);
+    for (const args of [['--out', 'x.gguf'], ['--out', join(folder, 'y'), '--name', 'y']]) {
+      expect((await cli('convert', '--model', model, ...args, '--type', 'safetensors')).code).toBe(2);
+    }
+    const broken = await cli('convert', '--model', join(folder, 'none'), '--out', join(folder, 'z'), '--type', 'safetensors');
+    expect(broken.code).toBe(1);
+    expect((await readdir(folder)).filter((name) => /partial|^z$/.test(name))).toEqual([]);
+  });
+
   it('leaves an older file alone when it fails', async () => {
     const out = join(folder, 'kept.gguf');
     await writeFile(out, 'an older file');

@@ -4,6 +4,8 @@ import { formatBytes, formatCount, onOneLine } from './terminal.js';
 /** Longest text, and longest list, that is shown of a value. */
 const SHOWN_CHARACTERS = 60;
 const SHOWN_ITEMS = 4;
+/** Lists in lists and objects in objects: what lies deeper is not shown. A file may nest them until the stack is full. */
+const SHOWN_DEPTH = 8;
 
 /** What a file says about itself, for people, or with `json` for programs. Long values are cut. */
 export async function describeFile(path: string, json: boolean): Promise<string> {
@@ -14,8 +16,8 @@ export async function describeFile(path: string, json: boolean): Promise<string>
 function report({ name, format, files, metadata, tensors }: FileInfo): unknown {
   const shorten = ({ type, value }: MetadataInfo): unknown => {
     const isLong = (typeof value === 'string' && value.length > SHOWN_CHARACTERS) || (Array.isArray(value) && value.length > SHOWN_ITEMS);
-    if (!isLong) return { type, value };
-    return { type, length: value.length, value: value.slice(0, typeof value === 'string' ? SHOWN_CHARACTERS : SHOWN_ITEMS) };
+    if (!isLong) return { type, value: withoutDepths(value) };
+    return { type, length: value.length, value: withoutDepths(value.slice(0, typeof value === 'string' ? SHOWN_CHARACTERS : SHOWN_ITEMS)) };
   };
   return {
     name, format, files, metadata: Object.fromEntries([...metadata].map(([key, entry]) => [key, shorten(entry)])), tensors,
@@ -36,9 +38,21 @@ function tables({ name, format, files, metadata, tensors }: FileInfo): string {
   return lines.join('\n');
 }
 
+/** The value with an ellipsis in place of what lies too deep. */
+function withoutDepths(value: unknown, depth = SHOWN_DEPTH): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth === 0) return '…';
+  if (Array.isArray(value)) return value.map((item) => withoutDepths(item, depth - 1));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutDepths(item, depth - 1)]));
+}
+
 function brief(value: unknown): string {
+  return briefly(withoutDepths(value));
+}
+
+function briefly(value: unknown): string {
   if (Array.isArray(value)) {
-    const items = value.slice(0, SHOWN_ITEMS).map(brief).join(', ');
+    const items = value.slice(0, SHOWN_ITEMS).map(briefly).join(', ');
     return value.length > SHOWN_ITEMS ? `[${items}, …] (${formatCount(value.length)})` : `[${items}]`;
   }
   if (typeof value === 'string' && value.length > SHOWN_CHARACTERS) {

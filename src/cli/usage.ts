@@ -31,7 +31,7 @@ Commands:
   generate [prompt]   write on from a prompt, streaming ("Once upon a time" by default)
   score               how well a model predicts a text: negative log-likelihood, perplexity
   info [file]         what a model is made of: weights, zeros, operations per token; what stands in a file
-  convert             turn a checkpoint into one GGUF file that loads fast
+  convert             turn a checkpoint into one GGUF file that loads fast, or a folder of packed safetensors
   cache               list the models that were downloaded, or remove them
 
 Without --model, generate, score and info use the small model of children's stories that comes with the package.
@@ -112,21 +112,25 @@ Examples:
   matmulfree info mmfree-370m.gguf`;
 
 const CONVERT = `Usage: matmulfree convert --model SOURCE --out FILE.gguf [options]
+       matmulfree convert --model SOURCE --out FOLDER --type safetensors [options]
 
 Quantises a checkpoint to ternary weights, exactly as the model does when it runs, and writes one GGUF file with the tokenizer
-inside. A model loaded from it gives the same logits, bit for bit: a few forward passes of both are compared at the end, before
-the file gets its name. The same input gives the same bytes.
+inside; or a folder with config.json, model.safetensors and the tokenizer's files, four weights to a byte as Hugging Face transformers
+keeps those of BitNet models. A model loaded from it gives the same logits, bit for bit: a few forward passes of both are
+compared at the end, before the file or folder gets its name. The same input gives the same bytes.
 
 Options:
   --model SOURCE        a folder in Hugging Face layout or a .gguf file, on disk or under a URL, or hf:owner/name[@revision]
-  --out FILE.gguf       written beside its name first, and put in place when it is whole
-  --type TYPE           TQ2_0 (default: 2 bits a weight, loads faster) or TQ1_0 (1.7 bits, smaller)
-  --name NAME           the model's name in the file (default: the name of the folder)
+  --out NAME            written beside its name first, and put in place when it is whole; a file there is replaced, a folder
+                        must be new or empty
+  --type TYPE           TQ2_0 (default: 2 bits a weight, loads faster), TQ1_0 (1.7 bits, smaller), or safetensors
+  --name NAME           the model's name in a GGUF file (default: the name of the folder)
   --no-check            leave the comparison out; of a large float model it takes as long as the rest
   --quiet               no progress
 
-Example:
-  matmulfree convert --model ./MMfreeLM-370M --out mmfree-370m.gguf`;
+Examples:
+  matmulfree convert --model ./MMfreeLM-370M --out mmfree-370m.gguf
+  matmulfree convert --model ./MMfreeLM-370M --out MMfreeLM-370M-packed --type safetensors`;
 
 const CACHE = `Usage: matmulfree cache list [--json]
        matmulfree cache clear [NAME ...]
