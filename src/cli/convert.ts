@@ -31,7 +31,7 @@ export async function convertCommand(args: readonly string[], signal: AbortSigna
   if (type === 'safetensors') {
     if (isGguf) throw new UsageError(`--out ${out}: must be a folder, which gets config.json, model.safetensors and the tokenizer's files`);
     if (name !== undefined) throw new UsageError('--name is for GGUF files: a folder has the name that --out gives it');
-    await requireFree(out);
+    await requireFree(resolve(out));
     parts = convertToSafetensors(model, common);
   } else {
     if (!isGguf) throw new UsageError(`--out ${out}: the name must end in .gguf`);

@@ -29,7 +29,7 @@ function tables({ name, format, files, metadata, tensors }: FileInfo): string {
   const lines = [`${onOneLine(name)}: ${format}, ${formatBytes(size)}${files.length > 1 ? ` in ${files.length} files` : ''}`];
   if (files.length > 1) lines.push('', ...columns(files.map((file) => [file.name, formatBytes(file.bytes)])));
   lines.push('', `${metadata.size} metadata ${metadata.size === 1 ? 'key' : 'keys'}`);
-  lines.push(...columns([...metadata].map(([key, { type, value }]) => [key, type, brief(value)])));
+  lines.push(...columns([...metadata].map(([key, { type, value }]) => [key, type, brief(withoutDepths(value))])));
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   lines.push('', `${formatCount(tensors.length)} tensors, ${formatBytes(bytes)}`);
   lines.push(...columns(tensors.map((tensor) => [
@@ -47,12 +47,8 @@ function withoutDepths(value: unknown, depth = SHOWN_DEPTH): unknown {
 }
 
 function brief(value: unknown): string {
-  return briefly(withoutDepths(value));
-}
-
-function briefly(value: unknown): string {
   if (Array.isArray(value)) {
-    const items = value.slice(0, SHOWN_ITEMS).map(briefly).join(', ');
+    const items = value.slice(0, SHOWN_ITEMS).map(brief).join(', ');
     return value.length > SHOWN_ITEMS ? `[${items}, …] (${formatCount(value.length)})` : `[${items}]`;
   }
   if (typeof value === 'string' && value.length > SHOWN_CHARACTERS) {

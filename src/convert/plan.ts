@@ -5,7 +5,7 @@ import type { TensorToWrite } from '../formats/stored-tensor.js';
 import type { Checkpoint, OnRow } from '../model/checkpoint.js';
 import type { Progress } from '../model/load-model.js';
 import { openCheckpoint } from '../model/open-checkpoint.js';
-import { ternarySpecs, type BitLinearSpec, type TensorSpec } from '../model/tensor-names.js';
+import { floatSpecs, ternarySpecs, type BitLinearSpec, type TensorSpec } from '../model/tensor-names.js';
 import { Pace } from '../pace.js';
 import { openSource, type ModelSource } from '../source.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
@@ -59,17 +59,17 @@ async function planTensors<T extends string>(
 ): Promise<Tensors<T>> {
   const { spec, embeddingType } = checkpoint;
   const pace = new Pace(signal);
-  const tensors: Tensors<T> = [];
   /** Tells of what is done, in bytes of the source. */
-  const counter = (stage: Progress['stage'], total: number): ((tensor: TensorSpec) => void) => {
+  const counter = (stage: Progress['stage'], specs: readonly TensorSpec[]): ((tensor: TensorSpec) => void) => {
+    const total = specs.reduce((sum, tensor) => sum + checkpoint.storedBytes(tensor), 0);
     let loaded = 0;
     return (tensor) => onProgress?.({ stage, file: checkpoint.name, loaded: (loaded += checkpoint.storedBytes(tensor)), total });
   };
-  const stored = (specs: readonly TensorSpec[]): number => specs.reduce((sum, tensor) => sum + checkpoint.storedBytes(tensor), 0);
-  const written: TensorSpec[] = [];
-  let tellWritten = (_tensor: TensorSpec): void => {};
+  const tellScanned = counter('load', ternarySpecs(spec));
+  const tellWritten = counter('convert', [spec.embeddings, ...floatSpecs(spec), ...ternarySpecs(spec)]);
+
+  const tensors: Tensors<T> = [];
   const add = (tensor: TensorSpec, type: T | FloatType, shape: readonly number[], bytes: () => Promise<Uint8Array>): void => {
-    written.push(tensor);
     tensors.push({
       name: layout.nameOf(tensor), type, shape,
       async bytes() {
@@ -81,9 +81,6 @@ async function planTensors<T extends string>(
     });
   };
   const floats = (tensor: TensorSpec): void => add(tensor, 'F32', tensor.shape, async () => asBytes(await checkpoint.readFloats(tensor)));
-
-  const scanned = [spec.embeddings, ...(checkpoint.hasRowScales ? ternarySpecs(spec) : [])];
-  const tellScanned = counter('load', stored(scanned));
   const ternary = async (weight: TensorSpec): Promise<void> => {
     const [rows = 0, columns = 0] = weight.shape;
     const { type, shape, byteLength, putRow } = layout.ternary(rows, columns);
@@ -93,6 +90,7 @@ async function planTensors<T extends string>(
       await checkpoint.readTernary(weight, scales, onRow, { pace });
       isRead = true;
     };
+    // The file's header, which comes first, tells how many scales there are.
     if (checkpoint.hasRowScales) {
       await read(() => {});
       tellScanned(weight);
@@ -106,7 +104,7 @@ async function planTensors<T extends string>(
     tensors.push({
       name: layout.scaleNameOf(weight), type: 'F32', shape: [count],
       async bytes() {
-        if (!isRead) await read(() => {}); // where a scale comes first
+        if (!isRead) await read(() => {}); // it comes before the weight
         return asBytes(scales.slice(0, count));
       },
     });
@@ -117,8 +115,7 @@ async function planTensors<T extends string>(
   };
 
   const table = smallestExactType(embeddingType, await checkpoint.readEmbeddings(undefined, { pace }));
-  tellScanned(spec.embeddings);
-  add(spec.embeddings, table, spec.embeddings.shape, async () => convertExactly(embeddingType, await checkpoint.readEmbeddings(), table));
+  add(spec.embeddings, table, spec.embeddings.shape, async () => convertExactly(embeddingType, await checkpoint.readEmbeddings(undefined, { pace }), table));
   if (spec.lowerBounds) floats(spec.lowerBounds);
   for (const layer of spec.layers) {
     floats(layer.tokenNorm);
@@ -133,7 +130,6 @@ async function planTensors<T extends string>(
   }
   floats(spec.norm);
   await linear(spec.head);
-  tellWritten = counter('convert', stored(written));
   return tensors;
 }
 

@@ -200,7 +200,9 @@ describe(`writing packed checkpoints (seed ${seed})`, () => {
     const seen: string[] = [];
     const controller = new AbortController();
     for await (const _ of convertToSafetensors(model, { onProgress: ({ stage, loaded, total }) => { if (loaded === total) seen.push(stage); } })) void _;
-    expect(seen).toEqual(['load', 'convert']);
+    expect(seen).toEqual(['convert']);
+    for await (const _ of convert(EMBEDDED, { onProgress: ({ stage, loaded, total }) => { if (loaded === total) seen.push(stage); } })) void _;
+    expect(seen).toEqual(['convert', 'load', 'convert']); // the scales first
     const stopped = async (): Promise<void> => {
       for await (const { file } of convertToSafetensors(model, { signal: controller.signal })) if (file === 'model.safetensors') controller.abort();
     };
