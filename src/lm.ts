@@ -1,8 +1,10 @@
 import { loadTokenizer } from './checkpoint-tokenizer.js';
 import { ArgumentError, show, TokenizerError } from './errors.js';
-import type { BatchOptions, BatchPrompt, BatchResult } from './generate/batch.js';
+import type { ConstraintSpec } from './constrain/compile.js';
+import type { Constraint } from './constrain/constraint.js';
+import type { BatchOptions, BatchPrompt, BatchResult, BatchText } from './generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
-import { generateIds, generateText, generateTokens, startOf, type GenerateTokensOptions } from './generate/generate.js';
+import { generateIds, generateText, generateTokens, startOf, type GenerateTokensOptions, type TextStart } from './generate/generate.js';
 import { generationDefaults, type GenerationDefaults } from './generate/generation-config.js';
 import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/options.js';
 import { PrefixCache } from './generate/prefix-cache.js';
@@ -156,14 +158,14 @@ export class MatMulFreeLM {
     prompt: string | ArrayLike<number>, options: GenerateOptions = {},
   ): AsyncGenerator<string, GenerateResult, undefined> {
     const ids = this.promptIds(prompt, options.state);
-    return yield* generateText(this.model, this.tokenizer, this.withDefaults(options), startOf(this.model, ids, options));
+    return yield* this.text(options, () => startOf(this.model, ids, options));
   }
 
   /** As `generate`, ids in and ids out: needs no tokenizer. */
   async *generateIds(
     prompt: ArrayLike<number>, options: GenerateIdsOptions = {},
   ): AsyncGenerator<number, GenerateResult, undefined> {
-    return yield* generateIds(this.model, this.withDefaults(options), startOf(this.model, prompt, options));
+    return yield* this.ids(options, () => startOf(this.model, prompt, options));
   }
 
   /** As `generate`, with each token's id, text, log-probability, and the most probable tokens in its place. */
@@ -171,7 +173,7 @@ export class MatMulFreeLM {
     prompt: string | ArrayLike<number>, options: GenerateTokensOptions = {},
   ): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
     const ids = this.promptIds(prompt, options.state);
-    return yield* generateTokens(this.model, this.tokenizer, this.withDefaults(options), startOf(this.model, ids, options));
+    return yield* this.tokens(options, () => startOf(this.model, ids, options));
   }
 
   /**
@@ -181,9 +183,14 @@ export class MatMulFreeLM {
    */
   async generateBatch(prompts: readonly BatchPrompt[], options: BatchOptions = {}): Promise<BatchResult[]> {
     const { batchTexts, generateBatch } = await import('./generate/batch.js');
-    const texts = batchTexts(prompts, this.withDefaults(options)).map(({ prompt, options: own }) => ({
-      ids: this.promptIds(prompt, undefined), options: own, constraint: undefined,
-    }));
+    const compiled = new Map<unknown, Constraint>();
+    const texts: BatchText[] = [];
+    for (const { prompt, options: own } of batchTexts(prompts, this.withDefaults(options))) {
+      const ids = this.promptIds(prompt, undefined);
+      const { constraint: spec } = own;
+      if (spec !== undefined && !compiled.has(spec)) compiled.set(spec, await this.compiledConstraint(spec, own));
+      texts.push({ ids, options: own, constraint: compiled.get(spec)?.start(ids) });
+    }
     return generateBatch(this.model, this.maybeTokenizer, texts, options);
   }
 
@@ -247,6 +254,32 @@ export class MatMulFreeLM {
     return typeof prompt === 'string' ? this.tokenizer.encode(prompt, { addSpecialTokens: !state || state.tokens === 0 }) : prompt;
   }
 
+  private async *ids(given: GenerateIdsOptions, start: () => TextStart): AsyncGenerator<number, GenerateResult, undefined> {
+    const options = this.withDefaults(given);
+    return yield* generateIds(this.model, options, await this.constrained(start(), options));
+  }
+
+  private async *text(given: GenerateOptions, start: () => TextStart): AsyncGenerator<string, GenerateResult, undefined> {
+    const options = this.withDefaults(given);
+    return yield* generateText(this.model, this.tokenizer, options, await this.constrained(start(), options));
+  }
+
+  private async *tokens(given: GenerateTokensOptions, start: () => TextStart): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
+    const options = this.withDefaults(given);
+    return yield* generateTokens(this.model, this.tokenizer, options, await this.constrained(start(), options));
+  }
+
+  private async constrained(start: TextStart, options: GenerateIdsOptions): Promise<TextStart> {
+    const spec = options?.constraint;
+    return spec === undefined ? start : { ...start, constraint: (await this.compiledConstraint(spec, options)).start(start.text) };
+  }
+
+  private async compiledConstraint(spec: ConstraintSpec, { eosTokenIds = this.config.eosTokenIds }: GenerateIdsOptions): Promise<Constraint> {
+    if (typeof (spec as Constraint | null)?.start === 'function') return spec as Constraint; // works without a tokenizer
+    const { compileConstraint } = await import('./constrain/compile.js');
+    return compileConstraint(spec, this.tokenizer, { eosTokenIds });
+  }
+
   private withDefaults<Options extends GenerateIdsOptions>(options: Options): Options {
     if (typeof options !== 'object' || options === null) return options; // which is then refused
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
@@ -260,9 +293,9 @@ export class MatMulFreeLM {
         return lm.model;
       },
       encode: (text, isStart) => lm.tokenizer.encode(text, { addSpecialTokens: isStart, continues: !isStart }),
-      generateIds: (options, start) => generateIds(lm.model, lm.withDefaults(options), start()),
-      generateText: (options, start) => generateText(lm.model, lm.tokenizer, lm.withDefaults(options), start()),
-      generateTokens: (options, start) => generateTokens(lm.model, lm.tokenizer, lm.withDefaults(options), start()),
+      generateIds: (options, start) => lm.ids(options, start),
+      generateText: (options, start) => lm.text(options, start),
+      generateTokens: (options, start) => lm.tokens(options, start),
     };
   }
 }

@@ -148,14 +148,17 @@ export class Session {
   private start(): TextStart {
     if (this.tokens === 0) throw emptyPrompt('session.generate');
     this.checkIdle();
-    const { state, unread, memory } = this.content;
+    const { content } = this;
+    const { state, unread, memory } = content;
     let ids = [...memory];
     return {
       state,
       unread,
       text: memory,
       keepLast: true,
-      onOpen: () => this.begin(),
+      onOpen: () => {
+        this.begin(content);
+      },
       onId: (id) => {
         ids.push(id);
         if (ids.length > 2 * SESSION_MEMORY) ids = ids.slice(-SESSION_MEMORY);
@@ -167,13 +170,14 @@ export class Session {
     };
   }
 
-  private begin(): void {
-    this.checkIdle();
+  /** @param content as it was when this was planned: nothing may have changed it since. */
+  private begin(content = this.content): void {
+    this.checkIdle(content);
     this.isBusy = true;
   }
 
-  private checkIdle(): void {
-    if (this.isBusy) throw new ArgumentError('session: is at work; wait until that is over, or fork it first');
+  private checkIdle(content = this.content): void {
+    if (this.isBusy || content !== this.content) throw new ArgumentError('session: is at work; wait until that is over, or fork it first');
   }
 }
 

@@ -62,6 +62,13 @@ it('speculate', async () => {
   expect(stdout).toMatch(/[1-9]\d+ of [1-9]\d+ guesses right\nsame text: true\n$/);
 });
 
+it('constrained', async () => {
+  const { code, stdout } = await runScript('examples/constrained.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^Tom was very (happy|sad|hungry)\.\nIt happened on (Monday|Friday|Sunday), May \d+, 20\d\d\.\n/);
+  expect(Object.keys(JSON.parse(stdout.slice(stdout.indexOf('{'))) as object)).toEqual(['name', 'animal', 'age', 'likes']);
+});
+
 it('compose', async () => {
   const { code, stdout } = await runScript('examples/compose.ts');
   expect(code).toBe(0);

@@ -67,7 +67,8 @@ describe('the sources', () => {
       'src/hub': ['src/hub', 'src/formats', 'src'],
       'src/layers': ['src/layers', 'src/kernels', 'src/formats', 'src'],
       'src/model': ['src/model', 'src/layers', 'src/kernels', 'src/tokenizer', 'src/formats', 'src'],
-      'src/generate': ['src/generate', 'src/model', 'src/tokenizer', 'src'],
+      'src/constrain': ['src/constrain', 'src/tokenizer', 'src'],
+      'src/generate': ['src/generate', 'src/constrain', 'src/model', 'src/tokenizer', 'src'],
       'src/convert': ['src/convert', 'src/model', 'src/kernels', 'src/tokenizer', 'src/formats', 'src'],
       'src/cli': ['src/cli', 'src'],
     };

@@ -1,3 +1,4 @@
+import type { ConstraintState } from '../constrain/constraint.js';
 import { ArgumentError, show } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { SequenceInput } from '../model/chunk.js';
@@ -5,7 +6,6 @@ import type { ModelState } from '../model/state.js';
 import { checkKeys, checkNumber } from '../options.js';
 import { Pace } from '../pace.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
-import type { ConstraintState } from './constraint.js';
 import { Continuation } from './continuation.js';
 import {
   checkLimits, emptyPrompt, GENERATE_OPTIONS, stopStrings, type FinishReason, type GenerateOptions, type Limits,

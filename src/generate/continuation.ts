@@ -1,5 +1,5 @@
+import type { ConstraintState } from '../constrain/constraint.js';
 import type { ModelConfig } from '../model/config.js';
-import type { ConstraintState } from './constraint.js';
 import type { FinishReason, GenerateIdsOptions, Limits } from './options.js';
 import { randomSeed } from './random.js';
 import { Sampler } from './sampler.js';

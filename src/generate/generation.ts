@@ -1,9 +1,9 @@
+import type { ConstraintState } from '../constrain/constraint.js';
 import { ArgumentError, show } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { StateHistory } from '../model/state-history.js';
 import type { ModelState } from '../model/state.js';
 import { Pace } from '../pace.js';
-import type { ConstraintState } from './constraint.js';
 import { Continuation } from './continuation.js';
 import { MAX_DRAFT, type Drafter } from './drafter.js';
 import { logProbabilities, type TokenLogprob } from './logprobs.js';

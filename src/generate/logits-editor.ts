@@ -88,10 +88,11 @@ export class LogitsEditor {
   private combine(mask: Uint32Array | undefined, endIds: readonly number[] | undefined): void {
     const { allowed, notBanned } = this;
     if (!mask) return allowed.set(notBanned);
-    if (mask.length !== allowed.length) {
-      throw new ArgumentError(`sample: the mask has ${show(mask.length)} elements, needs ${allowed.length}, one bit for each id`);
+    if (mask.length > allowed.length) {
+      throw new ArgumentError(`sample: the mask has ${show(mask.length)} elements, for ${allowed.length} at most: one bit for each id`);
     }
-    allowed.set(mask);
+    allowed.fill(0);
+    allowed.set(mask); // a model's vocabulary may be padded beyond its tokenizer's
     for (const id of endIds ?? NONE) allowed[id >>> 5]! |= 1 << (id & 31);
     for (let w = 0; w < allowed.length; w++) allowed[w]! &= notBanned[w]!;
   }

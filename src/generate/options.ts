@@ -1,3 +1,4 @@
+import type { ConstraintSpec } from '../constrain/compile.js';
 import { ArgumentError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { ModelState } from '../model/state.js';
@@ -12,6 +13,11 @@ export interface GenerateIdsOptions extends SamplingOptions {
   readonly maxNewTokens?: number;
   /** Ids that end the text, and are not given out. Default: the model's (`config.eosTokenIds`); `[]` for none. */
   readonly eosTokenIds?: readonly number[];
+  /**
+   * What the text must be: `{ choices }`, `{ regex }` or `{ jsonSchema }` (`compileChoices`, `compileRegex`, `compileJsonSchema` say what they
+   * take, and make one that can be used again). The text is valid, or `maxNewTokens` has cut it: then `finishReason` is 'length'.
+   */
+  readonly constraint?: ConstraintSpec;
   /** Milliseconds, from the start on, after which no further token comes. The prompt is read in any case. Default: no limit. */
   readonly maxTimeMs?: number;
   /** Go on from this state instead of an empty one, and leave in it prompt and all that was generated (as far as an abort let it). */
@@ -64,7 +70,7 @@ export interface GenerateResult {
 }
 
 export const GENERATE_OPTIONS: readonly (keyof GenerateIdsOptions)[] = [
-  'maxNewTokens', 'eosTokenIds', 'maxTimeMs', 'state', 'prefixCache', 'speculate', 'draftModel', 'signal', ...SAMPLING_OPTIONS,
+  'maxNewTokens', 'eosTokenIds', 'constraint', 'maxTimeMs', 'state', 'prefixCache', 'speculate', 'draftModel', 'signal', ...SAMPLING_OPTIONS,
 ];
 const DEFAULT_MAX_NEW_TOKENS = 256;
 
