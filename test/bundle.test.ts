@@ -1,45 +1,66 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { esbuild, NO_ESBUILD } from './support/bundlers.js';
 import { repository } from './support/files.js';
 
-interface Output {
-  readonly entryPoint?: string;
-  readonly imports: readonly { readonly path: string; readonly kind: string }[];
-  readonly inputs: Record<string, { readonly bytesInOutput: number }>;
+/** What we use of Rolldown, which Vite, and so vitest, brings along. */
+interface Rolldown {
+  rolldown(options: object): Promise<{ generate(options: object): Promise<{ output: readonly Chunk[] }>; close(): Promise<void> }>;
 }
 
-/** In KB. They may go down; what is not always used has a module of its own that loads later. */
-const LIMITS = { page: 47, withWasm: 62, remote: 5 };
+interface Chunk {
+  readonly fileName: string;
+  readonly code: string;
+  readonly facadeModuleId: string | null;
+  readonly imports: readonly string[];
+  readonly modules: Record<string, { readonly renderedLength: number }>;
+}
 
-describe.skipIf(NO_ESBUILD)(`a bundle of a page that generates, minified and gzipped${NO_ESBUILD}`, () => {
+const ROLLDOWN = repository('node_modules/rolldown/dist/index.mjs');
+const NONE = existsSync(ROLLDOWN) ? '' : ' (skipped: rolldown is not here)';
+
+/** In KB. They may go down; what is not always used has a module of its own, which loads when it is. */
+const LIMITS = { page: 45, withWasm: 59, remote: 4 };
+
+describe.skipIf(NONE)(`a bundle, minified and gzipped,${NONE}`, () => {
   let folder: string;
-  let outputs: Record<string, Output>;
+  const bundles = new Map<string, readonly Chunk[]>();
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'matmulfree-bundle-'));
-    await writeFile(join(folder, 'page.ts'), `import { MatMulFreeLM } from '${repository('src/index.ts')}'; globalThis.load = (file) => MatMulFreeLM.load(file);`);
-    await writeFile(join(folder, 'remote.ts'), `import { MatMulFreeWorker } from '${repository('src/worker/index.ts')}'; globalThis.load = (url) => MatMulFreeWorker.load(url);`);
-    outputs = {};
-    for (const [name, entry] of [['page', 'page.ts'], ['remote', 'remote.ts'], ['program', repository('src/worker/program.ts')]] as const) {
-      await esbuild(folder, entry, `--outdir=${name}`, `--metafile=${name}.json`);
-      Object.assign(outputs, (JSON.parse(await readFile(join(folder, `${name}.json`), 'utf8')) as { outputs: Record<string, Output> }).outputs);
+    const { rolldown } = (await import(ROLLDOWN)) as Rolldown;
+    const pages = {
+      page: `import { MatMulFreeLM } from '${repository('src/index.ts')}'; globalThis.load = (file) => MatMulFreeLM.load(file);`,
+      remote: `import { MatMulFreeWorker } from '${repository('src/worker/index.ts')}'; globalThis.load = (file) => MatMulFreeWorker.load(file);`,
+      program: `import '${repository('src/worker/program.ts')}';`,
+    };
+    for (const [name, text] of Object.entries(pages)) {
+      const input = join(folder, `${name}.ts`);
+      await writeFile(input, text);
+      // Sources, unlike the built package, have no list of files with side effects: the programs of workers.
+      const build = await rolldown({
+        input, platform: 'browser', logLevel: 'silent', resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
+        treeshake: { moduleSideEffects: (id: string) => id.startsWith(folder) || /program\.ts$|kernel-thread\.ts$/.test(id) },
+      });
+      bundles.set(name, (await build.generate({ format: 'esm', minify: true })).output);
+      await build.close();
     }
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  /** The chunks that a page fetches for these modules of a bundle, dynamic imports left out. */
-  function chunks(bundle: string, modules: readonly string[]): string[] {
-    const found = new Set<string>();
-    const visit = (path: string): void => {
-      if (found.has(path)) return;
-      found.add(path);
-      for (const { path: next, kind } of outputs[path]!.imports) if (kind !== 'dynamic-import') visit(next);
+  /** The chunks that a page fetches for these modules; what they import dynamically comes later. */
+  function chunks(bundle: string, ...modules: string[]): Chunk[] {
+    const output = bundles.get(bundle)!;
+    const found = new Set<Chunk>();
+    const visit = (chunk: Chunk): void => {
+      if (found.has(chunk)) return;
+      found.add(chunk);
+      for (const name of chunk.imports) visit(output.find(({ fileName }) => fileName === name)!);
     };
-    for (const module of modules) {
-      const entry = Object.keys(outputs).find((path) => path.startsWith(`${bundle}/`) && outputs[path]!.entryPoint?.endsWith(module));
+    for (const module of [`/${bundle}.ts`, ...modules]) {
+      const entry = output.find(({ facadeModuleId }) => facadeModuleId?.endsWith(module));
       expect(entry, module).toBeDefined();
       visit(entry!);
     }
@@ -47,30 +68,34 @@ describe.skipIf(NO_ESBUILD)(`a bundle of a page that generates, minified and gzi
   }
 
   /** As one file: how code is cut into chunks, which costs up to a tenth, is the bundler's affair. */
-  async function kilobytes(bundle: string, ...modules: string[]): Promise<number> {
-    const texts = await Promise.all(chunks(bundle, modules).map((path) => readFile(join(folder, path))));
-    return gzipSync(Buffer.concat(texts), { level: 9 }).length / 1024;
+  function kilobytes(...args: Parameters<typeof chunks>): number {
+    return gzipSync(chunks(...args).map(({ code }) => code).join(''), { level: 9 }).length / 1024;
   }
 
-  it('has a size', async () => {
+  it('has a size', () => {
     const wasm = ['kernels/wasm/probe.ts', 'kernels/wasm/wasm.ts'];
-    const page = await kilobytes('page', 'page.ts');
-    const withWasm = await kilobytes('page', 'page.ts', ...wasm);
-    const remote = await kilobytes('remote', 'remote.ts');
-    console.log([
+    const page = kilobytes('page');
+    const withWasm = kilobytes('page', ...wasm);
+    const remote = kilobytes('remote');
+    const sizes: [number, string][] = [
       [page, 'a page that generates from a file, in plain JavaScript'], [withWasm, 'the same with the WebAssembly backend'],
-      [await kilobytes('page', 'page.ts', ...wasm, 'hub/remote.ts'), 'and with downloads'],
+      [kilobytes('page', ...wasm, 'hub/remote.ts'), 'and with downloads'],
       [remote, 'a page that generates by matmulfree/worker'],
-      [await kilobytes('program', 'worker/program.ts', ...wasm, 'hub/remote.ts'), 'its worker, with the WebAssembly backend and downloads'],
-    ].map(([size, what]) => `${Number(size).toFixed(1)} KB: ${what}`).join('\n'));
+      [kilobytes('program', ...wasm, 'hub/remote.ts'), 'its worker, with the WebAssembly backend and downloads'],
+    ];
+    console.log(sizes.map(([size, what]) => `${size.toFixed(1)} KB: ${what}`).join('\n'));
     expect(page).toBeLessThanOrEqual(LIMITS.page);
     expect(withWasm).toBeLessThanOrEqual(LIMITS.withWasm);
     expect(remote).toBeLessThanOrEqual(LIMITS.remote);
   });
 
-  it('holds nothing that only some models need', () => {
-    const inputs = chunks('page', ['page.ts']).flatMap((path) => Object.entries(outputs[path]!.inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([input]) => input));
-    expect(inputs.length).toBeGreaterThan(40);
-    expect(inputs.filter((input) => /\/(hub|cli|convert|wasm|worker)\/|safetensors|torch|pickle|zip|disk|inspect|writer/.test(input))).toEqual([]);
+  it('holds nothing that only some models need, and nothing of Node', () => {
+    const modules = chunks('page').flatMap((chunk) => Object.entries(chunk.modules).filter(([, { renderedLength }]) => renderedLength > 0).map(([id]) => id));
+    expect(modules.length).toBeGreaterThan(40);
+    expect(modules.filter((id) => /\/(hub|cli|convert|wasm|worker)\/|safetensors|torch|pickle|zip|disk|inspect|writer/.test(id))).toEqual([]);
+    for (const [name, output] of bundles) {
+      const outside = output.flatMap(({ imports }) => imports).filter((file) => !output.some(({ fileName }) => fileName === file));
+      expect(outside, name).toEqual([]); // a `node:` module would be left outside
+    }
   });
 });

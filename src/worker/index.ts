@@ -1,7 +1,7 @@
 /** `matmulfree/worker`: the library in a worker of its own, for pages that stay responsive. */
 export {
-  MatMulFreeWorker, WorkerTokenizer, type WorkerForwardOptions, type WorkerGenerateIdsOptions, type WorkerGenerateOptions,
-  type WorkerLoadOptions,
+  MatMulFreeWorker, WorkerTokenizer, type WorkerBatchOptions, type WorkerForwardOptions, type WorkerGenerateIdsOptions,
+  type WorkerGenerateOptions, type WorkerGenerateTokensOptions, type WorkerLoadOptions,
 } from './worker-lm.js';
 export { WorkerState } from './worker-state.js';
 export {

@@ -30,11 +30,15 @@ export function createMethods(): Handlers {
     async load({ signal, report }, source, options) {
       if (loaded) throw new ArgumentError('this worker has a model already: each takes a worker of its own');
       loaded = await MatMulFreeLM.load(source, { ...options, signal, onProgress: report });
-      const { config, backend, threads, hasTokenizer } = loaded;
-      return { config, backend, threads, hasTokenizer };
+      const { config, backend, threads, hasTokenizer, generationDefaults } = loaded;
+      return { config, backend, threads, hasTokenizer, generationDefaults };
     },
     generate: ({ signal }, prompt, options, state) => model().generate(prompt, { ...options, state: maybeAt(state), signal }),
     generateIds: ({ signal }, prompt, options, state) => model().generateIds(prompt, { ...options, state: maybeAt(state), signal }),
+    generateTokens: ({ signal }, prompt, options, state) => model().generateTokens(prompt, { ...options, state: maybeAt(state), signal }),
+    generateBatch: ({ signal, report }, prompts, options) =>
+      model().generateBatch(prompts, { ...options, signal, onPiece: (text, index) => report({ text, index }) }),
+    beamSearch: ({ signal }, prompt, options) => model().beamSearch(prompt, { ...options, signal }),
     forward: (_, ids, state, options) => model().forward(ids, at(state), options),
     score: ({ signal, report }, textOrIds) => model().scoreAsync(textOrIds, { signal, onProgress: report }),
     info: () => model().info(),

@@ -1,6 +1,11 @@
 import * as errors from '../errors.js';
+import type { BatchOptions, BatchPrompt, BatchResult } from '../generate/batch.js';
+import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
+import type { GenerateTokensOptions } from '../generate/generate.js';
+import type { GenerationDefaults } from '../generate/generation-config.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/options.js';
 import type { Score } from '../generate/score.js';
+import type { TokenPiece } from '../generate/text-pieces.js';
 import type { BackendName } from '../kernels/kernels.js';
 import type { ForwardOptions, LoadOptions } from '../lm.js';
 import type { ModelConfig } from '../model/config.js';
@@ -27,8 +32,15 @@ interface Method<Args extends readonly unknown[], Result, Item = never> {
 export type StateHandle = number;
 
 type Ids = ArrayLike<number>;
-/** Options without what cannot be sent: signals become stops, callbacks items, states handles. */
-type Sent<Options> = Omit<Options, 'signal' | 'onProgress' | 'state' | 'out'>;
+/** Options that cannot be sent: signals become stops, callbacks items, states handles; functions and other models stay behind. */
+export type NotSent = 'signal' | 'onProgress' | 'onPiece' | 'state' | 'out' | 'prefixCache' | 'draftModel' | 'logitsProcessor';
+type Sent<Options> = Omit<Options, NotSent>;
+
+/** A piece of one text of a batch. */
+export interface BatchPiece {
+  readonly text: string;
+  readonly index: number;
+}
 
 export interface Methods {
   /** Tells that the worker is there. */
@@ -36,6 +48,9 @@ export interface Methods {
   load: Method<[source: ModelSource, options: Sent<LoadOptions>], Loaded, Progress>;
   generate: Method<[prompt: string | Ids, options: Sent<GenerateOptions>, state: StateHandle | undefined], GenerateResult, string>;
   generateIds: Method<[prompt: Ids, options: Sent<GenerateIdsOptions>, state: StateHandle | undefined], GenerateResult, number>;
+  generateTokens: Method<[prompt: string | Ids, options: Sent<GenerateTokensOptions>, state: StateHandle | undefined], GenerateResult, TokenPiece>;
+  generateBatch: Method<[prompts: readonly BatchPrompt[], options: Sent<BatchOptions>], BatchResult[], BatchPiece>;
+  beamSearch: Method<[prompt: string | Ids, options: Sent<BeamSearchOptions>], (BeamIds & { readonly text: string })[]>;
   forward: Method<[ids: number | Ids, state: StateHandle, options: Sent<ForwardOptions>], Float32Array>;
   score: Method<[textOrIds: string | Ids], Score, number>;
   info: Method<[], ModelInfo>;
@@ -63,6 +78,7 @@ export interface Loaded {
   readonly backend: BackendName;
   readonly threads: number;
   readonly hasTokenizer: boolean;
+  readonly generationDefaults: GenerationDefaults;
 }
 
 /** From the page. */

@@ -1,6 +1,11 @@
 import { ArgumentError, show } from '../errors.js';
+import type { BatchOptions, BatchPrompt, BatchResult } from '../generate/batch.js';
+import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
+import type { GenerateTokensOptions } from '../generate/generate.js';
+import type { GenerationDefaults } from '../generate/generation-config.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/options.js';
 import type { Score, ScoreOptions } from '../generate/score.js';
+import type { TokenPiece } from '../generate/text-pieces.js';
 import type { BackendName } from '../kernels/kernels.js';
 import type { LoadOptions } from '../lm.js';
 import type { ModelConfig } from '../model/config.js';
@@ -9,7 +14,7 @@ import { checkKeys } from '../options.js';
 import type { ModelSource } from '../source.js';
 import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
 import { connect, type Connection } from './connect.js';
-import { buffersOf, whole, type Args, type Item, type Loaded, type Result } from './protocol.js';
+import { buffersOf, whole, type Args, type Item, type Loaded, type NotSent, type Result } from './protocol.js';
 import { WorkerStates, type Caller, type WorkerState } from './worker-state.js';
 
 export interface WorkerLoadOptions extends LoadOptions {
@@ -22,9 +27,12 @@ export interface WorkerLoadOptions extends LoadOptions {
   readonly transfer?: boolean;
 }
 
-/** As in-process, with a state that lives in the worker. */
-export type WorkerGenerateOptions = Omit<GenerateOptions, 'state'> & { readonly state?: WorkerState };
-export type WorkerGenerateIdsOptions = Omit<GenerateIdsOptions, 'state'> & { readonly state?: WorkerState };
+/** As in-process, with a state that lives in the worker, and without what cannot be sent there: functions, other models. */
+type InWorker<Options extends GenerateIdsOptions> = Omit<Options, Exclude<NotSent, 'signal'>> & { readonly state?: WorkerState };
+export type WorkerGenerateOptions = InWorker<GenerateOptions>;
+export type WorkerGenerateIdsOptions = InWorker<GenerateIdsOptions>;
+export type WorkerGenerateTokensOptions = InWorker<GenerateTokensOptions>;
+export type WorkerBatchOptions = Omit<BatchOptions, Exclude<NotSent, 'signal' | 'onPiece'>>;
 export interface WorkerForwardOptions {
   /** Logits of all positions, [ids.length, vocab], instead of the last one's. */
   readonly all?: boolean;
@@ -43,17 +51,20 @@ export class MatMulFreeWorker {
   /** Threads that share the work, the worker's own included. */
   readonly threads: number;
   readonly hasTokenizer: boolean;
+  /** Options of `generate` that the model's authors chose; those of a call go before them. */
+  readonly generationDefaults: GenerationDefaults;
   readonly tokenizer: WorkerTokenizer;
   private readonly connection: Connection;
   private readonly states: WorkerStates;
   private readonly call: Caller;
 
-  private constructor(connection: Connection, { config, backend, threads, hasTokenizer }: Loaded) {
+  private constructor(connection: Connection, { config, backend, threads, hasTokenizer, generationDefaults }: Loaded) {
     this.connection = connection;
     this.config = config;
     this.backend = backend;
     this.threads = threads;
     this.hasTokenizer = hasTokenizer;
+    this.generationDefaults = generationDefaults;
     this.call = (method, args, options) => connection.client.call(method, args, { ...options, keep: this });
     this.states = new WorkerStates(this.call);
     this.tokenizer = new WorkerTokenizer(this.call);
@@ -109,6 +120,25 @@ export class MatMulFreeWorker {
     return this.stream('generateIds', whole(prompt), options);
   }
 
+  /** As `generate`, with each token's id, text, log-probability, and the most probable tokens in its place. */
+  generateTokens(prompt: string | ArrayLike<number>, options: WorkerGenerateTokensOptions = {}): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
+    return this.stream('generateTokens', whole(prompt), options);
+  }
+
+  /** Continues several prompts at the same time, each to the text that it gives alone. */
+  async generateBatch(prompts: readonly BatchPrompt[], options: WorkerBatchOptions = {}): Promise<BatchResult[]> {
+    checkObject('generateBatch', options);
+    const { signal, onPiece, ...rest } = options;
+    return this.call('generateBatch', [prompts, rest], { signal, onItem: onPiece && (({ text, index }) => onPiece(text, index)) });
+  }
+
+  /** The most probable texts that beam search finds after a prompt, the best first. */
+  async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
+    checkObject('beamSearch', options);
+    const { signal, ...rest } = options;
+    return this.call('beamSearch', [whole(prompt), rest], { signal });
+  }
+
   /** How probable a text is: each token is predicted from those before it; text gets its special tokens (BOS) first. */
   async score(textOrIds: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<Score> {
     checkKeys('score', options, ['onProgress', 'signal']);
@@ -125,8 +155,8 @@ export class MatMulFreeWorker {
     this.connection.end(new ArgumentError('this model has been disposed of'));
   }
 
-  private async *stream<M extends 'generate' | 'generateIds'>(
-    method: M, prompt: Args<M>[0], options: WorkerGenerateOptions | WorkerGenerateIdsOptions,
+  private async *stream<M extends 'generate' | 'generateIds' | 'generateTokens'>(
+    method: M, prompt: Args<M>[0], options: WorkerGenerateIdsOptions,
   ): AsyncGenerator<Item<M>, Result<M>, undefined> {
     checkObject(method, options);
     const { state, signal, ...rest } = options;

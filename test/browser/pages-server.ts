@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { extname } from 'node:path';
+import { extname, join } from 'node:path';
 import { compile } from '../support/compile.js';
 import { repository } from '../support/files.js';
 import { sendFile, sha256 } from '../support/servers.js';
@@ -21,8 +21,8 @@ export interface PagesServer {
   readonly seen: { readonly path: string; readonly range: string | undefined }[];
   /** Paths that cannot be reached: the connection breaks. */
   readonly offline: Set<string>;
-  /** Files that are sent beside those of the repository, by path. */
-  readonly files: Map<string, Uint8Array>;
+  /** Folders beside the repository, by the beginning of their paths: `/installed/`. */
+  readonly folders: Map<string, string>;
   /** @returns the address of a page that does `job` and reports, and what it reports. */
   addPage(serving: Serving, job: unknown): { url: string; report: Promise<unknown> };
   close(): Promise<void>;
@@ -41,12 +41,11 @@ export async function startPages(): Promise<PagesServer> {
   const pages = new Map<string, { serving: Serving; job: string; resolve(report: unknown): void }>();
   const seen: { path: string; range: string | undefined }[] = [];
   const offline = new Set<string>();
-  const files = new Map<string, Uint8Array>();
+  const folders = new Map<string, string>();
 
   function contentOf(path: string): string | Uint8Array | undefined {
-    const own = files.get(path);
-    if (own) return own;
-    const file = repository(path.slice(1));
+    const [start, folder] = [...folders].find(([name]) => path.startsWith(name)) ?? ['/', repository('')];
+    const file = join(folder, path.slice(start.length));
     const source = file.replace(/\.js$/, '.ts');
     if (source !== file && existsSync(source)) return script(source);
     return existsSync(file) ? readFileSync(file) : undefined;
@@ -90,7 +89,7 @@ export async function startPages(): Promise<PagesServer> {
     url,
     seen,
     offline,
-    files,
+    folders,
     addPage(serving, job) {
       const id = String(pages.size + 1);
       const report = new Promise((resolve) => pages.set(id, { serving, job: JSON.stringify(job), resolve }));

@@ -73,6 +73,27 @@ describe('a model in a worker', () => {
     expect((await collect(lm.generateIds([1, 2, 3], OPTIONS))).pieces).toEqual((await collect(right.generateIds([1, 2, 3], OPTIONS))).pieces);
   });
 
+  it('gives tokens with their probabilities, batches and beams as without a worker', async () => {
+    const { lm } = await start();
+    const right = await direct();
+    expect(lm.generationDefaults).toEqual(right.generationDefaults);
+    const options = { ...OPTIONS, topLogprobs: 3, logitBias: new Map([[17, -Infinity]]) };
+    const all = async <T>(items: AsyncGenerator<T>): Promise<T[]> => {
+      const found: T[] = [];
+      for await (const item of items) found.push(item);
+      return found;
+    };
+    expect(await all(lm.generateTokens('The dragon', options))).toEqual(await all(right.generateTokens('The dragon', options)));
+    const prompts = ['The dragon', 'Lily'];
+    const pieces = [['', ''], ['', '']];
+    const [mine, theirs] = await Promise.all([lm, right].map((model, n) => model.generateBatch(prompts, {
+      maxNewTokens: 12, seed: 2, temperature: 1, onPiece: (text, index) => { pieces[n]![index] += text; },
+    })));
+    expect(mine).toEqual(theirs);
+    expect(pieces[0]).toEqual(mine!.map(({ text }) => text));
+    expect(await lm.beamSearch('The dragon', { maxNewTokens: 5, nBest: 2 })).toEqual(await right.beamSearch('The dragon', { maxNewTokens: 5, nBest: 2 }));
+  });
+
   it('keeps states: they are advanced, cloned, copied, reset, saved and restored as without a worker', async () => {
     const { lm } = await start();
     const right = await direct();
