@@ -51,6 +51,7 @@ export async function hubFiles(fetcher: Fetcher, where: HubLocation): Promise<Fi
     }
   }
   const { commit, files } = snapshot!;
+  if (isCommit && commit !== where.revision) throw new FormatError(`${name}: the Hub's list of files is that of commit ${commit}`);
   const save = (): Promise<void> => store.writeText(savedKey, JSON.stringify({ source: `hf:${where.owner}/${where.model}`, revision: where.revision, commit, files }));
   if (!saved) await save();
 

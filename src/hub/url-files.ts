@@ -37,7 +37,7 @@ export async function urlFiles(fetcher: Fetcher, location: string): Promise<File
   };
   const only = isFile ? fileName(base) : undefined;
   const name = showUrl(base);
-  const folder: Key = [hostKey(base.origin), `url--${slug(base.href)}`];
+  const folder: Key = [hostKey(base.origin), `url--${slug(base.href, name)}`];
   const probes = new Map<string, Promise<Probe | undefined>>();
   let isOffline: Unreachable | undefined;
   let isTold = false;

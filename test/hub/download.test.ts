@@ -227,7 +227,7 @@ describe('a connection', () => {
 });
 
 describe('a server in trouble', () => {
-  it.each([408, 429, 500, 502, 503, 504])('status %i, then well again', async (status) => {
+  it.each([408, 425, 429, 500, 502, 503, 504, 520, 522, 529])('status %i, then well again', async (status) => {
     const server = await use(startFiles({ 'm.gguf': bytes }));
     const asked = new Set<string>();
     server.intercept = (request, response) => {
@@ -284,8 +284,21 @@ describe('a server in trouble', () => {
     }
   });
 
-  it('one that cannot be asked again is not: 400, 401, 403', async () => {
-    for (const [status, message] of [[400, /status 400/], [401, /refused \(status 401\).*HF_TOKEN/], [403, /refused/]] as const) {
+  it('a Retry-After of no time at all is no leave to ask at once', async () => {
+    for (const value of ['0', new Date(0).toUTCString()]) {
+      const server = await use(startFiles({ 'm.gguf': bytes }));
+      server.intercept = (_request, response) => response.writeHead(503, { 'retry-after': value }).end() !== undefined;
+      const abort = new AbortController();
+      const running = fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache, signal: abort.signal }, { ...FAST, backoffMs: 4000, maxBackoffMs: 4000 });
+      await wait(1000); // a tenth of the pause was all there was
+      abort.abort(new Error('enough'));
+      await expect(running).rejects.toThrow('enough');
+      expect(server.seen, value).toHaveLength(1);
+    }
+  });
+
+  it('one that cannot be asked again is not: 400, 401, 403, 501', async () => {
+    for (const [status, message] of [[400, /status 400/], [501, /status 501/], [401, /refused \(status 401\).*HF_TOKEN/], [403, /refused/]] as const) {
       const server = await use(startFiles({}));
       server.intercept = (_request, response) => {
         response.writeHead(status).end();
@@ -371,6 +384,39 @@ describe('a file that is not what it was said to be', () => {
       return true;
     };
     await failsThenWorks(server, /the connection (fails|ends)/);
+  });
+
+  it('no size, and no end', async () => {
+    const server = await use(startFiles({}));
+    let isOpen = true;
+    server.intercept = (_request, response) => {
+      response.writeHead(200, { etag: tag });
+      const pour = (): void => { if (isOpen && !response.destroyed) response.write(new Uint8Array(2 ** 16), () => setImmediate(pour)); };
+      pour();
+      return true;
+    };
+    for (const place of [cache, false] as const) {
+      const error = await fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache: place }, { ...FAST, maxUnsizedBytes: 2 ** 20 }).catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(FormatError);
+      expect((error as Error).message).toBe(
+        `${server.url}/m.gguf: has more than 1048576 bytes, and the server does not say how many; download it by other means, and load it from there; nothing was kept of it`,
+      );
+    }
+    isOpen = false;
+    expect((await allFiles(cache)).filter((path) => !path.includes('/refs/'))).toEqual([]);
+    expect(server.seen).toHaveLength(4);
+  });
+
+  it.each([['m.gguf', 2 ** 36], ['config.json', 2 ** 27]])('a size out of proportion for %s', async (name, most) => {
+    const server = await use(startFiles({ 'config.json': bytes.subarray(0, 10) }));
+    server.intercept = (_request, response) => {
+      response.writeHead(206, { 'content-range': `bytes 0-0/${most + 1}`, etag: tag }).end(bytes.subarray(0, 1));
+      return true;
+    };
+    const location = name === 'm.gguf' ? `${server.url}/${name}` : server.url;
+    await expect(fetchBytes(location, name, { cache })).rejects.toThrow(`${server.url}/${name}: has ${most + 1} bytes, says the server, more than the ${most} that such a file may have`);
+    expect(await wholeFiles(cache)).toEqual([]);
+    expect(server.seen).toHaveLength(1);
   });
 
   it('a size beyond all measure', async () => {
