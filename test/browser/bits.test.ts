@@ -81,7 +81,24 @@ describe.skipIf(NO_BROWSER)(`in a browser, bit for bit as in Node${NO_BROWSER}`,
     it('under a strict Content-Security-Policy: threads, from files', () =>
       expectBits({ inWorker, isolated: true, csp: STRICT }, 'simd', 3, { backend: 'simd', threads: 3 }));
 
+    it('without the file of the threads: from a text, and where that is forbidden, one thread', async () => {
+      const path = '/src/kernels/wasm/kernel-thread.js';
+      browser.server.offline.add(path);
+      try {
+        await expectBits({ inWorker, isolated: true }, 'simd', 3, { backend: 'simd', threads: 3 });
+        await expectBits({ inWorker, isolated: true, csp: STRICT }, 'simd', 3, { backend: 'simd', threads: 1 });
+      } finally {
+        browser.server.offline.delete(path);
+      }
+    });
+
     it('under a Content-Security-Policy without WebAssembly: auto is scalar', () =>
       expectBits({ inWorker, isolated: true, csp: NO_WASM }, 'auto', 2, { backend: 'scalar', threads: 1 }));
+
+    it('and others say why they cannot be', async () => {
+      const refused = browser.run('bits', { ...input, backend: 'simd', threads: 2 }, { inWorker, csp: NO_WASM });
+      await expect(refused).rejects.toThrow(/^backend "simd" is not available here \(available: auto, scalar\): .*WebAssembly/);
+      await expect(refused).rejects.toMatchObject({ name: 'BackendError' });
+    });
   });
 });
