@@ -41,9 +41,12 @@ const models = new Models(async ({ lm, info }: LoadedModel) => {
 const story = new Story(new Meter(), {
   onChange: showState,
   onTokens,
-  onEnd(reasons) {
+  onEnd(results) {
     const length = story.strand?.tokens.length ?? 0;
-    const how = reasons.includes('eos') ? 'The story has ended' : reasons.includes('length') ? 'Enough for now' : 'Stopped';
+    const [last] = results.filter((result) => result !== undefined);
+    const how = !last ? 'Stopped' : last.finishReason === 'eos' ? 'The story has ended' : 'Enough for now';
+    // The model's own time, without its way to the page.
+    if (last && results.length === 1 && last.newTokens >= RATE_TOKENS) showRate((1000 * last.newTokens) / last.decodeMs);
     announce(`${how}, after ${length} tokens.`);
   },
   onError(error) {
@@ -74,9 +77,12 @@ function onTokens(strand: Strand, tokens: readonly Token[]): void {
   const now = performance.now();
   if (now - lastRate < RATE_MS) return;
   lastRate = now;
-  const rate = (1000 * recent.length) / recent.reduce((sum, ms) => sum + ms, 0);
-  element('rate').textContent = rate < 10 ? rate.toFixed(1) : Math.round(rate).toLocaleString('en');
+  showRate((1000 * recent.length) / recent.reduce((sum, ms) => sum + ms, 0));
   followPen();
+}
+
+function showRate(perSecond: number): void {
+  element('rate').textContent = perSecond < 10 ? perSecond.toFixed(1) : Math.round(perSecond).toLocaleString('en');
 }
 
 /** Keeps the end of the story in sight, unless its reader has gone elsewhere. */

@@ -20,9 +20,9 @@ export async function keepForOffline(): Promise<void> {
     };
     registration.addEventListener('updatefound', () => registration.installing?.addEventListener('statechange', offerUpdate));
     await serviceWorker.ready;
-    say('It works without a network from now on.');
+    say('This page works without a network from now on.');
     offerUpdate();
   } catch {
-    say('It cannot be kept for use without a network here.');
+    say('This page needs a network here.');
   }
 }

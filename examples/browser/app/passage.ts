@@ -31,9 +31,13 @@ export class Passage {
         this.paragraph = this.element.appendChild(create('p'));
         this.inParagraph = 0;
       }
-      const span = create('span', 't', token.text);
+      // What a token begins with, most often a space, is not part of what is pointed at, or tinted.
+      const word = token.text.trimStart() || token.text;
+      const span = create('span', 't', word);
       span.dataset['p'] = String(LEVELS.filter((level) => Math.exp(token.logprob) < level).length);
       this.shown.push(span);
+      const space = token.text.slice(0, token.text.length - word.length);
+      if (this.paragraph.hasChildNodes() || fragment.hasChildNodes()) fragment.append(space);
       fragment.append(span);
       this.inParagraph++;
       this.isEnded = /\n$/.test(token.text) || (this.inParagraph > LONG_PARAGRAPH && /[.!?]["”]?$/.test(token.text));
@@ -43,8 +47,11 @@ export class Passage {
 
   /** Takes away the tokens from this one on. */
   cut(at: number): void {
-    for (const span of this.shown.splice(at - this.from)) span.remove();
-    for (const paragraph of this.element.querySelectorAll('p:empty')) if (paragraph !== this.element.firstElementChild) paragraph.remove();
+    for (const span of this.shown.splice(at - this.from)) {
+      if (span.previousSibling instanceof Text) span.previousSibling.remove();
+      span.remove();
+    }
+    for (const paragraph of this.element.querySelectorAll('p + p:empty')) paragraph.remove();
     this.paragraph = this.element.lastElementChild as HTMLElement;
     this.inParagraph = this.paragraph.childElementCount;
     this.isEnded = /\n$/.test(this.shown.at(-1)?.textContent ?? '');

@@ -12,8 +12,8 @@ export interface PlotModel {
 
 const WIDTH = 240;
 const FIRST_TOKENS = 256;
-/** Tokens of which one point of the plot of times is the mean. */
-const BIN = 8;
+/** Tokens of which one point of the plot of times is the median: a pause of the page is not the model's. */
+const BIN = 16;
 const REDRAW_MS = 100;
 /** Keys and values of a token take these bytes a number in a Transformer: fp16. */
 const KV_BYTES = 2;
@@ -22,8 +22,7 @@ const KV_BYTES = 2;
 export class Plots {
   private model: PlotModel | undefined;
   private length = 0;
-  private readonly sums: number[] = [];
-  private readonly counts: number[] = [];
+  private readonly bins: number[][] = [];
   private timer: number | undefined;
 
   setModel(model: PlotModel): void {
@@ -33,8 +32,7 @@ export class Plots {
 
   reset(): void {
     this.length = 0;
-    this.sums.length = 0;
-    this.counts.length = 0;
+    this.bins.length = 0;
     this.draw();
   }
 
@@ -43,8 +41,7 @@ export class Plots {
     this.length = Math.max(this.length, end);
     tokens.forEach(({ ms }, n) => {
       const bin = Math.floor((end - tokens.length + n) / BIN);
-      this.sums[bin] = (this.sums[bin] ?? 0) + ms;
-      this.counts[bin] = (this.counts[bin] ?? 0) + 1;
+      (this.bins[bin] ??= []).push(ms);
     });
     this.timer ??= window.setTimeout(() => {
       this.timer = undefined;
@@ -58,9 +55,9 @@ export class Plots {
     const most = FIRST_TOKENS * 2 ** Math.max(0, Math.ceil(Math.log2(this.length / FIRST_TOKENS)));
     const cache = (tokens: number): number => 2 * layers * hiddenSize * KV_BYTES * tokens;
     this.drawMemory(most, cache(this.length), cache(most), stateBytes);
-    element('memory-text').textContent =
-      `This model: ${bytes(stateBytes)}, however long the text. A Transformer of this size keeps 2 × ${layers} layers × ${count(hiddenSize)} × ${KV_BYTES} bytes ` +
-      `for each token${this.length === 0 ? '' : `: ${bytes(cache(this.length))} for these ${count(this.length)}`}.`;
+    const formula = `2 × ${layers} layers × ${count(hiddenSize)} channels × ${KV_BYTES} bytes (fp16)`;
+    element('memory-text').textContent = `This model: ${bytes(stateBytes)}, however long the text. A Transformer of this size keeps ` +
+      (this.length === 0 ? `${formula} for each token.` : `${formula} × ${count(this.length)} tokens = ${bytes(cache(this.length))}.`);
     this.drawTimes(most);
   }
 
@@ -82,19 +79,23 @@ export class Plots {
 
   private drawTimes(most: number): void {
     const [height, base] = [56, 44];
-    const means = this.sums.map((sum, bin) => sum / this.counts[bin]!);
-    const known = means.filter((mean) => mean !== undefined).sort((a, b) => a - b);
-    const typical = known[Math.floor(known.length / 2)] ?? 0;
-    // Twice the median and no more: a pause of the page is not the model's.
-    const y = (mean: number): number => base - Math.min(1, mean / (2 * typical || 1)) * (base - 4);
-    const points = means.map((mean, bin) => `${Math.min(WIDTH, ((bin + 0.5) * BIN * WIDTH) / most).toFixed(1)},${y(mean).toFixed(1)}`).filter((_, bin) => bin in means);
+    const known = this.bins.flatMap((times, bin) => [{ bin, ms: median(times) }]); // the first ones, of the prompt, are not there
+    const typical = median(known.map(({ ms }) => ms));
+    const y = (ms: number): number => base - Math.min(1, ms / (2 * typical)) * (base - 4);
+    const points = known.map(({ bin, ms }) => `${Math.min(WIDTH, ((bin + 0.5) * BIN * WIDTH) / most).toFixed(1)},${y(ms).toFixed(1)}`);
     element('time-plot').replaceChildren(
       shape('path', { class: 'axis', d: `M0 ${base}H${WIDTH}` }), shape('polyline', { class: 'time', points: points.join(' ') }),
       label('0', 0, height - 2, 'axis-label', 'start'), label(`${count(most)} tokens`, WIDTH, height - 2, 'axis-label', 'end'),
     );
-    element('time-text').textContent = typical === 0 ? 'The same at the end of a text as at its beginning.'
-      : `${milliseconds(typical)} for each, at the end of the text as at its beginning.`;
+    const half = Math.ceil(known.length / 2);
+    const [first, second] = [known.slice(0, half), known.slice(half)].map((part) => milliseconds(median(part.map(({ ms }) => ms))));
+    element('time-text').textContent = known.length < 4 ? 'The same at the end of a text as at its beginning.'
+      : `${first} in the first half of the text, ${second} in the second.`;
   }
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 function shape(name: string, attributes: Record<string, string | number>, text = ''): SVGElement {

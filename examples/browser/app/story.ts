@@ -1,4 +1,4 @@
-import type { FinishReason, MatMulFreeWorker } from 'matmulfree/worker';
+import type { GenerateResult, MatMulFreeWorker } from 'matmulfree/worker';
 import type { Meter } from './meter.js';
 import { create, element } from './page.js';
 import { Passage } from './passage.js';
@@ -18,7 +18,7 @@ export interface StoryEvents {
   onChange(): void;
   onTokens(strand: Strand, tokens: readonly Token[]): void;
   /** All has been written, or was stopped (undefined). */
-  onEnd(reasons: readonly (FinishReason | undefined)[]): void;
+  onEnd(results: readonly (GenerateResult | undefined)[]): void;
   onError(error: unknown): void;
 }
 
@@ -131,7 +131,7 @@ export class Story {
     await this.running?.ended;
   }
 
-  private async run(work: (signal: AbortSignal) => Promise<readonly (FinishReason | undefined)[]>): Promise<void> {
+  private async run(work: (signal: AbortSignal) => Promise<readonly (GenerateResult | undefined)[]>): Promise<void> {
     const controller = new AbortController();
     const ended = (async () => {
       try {
@@ -149,14 +149,14 @@ export class Story {
     this.events.onChange();
   }
 
-  private write(writing: Writing, signal: AbortSignal): Promise<readonly (FinishReason | undefined)[]> {
+  private write(writing: Writing, signal: AbortSignal): Promise<readonly (GenerateResult | undefined)[]> {
     return Promise.all(this.strands.map((strand, n) => {
       const options = { ...writing.options, seed: (writing.options.seed + n) % Number.MAX_SAFE_INTEGER };
       return this.writeOne(strand, { ...writing, options }, signal);
     }));
   }
 
-  private writeOne(strand: Strand, { options, pace }: Writing, signal: AbortSignal): Promise<FinishReason | undefined> {
+  private writeOne(strand: Strand, { options, pace }: Writing, signal: AbortSignal): Promise<GenerateResult | undefined> {
     const passage = this.branches[this.strands.indexOf(strand)] ?? this.trunk;
     const pen = new Pen(pace, (tokens) => {
       strand.tokens.push(...tokens);

@@ -1,5 +1,5 @@
 import type {
-  FinishReason, GenerateResult, GenerateTokensOptions, InWorkerSession, MatMulFreeWorker, TokenPiece, WorkerSession, WorkerSessionMark,
+  GenerateResult, GenerateTokensOptions, InWorkerSession, MatMulFreeWorker, TokenPiece, WorkerSession, WorkerSessionMark,
 } from 'matmulfree/worker';
 import type { Meter } from './meter.js';
 import type { Pen } from './pen.js';
@@ -47,35 +47,35 @@ export class Strand {
 
   /**
    * Goes on. The model runs a little ahead of the pen; when it is stopped, what is on the page is the story, and nothing else.
-   * @returns why it ended; undefined if it was stopped.
+   * @returns why it ended, and the model's own timings; undefined if it was stopped.
    */
-  async write(options: WriteOptions, pen: Pen, meter: Meter, signal: AbortSignal): Promise<FinishReason | undefined> {
+  async write(options: WriteOptions, pen: Pen, meter: Meter, signal: AbortSignal): Promise<GenerateResult | undefined> {
     // A story that has ended, and is to go on all the same, may not end again at once.
     const bannedTokens = this.isAtEnd ? this.lm.config.eosTokenIds : [];
     const pieces = this.session.generateTokens({ ...options, bannedTokens, topLogprobs: ALTERNATIVES, signal });
-    let reason: FinishReason | undefined;
+    let result: GenerateResult | undefined;
     try {
-      reason = await this.follow(pieces, pen, meter);
+      result = await this.follow(pieces, pen, meter);
       signal.throwIfAborted();
     } catch (error) {
       if (!signal.aborted) throw error;
-      reason = undefined;
+      result = undefined;
       this.session = await this.sessionAt(this.tokens.length);
     } finally {
       pen.close();
     }
-    this.isAtEnd = reason === 'eos';
+    this.isAtEnd = result?.finishReason === 'eos';
     const at = this.tokens.length;
     if (this.marks.at(-1)!.at < at) this.marks.push({ at, mark: await this.session.mark() });
-    return reason;
+    return result;
   }
 
-  private async follow(pieces: AsyncGenerator<TokenPiece, GenerateResult>, pen: Pen, meter: Meter): Promise<FinishReason> {
+  private async follow(pieces: AsyncGenerator<TokenPiece, GenerateResult>, pen: Pen, meter: Meter): Promise<GenerateResult> {
     for (;;) {
       const { done, value } = await meter.time(() => pieces.next());
       if (done) {
         await pen.finish();
-        return value.finishReason;
+        return value;
       }
       await pen.push({ ...value, ms: meter.take() });
     }
