@@ -11,6 +11,7 @@ import { nextSeed, readSettings, watchSettings } from './settings.js';
 import { Story } from './story.js';
 import type { Strand, Token } from './strand.js';
 import { clearTrouble, inPlainWords, showTrouble } from './trouble.js';
+import { count } from './words.js';
 
 const BEGINNINGS = [
   'Once upon a time, there was a little robot who', 'The dragon was very small, and nobody', 'One rainy morning, Lily found a key under',
@@ -82,7 +83,7 @@ function onTokens(strand: Strand, tokens: readonly Token[]): void {
 }
 
 function showRate(perSecond: number): void {
-  element('rate').textContent = perSecond < 10 ? perSecond.toFixed(1) : Math.round(perSecond).toLocaleString('en');
+  element('rate').textContent = perSecond < 10 ? perSecond.toFixed(1) : count(Math.round(perSecond));
 }
 
 /** Keeps the end of the story in sight, unless its reader has gone elsewhere. */
@@ -107,7 +108,8 @@ function showState(): void {
 async function writeStory(): Promise<void> {
   pointing.forget();
   clearTrouble();
-  const model = await models.get();
+  // There is none where loading was cancelled, or failed.
+  const model = (await models.get()) ?? (await models.load(EMBEDDED.name, EMBEDDED.source), await models.get());
   if (!model) return;
   if (!isFirst) nextSeed();
   isFirst = false;

@@ -22,7 +22,8 @@ export class Passage {
     this.paragraph = element.querySelector('p') ?? element.appendChild(create('p'));
   }
 
-  add(tokens: readonly Token[]): void {
+  /** @param isFading they appear softly: for a few at a time. */
+  add(tokens: readonly Token[], isFading = false): void {
     let fragment = document.createDocumentFragment();
     for (const token of tokens) {
       if (this.isEnded) {
@@ -33,7 +34,7 @@ export class Passage {
       }
       // What a token begins with, most often a space, is not part of what is pointed at, or tinted.
       const word = token.text.trimStart() || token.text;
-      const span = create('span', 't', word);
+      const span = create('span', isFading ? 't fresh' : 't', word);
       span.dataset['p'] = String(LEVELS.filter((level) => Math.exp(token.logprob) < level).length);
       this.shown.push(span);
       const space = token.text.slice(0, token.text.length - word.length);

@@ -33,11 +33,15 @@ export function pointAtTokens(story: Story, card: Card): { forget(): void } {
     void card.show(token, span, { ...found, isPinned }).catch(forget); // the model may be gone
   };
 
-  area.addEventListener('pointerover', (event) => {
-    if (event.pointerType !== 'mouse' || card.isPinned) return;
+  let [lastX, lastY] = [0, 0];
+  area.addEventListener('pointermove', (event) => {
+    // Words that are written below a mouse at rest are not pointed at.
+    const isMoved = event.clientX !== lastX || event.clientY !== lastY;
+    [lastX, lastY] = [event.clientX, event.clientY];
+    if (event.pointerType !== 'mouse' || card.isPinned || !isMoved) return;
     const found = find(event.target);
-    if (found) choose(found, false);
-    else forget();
+    if (!found) forget();
+    else if (found.passage !== chosen?.passage || found.index !== chosen.index) choose(found, false);
   });
   area.addEventListener('pointerleave', () => {
     if (!card.isPinned) forget();
@@ -53,7 +57,8 @@ export function pointAtTokens(story: Story, card: Card): { forget(): void } {
     const { passages } = story;
     const places = passages.flatMap((passage) => Array.from({ length: passage.end - passage.start }, (_, n) => ({ passage, index: passage.start + n })));
     const now = places.findIndex(({ passage, index }) => passage === chosen?.passage && index === chosen.index);
-    const next = places[now < 0 ? (by > 0 ? 0 : places.length - 1) : Math.min(places.length - 1, Math.max(0, now + by))];
+    const to = now >= 0 || !Number.isFinite(by) ? Math.max(0, now) + by : by > 0 ? 0 : Infinity;
+    const next = places[Math.min(places.length - 1, Math.max(0, to))];
     if (!next) return;
     choose(next, false);
     next.passage.at(next.index)?.scrollIntoView({ block: 'nearest' });

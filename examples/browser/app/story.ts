@@ -160,7 +160,7 @@ export class Story {
     const passage = this.branches[this.strands.indexOf(strand)] ?? this.trunk;
     const pen = new Pen(pace, (tokens) => {
       strand.tokens.push(...tokens);
-      passage.add(tokens);
+      passage.add(tokens, Number.isFinite(pace));
       this.events.onTokens(strand, tokens);
     }, signal);
     return strand.write(options, pen, this.meter, signal);

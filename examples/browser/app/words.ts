@@ -10,7 +10,7 @@ export function bytes(count: number): string {
 export function count(number: number): string {
   if (number >= 1e9) return `${round(number / 1e9, 1)} billion`;
   if (number >= 1e6) return `${round(number / 1e6, 1)} million`;
-  return number.toLocaleString('en');
+  return round(number, 0);
 }
 
 /** @param probability from 0 to 1. */
@@ -35,7 +35,11 @@ export function visible(text: string): string {
   return text.replace(/\n/g, '↵').replace(/\t/g, '⇥').trim() || '␣';
 }
 
-/** With so many digits after the point, but no zeros at the end. */
+/**
+ * With so many digits after the point, but no zeros at the end, and commas between thousands. Not `toLocaleString`: its first call takes
+ * the main thread for longer than a frame.
+ */
 function round(number: number, digits: number): string {
-  return number.toLocaleString('en', { maximumFractionDigits: digits });
+  const [whole, fraction] = String(Number(number.toFixed(digits))).split('.') as [string, string?];
+  return whole.replace(/\B(?=(\d{3})+$)/g, ',') + (fraction === undefined ? '' : `.${fraction}`);
 }
