@@ -36,7 +36,7 @@ export function buildSite(variant = ''): Map<string, SiteFile> {
   for (const path of filesIn('app')) add(path.replace(/\.ts$/, '.js'), forBrowsers(join(HERE, path)));
   addLibrary([...site.keys()], (path) => new TextDecoder().decode(site.get(path)!.bytes), add);
   site.set('', site.get('index.html')!);
-  const kept = [...site].filter(([path]) => path !== 'index.html').map(([path, { integrity }]) => [path, integrity] as const);
+  const kept = [...site].map(([path, { integrity }]) => [path, integrity] as const);
   const version = createHash('sha256').update(JSON.stringify([kept, variant])).digest('hex').slice(0, 16);
   add('service-worker.js', `const VERSION = ${JSON.stringify(version)};\nconst FILES = ${JSON.stringify(kept)};\n${forBrowsers(join(HERE, 'service-worker.ts'))}`);
   add(MODEL, readFileSync(join(REPOSITORY, 'examples', MODEL)));

@@ -61,9 +61,9 @@ describe.skipIf(NO_BROWSER)(`the looks of the example page${NO_BROWSER}`, () => 
     await page.screen(width, height, options);
     await page.evaluate("void (document.querySelector('#keep-seed').checked = true)"); // the same story each time
     await look();
+    await page.set('pace', 'Infinity');
     await page.write();
     await look();
-    await page.set('pace', 'Infinity');
     await page.write('#fork');
     await page.click('#sure');
     await page.click('.branch .t:nth-of-type(9)');
@@ -84,6 +84,7 @@ describe.skipIf(NO_BROWSER)(`the looks of the example page${NO_BROWSER}`, () => 
 
   it('everything that can be used has a name, and what is announced is little', async () => {
     const page = open();
+    await page.set('pace', 'Infinity');
     await page.evaluate(`void (globalThis.said = [], new MutationObserver(() => said.push(document.querySelector('#announce').textContent)).observe(document.querySelector('#announce'), { childList: true }))`);
     await page.write();
     expect(await page.evaluate('said')).toEqual(['', 'Writing.', expect.stringMatching(/^The story has ended, after \d+ tokens\.$/)]);

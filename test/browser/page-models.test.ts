@@ -113,7 +113,7 @@ describe.skipIf(NO_BROWSER)(`other models on the example page${NO_BROWSER}`, () 
       held.length = 0;
       await load();
       const timer = setInterval(() => held.splice(0).forEach((rest) => rest()), 20);
-      await page.until("document.querySelector('#model-name').textContent === 'far.gguf'");
+      await page.until("document.querySelector('#model-name').textContent === 'far'");
       clearInterval(timer);
     } finally {
       server.closeAllConnections();
@@ -149,6 +149,7 @@ describe.skipIf(NO_BROWSER)(`the example page where WebAssembly is not allowed${
     await page.set('pace', 'Infinity');
     await page.write();
     expect(await page.count()).toBeGreaterThan(20);
+    await page.until("document.querySelector('#offline').textContent === 'This page needs a network here.'");
   });
 });
 

@@ -34,9 +34,9 @@ describe('the files of the example page', () => {
   });
 
   it('have one version for all, and another one when anything changes', () => {
-    const version = (variant?: string): string => /VERSION = "(\w+)"/.exec(new TextDecoder().decode(buildSite(variant).get('service-worker.js')!.bytes))![1]!;
-    expect(version()).toBe(version());
-    expect(version('isolated')).not.toBe(version());
+    const version = (of: typeof site): string => /VERSION = "(\w+)"/.exec(new TextDecoder().decode(of.get('service-worker.js')!.bytes))![1]!;
+    expect(version(buildSite())).toBe(version(site));
+    expect(version(buildSite('isolated'))).not.toBe(version(site));
     expect(text('service-worker.js')).toContain(JSON.stringify(['app/main.js', site.get('app/main.js')!.integrity]));
   });
 });

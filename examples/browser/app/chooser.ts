@@ -32,8 +32,8 @@ export function offerModels(load: (name: string, source: ModelSource) => void): 
     event.preventDefault();
     const address = element<HTMLInputElement>('address').value.trim();
     // Anything else would be looked for on a disk, and a page has none.
-    const source = /^(hf|https?):/i.test(address) ? address : /^[\w.-]+\/[\w.-]+/.test(address) ? `hf:${address}` : `https://${address}`;
-    take(address.replace(/^hf:|^https?:\/\/|[?#].*$/gi, '').replace(/^.*\/(?=.)/, ''), source);
+    const source = /^(hf|https?):/i.test(address) ? address : `${/^[\w-]+\/[\w.-]+/.test(address) ? 'hf:' : 'https://'}${address}`;
+    take(address.replace(/[?#].*$|\.gguf$|\/$/gi, '').replace(/^.*[/:]/, ''), source);
   });
   takeDrops(takeFiles);
 }

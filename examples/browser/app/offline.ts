@@ -19,10 +19,20 @@ export async function keepForOffline(): Promise<void> {
       element('offline').replaceChildren('There is a new version of this page: ', take, '.');
     };
     registration.addEventListener('updatefound', () => registration.installing?.addEventListener('statechange', offerUpdate));
-    await serviceWorker.ready;
-    say('This page works without a network from now on.');
+    await installed(registration);
+    say(registration.active ? 'This page works without a network from now on.' : 'This page needs a network here.');
     offerUpdate();
   } catch {
     say('This page needs a network here.');
   }
+}
+
+/** Waits until the first one serves the page, or has failed to fetch all of it. */
+async function installed({ active, installing }: ServiceWorkerRegistration): Promise<void> {
+  if (active || !installing) return;
+  await new Promise<void>((resolve) => {
+    installing.addEventListener('statechange', () => {
+      if (installing.state === 'activated' || installing.state === 'redundant') resolve();
+    });
+  });
 }
