@@ -71,10 +71,13 @@ ${MODEL}
   --stop TEXT           stop before TEXT; may be given several times
   --max-time SECONDS    stop after so long
   --speculate           guess from what the text repeats: the same text, faster if it repeats itself
+  --choice TEXT (several times), --regex PATTERN, --json-schema FILE
+                        what the text must be; it is valid, or --max-new-tokens has cut it
   --quiet               the text only
 
 Examples:
   matmulfree generate
+  matmulfree generate "The sky was" --choice " blue" --choice " grey"
   matmulfree generate "The dragon" --seed 7
   matmulfree generate "Lily found a" --temperature 0 --stop "."`;
 
