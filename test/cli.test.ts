@@ -36,6 +36,26 @@ describe('generate', () => {
     expect(first!.stdout).toBe(`${text}\n`);
   });
 
+  it('keeps to a constraint, penalties and a limit of time', async () => {
+    const schema = join(folder, 'schema.json');
+    await writeFile(schema, JSON.stringify({ type: 'object', properties: { age: { type: 'integer', minimum: 1, maximum: 9 } }, required: ['age'] }));
+    const [choice, regex, json, penalised] = await Promise.all([
+      cli('generate', 'The sky was', '--choice', ' blue', '--choice', ' grey', '--quiet'),
+      cli('generate', 'Tom is', '--regex', ' [0-9]{2} years old', '--quiet'),
+      cli('generate', 'A cat. ', '--json-schema', schema, '--quiet', '--seed', '1'),
+      cli('generate', 'The cat', '-t', '0', '--repetition-penalty', '1.3', '--penalty-window', '64', '-n', '40', '--speculate', '--quiet'),
+    ]);
+    expect(choice!.stdout).toMatch(/^The sky was (blue|grey)\n$/);
+    expect(regex!.stdout).toMatch(/^Tom is [0-9]{2} years old\n$/);
+    expect((JSON.parse(json!.stdout.slice('A cat. '.length)) as { age: number }).age).toBeLessThan(10);
+    const lm = await MatMulFreeLM.load(EMBEDDED);
+    let text = 'The cat';
+    for await (const piece of lm.generate(text, { repetitionPenalty: 1.3, penaltyWindow: 64, topP: 0.95, maxNewTokens: 40 })) text += piece;
+    expect(penalised!.stdout).toBe(`${text}\n`);
+    const limited = await cli('generate', '-n', '100000000', '--max-time', '0.3', '--seed', '1', '-t', '5');
+    expect(limited.code).toBe(0);
+  });
+
   it('Ctrl-C ends it at once, with what is there', async () => {
     const run = await runScript('src/cli/main.ts', ['generate', '-n', '100000', '-t', '2', '--top-p', '1'], (kill, stdout) => {
       if (stdout.length > 40) kill('SIGINT');
@@ -193,6 +213,8 @@ describe('the command line', () => {
     [['convert', '--model', 'x', '--out', 'x.bin'], 2, /must end in \.gguf/],
     [['generate', '--model', 'no/such/model'], 1, /no such file or folder/], [['score', '--text-file', 'no-such.txt'], 1, /no-such\.txt/],
     [['score', '--ids', 'package.json'], 1, /array of arrays/], [['score', '--text-file', 'src'], 1, /cannot read src: illegal operation on a directory/], [['info', '--model', 'package.json'], 1, /package\.json/],
+    [['generate', '--regex', '('], 2, /constraint: regex/], [['generate', '--regex', 'a', '--choice', 'b'], 2, /one of --choice/],
+    [['generate', '--json-schema', 'README.md'], 2, /README\.md: /], [['generate', '--json-schema', 'no-such.json'], 1, /no-such\.json/],
     [['info', '--backend', 'quantum'], 1, /"quantum" is not available/],
   ] as [string[], number, RegExp][])('%j exits with %i', async (args, code, message) => {
     const run = await cli(...args);
