@@ -1,15 +1,13 @@
 import { loadTokenizer } from './checkpoint-tokenizer.js';
 import { ArgumentError, show, TokenizerError } from './errors.js';
-import type { ConstraintSpec } from './constrain/compile.js';
-import type { Constraint } from './constrain/constraint.js';
-import type { BatchOptions, BatchPrompt, BatchResult, BatchText } from './generate/batch.js';
+import type { BatchOptions, BatchPrompt, BatchResult } from './generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
-import { generateIds, generateText, generateTokens, startOf, type GenerateTokensOptions, type TextStart } from './generate/generate.js';
+import type { GenerateTokensOptions } from './generate/generate.js';
 import { generationDefaults, type GenerationDefaults } from './generate/generation-config.js';
-import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/options.js';
+import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from './generate/options.js';
 import { PrefixCache } from './generate/prefix-cache.js';
 import { decodeSession } from './generate/session-bytes.js';
-import { TextPieces, type TokenPiece } from './generate/text-pieces.js';
+import type { TokenPiece } from './generate/text-pieces.js';
 import { parseOptional } from './model/checkpoint.js';
 import { checkKeys } from './options.js';
 import { scoreIds, scoreIdsAsync, type Score, type ScoreOptions } from './generate/score.js';
@@ -21,8 +19,9 @@ import { loadModel, type Progress } from './model/load-model.js';
 import type { Model } from './model/model.js';
 import { openCheckpoint } from './model/open-checkpoint.js';
 import { ModelState } from './model/state.js';
-import { Session, type SessionHost } from './session.js';
+import { Session } from './session.js';
 import { openSource, type ModelSource } from './source.js';
+import { TextWriter } from './text-writer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 export interface LoadOptions {
@@ -62,6 +61,7 @@ export class MatMulFreeLM {
   private readonly maybeTokenizer: Tokenizer | undefined;
   private readonly name: string;
   private maybeModel: Model | undefined;
+  private readonly writer = new TextWriter(this);
 
   private constructor(name: string, model: Model, tokenizer: Tokenizer | undefined, defaults: GenerationDefaults) {
     this.name = name;
@@ -157,23 +157,21 @@ export class MatMulFreeLM {
   async *generate(
     prompt: string | ArrayLike<number>, options: GenerateOptions = {},
   ): AsyncGenerator<string, GenerateResult, undefined> {
-    const ids = this.promptIds(prompt, options.state);
-    return yield* this.text(options, () => startOf(this.model, ids, options));
+    return yield* this.writer.generateText(options, () => this.writer.startOf(prompt, options));
   }
 
   /** As `generate`, ids in and ids out: needs no tokenizer. */
   async *generateIds(
     prompt: ArrayLike<number>, options: GenerateIdsOptions = {},
   ): AsyncGenerator<number, GenerateResult, undefined> {
-    return yield* this.ids(options, () => startOf(this.model, prompt, options));
+    return yield* this.writer.generateIds(options, () => this.writer.startOf(prompt, options));
   }
 
   /** As `generate`, with each token's id, text, log-probability, and the most probable tokens in its place. */
   async *generateTokens(
     prompt: string | ArrayLike<number>, options: GenerateTokensOptions = {},
   ): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
-    const ids = this.promptIds(prompt, options.state);
-    return yield* this.tokens(options, () => startOf(this.model, ids, options));
+    return yield* this.writer.generateTokens(options, () => this.writer.startOf(prompt, options));
   }
 
   /**
@@ -182,35 +180,23 @@ export class MatMulFreeLM {
    * @throws ArgumentError, TokenizerError, before anything has run; the signal's reason.
    */
   async generateBatch(prompts: readonly BatchPrompt[], options: BatchOptions = {}): Promise<BatchResult[]> {
-    const { batchTexts, generateBatch } = await import('./generate/batch.js');
-    const compiled = new Map<unknown, Constraint>();
-    const texts: BatchText[] = [];
-    for (const { prompt, options: own } of batchTexts(prompts, this.withDefaults(options))) {
-      const ids = this.promptIds(prompt, undefined);
-      const { constraint: spec } = own;
-      if (spec !== undefined && !compiled.has(spec)) compiled.set(spec, await this.compiledConstraint(spec, own));
-      texts.push({ ids, options: own, constraint: compiled.get(spec)?.start(ids) });
-    }
-    return generateBatch(this.model, this.maybeTokenizer, texts, options);
+    return this.writer.generateBatch(prompts, options);
   }
 
   /** The most probable texts that beam search finds after a prompt, the best first; `text` is '' for a model without a tokenizer. */
   async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
-    const ids = this.promptIds(prompt, undefined);
-    const { beamSearch } = await import('./generate/beam-search.js');
-    const found = await beamSearch(this.model, ids, options);
-    return found.map((beam) => ({ ...beam, text: this.maybeTokenizer ? textAfter(this.maybeTokenizer, ids, beam.ids) : '' }));
+    return this.writer.beamSearch(prompt, options);
   }
 
   /** A text that grows by what you append and what the model writes; it can be forked, taken back and saved at any time. */
   session(): Session {
-    return new Session(this.sessionHost(), { state: this.createState(), unread: [], memory: [] });
+    return new Session(this.writer, { state: this.createState(), unread: [], memory: [] });
   }
 
   /** Goes on from what `session.save()` wrote. @throws ArgumentError when the bytes are damaged or another model's. */
   openSession(bytes: Uint8Array | ArrayBuffer): Session {
     const array = checkBytes('openSession', bytes);
-    return new Session(this.sessionHost(), decodeSession(array, this.model.parts.stateShape, this.config.vocabSize));
+    return new Session(this.writer, decodeSession(array, this.model.parts.stateShape, this.config.vocabSize));
   }
 
   /**
@@ -248,62 +234,6 @@ export class MatMulFreeLM {
   private idsOf(textOrIds: string | ArrayLike<number>): ArrayLike<number> {
     return typeof textOrIds === 'string' ? this.tokenizer.encode(textOrIds) : textOrIds;
   }
-
-  private promptIds(prompt: string | ArrayLike<number>, state: ModelState | undefined): ArrayLike<number> {
-    if (prompt === '') throw emptyPrompt();
-    return typeof prompt === 'string' ? this.tokenizer.encode(prompt, { addSpecialTokens: !state || state.tokens === 0 }) : prompt;
-  }
-
-  private async *ids(given: GenerateIdsOptions, start: () => TextStart): AsyncGenerator<number, GenerateResult, undefined> {
-    const options = this.withDefaults(given);
-    return yield* generateIds(this.model, options, await this.constrained(start(), options));
-  }
-
-  private async *text(given: GenerateOptions, start: () => TextStart): AsyncGenerator<string, GenerateResult, undefined> {
-    const options = this.withDefaults(given);
-    return yield* generateText(this.model, this.tokenizer, options, await this.constrained(start(), options));
-  }
-
-  private async *tokens(given: GenerateTokensOptions, start: () => TextStart): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
-    const options = this.withDefaults(given);
-    return yield* generateTokens(this.model, this.tokenizer, options, await this.constrained(start(), options));
-  }
-
-  private async constrained(start: TextStart, options: GenerateIdsOptions): Promise<TextStart> {
-    const spec = options?.constraint;
-    return spec === undefined ? start : { ...start, constraint: (await this.compiledConstraint(spec, options)).start(start.text) };
-  }
-
-  private async compiledConstraint(spec: ConstraintSpec, { eosTokenIds = this.config.eosTokenIds }: GenerateIdsOptions): Promise<Constraint> {
-    if (typeof (spec as Constraint | null)?.start === 'function') return spec as Constraint; // works without a tokenizer
-    const { compileConstraint } = await import('./constrain/compile.js');
-    return compileConstraint(spec, this.tokenizer, { eosTokenIds });
-  }
-
-  private withDefaults<Options extends GenerateIdsOptions>(options: Options): Options {
-    if (typeof options !== 'object' || options === null) return options; // which is then refused
-    const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    return { ...this.generationDefaults, ...Object.fromEntries(given) } as Options;
-  }
-
-  private sessionHost(): SessionHost {
-    const lm = this;
-    return {
-      get model() {
-        return lm.model;
-      },
-      encode: (text, isStart) => lm.tokenizer.encode(text, { addSpecialTokens: isStart, continues: !isStart }),
-      generateIds: (options, start) => lm.ids(options, start),
-      generateText: (options, start) => lm.text(options, start),
-      generateTokens: (options, start) => lm.tokens(options, start),
-    };
-  }
-}
-
-/** The text that `ids` add to the text of `before`. */
-function textAfter(tokenizer: Tokenizer, before: ArrayLike<number>, ids: readonly number[]): string {
-  const pieces = new TextPieces(tokenizer, before, []);
-  return ids.map((id) => pieces.show(pieces.decode(id))).join('') + pieces.finish().shown;
 }
 
 function checkBytes(what: string, bytes: Uint8Array | ArrayBuffer): Uint8Array {
