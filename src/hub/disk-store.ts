@@ -1,5 +1,5 @@
 import { SourceError } from '../errors.js';
-import { isNotFound, openFile, type FileSystem, type NodeModules } from '../platform.js';
+import { describe, isNotFound, openFile, unlessGone, type FileSystem, type NodeModules } from '../platform.js';
 import { sleep } from './http.js';
 import type { Key } from './names.js';
 import type { PartialFile, Span, Store } from './store.js';
@@ -28,8 +28,7 @@ const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 export function diskStore(node: NodeModules, root: string): Store {
   const { fs, path, os } = node;
   const failed = (error: unknown, doing: string): SourceError => {
-    const why = error instanceof Error ? error.message : String(error);
-    return new SourceError(`cannot ${doing} the cache ${root}: ${why}; set MATMULFREE_CACHE, or the option cache, to another folder`);
+    return new SourceError(`cannot ${doing} the cache ${root}: ${describe(error)}; set MATMULFREE_CACHE, or the option cache, to another folder`);
   };
   const writing = <T>(action: () => Promise<T>): Promise<T> => action().catch((error: unknown) => { throw failed(error, 'write to'); });
   const reading = <T>(action: () => Promise<T>): Promise<T> => action().catch((error: unknown) => { throw failed(error, 'read'); });
@@ -175,16 +174,6 @@ async function create({ fs }: NodeModules, file: string, text: string): Promise<
     return true;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-/** What `action` gives; undefined when the file is not, or no longer, there. */
-async function unlessGone<T>(action: Promise<T>): Promise<T | undefined> {
-  try {
-    return await action;
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { clearCache, listCache } from 'matmulfree';
-import { SourceError } from '../../src/errors.js';
+import { ArgumentError, SourceError } from '../../src/errors.js';
 import { cachePlace } from '../../src/hub/cache.js';
 import { fetchFile, type DownloadProgress, type Fetcher, type RemoteFile } from '../../src/hub/download.js';
 import { diskStore } from '../../src/hub/disk-store.js';
@@ -314,6 +314,58 @@ describe('listCache and clearCache', () => {
     expect(await clearCache({ cache })).toHaveLength(1);
     expect(await wholeFiles(cache)).toEqual(['https--link', 'https--mine/precious', 'precious']);
     expect(await readdir(outside)).toEqual(['precious']);
+  });
+});
+
+describe('listCache and clearCache, when', () => {
+  it('a file goes while they look', async () => {
+    await interrupt();
+    await get();
+    await interruptAnother();
+    for (const name of ['stat', 'readdir'] as const) {
+      const real = fs[name] as (...args: unknown[]) => unknown;
+      vi.spyOn(fs as unknown as Record<string, (...args: unknown[]) => unknown>, name).mockImplementation((...args) => {
+        const isGone = name === 'stat' ? String(args[0]).endsWith('.part') : /url--.*\/\w{16}$/.test(String(args[0]));
+        return isGone ? Promise.reject(Object.assign(new Error('ENOENT'), { code: 'ENOENT' })) : real.apply(fs, args);
+      });
+      try {
+        const entries = await listCache({ cache });
+        expect(entries.map(({ bytes: size, partialBytes }) => [size, partialBytes])).toContainEqual(name === 'stat' ? [SIZE, 0] : [0, 0]);
+      } finally {
+        vi.restoreAllMocks();
+      }
+    }
+  });
+
+  /** Of another address. */
+  async function interruptAnother(): Promise<void> {
+    const folder = dirname(dirname(await find(/\/m\.gguf$/)));
+    await mkdir(join(folder, '0123456789abcdef'));
+    await writeFile(join(folder, '0123456789abcdef', '.m.gguf.0123456789abcdef.part'), bytes);
+  }
+
+  it('something cannot be read or removed: an error of ours', async () => {
+    await get();
+    const denied = (): Promise<never> => Promise.reject(Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' }));
+    try {
+      vi.spyOn(fs, 'rm').mockImplementation(denied);
+      await expect(clearCache({ cache })).rejects.toThrow(/^cannot remove .*url--.*: EACCES/);
+      await expect(clearCache({ cache })).rejects.toBeInstanceOf(SourceError);
+      vi.spyOn(fs, 'stat').mockImplementation(denied);
+      await expect(listCache({ cache })).rejects.toThrow(/^cannot read the cache .*: EACCES/);
+      await expect(listCache({ cache })).rejects.toBeInstanceOf(SourceError);
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
+  it('an option is misspelt: nothing is removed', async () => {
+    await get();
+    for (const options of [{ cache, model: 'hf:a/b' }, { cache, name: 7 }, { cache, name: null }, 'hf:a/b']) {
+      await expect(clearCache(options as never), JSON.stringify(options)).rejects.toBeInstanceOf(ArgumentError);
+    }
+    await expect(listCache({ cach: cache } as never)).rejects.toThrow('listCache: unknown option "cach"');
+    expect(await wholeFiles(cache)).toHaveLength(1);
   });
 });
 
