@@ -1,4 +1,5 @@
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { checkConversion, convert, SourceError, type ConvertOptions } from '../index.js';
 import { describeFileError, formatBytes, ProgressLine } from './terminal.js';
 import { HELP, parseCommand, UsageError } from './usage.js';
@@ -36,32 +37,27 @@ export async function convertCommand(args: readonly string[], signal: AbortSigna
  * stays good until then.
  */
 async function writeWhole(path: string, chunks: AsyncIterable<Uint8Array>, check: (path: string) => Promise<void>): Promise<number> {
-  const partial = `${path}.${process.pid}.partial`;
-  let file: FileHandle | undefined;
+  const writing = <T>(action: Promise<T>): Promise<T> => action.catch((error: unknown) => {
+    throw new SourceError(`cannot write ${path}: ${describeFileError(error)}`);
+  });
+  const partial = `${path}.${randomUUID().slice(0, 8)}.partial`;
+  // Before the source is read, which may take long.
+  if ((await stat(path).catch(() => undefined))?.isDirectory()) throw new SourceError(`cannot write ${path}: is a folder`);
+  const file = await writing(open(partial, 'wx'));
   let bytes = 0;
   try {
     for await (const chunk of chunks) {
-      // Opened with the first chunk: a source that cannot be read leaves nothing behind.
-      file ??= await openForWriting(partial);
-      await file.writeFile(chunk);
+      await writing(file.writeFile(chunk));
       bytes += chunk.length;
     }
-    await file?.sync();
-    await file?.close();
+    await writing(file.sync());
+    await file.close();
     await check(partial);
-    await rename(partial, path);
+    await writing(rename(partial, path));
     return bytes;
   } catch (error) {
-    await file?.close().catch(() => undefined);
+    await file.close().catch(() => undefined);
     await rm(partial, { force: true });
     throw error;
-  }
-}
-
-async function openForWriting(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'wx');
-  } catch (error) {
-    throw new SourceError(`cannot write ${path}: ${describeFileError(error)}`);
   }
 }

@@ -112,9 +112,9 @@ export function describeFileError(error: unknown): string {
   return error instanceof Error ? error.message.replace(/^\w+: /, '').replace(/, \w+( '.*')?$/, '') : String(error);
 }
 
-/** Messages quote files: what they quote must not move the cursor or break the line. */
+/** Messages quote files: what they quote must not move the cursor, break the line, or turn it around. */
 export function onOneLine(message: string): string {
-  return message.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+  return message.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
 }
 
 export function formatCount(count: number): string {
