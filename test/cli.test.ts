@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MatMulFreeLM } from 'matmulfree';
-import { EMBEDDED, fixture, HAS_SHARED, shared, SHARED_NOTE } from './support/files.js';
+import { EMBEDDED, fixture, HAS_SHARED, repository, shared, SHARED_NOTE } from './support/files.js';
 import { cli, runScript } from './support/run.js';
 import { tinyCheckpoint } from './support/checkpoints.js';
 
@@ -23,6 +25,15 @@ describe('generate', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Once upon a time[\s\S]+\n$/);
     expect(stderr.trimEnd()).toMatch(/^\d+ tokens · \d+ tokens\/s · backend (?:simd|relaxed)(?:, \d+ threads)? · state 8\.2 kB · seed 3$/);
+  });
+
+  it('goes on when nobody reads what it says on the side', async () => {
+    const child = spawn(process.execPath, ['--import', 'tsx', repository('src/cli/main.ts'), 'generate', '--seed', '3', '-n', '5'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stderr.destroy();
+    let stdout = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text; });
+    expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0);
+    expect(stdout).toMatch(/^Once upon a time/);
   });
 
   it('repeats itself in another process, and as the library does here', async () => {
@@ -179,6 +190,33 @@ describe('convert', () => {
     expect(stderr).toMatch(/NaN/);
     expect(await readFile(out, 'utf8')).toBe('an older file');
     expect((await readdir(folder)).filter((name) => name.includes('partial'))).toEqual([]);
+  });
+
+  it('what cannot be written to is told before anything is read', async () => {
+    const outs = [[join(folder, 'no-such-folder', 'x.gguf'), /cannot write .*x\.gguf.*: no such file or directory/], [join(folder, 'dir.gguf'), /cannot write .*dir\.gguf: is a folder/]] as const;
+    await mkdir(join(folder, 'dir.gguf'));
+    for (const [out, message] of outs) {
+      const { code, stderr } = await cli('convert', '--model', 'no/such/model', '--out', out);
+      expect(code).toBe(1);
+      expectOneLine(stderr);
+      expect(stderr).toMatch(message);
+    }
+    const { stderr } = await cli('convert', '--model', 'no/such/model', '--out', join(folder, 'x.gguf'));
+    expect(stderr).toMatch(/no\/such\/model: no such file or folder/);
+    expect((await readdir(folder)).filter((name) => /^x\.gguf|partial/.test(name))).toEqual([]);
+  });
+
+  it.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s leaves the older file, and nothing else', async (signal, code) => {
+    const place = await mkdtemp(join(folder, 'stopped-'));
+    const out = join(place, 'out.gguf');
+    await writeFile(out, 'an older file');
+    const run = await runScript('src/cli/main.ts', ['convert', '--model', EMBEDDED, '--out', out], () => {}, async (kill) => {
+      while ((await readdir(place)).length < 2) await wait(1);
+      kill(signal);
+    });
+    expect(run).toEqual({ code, stdout: '', stderr: '' });
+    expect(await readdir(place)).toEqual(['out.gguf']);
+    expect(await readFile(out, 'utf8')).toBe('an older file');
   });
 
   it.skipIf(!HAS_SHARED)(`makes the embedded model from its checkpoint, byte for byte${SHARED_NOTE}`, async () => {

@@ -210,7 +210,7 @@ async function transfer(
     try {
       await get({ ...net, signal }, file.label, file.url, range, use, () => mostLoaded);
     } finally {
-      if (at > start) await partial.keep([start, at], at === end);
+      if (at > start) await partial.keep([start, at]);
     }
     return at;
   };
