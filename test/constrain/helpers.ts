@@ -110,3 +110,32 @@ export function generate(
   }
   return { text: text + stream.flush(), ended: state.complete, ids, last: state };
 }
+
+/** Whether a text, written byte by byte, is a whole output. For tokenizers with a token for every byte. */
+export function accepts(constraint: Constraint, tokenizer: Tokenizer, text: string): boolean {
+  let state = constraint.start([tokenizer.tokenToId('a')!]);
+  for (const byte of new TextEncoder().encode(text)) {
+    const id = tokenizer.tokenToId(byteToken(byte))!;
+    if (!idsOf(state.mask).includes(id)) return false;
+    state = state.next(id);
+  }
+  return state.complete;
+}
+
+let levels: string[] | undefined;
+
+function byteToken(byte: number): string {
+  if (!levels) {
+    levels = [];
+    for (let b = 0, next = 256; b < 256; b++) {
+      const isItself = (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b <= 0xac) || b >= 0xae;
+      levels.push(String.fromCharCode(isItself ? b : next++));
+    }
+  }
+  return levels[byte]!;
+}
+
+/** Byte-level, one token a byte and no other. */
+export function bytesAlone(): Tokenizer {
+  return build(['<s>', '</s>', ...Array.from({ length: 256 }, (_, byte) => byteToken(byte))], { decoder: { type: 'ByteLevel' } });
+}
