@@ -70,7 +70,8 @@ export function compileRegex(pattern: string, tokenizer: Tokenizer, options: Com
  * - arrays: `items`, `prefixItems` (no more without `items`), `minItems`, `maxItems`;
  * - strings: `minLength`, `maxLength`, `pattern` (as `compileRegex`, but found anywhere if not anchored), `format` (date, time,
  *   date-time, duration, uuid, ipv4, hostname, email);
- * - integers and numbers: `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`; 15 digits where nothing bounds them.
+ * - integers and numbers: `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`; up to 15 digits, and numbers with a bound have
+ *   no exponent.
  *
  * Without `type`, the types are those that the keywords are about. Annotations, and keywords that begin with `x-`, are ignored.
  * @throws ArgumentError naming place and keyword for all else.

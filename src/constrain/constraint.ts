@@ -81,8 +81,8 @@ class Compiled implements Constraint {
   }
 
   start(prompt: ArrayLike<number> = []): ConstraintState {
-    const { engine } = this;
-    const place: Place = { engine, state: engine.automaton.start(this.root) };
+    const engine = this.ready();
+    const place: Place = { engine, state: engine.automaton.startOf(this.root) };
     if (this.vocabulary.hasText(prompt)) return new Point(this, place, false);
     const first = new Point(this, place, true);
     if (!first.complete && first.mask.every((word) => word === 0)) {
@@ -107,11 +107,17 @@ class Compiled implements Constraint {
     return { engine, state: next };
   }
 
-  /** The place in the automaton of now: one that has grown large is given up, so that memory stays bounded. */
+  /** The place in the automaton of now. */
   private current(place: Place): Place {
-    if (this.engine.automaton.isFull) this.engine = this.newEngine();
-    const { engine } = this;
+    const engine = this.ready();
     return place.engine === engine ? place : { engine, state: engine.automaton.adopt(place.state) };
+  }
+
+  /** An automaton that has grown large is given up, so that memory stays bounded however long the outputs are. */
+  private ready(): Engine {
+    if (this.engine.automaton.isFull) this.engine = this.newEngine();
+    this.engine.automaton.begin();
+    return this.engine;
   }
 
   private newEngine(): Engine {
