@@ -22,7 +22,8 @@ export interface TileShape {
 }
 
 /** Quads that are added in a straight line. */
-const MAX_UNROLLED = 4;
+const MAX_STRAIGHT = 4;
+const CACHE_LINE = 64;
 /** A byte of two codes, each at most 8, is at most 0x88. */
 const TABLE_ENTRIES = 0x89;
 
@@ -31,7 +32,8 @@ interface TileMemory {
   /** Bytes of one 16-bit value for each token. */
   readonly vector: number;
   readonly activations: number; // [COLUMN_BLOCK][vector]
-  readonly pairSums: number; //    [2][9][vector]
+  readonly touched: number; //     a word that nobody reads
+  readonly pairSums: number; //    [9] vectors of eight tokens
   readonly tables: number; //      [quads][TABLE_ENTRIES][vector]
   readonly tableBytes: number;
   readonly sums16: number; //      [rows][vector]
@@ -42,10 +44,11 @@ interface TileMemory {
 function tileMemory({ tokens, quads }: TileShape): TileMemory {
   const vector = tokens * 2;
   const activations = 0;
-  const pairSums = activations + COLUMN_BLOCK * vector;
-  const tables = pairSums + 18 * vector;
+  const touched = activations + COLUMN_BLOCK * vector;
+  const pairSums = touched + 16;
+  const tables = pairSums + 9 * 16;
   const tableBytes = TABLE_ENTRIES * vector;
-  return { vector, activations, pairSums, tables, tableBytes, sums16: tables + quads * tableBytes, rowBytes: 3 * vector };
+  return { vector, activations, touched, pairSums, tables, tableBytes, sums16: tables + quads * tableBytes, rowBytes: 3 * vector };
 }
 
 /** Bytes of work space of a task of `blocks` row blocks. */
@@ -66,6 +69,7 @@ export const TILE_PARAMETERS = {
 export function emitTernaryTile(module: ModuleBuilder, shape: TileShape): Func {
   const name = `ternaryTile${shape.tokens}`;
   const memory = tileMemory(shape);
+  const touch = emitTouch(module, `touch${shape.tokens}`, memory);
   const transpose = emitTranspose(module, `transpose${shape.tokens}`, shape, memory);
   const buildTable = emitBuildTable(module, `buildTable${shape.tokens}`, memory);
   const addQuads = emitAddQuads(module, `addQuads${shape.tokens}`, shape, memory);
@@ -77,13 +81,21 @@ export function emitTernaryTile(module: ModuleBuilder, shape: TileShape): Func {
     const [tile, firstBlock, count] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const [q, tokens, column, width, quad, table] =
       [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [panel, panelCount, weights, rows16, sums32] =
-      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [panel, panelEnd, panelCount, weights, rows16, sums32] =
+      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const rowBytes = b.local('i32', i32.mul(p.columns, ROW_BLOCK / 4)); // of a row block
     const sums16 = b.local('i32', i32.add(p.work, memory.sums16));
+    /** `panelCount` row blocks of a panel and the `weights` of their column block: those of a panel are [column block][row block][quad]. */
+    const eachPanel = (body: () => void): void => b.for(panel, firstBlock, panelEnd, p.panelBlocks, () => {
+      b.set(panelCount, i32.minU(p.panelBlocks, i32.sub(p.blocks, panel)));
+      b.set(weights, i32.add(i32.add(p.packed, i32.mul(panel, rowBytes)), i32.mul(panelCount, i32.mul(column, QUAD_BYTES / 4))));
+      body();
+    });
     b.for(task, p.first, p.last, 1, () => {
       b.set(tile, i32.divU(task, p.tasks));
       b.set(firstBlock, i32.mul(i32.sub(task, i32.mul(tile, p.tasks)), p.taskBlocks));
       b.set(count, i32.minU(p.taskBlocks, i32.sub(p.blocks, firstBlock)));
+      b.set(panelEnd, i32.add(firstBlock, count));
       b.set(tile, i32.mul(tile, shape.tokens));
       b.set(tokens, i32.minU(shape.tokens, i32.sub(p.tokens, tile)));
       b.set(q, i32.add(p.q, i32.mul(tile, p.qStride)));
@@ -91,20 +103,16 @@ export function emitTernaryTile(module: ModuleBuilder, shape: TileShape): Func {
       b.run(bulk.fill(sums16, 0, i32.mul(count, ROW_BLOCK * memory.rowBytes)));
       b.for(column, 0, p.columns, COLUMN_BLOCK, () => {
         b.set(width, i32.minU(COLUMN_BLOCK, i32.sub(p.columns, column)));
+        eachPanel(() => b.run(touch.call(weights, i32.mul(panelCount, i32.mul(width, QUAD_BYTES / 4)), p.work)));
         b.run(transpose.call(i32.add(q, column), p.qStride, tokens, width, p.work));
         b.set(quad, i32.const(0));
         b.while(i32.ltU(quad, i32.shrU(width, 2)), () => {
           const whole = i32.leU(i32.add(quad, shape.quads), i32.shrU(width, 2));
           const pass = (quads: number, add: Func): void => {
             b.for(table, 0, quads, 1, () => b.run(buildTable.call(p.work, i32.add(quad, table), table)));
-            // Rows of the task, panel by panel: weights of a panel are [column block][row block][quad].
             b.set(rows16, sums16);
-            b.for(panel, firstBlock, i32.add(firstBlock, count), p.panelBlocks, () => {
-              b.set(panelCount, i32.minU(p.panelBlocks, i32.sub(p.blocks, panel)));
-              b.set(weights, i32.mul(i32.mul(panel, ROW_BLOCK), i32.shrU(p.columns, 2)));
-              b.increase(weights, i32.mul(i32.mul(panelCount, ROW_BLOCK), i32.shrU(column, 2)));
-              b.set(weights, i32.add(i32.add(weights, p.packed), i32.mul(quad, QUAD_BYTES)));
-              b.run(add.call(weights, i32.mul(width, QUAD_BYTES / 4), panelCount, p.work, rows16));
+            eachPanel(() => {
+              b.run(add.call(i32.add(weights, i32.mul(quad, QUAD_BYTES)), i32.mul(width, QUAD_BYTES / 4), panelCount, p.work, rows16));
               b.increase(rows16, i32.mul(panelCount, ROW_BLOCK * memory.vector));
             });
             b.increase(quad, quads);
@@ -122,6 +130,19 @@ export function emitTernaryTile(module: ModuleBuilder, shape: TileShape): Func {
         i32.add(p.qScales, i32.shl(tile, 2)), tokens, out,
       ));
     });
+  });
+}
+
+/** Loads a line after the other, many misses at a time: the passes go over a column block in strides, which prefetchers do not follow. */
+function emitTouch(module: ModuleBuilder, name: string, memory: TileMemory): Func {
+  return module.func(name, { from: 'i32', length: 'i32', work: 'i32' }, (b, p) => {
+    const end = b.local('i32', i32.add(p.from, p.length));
+    const touched = b.local('i32');
+    b.doWhile(() => {
+      b.set(touched, i32.or(touched, i32.load(p.from)));
+      b.increase(p.from, CACHE_LINE);
+    }, () => i32.ltU(p.from, end));
+    b.run(i32.store(p.work, touched, memory.touched)); // so that the loads are not dropped
   });
 }
 
@@ -165,84 +186,73 @@ function emitBuildTable(module: ModuleBuilder, name: string, memory: TileMemory)
   const { vector } = memory;
   return module.func(name, { work: 'i32', quad: 'i32', table: 'i32' }, (b, p) => {
     const x = b.local('i32', i32.add(p.work, i32.mul(p.quad, 4 * vector)));
-    const to = b.local('i32', i32.add(p.work, i32.mul(p.table, memory.tableBytes)));
+    const [to, second, secondEnd] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const [x0, x1, sum] = [b.local('v128'), b.local('v128'), b.local('v128')] as const;
-    for (const pair of [0, 1]) {
-      for (let at = 0; at < vector; at += 16) {
-        b.set(x0, v128.load(x, memory.activations + 2 * pair * vector + at));
-        b.set(x1, v128.load(x, memory.activations + (2 * pair + 1) * vector + at));
-        const minus = (value: V128): V128 => i16x8.sub(ZERO, value);
-        const sums = [
-          minus(i16x8.add(x0, x1)), minus(x0), i16x8.sub(x1, x0), minus(x1), ZERO, x1, i16x8.sub(x0, x1), x0, i16x8.add(x0, x1),
-        ];
-        sums.forEach((value, code) => b.run(v128.store(p.work, value, memory.pairSums + (pair * 9 + code) * vector + at)));
-      }
+    const minus = (value: V128): V128 => i16x8.sub(ZERO, value);
+    /** Of columns 2·pair and 2·pair + 1, in the order of the codes. */
+    const pairSums = (pair: number, at: number): V128[] => {
+      b.set(x0, v128.load(x, memory.activations + 2 * pair * vector + at));
+      b.set(x1, v128.load(x, memory.activations + (2 * pair + 1) * vector + at));
+      return [
+        minus(i16x8.add(x0, x1)), minus(x0), i16x8.sub(x1, x0), minus(x1), ZERO, x1, i16x8.sub(x0, x1), x0, i16x8.add(x0, x1),
+      ];
+    };
+    const first = Array.from({ length: 9 }, () => b.local('v128'));
+    for (let at = 0; at < vector; at += 16) {
+      pairSums(1, at).forEach((value, code) => b.run(v128.store(p.work, value, memory.pairSums + code * 16)));
+      pairSums(0, at).forEach((value, code) => b.set(first[code]!, value));
+      b.set(to, i32.add(p.work, i32.mul(p.table, memory.tableBytes)));
+      b.set(second, p.work);
+      b.set(secondEnd, i32.add(p.work, 9 * 16));
+      b.doWhile(() => {
+        b.set(sum, v128.load(second, memory.pairSums));
+        first.forEach((value, code) => b.run(v128.store(to, i16x8.add(sum, value), memory.tables + code * vector + at)));
+        b.increase(second, 16);
+        b.increase(to, 16 * vector);
+      }, () => i32.ltU(second, secondEnd));
     }
-    const second = b.local('i32');
-    const secondEnd = b.local('i32', i32.add(p.work, 9 * vector));
-    b.set(second, p.work);
-    b.doWhile(() => {
-      for (let at = 0; at < vector; at += 16) {
-        b.set(sum, v128.load(second, memory.pairSums + 9 * vector + at));
-        for (let code = 0; code < 9; code++) {
-          const first = v128.load(p.work, memory.pairSums + code * vector + at);
-          b.run(v128.store(to, i16x8.add(sum, first), memory.tables + code * vector + at));
-        }
-      }
-      b.increase(second, vector);
-      b.increase(to, 16 * vector);
-    }, () => i32.ltU(second, secondEnd));
   });
 }
 
 /**
- * row[r] += the entries that the row's bytes name, for `quads` quads and `count` row blocks, each `stride` bytes after the last. A
- * loop over groups of four quads, not one straight line: Node 20 would move all loads to its front, and spill them.
+ * row[r] += the entries that the row's bytes name, for `quads` quads and `count` row blocks, each `stride` bytes after the last; rows
+ * are in the order of the bytes.
+ *
+ * Four quads are a basic block: in a longer straight line Node 20 would move all loads to the front, and spill them. A loop's end would
+ * do as well, but costs a sixth more.
  */
 function emitAddQuads(module: ModuleBuilder, name: string, { quads }: TileShape, memory: TileMemory): Func {
   const { vector } = memory;
   const vectors = vector / 16;
-  const unrolled = Math.min(quads, MAX_UNROLLED);
   return module.func(name, { w: 'i32', stride: 'i32', count: 'i32', work: 'i32', row: 'i32' }, (b, p) => {
     const { row } = p;
-    const rowEnd = b.local('i32');
-    const [from, at, part, entry, tables, tablesEnd] =
-      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const sums = Array.from({ length: vectors }, () => b.local('v128'));
-    const addUnrolled = (weights: Local<'i32'>, base: Local<'i32'>): void => {
-      for (let k = 0; k < unrolled; k++) {
-        b.set(entry, i32.add(i32.mul(i32.load8U(weights, k * QUAD_BYTES), vector), base));
-        sums.forEach((sum, n) =>
-          b.set(sum, i16x8.add(sum, v128.load(entry, memory.tables + k * memory.tableBytes + n * 16))),
-        );
-      }
-    };
-    b.set(tablesEnd, i32.add(p.work, quads * memory.tableBytes));
+    const [from, entry, rowEnd] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    /** Rows that are next to each other: the additions of one do not wait for the other's. */
+    const rows = Array.from({ length: 2 / vectors }, () => Array.from({ length: vectors }, () => b.local('v128')));
+    const sums = rows.flat();
+    const addQuad = (quad: number): void => rows.forEach((sumsOfRow, r) => {
+      b.set(entry, i32.add(i32.mul(i32.load8U(from, quad * QUAD_BYTES + r), vector), p.work));
+      sumsOfRow.forEach((sum, n) =>
+        b.set(sum, i16x8.add(sum, v128.load(entry, memory.tables + quad * memory.tableBytes + n * 16))),
+      );
+    });
     b.doWhile(() => {
-      b.set(part, i32.const(0));
-      // The four eights of rows of a block: bytes 0, 2, …; 1, 3, …; 16, 18, …; 17, 19, ….
+      b.set(from, p.w);
+      b.set(rowEnd, i32.add(row, ROW_BLOCK * vector));
       b.doWhile(() => {
-        b.set(from, i32.add(p.w, i32.add(i32.shl(i32.shrU(part, 1), 4), i32.and(part, 1))));
-        b.set(rowEnd, i32.add(row, 8 * vector));
-        b.doWhile(() => {
-          sums.forEach((sum, n) => b.set(sum, v128.load(row, n * 16)));
-          if (quads === unrolled) {
-            addUnrolled(from, p.work);
-          } else {
-            b.set(at, from);
-            b.set(tables, p.work);
-            b.doWhile(() => {
-              addUnrolled(at, tables);
-              b.increase(at, unrolled * QUAD_BYTES);
-              b.increase(tables, unrolled * memory.tableBytes);
-            }, () => i32.ltU(tables, tablesEnd));
-          }
-          sums.forEach((sum, n) => b.run(v128.store(row, sum, n * 16)));
-          b.increase(from, 2);
-          b.increase(row, vector);
-        }, () => i32.ltU(row, rowEnd));
-        b.increase(part, 1);
-      }, () => i32.ltU(part, 4));
+        sums.forEach((sum, n) => b.set(sum, v128.load(row, n * 16)));
+        for (let first = 0; first < quads; first += MAX_STRAIGHT) {
+          const addGroup = (): void => {
+            for (let quad = first; quad < Math.min(quads, first + MAX_STRAIGHT); quad++) addQuad(quad);
+          };
+          // Always so, but nobody knows.
+          if (first === 0) addGroup();
+          else b.if(i32.ne(p.work, first), addGroup);
+        }
+        sums.forEach((sum, n) => b.run(v128.store(row, sum, n * 16)));
+        b.increase(from, rows.length);
+        b.increase(row, sums.length * 16);
+      }, () => i32.ltU(row, rowEnd));
       b.increase(p.w, p.stride);
       b.increase(p.count, -1);
     }, () => p.count);
@@ -265,7 +275,7 @@ function emitWiden(module: ModuleBuilder, name: string, memory: TileMemory): Fun
   });
 }
 
-/** out[t, r] = sums32[r][t] · (scales[r] · qScales[t]), 4 × 4 at a time. */
+/** out[t, r] = sums32[r][t] · (scales[r] · qScales[t]), 4 × 4 at a time. In `sums`, rows are in the order of the bytes (layout.ts). */
 function emitWrite(module: ModuleBuilder, name: string, shape: TileShape): Func {
   return module.func(name, {
     sums: 'i32', rows: 'i32', outRows: 'i32', scales: 'i32', qScales: 'i32', tokens: 'i32', out: 'i32',
@@ -277,10 +287,11 @@ function emitWrite(module: ModuleBuilder, name: string, shape: TileShape): Func 
     const low = (a: V128, c: V128): V128 => i8x16.shuffle(a, c, [0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23]);
     const high = (a: V128, c: V128): V128 => i8x16.shuffle(a, c, [8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31]);
     b.for(t, 0, p.tokens, 4, () => {
-      b.set(from, i32.add(p.sums, i32.shl(t, 2)));
       b.set(scale, p.scales);
       b.for(r, 0, p.rows, 4, () => {
-        values.forEach((value, n) => b.set(value, v128.load(from, n * shape.tokens * 4)));
+        b.set(from, i32.add(i32.and(r, -16), i32.add(i32.shl(i32.and(r, 7), 1), i32.and(i32.shrU(r, 3), 1))));
+        b.set(from, i32.add(i32.add(p.sums, i32.shl(t, 2)), i32.mul(from, shape.tokens * 4)));
+        values.forEach((value, n) => b.set(value, v128.load(from, 2 * n * shape.tokens * 4)));
         b.set(pairs[0]!, low(values[0]!, values[2]!));
         b.set(pairs[1]!, high(values[0]!, values[2]!));
         b.set(pairs[2]!, low(values[1]!, values[3]!));
@@ -299,7 +310,6 @@ function emitWrite(module: ModuleBuilder, name: string, shape: TileShape): Func 
           });
           b.increase(to, i32.shl(p.outRows, 2));
         });
-        b.increase(from, 4 * shape.tokens * 4);
         b.increase(scale, 16);
       });
     });

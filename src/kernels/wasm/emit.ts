@@ -13,7 +13,7 @@ export interface EmitOptions {
 }
 
 /** Token tiles, widest last. */
-export const TILES: readonly TileShape[] = [{ tokens: 8, quads: 16 }, { tokens: 16, quads: 32 }];
+export const TILES: readonly TileShape[] = [{ tokens: 8, quads: 16 }, { tokens: 16, quads: 16 }];
 
 export type KernelName = 'packBlocks' | 'ternaryRows' | `ternaryTile${number}` | keyof typeof ELEMENTWISE_PARAMETERS;
 
