@@ -6,6 +6,12 @@ export { clearCache, listCache, type CacheEntry, type CacheOptions } from './hub
 export type { FileContent } from './formats/bytes.js';
 export type { GenerateIdsOptions, GenerateOptions, GenerateResult } from './generate/generate.js';
 export type { Score, ScoreOptions } from './generate/score.js';
+export type { Choice, ChoiceScore, ChooseOptions, PairOptions } from './generate/choose.js';
+export type { ContinuationScore } from './generate/continuations.js';
+export type { EmbedOptions } from './generate/embed.js';
+export type {
+  Perplexity, PerplexityInput, PerplexityOptions, PerplexityProgress, TextFigures,
+} from './generate/perplexity.js';
 export type { ModelConfig } from './model/config.js';
 export type { LayerInfo, ModelInfo, Operations } from './model/describe.js';
 export type { Progress } from './model/load-model.js';

@@ -87,11 +87,16 @@ class Scoring {
   }
 }
 
-/** log softmax(logits)[id], in float64, added in the order of the ids. */
-function logProbability(logits: Float32Array, id: number): number {
+/** The largest of `logits`, and the logarithm of Σ exp(logit - largest), in float64, added in the order of the ids. */
+export function logNormalizer(logits: Float32Array): readonly [maximum: number, logSum: number] {
   let maximum = -Infinity;
   for (let v = 0; v < logits.length; v++) if (logits[v]! > maximum) maximum = logits[v]!;
   let sum = 0;
   for (let v = 0; v < logits.length; v++) sum += exp(logits[v]! - maximum);
-  return logits[id]! - maximum - log(sum);
+  return [maximum, log(sum)];
+}
+
+/** log softmax(logits)[id] */
+export function logProbability(logits: Float32Array, id: number, [maximum, logSum] = logNormalizer(logits)): number {
+  return logits[id]! - maximum - logSum;
 }
