@@ -12,6 +12,8 @@ export type { EmbedOptions } from './generate/embed.js';
 export type {
   Perplexity, PerplexityInput, PerplexityOptions, PerplexityProgress, TextFigures,
 } from './generate/perplexity.js';
+export { evaluate, type EvaluatedModel, type EvaluateOptions, type Evaluation, type Metric } from './eval/evaluate.js';
+export { parseTask, type ChoicesItem, type ContextsItem, type LastWordItem, type TaskItem } from './eval/items.js';
 export type { ModelConfig } from './model/config.js';
 export type { LayerInfo, ModelInfo, Operations } from './model/describe.js';
 export type { Progress } from './model/load-model.js';

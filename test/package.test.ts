@@ -68,6 +68,7 @@ describe('the sources', () => {
       'src/layers': ['src/layers', 'src/kernels', 'src/formats', 'src'],
       'src/model': ['src/model', 'src/layers', 'src/kernels', 'src/tokenizer', 'src/formats', 'src'],
       'src/generate': ['src/generate', 'src/model', 'src/tokenizer', 'src'],
+      'src/eval': ['src/eval', 'src/generate', 'src/model', 'src/tokenizer', 'src'],
       'src/convert': ['src/convert', 'src/model', 'src/kernels', 'src/tokenizer', 'src/formats', 'src'],
       'src/cli': ['src/cli', 'src'],
     };

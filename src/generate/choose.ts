@@ -5,13 +5,13 @@ import { Pace } from '../pace.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { PairEncoder, scoreContinuations, type Continuation, type ContinuationScore } from './continuations.js';
 
-/** How texts are put together for scoring. The defaults are those of EleutherAI's lm-evaluation-harness, but for the BOS token. */
+/** How texts are put together for scoring. As EleutherAI's lm-evaluation-harness does it. */
 export interface PairOptions {
   /** What stands between a prompt and a choice, and counts as part of the choice; default one space. */
   readonly delimiter?: string;
   /**
-   * Whether the prompt begins with the special tokens that the tokenizer puts before a text (BOS); default true. The harness leaves them
-   * out up to its version 0.4.9, unless told `add_bos_token=True`.
+   * Whether the prompt begins with the special tokens that the tokenizer puts before a text (BOS); default true. Older versions of the
+   * harness leave them out, unless told `add_bos_token=True`.
    */
   readonly addSpecialTokens?: boolean;
 }
@@ -48,22 +48,36 @@ export async function choose(
   choices.forEach((choice: unknown, n) => {
     if (typeof choice !== 'string' || choice === '') throw new ArgumentError(`choose: choice ${n} is ${show(choice)}, not a string of at least one character`);
   });
-  const { delimiter, encoder } = pairing(model, tokenizer, options);
-  const pace = new Pace(options.signal);
+  return scoreChoices(model, pairing(model, tokenizer, options), prompt, choices, new Pace(options.signal));
+}
+
+/** As `choose`, of what has been checked; messages begin with `what`. */
+export async function scoreChoices(
+  model: Model, { delimiter, encoder }: Pairing, prompt: string, choices: readonly string[], pace: Pace, what = '',
+): Promise<Choice> {
   const pairs: Continuation[] = [];
   for (const [n, choice] of choices.entries()) {
     await pace.giveWay();
-    pairs.push(encoder.encode(`choose: choice ${n}`, prompt, delimiter + choice));
+    pairs.push(encoder.encode(`${what}choice ${n}`, prompt, delimiter + choice));
   }
   const scores = (await scoreContinuations(model, pairs, pace)).map((score, n) => {
     const choice = choices[n]!;
     return { choice, ...score, normalized: score.logprob / codePoints(choice) };
   });
-  return { best: indexOfGreatest(scores.map(({ logprob }) => logprob)), bestNormalized: indexOfGreatest(scores.map(({ normalized }) => normalized)), scores };
+  return {
+    best: indexOfGreatest(scores.map(({ logprob }) => logprob)),
+    bestNormalized: indexOfGreatest(scores.map(({ normalized }) => normalized)),
+    scores,
+  };
+}
+
+export interface Pairing {
+  readonly delimiter: string;
+  readonly encoder: PairEncoder;
 }
 
 /** @throws ArgumentError for an option of the wrong kind. */
-export function pairing(model: Model, tokenizer: Tokenizer, options: PairOptions): { delimiter: string; encoder: PairEncoder } {
+export function pairing(model: Model, tokenizer: Tokenizer, options: PairOptions): Pairing {
   const { delimiter = ' ', addSpecialTokens = true } = options;
   if (typeof delimiter !== 'string') throw new ArgumentError(`option delimiter is ${show(delimiter)}, not a string`);
   if (typeof addSpecialTokens !== 'boolean') throw new ArgumentError(`option addSpecialTokens is ${show(addSpecialTokens)}, not true or false`);
