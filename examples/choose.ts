@@ -17,9 +17,10 @@ const task = process.argv[2] ?? new URL('data/stories-choices.jsonl', import.met
 const result = await evaluate(lm, parseTask(await readFile(task, 'utf8'), String(task)));
 console.log(`\n${result.items} items, ${(result.acc.value * 100).toFixed(0)} % right`);
 
-// Texts as vectors: their angle tells how near they are.
-const [cat, kitten, truck] = await Promise.all(
-  ['The cat slept.', 'A kitten was sleeping.', 'Dad fixed the truck.'].map((text) => lm.embed(text, { normalize: true })),
+// Texts as vectors: the cosine of their angle tells how near they are.
+const [cat, kitten, party] = await Promise.all(
+  ['The cat slept on the soft bed.', 'A kitten was sleeping on a pillow.', 'There was a big birthday party with a cake.']
+    .map((text) => lm.embed(text, { normalize: true })),
 );
 const cosine = (a: Float32Array, b: Float32Array): number => a.reduce((sum, value, n) => sum + value * b[n]!, 0);
-console.log(`\ncat and kitten ${cosine(cat!, kitten!).toFixed(2)}, cat and truck ${cosine(cat!, truck!).toFixed(2)}`);
+console.log(`\ncat and kitten ${cosine(cat!, kitten!).toFixed(2)}, cat and party ${cosine(cat!, party!).toFixed(2)}`);

@@ -88,8 +88,12 @@ function tableOf({ tokens, nll, perplexity, text }: Perplexity): string {
   const { bytes = 0, words = 0, bitsPerByte = NaN, wordPerplexity = NaN } = text ?? {};
   return [
     `${formatCount(tokens)} tokens predicted, of ${formatCount(words)} words in ${formatCount(bytes)} bytes`,
-    `perplexity      ${perplexity.toFixed(4)} a token (negative log-likelihood ${(nll / tokens).toFixed(4)})`,
-    `                ${wordPerplexity.toFixed(4)} a word`,
+    `perplexity      ${decimal(perplexity)} a token (negative log-likelihood ${(nll / tokens).toFixed(4)})`,
+    `                ${decimal(wordPerplexity)} a word`,
     `bits per byte   ${bitsPerByte.toFixed(4)}`,
   ].join('\n') + '\n';
+}
+
+function decimal(value: number): string {
+  return value < 1e6 ? value.toFixed(4) : value.toExponential(4);
 }
