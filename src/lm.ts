@@ -10,6 +10,9 @@ import { decodeSession } from './generate/session-bytes.js';
 import type { TokenPiece } from './generate/text-pieces.js';
 import { parseOptional } from './model/checkpoint.js';
 import { checkKeys } from './options.js';
+import type { Choice, ChooseOptions } from './generate/choose.js';
+import type { EmbedOptions } from './generate/embed.js';
+import type { Perplexity, PerplexityInput, PerplexityOptions } from './generate/perplexity.js';
 import { scoreIds, scoreIdsAsync, type Score, type ScoreOptions } from './generate/score.js';
 import type { BackendName, Kernels } from './kernels/kernels.js';
 import { createKernels } from './kernels/create.js';
@@ -218,6 +221,44 @@ export class MatMulFreeLM {
   /** As `score`, for long texts: lets other tasks run meanwhile, reports progress, and can be aborted. */
   async scoreAsync(textOrIds: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<Score> {
     return scoreIdsAsync(this.model, this.idsOf(textOrIds), options);
+  }
+
+  /** As `scoreAsync`, for several texts side by side: each gets the score it gets alone, bit for bit, and short ones get it sooner. */
+  async scoreBatch(texts: readonly (string | ArrayLike<number>)[], options: ScoreOptions = {}): Promise<Score[]> {
+    const { model } = this;
+    if (!Array.isArray(texts)) throw new ArgumentError(`scoreBatch: the texts are ${show(texts)}, not a list`);
+    const ids = texts.map((text: string | ArrayLike<number>) => this.idsOf(text));
+    return (await import('./generate/score-batch.js')).scoreBatch(model, ids, options);
+  }
+
+  /**
+   * How probable each of `choices` is after `prompt`, in sum and per character: what the usual zero-shot tasks are scored by (`acc`,
+   * `acc_norm`). A space is put between, unless `delimiter` says otherwise.
+   * @throws ArgumentError (no choices, an empty one, an option), TokenizerError, the signal's reason.
+   */
+  async choose(prompt: string, choices: readonly string[], options: ChooseOptions = {}): Promise<Choice> {
+    const { model, tokenizer } = this;
+    return (await import('./generate/choose.js')).choose(model, tokenizer, prompt, choices, options);
+  }
+
+  /**
+   * A text as a vector [hidden]: the hidden states after the final norm, averaged over all tokens, or the last one.
+   * @throws ArgumentError (no ids, an id out of range, an option), TokenizerError, the signal's reason.
+   */
+  async embed(textOrIds: string | ArrayLike<number>, options: EmbedOptions = {}): Promise<Float32Array> {
+    const { model } = this;
+    const ids = this.idsOf(textOrIds);
+    return (await import('./generate/embed.js')).embed(model, ids, options);
+  }
+
+  /**
+   * The perplexity of a text of any length, also per byte and word: with a state that runs on, or in windows (`context`, `stride`). A text
+   * that comes in pieces, such as a file that is read, is never in memory as a whole.
+   * @throws ArgumentError (fewer than two tokens, an id out of range, an option), TokenizerError, the signal's reason.
+   */
+  async perplexity(text: PerplexityInput, options: PerplexityOptions = {}): Promise<Perplexity> {
+    const { model } = this;
+    return (await import('./generate/perplexity.js')).measurePerplexity(model, () => this.tokenizer, text, options);
   }
 
   /** Counts, sizes and operations of the loaded model. */

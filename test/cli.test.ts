@@ -236,7 +236,7 @@ describe('the command line', () => {
     expect(general.code).toBe(0);
     expect((await cli('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect((await cli('help', 'score')).stdout).toMatch(/^Usage: matmulfree score/);
-    for (const command of ['generate', 'score', 'info', 'convert', 'cache']) {
+    for (const command of ['generate', 'score', 'perplexity', 'eval', 'info', 'convert', 'cache']) {
       expect(general.stdout).toContain(command);
       const help = await cli(command, '--help');
       expect(help).toMatchObject({ code: 0, stderr: '' });

@@ -3,8 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { MatMulFreeError } from '../index.js';
 import { cacheCommand } from './cache.js';
 import { convertCommand } from './convert.js';
+import { evalCommand } from './eval.js';
 import { generateCommand } from './generate.js';
 import { infoCommand } from './info.js';
+import { perplexityCommand } from './perplexity.js';
 import { scoreCommand } from './score.js';
 import { onOneLine } from './terminal.js';
 import { HELP, UsageError } from './usage.js';
@@ -12,6 +14,8 @@ import { HELP, UsageError } from './usage.js';
 const COMMANDS = new Map([
   ['generate', generateCommand],
   ['score', scoreCommand],
+  ['perplexity', perplexityCommand],
+  ['eval', evalCommand],
   ['info', infoCommand],
   ['convert', convertCommand],
   ['cache', cacheCommand],
