@@ -524,7 +524,10 @@ describe('two at once', () => {
     const both = await Promise.all(events.map((list) => fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache, onProgress: (event) => list.push(event) })));
     for (const got of both) expect(got).toEqual(bytes);
     expect(server.seen.filter(({ range }) => range === 'bytes=0-4095')).toHaveLength(1);
-    for (const list of events) expect(list.length).toBeGreaterThan(0);
+    for (const list of events) {
+      expect(list.at(-1)).toEqual({ stage: 'download', file: 'm.gguf', loaded: SIZE, total: SIZE });
+      expect(list.map(({ loaded }) => loaded)).toEqual(list.map(({ loaded }) => loaded).sort((a, b) => a - b));
+    }
   });
 
   it('the second goes on when the first gives up', async () => {
