@@ -51,7 +51,9 @@ export function compileGrammar(
     const { missing } = grammar;
     refuse(missing === undefined ? impossible : `${impossible} (the tokenizer cannot write ${show(String.fromCodePoint(missing))})`);
   }
-  return new Compiled(vocabulary, grammar, root);
+  const compiled = new Compiled(vocabulary, grammar, root);
+  compiled.begin(); // complains now of what is too ambiguous from the first byte on
+  return compiled;
 }
 
 /** An automaton with the masks of its states. */
@@ -81,14 +83,18 @@ class Compiled implements Constraint {
   }
 
   start(prompt: ArrayLike<number> = []): ConstraintState {
-    const engine = this.ready();
-    const place: Place = { engine, state: engine.automaton.startOf(this.root) };
+    const place = this.begin();
     if (this.vocabulary.hasText(prompt)) return new Point(this, place, false);
     const first = new Point(this, place, true);
     if (!first.complete && first.mask.every((word) => word === 0)) {
       refuse('no output can begin here: at the beginning of a text, no token of this tokenizer writes what it begins with');
     }
     return first;
+  }
+
+  begin(): Place {
+    const engine = this.ready();
+    return { engine, state: engine.automaton.startOf(this.root) };
   }
 
   mask(place: Place, isFirst: boolean): Uint32Array {

@@ -67,10 +67,7 @@ class SchemaBuilder {
     if (key === 'oneOf') this.requireDisjoint(list, place);
     const { [key]: _, ...beside } = flat;
     const isAlone = Object.keys(beside).length === 0;
-    return this.grammar.choice(...list.map((item, i) => {
-      const inner = place.in(key, i);
-      return this.make(isAlone ? item : { allOf: [beside, item] }, inner);
-    }));
+    return this.grammar.choiceOf(list.map((item, i) => this.make(isAlone ? item : { allOf: [beside, item] }, place.in(key, i))));
   }
 
   /** A rule, so that a schema may contain itself. */
@@ -144,9 +141,12 @@ class SchemaBuilder {
   }
 
   private oneOf(values: readonly unknown[]): Node {
-    const texts = values.filter((value) => typeof value === 'string');
-    const others = values.filter((value) => typeof value !== 'string').map((value) => this.json.value(value));
-    return this.grammar.choice(texts.length > 0 ? this.json.oneOfStrings(texts) : this.grammar.nothing, ...others);
+    const isWhole = (value: unknown): boolean => typeof value === 'object' && value !== null;
+    const simple = values.filter((value) => !isWhole(value));
+    return this.grammar.choiceOf([
+      simple.length > 0 ? this.json.oneOfSimple(simple) : this.grammar.nothing,
+      ...values.filter(isWhole).map((value) => this.json.value(value)),
+    ]);
   }
 
   private typed(type: TypeName, schema: Schema, place: Place): Node {
