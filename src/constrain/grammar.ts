@@ -1,5 +1,5 @@
 /**
- * What an output may be, as a graph of nodes over UTF-8 bytes: built by choices.ts, pattern.ts and the schema files, run by
+ * What an output may be, as a graph of nodes over UTF-8 bytes: built by texts.ts, pattern.ts and the schema files, run by
  * automaton.ts. Only characters that the vocabulary can write go in, so that what is left can always be written.
  */
 import { ANY, complement, has, intersect, type CodeSet } from './code-points.js';
@@ -73,6 +73,8 @@ export class Grammar {
   readonly empty: Node = this.add({ kind: 'sequence', parts: [], ...this.facts() });
   /** A character that was asked for and that the vocabulary cannot write, for messages. */
   missing: number | undefined;
+  /** Sets of characters by name that patterns have looked up. */
+  readonly properties = new Map<string, CodeSet>();
   private readonly writable: CodeSet;
   private readonly known = new Map<string, Bytes>(); // by edges
   private readonly single = new Map<number, Node>(); // by code point
@@ -265,7 +267,7 @@ export class Grammar {
   }
 
   private facts(): Facts {
-    return { id: this.nodes?.length ?? 0, nullable: false, productive: false };
+    return { id: this.nodes.length, nullable: false, productive: false };
   }
 
   private add<T extends Node>(node: T): T {

@@ -66,6 +66,11 @@ describe('hostile input ends soon, in an output or a complaint', () => {
     ['counts beyond all', () => ({ minItems: 1e300 })],
     ['huge numbers', () => ({ type: 'number', minimum: -Number.MAX_VALUE, maximum: Number.MAX_VALUE })],
     ['tiny numbers', () => ({ type: 'number', exclusiveMinimum: 0, exclusiveMaximum: Number.MIN_VALUE })],
+    ['exclusive alternatives with much in common', () => {
+      const properties = Object.fromEntries(many(400).map((n) => [`p${n}`, { type: 'string' }]));
+      return { oneOf: many(200).map((n) => ({ type: 'object', required: [...Object.keys(properties), 'kind'], properties: { ...properties, kind: { const: n } } })) };
+    }],
+    ['many patterns', () => ({ properties: Object.fromEntries(many(400).map((n) => [`p${n}`, { pattern: '^\\p{L}{1,9}$' }])) })],
     ['a long reference', () => ({ $ref: `#/${'a/'.repeat(100_000)}` })],
     ['a bad escape', () => ({ $ref: '#/%zz' })],
     ['bigints', () => ({ const: 1n })],
