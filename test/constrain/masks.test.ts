@@ -26,7 +26,21 @@ const VOCABULARIES: { name: string; tokenizer: Tokenizer; bytes: string[]; promp
     tokenizer: build(['<s>', '</s>', 'a', 'b', 'é', 'bé', 'aa'], { decoder: { type: 'Fuse' } }),
     bytes: ['', '', 'a', 'b', E, `b${E}`, 'aa'],
   },
+  {
+    name: 'with half of a character', prompt: 'a',
+    tokenizer: build(['<s>', '</s>', 'a', 'b', 'Ã', 'Ã©', 'aÃ', 'bÃ©'], { decoder: { type: 'ByteLevel' } }),
+    bytes: ['', '', 'a', 'b', '\xc3', E, 'a\xc3', `b${E}`],
+  },
 ];
+
+/** Whether tokens can write the bytes of `text` from `from` on. */
+function canWrite(text: string, from: number, tokens: readonly string[]): boolean {
+  const canReach = [true];
+  for (let at = 0; at < text.length - from; at++) {
+    if (canReach[at]) for (const token of tokens) if (token !== '' && text.startsWith(token, from + at)) canReach[at + token.length] = true;
+  }
+  return canReach[text.length - from] === true;
+}
 
 /** All texts of up to `length` of some letters. */
 function texts(letters: readonly string[], length: number): string[] {
@@ -73,7 +87,7 @@ describe.each(VOCABULARIES)('masks, $name', ({ tokenizer, bytes, prompt }) => {
         for (let id = 2; id < bytes.length; id++) {
           const begun = prefix + bytes[id]!;
           const shownToken = `${shown}, token ${JSON.stringify(bytes[id])}`;
-          if (matched.some((text) => text.startsWith(begun))) expect(ids, shownToken).toContain(id);
+          if (matched.some((text) => text.startsWith(begun) && canWrite(text, begun.length, bytes))) expect(ids, shownToken).toContain(id);
           if (ids.includes(id)) {
             const whole = begun + finish(state.next(id), bytes, random);
             expect(expression.test(new TextDecoder().decode(Uint8Array.from(whole, (char) => char.charCodeAt(0)))), `${shownToken}: ${whole}`).toBe(true);
