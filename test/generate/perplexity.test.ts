@@ -160,6 +160,14 @@ describe.each(['gpt2', 'llama3', 'llama'])('a text in pieces, %s', (name) => {
     expect(found.ids).toEqual(tokenizer.encode(text));
   });
 
+  it('is cut in small pieces where there are words, also where no line ends between two tokens', async () => {
+    for (const text of ['It sat in the sun.\nOnce it saw a bird.\n', 'It sat in the sun. Once it saw a bird. ']) {
+      const found = await encode(text.repeat(20_000), () => 70_000);
+      expect(found.longest).toBeLessThan(8192);
+      expect(found.ids).toEqual(tokenizer.encode(text.repeat(20_000)));
+    }
+  });
+
   it('is cut even where there are no lines and no words', async () => {
     for (const text of ['x'.repeat(300_000), '🙂'.repeat(100_000), ' '.repeat(300_000), 'ab\n\n'.repeat(60_000)]) {
       const found = await encode(text, () => 50_000);
