@@ -107,6 +107,11 @@ describe('perplexity', () => {
     }
   });
 
+  it('counts a gap between two words once, however long it is', async () => {
+    const { text: figures } = await lm.perplexity(inPieces(`a${' '.repeat(90_000)}b`, () => 5000));
+    expect(figures).toMatchObject({ words: 2, bytes: 90_002 });
+  });
+
   it('says how far it is, lets other tasks run, and stops at an abort', async () => {
     const seen: PerplexityProgress[] = [];
     let ticks = 0;
