@@ -51,7 +51,7 @@ export async function scoreContinuations(
       });
       onPass?.();
     }
-    inputs = continuations.map(({ ids, from }) => ({ ids, from: from === shared ? from + 1 : from, start }));
+    inputs = continuations.map((continuation) => ({ ...continuation, start }));
   }
   const lanes = new Lanes(model, inputs, (logits, id, _position, n) => {
     scores[n]!.logprob += logProbability(logits, id);
