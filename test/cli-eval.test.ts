@@ -61,7 +61,7 @@ describe('perplexity', () => {
     const text = 'Once upon a time there was a naïve cat. 🙂 It liked to sit in the sun.\nOne day it saw a bird.\n'.repeat(300);
     await writeFile(file, text);
     const [table, streaming, windows] = await Promise.all([
-      cli('perplexity', '--text-file', file), cli('perplexity', '--text-file', file, '--json'),
+      cli('perplexity', '--text-file', file, '--quiet'), cli('perplexity', '--text-file', file, '--json'),
       cli('perplexity', '--text-file', file, '--json', '--context', '64', '--stride', '48'),
     ]);
     const { tokens, nll, perplexity } = lm.score(text);
