@@ -21,7 +21,7 @@ describe('eval', () => {
   it.each(['choices', 'contexts', 'last-word'])('as a table and as JSON: %s', async (name) => {
     const items = parseTask(readFileSync(repository(task(name)), 'utf8'), name);
     const [table, asJson, limited] = await Promise.all([
-      cli('eval', '--task', task(name)), cli('eval', '--task', task(name), '--json', '--no-bos'), cli('eval', '--task', task(name), '--json', '--limit', '1'),
+      cli('eval', '--task', task(name), '--quiet'), cli('eval', '--task', task(name), '--json', '--no-bos'), cli('eval', '--task', task(name), '--json', '--limit', '1'),
     ]);
     expect(table).toMatchObject({ code: 0, stderr: '' });
     expect(table!.stdout).toMatch(new RegExp(`^stories-${name}\\.jsonl: .*, ${items.length} items\nacc +[01]\\.\\d{4} ± 0\\.\\d{4}\n(?:(?:acc_norm|perplexity) +[\\d.]+ ± [\\d.]+\n)?$`));
@@ -58,7 +58,7 @@ describe('eval', () => {
 describe('perplexity', () => {
   it('of a file, as a table and as JSON, streaming and in windows', async () => {
     const file = join(folder, 'story.txt');
-    const text = 'Once upon a time there was a naïve cat. 🙂 It liked to sit in the sun.\nOne day it saw a bird.\n'.repeat(300);
+    const text = 'Once upon a time there was a naïve cat. 🙂 It liked to sit in the sun.\nOne day it saw a bird.\n'.repeat(100);
     await writeFile(file, text);
     const [table, streaming, windows] = await Promise.all([
       cli('perplexity', '--text-file', file, '--quiet'), cli('perplexity', '--text-file', file, '--json'),
