@@ -22,8 +22,8 @@ interface Exports {
 
 /** Jobs below this many multiply-accumulates (some 10 µs) are not worth waking others for. */
 const MIN_SHARED_WORK = 500_000;
-/** As many elements of an elementwise kernel. */
-const MIN_SHARED_ELEMENTS = 20_000;
+/** As many elements of an elementwise kernel: eight tokens of 1024, not one of a 2.7B model. */
+const MIN_SHARED_ELEMENTS = 8_000;
 /** Row blocks of a task of the token tiles, at most: their sums should stay in the second-level cache. */
 const TILE_TASK_BLOCKS = 64;
 /** From so many tokens on, a tile of eight is as fast as one after another (relaxed, one thread), or faster. */
