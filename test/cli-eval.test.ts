@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate, MatMulFreeLM, parseTask } from 'matmulfree';
@@ -40,7 +41,10 @@ describe('eval', () => {
     await writeFile(join(folder, 'long.jsonl'), lines);
     let run: Run | undefined;
     for (const wait of [2500, 8000]) { // a busy machine may need longer to begin
-      run = await runScript('src/cli/main.ts', ['eval', '--task', join(folder, 'long.jsonl'), '--quiet'], () => {}, wait);
+      run = await runScript('src/cli/main.ts', ['eval', '--task', join(folder, 'long.jsonl'), '--quiet'], () => {}, async (kill) => {
+        await sleep(wait);
+        kill('SIGINT');
+      });
       if (run.stdout !== '') break;
     }
     expect(run).toMatchObject({ code: 130, stderr: '' });
