@@ -20,6 +20,7 @@ import { ZERO } from './vectors.js';
 /** Quads that are added in a straight line. */
 const MAX_STRAIGHT = 4;
 const CACHE_LINE = 64;
+
 export const TILE_PARAMETERS = {
   packed: 'i32', blocks: 'i32', panelBlocks: 'i32', columns: 'i32', q: 'i32', qStride: 'i32', qScales: 'i32', tokens: 'i32',
   rows: 'i32', scales: 'i32', out: 'i32', taskBlocks: 'i32', tasks: 'i32', first: 'i32', last: 'i32', work: 'i32',
