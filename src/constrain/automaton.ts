@@ -34,13 +34,14 @@ export const DEAD = -1;
 /** Beyond so many threads it is worth while to look for some that others cover. */
 const FEW_THREADS = 8;
 /** Ways to read a text at once. Unambiguous grammars have one to some ten. */
-const MAX_THREADS = 4096;
+const MAX_THREADS = 2048;
 /** Steps of threads for one mask: a second, about. */
 const MAX_WORK = 2 ** 23;
 /** States that one mask may add. */
 const MAX_NEW_STATES = 2 ** 17;
-/** Beyond so many states, or lists, an automaton is given up for a new one, when no mask is being made. */
+/** Beyond so many states, threads of them, or lists, an automaton is given up for a new one, when no mask is being made. */
 const MANY_STATES = 2 ** 14;
+const MANY_THREADS = 2 ** 20;
 const MANY_LISTS = 2 ** 18;
 
 export class Automaton {
@@ -51,6 +52,7 @@ export class Automaton {
   private readonly states: State[] = [];
   private readonly stateOf = new Map<string, State>();
   private readonly pairOf = new Map<string, Pair>();
+  private threads = 0; // of all states
   private work = 0;
   private allowedStates = MAX_NEW_STATES;
 
@@ -79,7 +81,7 @@ export class Automaton {
 
   /** Whether it has grown so large that it should be given up. */
   get isFull(): boolean {
-    return this.states.length > MANY_STATES || this.lists.count > MANY_LISTS;
+    return this.states.length > MANY_STATES || this.threads > MANY_THREADS || this.lists.count > MANY_LISTS;
   }
 
   /** The state before the first byte of a text of `node`. */
@@ -162,9 +164,10 @@ export class Automaton {
     const key = `${accepts ? '+' : '-'}${threads.map(({ id }) => id).join()}`;
     let state = this.stateOf.get(key);
     if (!state) {
-      if (this.states.length > this.allowedStates) refuse('it is too ambiguous: the next token alone leads to too many states');
+      if (this.states.length > this.allowedStates) refuse('it is too ambiguous, or too long: what comes next has too many states');
       state = { id: this.states.length, threads, accepts, isInside: isInside(threads[0]), row: undefined };
       this.states.push(state);
+      this.threads += threads.length;
       this.stateOf.set(key, state);
     }
     return state;

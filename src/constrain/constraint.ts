@@ -1,5 +1,6 @@
 /** What may be written next, so that the whole output follows a constraint. */
 import { ArgumentError, show } from '../errors.js';
+import { checkKeys } from '../options.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { Automaton, type State } from './automaton.js';
 import { Grammar, type Node } from './grammar.js';
@@ -42,6 +43,7 @@ export interface CompileOptions {
 export function compileGrammar(
   tokenizer: Tokenizer, options: CompileOptions, build: (grammar: Grammar) => Node, impossible: string,
 ): Constraint {
+  checkKeys('constraint', options, ['eosTokenIds']);
   const vocabulary = vocabularyOf(tokenizer, options.eosTokenIds ?? []);
   const grammar = new Grammar(vocabulary.writable);
   const root = build(grammar);
@@ -51,7 +53,9 @@ export function compileGrammar(
     const { missing } = grammar;
     refuse(missing === undefined ? impossible : `${impossible} (the tokenizer cannot write ${show(String.fromCodePoint(missing))})`);
   }
-  return new Compiled(vocabulary, grammar, root);
+  const compiled = new Compiled(vocabulary, grammar, root);
+  compiled.begin(); // complains now of what is too ambiguous from the first byte on
+  return compiled;
 }
 
 /** An automaton with the masks of its states. */
@@ -81,14 +85,18 @@ class Compiled implements Constraint {
   }
 
   start(prompt: ArrayLike<number> = []): ConstraintState {
-    const engine = this.ready();
-    const place: Place = { engine, state: engine.automaton.startOf(this.root) };
+    const place = this.begin();
     if (this.vocabulary.hasText(prompt)) return new Point(this, place, false);
     const first = new Point(this, place, true);
     if (!first.complete && first.mask.every((word) => word === 0)) {
       refuse('no output can begin here: at the beginning of a text, no token of this tokenizer writes what it begins with');
     }
     return first;
+  }
+
+  begin(): Place {
+    const engine = this.ready();
+    return { engine, state: engine.automaton.startOf(this.root) };
   }
 
   mask(place: Place, isFirst: boolean): Uint32Array {

@@ -3,12 +3,18 @@
  * worked out once. (Partial derivatives after Antimirov, with counters and, for rules, a stack.)
  */
 import type { Both, Bytes, Node, Repeat } from './grammar.js';
+import { refuse } from './refuse.js';
+
+/** Beginnings of all nodes together. */
+const MAX_LEAVES = 2 ** 19;
+/** Parts that begin with parts: an optional property is one more for the next. */
+const MAX_DEPTH = 1500;
 
 /** A list. One that begins with a consumer of bytes is a thread: a way in which the text so far may be read. */
 export interface List<Pair> {
   readonly id: number;
   readonly node: Node;
-  /** Of a repetition: how often its body was begun. Of `both` as a consumer: the number of its pair. */
+  /** Of a sequence: how many parts are done. Of a repetition: how often its body was begun. Of `both` as a consumer: its pair's number. */
   readonly used: number;
   readonly pair: Pair | undefined;
   readonly tail: List<Pair> | undefined;
@@ -41,6 +47,8 @@ export class Lists<Pair extends Numbered> {
   private readonly items = new Map<number, number>(); // numbers of nodes with counts
   private readonly lists = new Map<number, List<Pair>>(); // by tail and item
   private readonly shapes = new Map<number, number>(); // by shape of the tail and node
+  private leafCount = 0;
+  private depth = 0;
   private readonly over: Beginning<Pair> = { threads: [], accepts: true };
 
   /** @param startOf the pair with which `both` begins; undefined when no byte can follow. */
@@ -80,30 +88,51 @@ export class Lists<Pair extends Numbered> {
 
   /** Adds the threads with which the first part of a list may begin; returns whether that part may be left out. */
   private enter({ node, used, tail }: List<Pair>, threads: Set<List<Pair>>): boolean {
-    const again = node.kind === 'repeat' ? afterOnce(node, used) : undefined;
-    const after = again === undefined ? tail : this.of(node, again, tail);
-    for (const leaf of this.leavesOf(node.kind === 'repeat' ? node.body : node)) {
-      let list = after;
-      for (let i = leaf.rest.length - 1; i >= 0; i--) list = this.of(leaf.rest[i]!.node, leaf.rest[i]!.used, list);
-      threads.add(this.of(leaf.node, leaf.pair?.id ?? 0, list, leaf.pair));
+    const add = (part: Node, again: number | undefined): void => {
+      const behind = again === undefined ? tail : this.of(node, again, tail);
+      for (const leaf of this.leavesOf(part)) {
+        let after = behind;
+        for (let i = leaf.rest.length - 1; i >= 0; i--) after = this.of(leaf.rest[i]!.node, leaf.rest[i]!.used, after);
+        threads.add(this.of(leaf.node, leaf.pair?.id ?? 0, after, leaf.pair));
+      }
+    };
+    switch (node.kind) {
+      case 'sequence':
+        for (let i = used; i < node.parts.length; i++) {
+          add(node.parts[i]!, i + 1 < node.parts.length ? i + 1 : undefined);
+          if (!node.parts[i]!.nullable) return false;
+        }
+        return true;
+      case 'repeat':
+        add(node.body, afterOnce(node, used));
+        return used >= node.min || node.body.nullable;
+      default:
+        add(node, undefined);
+        return node.nullable;
     }
-    return node.nullable || (node.kind === 'repeat' && used >= node.min);
   }
 
   private leavesOf(node: Node): readonly Leaf<Pair>[] {
-    return (this.leaves[node.id] ??= this.findLeaves(node));
+    let leaves = this.leaves[node.id];
+    if (!leaves) {
+      if (++this.depth > MAX_DEPTH) refuse(`it is nested too deep: ${MAX_DEPTH} parts begin with each other`);
+      leaves = this.leaves[node.id] = node.productive ? this.findLeaves(node) : [];
+      this.depth--;
+      this.leafCount += leaves.length;
+      if (this.leafCount > MAX_LEAVES) refuse(`it is too large: there are more than ${MAX_LEAVES} ways to go on`);
+    }
+    return leaves;
   }
 
   private findLeaves(node: Node): readonly Leaf<Pair>[] {
-    if (!node.productive) return [];
     switch (node.kind) {
       case 'bytes': return [{ node, pair: undefined, rest: [] }];
       case 'rule': return this.leavesOf(node.body);
-      case 'choice': return node.parts.flatMap((part) => this.leavesOf(part));
+      case 'choice': return [...new Set(node.parts.flatMap((part) => this.leavesOf(part)))];
       case 'sequence': {
         const leaves: Leaf<Pair>[] = [];
         for (const [i, part] of node.parts.entries()) {
-          const behind = node.parts.slice(i + 1).map((other) => ({ node: other, used: 0 }));
+          const behind = i + 1 < node.parts.length ? [{ node, used: i + 1 }] : [];
           for (const leaf of this.leavesOf(part)) leaves.push({ ...leaf, rest: [...leaf.rest, ...behind] });
           if (!part.nullable) break;
         }

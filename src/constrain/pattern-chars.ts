@@ -12,7 +12,7 @@ const SPACE: CodeSet = [
 const CLASSES: Readonly<Record<string, CodeSet>> = { d: DIGIT, w: WORD, s: SPACE };
 const CONTROLS: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, r: 13 };
 
-/** Different \p{…} in one pattern: each is looked up in all of Unicode, which takes some ten milliseconds. */
+/** Different \p{…} in one grammar: each is looked up in all of Unicode, which takes some ten milliseconds. */
 const MAX_PROPERTIES = 16;
 
 /** Code points that are looked up at a time: a plane is a whole number of blocks. */
@@ -22,10 +22,12 @@ export class CharReader {
   at = 0;
   private readonly pattern: string;
   private readonly complain: (what: string, at: number) => never;
-  private readonly properties = new Map<string, CodeSet>();
+  private readonly properties: Map<string, CodeSet>;
 
-  constructor(pattern: string, complain: (what: string, at: number) => never) {
+  /** @param properties what has been looked up already; more is added. */
+  constructor(pattern: string, properties: Map<string, CodeSet>, complain: (what: string, at: number) => never) {
     this.pattern = pattern;
+    this.properties = properties;
     this.complain = complain;
   }
 

@@ -15,7 +15,7 @@ export interface PatternOptions {
 /** @throws ArgumentError for a pattern outside the subset: see `compileRegex`. */
 export function patternGrammar(pattern: string, grammar: Grammar, options: PatternOptions): Node {
   const { around } = options;
-  return new PatternBuilder(pattern, grammar, options).alternatives(readPattern(pattern, options.refuse), { start: around, end: around });
+  return new PatternBuilder(pattern, grammar, options).alternatives(readPattern(pattern, grammar.properties, options.refuse), { start: around, end: around });
 }
 
 /** What may stand before and behind; undefined where there is no edge of the text. */
@@ -36,7 +36,7 @@ class PatternBuilder {
   }
 
   alternatives(rows: Alternatives, edges: Edges): Node {
-    return this.grammar.choice(...rows.map((row) => this.row(row, edges)));
+    return this.grammar.choiceOf(rows.map((row) => this.row(row, edges)));
   }
 
   private row(items: readonly Item[], { start, end }: Edges): Node {
@@ -54,7 +54,7 @@ class PatternBuilder {
       parts.push(this.item(item, own));
       if (i === to - 1 && end && !own.end) parts.push(end);
     }
-    return from < to ? this.grammar.sequence(...parts) : this.grammar.sequence(start ?? empty, end ?? empty);
+    return from < to ? this.grammar.sequenceOf(parts) : this.grammar.sequence(start ?? empty, end ?? empty);
   }
 
   private item({ atom, min, max, at }: Item, edges: Edges): Node {

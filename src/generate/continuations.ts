@@ -27,9 +27,7 @@ export interface ContinuationScore {
  * score that it gets alone, bit for bit.
  * @throws ArgumentError for an id out of range; the signal's reason.
  */
-export async function scoreContinuations(
-  model: Model, continuations: readonly Continuation[], pace: Pace, onPass?: () => void,
-): Promise<ContinuationScore[]> {
+export async function scoreContinuations(model: Model, continuations: readonly Continuation[], pace: Pace): Promise<ContinuationScore[]> {
   const scores = continuations.map(({ ids, from }) => ({ logprob: 0, tokens: ids.length - from, isGreedy: true }));
   const { maxTokens } = model.parts.workspace;
   const shared = sharedTokens(continuations);
@@ -49,15 +47,14 @@ export async function scoreContinuations(
           scores[n]!.isGreedy &&= ids[from] === best;
         });
       });
-      onPass?.();
     }
-    inputs = continuations.map(({ ids, from }) => ({ ids, from: from === shared ? from + 1 : from, start }));
+    inputs = continuations.map((continuation) => ({ ...continuation, start }));
   }
   const lanes = new Lanes(model, inputs, (logits, id, _position, n) => {
     scores[n]!.logprob += logProbability(logits, id);
     scores[n]!.isGreedy &&= argmax(logits) === id;
   });
-  await lanes.run(pace, onPass);
+  await lanes.run(pace);
   return scores;
 }
 

@@ -8,7 +8,7 @@ export interface LaneInput {
   readonly ids: ArrayLike<number>;
   /** The first position that is predicted, at least 1: `ids[from]` and all after it are. */
   readonly from: number;
-  /** What is known when it starts, which is copied: the state after `ids[0, start.tokens)`, at most `from` of them. */
+  /** The state after `ids[0, start.tokens)`, at most `from` of them, to start from a copy of; after `from` of them the first prediction was the caller's. */
   readonly start?: ModelState;
 }
 
@@ -54,7 +54,7 @@ export class Lanes {
     }
   }
 
-  /** One pass. @returns whether there was anything left to do. */
+  /** One pass. @returns false when nothing was left to do. */
   private step(): boolean {
     const pieces: SequenceInput[] = [];
     let room = this.model.parts.workspace.maxTokens;

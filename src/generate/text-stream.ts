@@ -12,20 +12,20 @@ export interface EncodedPiece {
 const PIECE = 4096;
 /** Characters before and after a piece that the tokenizer gets to see. */
 const SURROUNDINGS = 64;
-/** Places that are tried before more text is waited for. */
-const TRIES = 64;
+/** Places that are looked at with all that is before them, until more text has come. */
+const MAX_CHECKS = 8;
 
-/** Where a text may be cut when so many characters wait: between lines, else between words, else between any two characters. */
+/** Where a text may be cut: between lines, else between words, else, when so many characters wait, anywhere between two. */
 const CUTS = [
-  { waiting: 0, pattern: '\\S\\n(?=\\S)' },
-  { waiting: 16_384, pattern: '\\S(?= \\S)' },
-  { waiting: 65_536, pattern: '[^\\ud800-\\udbff](?=[^])' },
+  { tries: 4, waiting: 0, pattern: '\\S\\n(?=\\S)' },
+  { tries: 16, waiting: 0, pattern: '\\S(?= \\S)' },
+  { tries: 64, waiting: 65_536, pattern: '[^\\ud800-\\udbff](?=[^])' },
 ] as const;
 
 /**
  * Encodes a text that comes in pieces, of any size, as `encode` does all of it: the first ids are the special ones that the tokenizer puts
- * before a text. Memory does not grow with the text. It is cut between lines (in a very long line between words, in a very long word
- * anywhere), and only where the ids up to there do not depend on what follows.
+ * before a text. Memory does not grow with the text. It is cut between lines or words (in a very long word anywhere), and
+ * only where the ids up to there do not depend on what follows.
  * @throws ArgumentError for a piece that is no string.
  */
 export async function* encodeStream(
@@ -50,11 +50,10 @@ export async function* encodeStream(
 class Cutter {
   waiting = '';
   private readonly tokenizer: Tokenizer;
-  private readonly cuts = CUTS.map(({ waiting, pattern }) => ({ waiting, pattern: new RegExp(pattern, 'g') }));
+  /** Kinds of places, and how far each has been looked for in `waiting`. */
+  private readonly cuts = CUTS.map((cut) => ({ ...cut, pattern: new RegExp(cut.pattern, 'g'), searched: PIECE }));
   /** The end of what has been given out. */
   private before = '';
-  /** In `waiting`, up to here there is no place to cut. */
-  private searched = PIECE;
 
   constructor(tokenizer: Tokenizer) {
     this.tokenizer = tokenizer;
@@ -62,45 +61,51 @@ class Cutter {
 
   /** The next piece, or undefined while it is not certain. */
   next(): EncodedPiece | undefined {
-    for (let tries = 0; tries < TRIES; tries++) {
-      const cut = this.findCut();
-      if (cut === 0) break;
+    let checks = MAX_CHECKS;
+    for (const cut of this.places()) {
       const text = this.waiting.slice(0, cut);
-      const ids = this.encode(this.before + text);
-      const further = this.encode(this.before + text + this.waiting.slice(cut, cut + SURROUNDINGS));
-      if (ids.every((id, n) => id === further[n])) {
-        this.waiting = this.waiting.slice(cut);
-        this.searched = PIECE;
-        return this.take(text, ids);
-      }
+      const following = this.waiting.slice(cut, cut + SURROUNDINGS);
+      // First what is near, for most places that will not do show there.
+      if (!this.encodesOn(text.slice(-SURROUNDINGS), following)) continue;
+      if (checks-- === 0) break;
+      if (!this.encodesOn(this.before + text, following)) continue;
+      this.waiting = this.waiting.slice(cut);
+      for (const kind of this.cuts) kind.searched = PIECE;
+      return this.take(text);
     }
     return undefined;
   }
 
   rest(): EncodedPiece {
-    return this.take(this.waiting, this.encode(this.before + this.waiting));
+    return this.take(this.waiting);
   }
 
   /** Gives out the ids that follow those of what was given out before. */
-  private take(text: string, ids: readonly number[]): EncodedPiece {
-    const piece = { text, ids: ids.slice(this.before === '' ? 0 : this.encode(this.before).length) };
+  private take(text: string): EncodedPiece {
+    const ids = this.encode(this.before + text).slice(this.before === '' ? 0 : this.encode(this.before).length);
     this.before = text.slice(-SURROUNDINGS);
-    return piece;
+    return { text, ids };
   }
 
-  /** Where the text may be cut, so that enough of it follows; 0 where there is no such place yet. */
-  private findCut(): number {
+  /** Where the text might be cut, with enough of it behind, the best places first. */
+  private *places(): Generator<number, void, undefined> {
     const { waiting } = this;
-    for (const { waiting: least, pattern } of this.cuts) {
-      if (waiting.length < least) break;
-      pattern.lastIndex = this.searched;
-      const found = pattern.exec(waiting);
-      const cut = found ? found.index + found[0].length : Infinity;
-      if (cut > waiting.length - SURROUNDINGS) continue;
-      this.searched = cut;
-      return cut;
+    for (const kind of this.cuts) {
+      for (let tries = kind.waiting <= waiting.length ? kind.tries : 0; tries > 0; tries--) {
+        kind.pattern.lastIndex = kind.searched;
+        const found = kind.pattern.exec(waiting);
+        const cut = found ? found.index + found[0].length : Infinity;
+        if (cut > waiting.length - SURROUNDINGS) break;
+        kind.searched = cut;
+        yield cut;
+      }
     }
-    return 0;
+  }
+
+  /** Whether the ids of `text` stay what they are when `following` follows. */
+  private encodesOn(text: string, following: string): boolean {
+    const further = this.encode(text + following);
+    return this.encode(text).every((id, n) => id === further[n]);
   }
 
   private encode(text: string): number[] {

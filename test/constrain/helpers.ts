@@ -43,17 +43,11 @@ export function metaspace(): Tokenizer {
   return build(tokens, { decoder: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always' } });
 }
 
-/** Byte-level, with the bytes of ASCII and some others: 'é' and '€' can be written in pieces, other characters that begin alike cannot. */
+/** Byte-level, with the bytes of ASCII and some others: 'é' and '€' can be written in pieces, 'ê' only as a whole. */
 export function fewBytes(): Tokenizer {
-  const bytes = [0xc3, 0xa9, 0xe2, 0x82, 0xac, 0xe3];
-  const levels = bytes.map((byte) => byteChar(byte));
-  const tokens = ['<s>', '</s>', ...ASCII.filter((char) => char !== ' '), 'Ġ', ...levels, `${levels[3]!}${levels[4]!}`, `x${levels[2]!}`, ...PIECES.map((piece) => piece.replaceAll(' ', 'Ġ'))];
+  const levels = [0xc3, 0xa9, 0xe2, 0x82, 0xac, 0xe3].map(byteToken);
+  const tokens = ['<s>', '</s>', ...ASCII.filter((char) => char !== ' '), 'Ġ', ...levels, levels[3]! + levels[4]!, `x${levels[2]!}`, levels[0]! + byteToken(0xaa), ...PIECES.map((piece) => piece.replaceAll(' ', 'Ġ'))];
   return build(tokens, { decoder: { type: 'ByteLevel' } });
-}
-
-/** The character of the byte-level alphabet for a byte above 0xa0 that stands for itself. */
-function byteChar(byte: number): string {
-  return byte >= 0xa1 && byte !== 0xad ? String.fromCharCode(byte) : String.fromCharCode(0x100 + 33 + (byte - 0x7f));
 }
 
 export function build(tokens: string[], rest: Record<string, unknown> = {}): Tokenizer {
@@ -122,17 +116,10 @@ export function accepts(constraint: Constraint, tokenizer: Tokenizer, text: stri
   return state.complete;
 }
 
-let levels: string[] | undefined;
-
+/** The character that stands for a byte in GPT-2's alphabet. */
 function byteToken(byte: number): string {
-  if (!levels) {
-    levels = [];
-    for (let b = 0, next = 256; b < 256; b++) {
-      const isItself = (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b <= 0xac) || b >= 0xae;
-      levels.push(String.fromCharCode(isItself ? b : next++));
-    }
-  }
-  return levels[byte]!;
+  if ((byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae) return String.fromCharCode(byte);
+  return String.fromCharCode(256 + (byte <= 0x20 ? byte : byte === 0xad ? 67 : byte - 0x7f + 33));
 }
 
 /** Byte-level, one token a byte and no other. */

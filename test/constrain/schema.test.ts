@@ -197,6 +197,7 @@ describe('JSON Schema', () => {
     [{ $ref: '#' }, /refers to itself/],
     [{ $ref: '#/$defs/a', $defs: { a: { anyOf: [{ $ref: '#/$defs/b' }, { type: 'null' }] }, b: { anyOf: [{ $ref: '#/$defs/a' }] } } }, /refers to itself without anything before it/],
     [{ allOf: [{ $ref: '#' }, { type: 'null' }] }, /nested too deep, or refer to themselves/],
+    [{ allOf: [{ prefixItems: [{ type: 'integer' }] }, { items: { minimum: 3 } }] }, /prefixItems and items of two schemas/],
     [{ minProperties: 2 }, /minProperties above 1 is not supported/],
     [{ properties: { a: true, b: true }, minProperties: 1 }, /minProperties above the number of required properties/],
     [{ properties: { a: true, b: true }, maxProperties: 1 }, /maxProperties beside properties/],

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ArgumentError, MatMulFreeLM, TokenizerError } from 'matmulfree';
+import { scoreContinuations } from '../../src/generate/continuations.js';
+import { Pace } from '../../src/pace.js';
 import { SOME_BACKENDS } from '../support/backends.js';
 import { tinyCheckpoint } from '../support/checkpoints.js';
 import { EMBEDDED } from '../support/files.js';
-import { naivePair } from '../support/naive-scores.js';
+import { naiveLogprobs, naivePair } from '../support/naive-scores.js';
 import { freshSeed, randomFrom } from '../support/random.js';
 
 const seed = freshSeed();
@@ -43,9 +45,11 @@ describe.each(SOME_BACKENDS)('choose, $name', ({ backend, threads }) => {
     const random = randomFrom(seed);
     const text = (words: number): string => Array.from({ length: words }, () => WORDS[random.integer(0, 8)]).join(' ');
     const prompt = text(60);
-    const choices = Array.from({ length: 150 }, () => text(random.integer(1, random.unit() < 0.1 ? 60 : 4)));
-    const { scores } = await lm.choose(prompt, choices);
-    for (const n of [0, 1, 77, 149, random.integer(0, 149)]) expect((await lm.choose(prompt, [choices[n]!])).scores[0]).toEqual(scores[n]);
+    const choices = Array.from({ length: 300 }, () => text(random.integer(1, random.unit() < 0.05 ? 60 : 3)));
+    const seen: number[][] = [];
+    const { scores } = await lm.choose(prompt, choices, { onProgress: (done, total) => seen.push([done, total]) });
+    expect(seen).toEqual([[256, 300], [300, 300]]);
+    for (const n of [0, 1, 77, 299, random.integer(0, 299)]) expect((await lm.choose(prompt, [choices[n]!])).scores[0]).toEqual(scores[n]);
   });
 });
 
@@ -97,6 +101,35 @@ describe('choose', () => {
     await expect(bare.choose('a', ['b'])).rejects.toBeInstanceOf(TokenizerError);
     bare.dispose();
     await expect(bare.choose('a', ['b'])).rejects.toThrow(/disposed/);
+  });
+});
+
+describe('scoreContinuations', () => {
+  it(`reads once what they begin with, however much of it is predicted (seed ${seed})`, async () => {
+    const lm = await MatMulFreeLM.load(tinyCheckpoint(undefined, seed));
+    const random = randomFrom(seed);
+    const { maxTokens } = lm.model.parts.workspace;
+    for (let round = 0; round < 30; round++) {
+      const common = Array.from({ length: random.integer(0, 3 * maxTokens) }, () => random.integer(0, 10));
+      const continuations = Array.from({ length: random.integer(1, 12) }, () => {
+        const ids = [...common.slice(0, random.unit() < 0.2 ? random.integer(0, common.length) : common.length), ...Array.from({ length: random.integer(2, 9) }, () => random.integer(0, 1))];
+        return { ids, from: random.unit() < 0.5 ? ids.length - 1 : random.integer(1, ids.length - 1) };
+      });
+      const scores = await scoreContinuations(lm.model, continuations, new Pace());
+      continuations.forEach(({ ids, from }, n) => {
+        let sum = 0;
+        for (const logprob of lm.score(ids).logprobs.slice(from - 1)) sum += logprob;
+        expect(scores[n], JSON.stringify({ ids, from })).toEqual({ logprob: sum, tokens: ids.length - from, isGreedy: naiveLogprobs(lm, ids, from).every(({ isBest }) => isBest) });
+      });
+    }
+  });
+
+  it('checks all ids before it begins', async () => {
+    const lm = await MatMulFreeLM.load(tinyCheckpoint());
+    const long = new Array<number>(200).fill(1);
+    await expect(scoreContinuations(lm.model, [{ ids: [...long, 2], from: 200 }, { ids: [...long, 99], from: 200 }], new Pace())).rejects.toThrow(/token id 99/);
+    await expect(scoreContinuations(lm.model, [{ ids: [1, 99], from: 1 }], new Pace())).rejects.toThrow(/token id 99/);
+    expect(await scoreContinuations(lm.model, [], new Pace())).toEqual([]);
   });
 });
 

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ArgumentError, MatMulFreeLM, TokenizerError, type PerplexityProgress } from 'matmulfree';
+import { measurePerplexity } from '../../src/generate/perplexity.js';
 import { encodeStream } from '../../src/generate/text-stream.js';
 import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
 import { SOME_BACKENDS } from '../support/backends.js';
-import { tinyCheckpoint } from '../support/checkpoints.js';
+import { TINY, tinyCheckpoint } from '../support/checkpoints.js';
 import { EMBEDDED, fixture } from '../support/files.js';
 import { naiveLogprobs } from '../support/naive-scores.js';
 import { freshSeed, randomFrom } from '../support/random.js';
@@ -107,6 +108,13 @@ describe('perplexity', () => {
     }
   });
 
+  it('counts a gap between two words once, however long it is', async () => {
+    const { model } = await MatMulFreeLM.load(tinyCheckpoint({ ...TINY, vocab: 3003 }));
+    const gpt2 = Tokenizer.fromJSON(tokenizerFile('gpt2.tokenizer.json'));
+    const { text: figures } = await measurePerplexity(model, () => gpt2, inPieces(`a${' '.repeat(90_000)}b`, () => 5000));
+    expect(figures).toMatchObject({ words: 2, bytes: 90_002 });
+  });
+
   it('says how far it is, lets other tasks run, and stops at an abort', async () => {
     const seen: PerplexityProgress[] = [];
     let ticks = 0;
@@ -158,6 +166,14 @@ describe.each(['gpt2', 'llama3', 'llama'])('a text in pieces, %s', (name) => {
     expect(found.text).toBe(text);
     expect(found.longest).toBeLessThan(80_000);
     expect(found.ids).toEqual(tokenizer.encode(text));
+  });
+
+  it('is cut in small pieces where there are words, also where no line ends between two tokens', async () => {
+    for (const text of ['It sat in the sun.\nOnce it saw a bird.\n', 'It sat in the sun. Once it saw a bird. ']) {
+      const found = await encode(text.repeat(20_000), () => 70_000);
+      expect(found.longest).toBeLessThan(8192);
+      expect(found.ids).toEqual(tokenizer.encode(text.repeat(20_000)));
+    }
   });
 
   it('is cut even where there are no lines and no words', async () => {

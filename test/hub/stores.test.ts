@@ -436,6 +436,15 @@ describe('the cache of a browser', () => {
     expect(await readAll(await fetchFile(fetcher(blobStore(browser)), file()))).toEqual(bytes);
   });
 
+  it('without a cache there is nothing to wait for', async () => {
+    vi.stubGlobal('navigator', { locks: { request: () => new Promise(() => undefined) } }); // somebody else's turn, for ever
+    try {
+      expect(await readAll(await fetchFile(fetcher(blobStore()), file()))).toEqual(bytes);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
   it('that is full: the file is there for this time', async () => {
     let puts = 0;
     const browser = fakeCache(() => ++puts > 2);

@@ -9,11 +9,11 @@ export interface Run {
 
 /**
  * Runs a TypeScript file of the repository in a process of its own. `during` may act on it when it writes; `interrupt` from its
- * start, or it gets a Ctrl-C after so many milliseconds.
+ * start.
  */
 export function runScript(
   file: string, args: readonly string[] = [], during: (kill: (signal: NodeJS.Signals) => void, stdout: string) => void = () => {},
-  interrupt?: number | ((kill: (signal: NodeJS.Signals) => void) => Promise<void>),
+  interrupt?: (kill: (signal: NodeJS.Signals) => void) => Promise<void>,
 ): Promise<Run> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--import', 'tsx', repository(file), ...args], {
@@ -26,8 +26,7 @@ export function runScript(
       during((signal) => child.kill(signal), stdout);
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text; });
-    if (typeof interrupt === 'number') setTimeout(() => child.kill('SIGINT'), interrupt);
-    else interrupt?.((signal) => child.kill(signal)).catch(reject);
+    interrupt?.((signal) => child.kill(signal)).catch(reject);
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, stdout, stderr }));
   });
