@@ -65,11 +65,17 @@ export interface Architecture {
 /** Tokens that are worked on at once, as in the library. */
 export const CHUNK_TOKENS = 64;
 /** What one WebAssembly memory can address, but for the work space of threads and a margin. */
-const MAX_STAGE_BYTES = 3.75 * 2 ** 30;
+const MAX_MEMORY_BYTES = 3.75 * 2 ** 30;
+
+export interface FloatModelOptions extends FloatKernelOptions {
+  /** No memory is larger than that. Default: nearly the 4 GiB that WebAssembly can address. */
+  readonly maxMemoryBytes?: number;
+}
 
 /** Makes the model, in as many memories as it takes. @throws RangeError when one layer does not fit one. */
-export async function buildFloatModel(architecture: Architecture, source: WeightSource, options: FloatKernelOptions): Promise<FloatModel> {
+export async function buildFloatModel(architecture: Architecture, source: WeightSource, options: FloatModelOptions): Promise<FloatModel> {
   const { name, widths, vocabSize, layers, eps, contextLength, memory } = architecture;
+  const { maxMemoryBytes = MAX_MEMORY_BYTES } = options;
   const first = await createFloatKernels(options);
 
   /** Allocates the layers from `from` to `to`, and what comes after the last one. */
@@ -94,8 +100,8 @@ export async function buildFloatModel(architecture: Architecture, source: Weight
   let end: ReturnType<typeof allocate>['end'];
   for (let from = 0; from < layers; ) {
     let to = layers;
-    while (to > from && bytesOf(from, to) > MAX_STAGE_BYTES) to--;
-    if (to === from) throw new RangeError(`${name}: one layer with ${contextLength} tokens of context takes more than one WebAssembly memory`);
+    while (to > from && bytesOf(from, to) > maxMemoryBytes) to--;
+    if (to === from) throw new RangeError(`${name}: one layer with ${contextLength} tokens of context takes more than one memory`);
     const kernels = from === 0 ? first : await createFloatKernels(options);
     const part = allocate(kernels, kernels.createArena(bytesOf(from, to)), from, to, slots);
     stages.push(part.stage);

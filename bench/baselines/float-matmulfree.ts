@@ -1,6 +1,5 @@
 import { cumulativeLowerBounds, Embedding, type BitLinearSpec, type Checkpoint } from 'matmulfree';
-import { buildFloatModel, type WeightSource } from './build-model.js';
-import type { FloatKernelOptions } from './create.js';
+import { buildFloatModel, type FloatModelOptions, type WeightSource } from './build-model.js';
 import { createMLGRU } from './float-mixers.js';
 import type { FloatModel } from './float-model.js';
 
@@ -9,7 +8,7 @@ import type { FloatModel } from './float-model.js';
  * is RMSNorm and then a plain float32 product, weights being trit · scale in 32 bits, activations not quantised. So it computes
  * what the ternary model approximates by rounding activations to 8 bits, with sixteen times the bytes of weights.
  */
-export async function buildFloatMatMulFree(checkpoint: Checkpoint, options: FloatKernelOptions): Promise<FloatModel> {
+export async function buildFloatMatMulFree(checkpoint: Checkpoint, options: FloatModelOptions): Promise<FloatModel> {
   const { config: { layers, recurrentSize, hiddenSize, intermediateSize, vocabSize, rmsNormEps }, spec } = checkpoint;
   return buildFloatModel({
     name: `${checkpoint.name}, float32`, vocabSize, layers,

@@ -1,5 +1,4 @@
-import { buildFloatModel, CHUNK_TOKENS, type WeightSource } from './build-model.js';
-import type { FloatKernelOptions } from './create.js';
+import { buildFloatModel, CHUNK_TOKENS, type FloatModelOptions, type WeightSource } from './build-model.js';
 import { createAttentionMixer, createRotaryAngles } from './float-mixers.js';
 import type { FloatModel } from './float-model.js';
 
@@ -25,7 +24,7 @@ export interface TransformerConfig {
  * @param contextLength positions that the cache has room for; memory that nobody has written to yet is not resident.
  */
 export async function buildTransformer(
-  config: TransformerConfig, source: WeightSource, contextLength: number, options: FloatKernelOptions,
+  config: TransformerConfig, source: WeightSource, contextLength: number, options: FloatModelOptions,
 ): Promise<FloatModel> {
   const { name, hiddenSize, intermediateSize, layers, heads, headSize, vocabSize, rmsNormEps, ropeTheta } = config;
   const width = heads * headSize;
