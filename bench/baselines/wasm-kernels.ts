@@ -4,7 +4,7 @@ import { createMemory, type KernelMemory } from '../../src/kernels/wasm/memory.j
 import { createThreadPool, MAIN_SPINS, type ThreadPool } from '../../src/kernels/wasm/threads.js';
 import { createModule, type Parameters } from '../../src/wasm/module.js';
 import {
-  ATTENTION_PARAMETERS, emitAttention, emitRotate, emitStore, MAX_HEAD_SIZE, QUERY_TILE, ROTATE_PARAMETERS, STORE_PARAMETERS,
+  ATTENTION_PARAMETERS, emitAttention, emitRotate, emitStore, keyTile, MAX_HEAD_SIZE, QUERY_TILE, ROTATE_PARAMETERS, STORE_PARAMETERS,
 } from './emit-attention.js';
 import { emitMatmul, emitPanelProduct, MATMUL_PARAMETERS } from './emit-product.js';
 import { paddedCapacity, PANEL, requireMultiple, type FloatKernels } from './float-kernels.js';
@@ -126,7 +126,7 @@ function kernelsOn(backend: WasmBackend, module: WebAssembly.Module, pool: Threa
       const pays = (position + tokens) * tokens * heads * headSize >= MIN_SHARED_WORK;
       run(
         'attention', heads * tiles, pays, q, cache.keys, cache.values, headSize, paddedCapacity(capacity), heads * headSize * 4, position,
-        tokens, 1 / Math.sqrt(headSize), out, tiles,
+        tokens, 1 / Math.sqrt(headSize), out, tiles, keyTile(tokens),
       );
     },
     rmsNorm(x, weight, eps, tokens, out) {
