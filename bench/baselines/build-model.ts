@@ -1,7 +1,7 @@
 import { measureArena, type Arena } from 'matmulfree';
 import { createFloatKernels, type FloatKernelOptions } from './create.js';
 import type { FloatKernels, FloatMatrix } from './float-kernels.js';
-import { allocateFloatWorkspace, type Bench, type FloatLayer, type FloatLinear, type FloatWidths } from './float-layers.js';
+import { allocateFloatWorkspace, type Workbench, type FloatLayer, type FloatLinear, type FloatWidths } from './float-layers.js';
 import { FloatModel, type Stage } from './float-model.js';
 
 /** Where weights come from, by name. */
@@ -59,7 +59,7 @@ export interface Architecture {
   readonly norm: string;
   readonly head: { readonly weight: string; readonly norm?: string };
   /** A function that makes the layers of one stage, and reserves what they share. */
-  allocateStage(bench: Bench, arena: Arena): (weights: WeightAllocator, layer: number) => FloatLayer;
+  allocateStage(bench: Workbench, arena: Arena): (weights: WeightAllocator, layer: number) => FloatLayer;
 }
 
 /** Tokens that are worked on at once, as in the library. */
@@ -98,21 +98,26 @@ export async function buildFloatModel(architecture: Architecture, source: Weight
   const slots: Slot[] = [];
   const stages: Stage[] = [];
   let end: ReturnType<typeof allocate>['end'];
-  for (let from = 0; from < layers; ) {
-    let to = layers;
-    while (to > from && bytesOf(from, to) > maxMemoryBytes) to--;
-    if (to === from) throw new RangeError(`${name}: one layer with ${contextLength} tokens of context takes more than one memory`);
-    const kernels = from === 0 ? first : await createFloatKernels(options);
-    const part = allocate(kernels, kernels.createArena(bytesOf(from, to)), from, to, slots);
-    stages.push(part.stage);
-    end = part.end;
-    from = to;
-  }
-  if (!end) throw new RangeError(`${name} has no layers`);
+  try {
+    for (let from = 0; from < layers; ) {
+      let to = layers;
+      while (to > from && bytesOf(from, to) > maxMemoryBytes) to--;
+      if (to === from) throw new RangeError(`${name}: one layer with ${contextLength} tokens of context takes more than one memory`);
+      const kernels = from === 0 ? first : await createFloatKernels(options);
+      const part = allocate(kernels, kernels.createArena(bytesOf(from, to)), from, to, slots);
+      stages.push(part.stage);
+      end = part.end;
+      from = to;
+    }
+    if (!end) throw new RangeError(`${name} has no layers`);
 
-  const embeddings = new Float32Array(vocabSize * widths.hidden);
-  await source.readRows(architecture.embeddings, vocabSize, widths.hidden, (row, values) => embeddings.set(values, row * widths.hidden));
-  for (const slot of slots) await slot.read(source);
-  const weightBytes = slots.reduce((sum, { bytes }) => sum + bytes, embeddings.byteLength);
-  return new FloatModel({ name, vocabSize, eps, embeddings, stages, ...end, contextLength, memory, weightBytes });
+    const embeddings = new Float32Array(vocabSize * widths.hidden);
+    await source.readRows(architecture.embeddings, vocabSize, widths.hidden, (row, values) => embeddings.set(values, row * widths.hidden));
+    for (const slot of slots) await slot.read(source);
+    const weightBytes = slots.reduce((sum, { bytes }) => sum + bytes, embeddings.byteLength);
+    return new FloatModel({ name, vocabSize, eps, embeddings, stages, ...end, contextLength, memory, weightBytes });
+  } catch (error) {
+    for (const { kernels } of [{ kernels: first }, ...stages]) kernels.dispose();
+    throw error;
+  }
 }

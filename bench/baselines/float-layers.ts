@@ -39,13 +39,13 @@ export interface FloatLinear {
   readonly norm: Float32Array | undefined;
 }
 
-/** Kernels and the buffers in their memory. */
-export interface Bench {
+/** Kernels, and the buffers in their memory. */
+export interface Workbench {
   readonly kernels: FloatKernels;
   readonly workspace: FloatWorkspace;
 }
 
-export function applyLinear({ kernels, workspace }: Bench, { matrix, norm }: FloatLinear, x: Float32Array, tokens: number, out: Float32Array): void {
+export function applyLinear({ kernels, workspace }: Workbench, { matrix, norm }: FloatLinear, x: Float32Array, tokens: number, out: Float32Array): void {
   if (norm) kernels.rmsNorm(x, norm, BIT_LINEAR_EPS, tokens, workspace.input);
   kernels.matmul(matrix, norm ? workspace.input : x, tokens, out);
 }
@@ -68,7 +68,7 @@ export interface FloatLayer {
 }
 
 /** A pre-norm residual block with a SwiGLU: both baselines' own, and the library's, but for the token mixer and what is a product. */
-export function applyLayer(bench: Bench, layer: FloatLayer, eps: number, tokens: number, position: number): void {
+export function applyLayer(bench: Workbench, layer: FloatLayer, eps: number, tokens: number, position: number): void {
   const { kernels, workspace: { residual, normed, mixed, gateUp, activated } } = bench;
   const count = tokens * layer.tokenNorm.length;
   kernels.rmsNorm(residual, layer.tokenNorm, eps, tokens, normed);

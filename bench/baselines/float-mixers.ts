@@ -1,5 +1,5 @@
 import type { Arena } from 'matmulfree';
-import { applyLinear, type Bench, type FloatLinear, type FloatMixer } from './float-layers.js';
+import { applyLinear, type Workbench, type FloatLinear, type FloatMixer } from './float-layers.js';
 
 export interface MLGRUWeights {
   readonly inputProjection: FloatLinear;
@@ -11,7 +11,7 @@ export interface MLGRUWeights {
 }
 
 /** The library's MLGRU (src/layers/mlgru.ts) with float products. */
-export function createMLGRU(bench: Bench, arena: Arena, weights: MLGRUWeights, width: number, eps: number): FloatMixer {
+export function createMLGRU(bench: Workbench, arena: Arena, weights: MLGRUWeights, width: number, eps: number): FloatMixer {
   const { kernels, workspace: { first: i, second: f, third: g } } = bench;
   const state = arena.f32(width);
   return {
@@ -44,7 +44,7 @@ export interface AttentionShape {
 
 /** Multi-head causal attention with rotary positions and a cache of keys and values, as in Llama 2 (7B, 13B). */
 export function createAttentionMixer(
-  bench: Bench, arena: Arena, weights: AttentionWeights, { heads, headSize, contextLength }: AttentionShape, angles: RotaryAngles,
+  bench: Workbench, arena: Arena, weights: AttentionWeights, { heads, headSize, contextLength }: AttentionShape, angles: RotaryAngles,
 ): FloatMixer {
   const { kernels, workspace: { first: q, second: k, third: v, maxTokens } } = bench;
   const cache = kernels.createCache(arena, heads, headSize, contextLength);

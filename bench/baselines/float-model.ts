@@ -1,11 +1,11 @@
-import { applyLayer, applyLinear, type Bench, type FloatLayer, type FloatLinear } from './float-layers.js';
+import { applyLayer, applyLinear, type Workbench, type FloatLayer, type FloatLinear } from './float-layers.js';
 
 /**
  * Some layers, one after another, in one memory. WebAssembly addresses 4 GiB, less than the larger models and their caches take in
  * float32; so a model may be several stages, each with kernels, threads and work space of its own. What a token has become is copied
  * from one to the next: some kilobytes.
  */
-export interface Stage extends Bench {
+export interface Stage extends Workbench {
   readonly layers: readonly FloatLayer[];
 }
 

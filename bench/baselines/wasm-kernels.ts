@@ -43,16 +43,24 @@ interface Exports {
   runChunk(chunk: number, thread: number): void;
 }
 
-/** The baseline's kernels in WebAssembly, with the library's own threads and jobs. */
+/**
+ * The baseline's kernels in WebAssembly, with the library's own threads and jobs.
+ * @throws WebAssembly.CompileError where the engine lacks what the backend needs.
+ */
 export async function createWasmFloatKernels(backend: WasmBackend, threads: number): Promise<FloatKernels> {
   const pool = threads > 1 ? await createThreadPool(threads - 1) : undefined;
   const shared = pool !== undefined && pool.size > 0;
-  return kernelsOn(backend, await WebAssembly.compile(emitFloatKernels(backend, shared)), shared ? pool : undefined);
+  try {
+    return kernelsOn(backend, await WebAssembly.compile(emitFloatKernels(backend, shared)), shared ? pool : undefined);
+  } catch (error) {
+    pool?.dispose();
+    throw error;
+  }
 }
 
 function kernelsOn(backend: WasmBackend, module: WebAssembly.Module, pool: ThreadPool | undefined): FloatKernels {
   const threads = 1 + (pool?.size ?? 0);
-  let memory: KernelMemory;
+  let memory: KernelMemory | undefined;
   let exports: Exports;
 
   /**
@@ -60,14 +68,15 @@ function kernelsOn(backend: WasmBackend, module: WebAssembly.Module, pool: Threa
    * @param args arrays, which become their addresses, and numbers.
    */
   function run(kernel: KernelName, units: number, pays: boolean, ...args: readonly (Float32Array | undefined | number)[]): void {
+    if (!memory) throw new RangeError('the float kernels have no arena yet');
     const { ints, floats } = memory;
     const types = Object.values(KERNELS[kernel]);
-    args.forEach((arg, n) => {
+    for (const [n, arg] of args.entries()) {
       const word = CONTROL.arguments / 4 + n;
       if (typeof arg !== 'number') ints[word] = arg ? memory.address(arg) : 0;
       else if (types[n] === 'f32') floats[word] = arg;
       else ints[word] = arg;
-    });
+    }
     const share = pool !== undefined && pays;
     const unitsPerChunk = share ? Math.ceil(units / (threads * CHUNKS_PER_THREAD)) : units;
     const chunks = Math.ceil(units / unitsPerChunk);
@@ -87,6 +96,7 @@ function kernelsOn(backend: WasmBackend, module: WebAssembly.Module, pool: Threa
     backend,
     threads,
     createArena(bytes) {
+      if (memory) throw new RangeError('the float kernels have their arena already');
       memory = createMemory(bytes, threads, pool !== undefined);
       exports = new WebAssembly.Instance(module, { env: { memory: memory.memory } }).exports as unknown as Exports;
       pool?.start(module, memory.memory);
