@@ -1,7 +1,7 @@
 import { freemem } from 'node:os';
 import type { BackendName } from 'matmulfree';
 import { createFloatMatMulFree, createTernary, createTransformer, type Contestant } from './contestants.js';
-import { median, takeTurns } from './measure.js';
+import { collectGarbage, median, takeTurns } from './measure.js';
 import { estimateEnergy } from './operations.js';
 import { SHAPES, type ShapeName } from './random-model.js';
 import { counted, speed, type Result } from './results.js';
@@ -27,6 +27,7 @@ const SPARE_BYTES = 2e9;
 /** Whole models with random weights, alive at the same time and taking turns. @param note told what is left out, and why. */
 export async function measureModels(settings: ModelSettings, onResult: (result: Result) => void, note: (text: string) => void): Promise<void> {
   const { shape, backend, threads, prompt, rounds, roundMs } = settings;
+  collectGarbage(); // the models before
   const positions = thatFit(settings, note);
   if (positions.length === 0) return;
   const furthest = Math.max(...positions);
