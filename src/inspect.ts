@@ -1,7 +1,8 @@
 import { isJsonObject, parseJsonObject, readText, type ByteSource, type FileSet } from './formats/bytes.js';
 import { openGguf } from './formats/gguf-split.js';
-import { readSafetensorsHeader } from './formats/safetensors.js';
-import { isWeightsFile, openWeights } from './formats/shards.js';
+import { isWeightsFile } from './formats/file-names.js';
+import { readSafetensorsHeader, readSafetensorsMetadata } from './formats/safetensors.js';
+import { openWeights } from './formats/shards.js';
 import type { StoredTensor } from './formats/stored-tensor.js';
 import { readTorchTensors } from './formats/torch.js';
 import { isZip } from './formats/zip.js';
@@ -15,7 +16,7 @@ export interface FileInfo {
   readonly name: string;
   readonly format: 'GGUF v2' | 'GGUF v3' | 'safetensors' | 'PyTorch';
   readonly files: readonly { readonly name: string; readonly bytes: number }[];
-  /** GGUF's key-values, or what stands in config.json, in their order. */
+  /** GGUF's key-values, or what stands in config.json, in their order, and then in safetensors files under `__metadata__`. */
   readonly metadata: ReadonlyMap<string, MetadataInfo>;
   readonly tensors: readonly TensorInfo[];
 }
@@ -51,13 +52,14 @@ export async function inspect(source: ModelSource, options: RemoteOptions = {}):
   if (gguf !== undefined) return inspectGguf(files, gguf);
   const [only = ''] = names;
   if (names.length === 1) {
-    const file = (await files.open(only))!;
+    const file = await files.open(only);
+    if (!file) throw new SourceError(`${files.name}: no such file`);
     try {
       const torch = await isZip(file);
       if (torch || /\.safetensors$/i.test(only)) {
         const entries = await (torch ? readTorchTensors : readSafetensorsHeader)(file);
         const tensors = [...entries].map(([name, entry]): [string, StoredTensor] => [name, { ...entry, source: file }]);
-        return weightsInfo(file.name, torch ? 'PyTorch' : 'safetensors', [file], new Map(), tensors);
+        return weightsInfo(file.name, torch ? 'PyTorch' : 'safetensors', [file], torch ? new Map() : await readMetadata([file]), tensors);
       }
     } finally {
       await file.close();
@@ -69,9 +71,14 @@ export async function inspect(source: ModelSource, options: RemoteOptions = {}):
     const several = names.filter((name) => /\.gguf$/i.test(name)).length > 1 ? ', but several .gguf models: name one' : '';
     throw new SourceError(`${files.name}: is no GGUF, safetensors or PyTorch file, and holds no model.safetensors, pytorch_model.bin or single GGUF model${several}`);
   }
-  await Promise.all(opened.sources.map((shard) => shard.close()));
-  const format = opened.sources.some(({ name }) => /\.safetensors$/i.test(name)) ? 'safetensors' : 'PyTorch';
-  return weightsInfo(files.name, format, opened.sources, await readConfig(files), [...opened.tensors]);
+  const { sources, tensors } = opened;
+  try {
+    const isSafetensors = sources.some(({ name }) => /\.safetensors$/i.test(name));
+    const metadata = new Map([...(await readConfig(files)), ...(isSafetensors ? await readMetadata(sources) : [])]);
+    return weightsInfo(files.name, isSafetensors ? 'safetensors' : 'PyTorch', sources, metadata, [...tensors]);
+  } finally {
+    await Promise.all(sources.map((source) => source.close()));
+  }
 }
 
 async function inspectGguf(files: FileSet, file: string): Promise<FileInfo> {
@@ -103,6 +110,19 @@ function weightsInfo(
       name: tensor, type: dtype, shape, bytes: byteLength, file: source.name,
     })),
   };
+}
+
+/** What the files have under `__metadata__`; what they all have alike is listed once. */
+async function readMetadata(sources: readonly ByteSource[]): Promise<ReadonlyMap<string, MetadataInfo>> {
+  const metadata = new Map<string, MetadataInfo>();
+  for (const source of sources) {
+    for (const [name, value] of await readSafetensorsMetadata(source)) {
+      const key = `__metadata__.${name}`;
+      const other = metadata.get(key);
+      if (other?.value !== value) metadata.set(other ? `${source.name}: ${key}` : key, { type: 'string', value });
+    }
+  }
+  return metadata;
 }
 
 async function readConfig(files: FileSet): Promise<ReadonlyMap<string, MetadataInfo>> {

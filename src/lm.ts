@@ -1,7 +1,18 @@
 import { loadTokenizer } from './checkpoint-tokenizer.js';
 import { ArgumentError, show, TokenizerError } from './errors.js';
-import { emptyPrompt, generateIds, generateText, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/generate.js';
+import type { BatchOptions, BatchPrompt, BatchResult } from './generate/batch.js';
+import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
+import type { GenerateTokensOptions } from './generate/generate.js';
+import { generationDefaults, type GenerationDefaults } from './generate/generation-config.js';
+import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from './generate/options.js';
+import { PrefixCache } from './generate/prefix-cache.js';
+import { decodeSession } from './generate/session-bytes.js';
+import type { TokenPiece } from './generate/text-pieces.js';
+import { parseOptional } from './model/checkpoint.js';
 import { checkKeys } from './options.js';
+import type { Choice, ChooseOptions } from './generate/choose.js';
+import type { EmbedOptions } from './generate/embed.js';
+import type { Perplexity, PerplexityInput, PerplexityOptions } from './generate/perplexity.js';
 import { scoreIds, scoreIdsAsync, type Score, type ScoreOptions } from './generate/score.js';
 import type { BackendName, Kernels } from './kernels/kernels.js';
 import { createKernels } from './kernels/create.js';
@@ -11,7 +22,9 @@ import { loadModel, type Progress } from './model/load-model.js';
 import type { Model } from './model/model.js';
 import { openCheckpoint } from './model/open-checkpoint.js';
 import { ModelState } from './model/state.js';
+import { Session } from './session.js';
 import { openSource, type ModelSource } from './source.js';
+import { TextWriter } from './text-writer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 export interface LoadOptions {
@@ -46,17 +59,21 @@ export class MatMulFreeLM {
   readonly backend: BackendName;
   /** Threads that share the work, the calling one included. */
   readonly threads: number;
+  /** Options of `generate` that the model's authors chose (`generation_config.json`); those of a call go before them. */
+  readonly generationDefaults: GenerationDefaults;
   private readonly maybeTokenizer: Tokenizer | undefined;
   private readonly name: string;
   private maybeModel: Model | undefined;
+  private readonly writer = new TextWriter(this);
 
-  private constructor(name: string, model: Model, tokenizer: Tokenizer | undefined) {
+  private constructor(name: string, model: Model, tokenizer: Tokenizer | undefined, defaults: GenerationDefaults) {
     this.name = name;
     this.maybeModel = model;
     this.maybeTokenizer = tokenizer;
     this.config = model.parts.config;
     this.backend = model.parts.kernels.backend;
     this.threads = model.parts.kernels.threads;
+    this.generationDefaults = defaults;
   }
 
   /**
@@ -72,9 +89,11 @@ export class MatMulFreeLM {
     let kernels: Kernels | undefined;
     try {
       const tokenizer = loadTokenizer(checkpoint);
+      const { texts, config } = checkpoint;
+      const defaults = generationDefaults(parseOptional('generation_config.json', texts.generationConfig), config.vocabSize);
       kernels = await createKernels({ backend, threads });
       const model = await loadModel(checkpoint, kernels, options);
-      return new MatMulFreeLM(checkpoint.name, model, tokenizer);
+      return new MatMulFreeLM(checkpoint.name, model, tokenizer, defaults);
     } catch (error) {
       kernels?.dispose();
       throw error;
@@ -108,9 +127,7 @@ export class MatMulFreeLM {
 
   /** Reads what `state.serialize()` wrote. @throws ArgumentError when the bytes are damaged or another model's. */
   restoreState(bytes: Uint8Array | ArrayBuffer): ModelState {
-    if (bytes instanceof ArrayBuffer) return this.restoreState(new Uint8Array(bytes));
-    if (!(bytes instanceof Uint8Array)) throw new ArgumentError(`restoreState: got ${show(bytes)}, not the bytes of a state`);
-    return ModelState.deserialize(bytes, this.model.parts.stateShape);
+    return ModelState.deserialize(checkBytes('restoreState', bytes), this.model.parts.stateShape);
   }
 
   /**
@@ -131,11 +148,7 @@ export class MatMulFreeLM {
       model.forwardLast(list, state, out);
       return out;
     }
-    let position = 0;
-    model.forwardAll(list, state, (logits, tokens) => {
-      out.set(logits.subarray(0, tokens * vocab), position * vocab);
-      position += tokens;
-    });
+    model.forwardAll(list, state, (logits, position) => out.set(logits, position * vocab));
     return out;
   }
 
@@ -147,15 +160,54 @@ export class MatMulFreeLM {
   async *generate(
     prompt: string | ArrayLike<number>, options: GenerateOptions = {},
   ): AsyncGenerator<string, GenerateResult, undefined> {
-    const ids = typeof prompt === 'string' ? this.encodePrompt(prompt, options.state) : prompt;
-    return yield* generateText(this.model, this.tokenizer, ids, options);
+    return yield* this.writer.generateText(options, () => this.writer.startOf(prompt, options));
   }
 
   /** As `generate`, ids in and ids out: needs no tokenizer. */
   async *generateIds(
     prompt: ArrayLike<number>, options: GenerateIdsOptions = {},
   ): AsyncGenerator<number, GenerateResult, undefined> {
-    return yield* generateIds(this.model, prompt, options);
+    return yield* this.writer.generateIds(options, () => this.writer.startOf(prompt, options));
+  }
+
+  /** As `generate`, with each token's id, text, log-probability, and the most probable tokens in its place. */
+  async *generateTokens(
+    prompt: string | ArrayLike<number>, options: GenerateTokensOptions = {},
+  ): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
+    return yield* this.writer.generateTokens(options, () => this.writer.startOf(prompt, options));
+  }
+
+  /**
+   * Continues several prompts at the same time, each to the text that it gives alone (with the seed that its result names), and several
+   * times as fast as one after another.
+   * @throws ArgumentError, TokenizerError, before anything has run; the signal's reason.
+   */
+  async generateBatch(prompts: readonly BatchPrompt[], options: BatchOptions = {}): Promise<BatchResult[]> {
+    return this.writer.generateBatch(prompts, options);
+  }
+
+  /** The most probable texts that beam search finds after a prompt, the best first; `text` is '' for a model without a tokenizer. */
+  async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
+    return this.writer.beamSearch(prompt, options);
+  }
+
+  /** A text that grows by what you append and what the model writes; it can be forked, taken back and saved at any time. */
+  session(): Session {
+    return new Session(this.writer, { state: this.createState(), unread: [], memory: [] });
+  }
+
+  /** Goes on from what `session.save()` wrote. @throws ArgumentError when the bytes are damaged or another model's. */
+  openSession(bytes: Uint8Array | ArrayBuffer): Session {
+    const array = checkBytes('openSession', bytes);
+    return new Session(this.writer, decodeSession(array, this.model.parts.stateShape, this.config.vocabSize));
+  }
+
+  /**
+   * Keeps states after the beginnings of prompts, at most `maxBytes` of them (64 MiB), so that what prompts share at their beginning is
+   * read once: an option of `generate`, `generateBatch` and `session.append`.
+   */
+  createPrefixCache({ maxBytes }: { readonly maxBytes?: number } = {}): PrefixCache {
+    return new PrefixCache(this.model.parts.stateShape, maxBytes);
   }
 
   /**
@@ -169,6 +221,44 @@ export class MatMulFreeLM {
   /** As `score`, for long texts: lets other tasks run meanwhile, reports progress, and can be aborted. */
   async scoreAsync(textOrIds: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<Score> {
     return scoreIdsAsync(this.model, this.idsOf(textOrIds), options);
+  }
+
+  /** As `scoreAsync`, for several texts side by side: each gets the score it gets alone, bit for bit, and short ones get it sooner. */
+  async scoreBatch(texts: readonly (string | ArrayLike<number>)[], options: ScoreOptions = {}): Promise<Score[]> {
+    const { model } = this;
+    if (!Array.isArray(texts)) throw new ArgumentError(`scoreBatch: the texts are ${show(texts)}, not a list`);
+    const ids = texts.map((text: string | ArrayLike<number>) => this.idsOf(text));
+    return (await import('./generate/score-batch.js')).scoreBatch(model, ids, options);
+  }
+
+  /**
+   * How probable each of `choices` is after `prompt`, in sum and per character: what the usual zero-shot tasks are scored by (`acc`,
+   * `acc_norm`). A space is put between, unless `delimiter` says otherwise.
+   * @throws ArgumentError (no choices, an empty one, an option), TokenizerError, the signal's reason.
+   */
+  async choose(prompt: string, choices: readonly string[], options: ChooseOptions = {}): Promise<Choice> {
+    const { model, tokenizer } = this;
+    return (await import('./generate/choose.js')).choose(model, tokenizer, prompt, choices, options);
+  }
+
+  /**
+   * A text as a vector [hidden]: the hidden states after the final norm, averaged over all tokens, or the last one.
+   * @throws ArgumentError (no ids, an id out of range, an option), TokenizerError, the signal's reason.
+   */
+  async embed(textOrIds: string | ArrayLike<number>, options: EmbedOptions = {}): Promise<Float32Array> {
+    const { model } = this;
+    const ids = this.idsOf(textOrIds);
+    return (await import('./generate/embed.js')).embed(model, ids, options);
+  }
+
+  /**
+   * The perplexity of a text of any length, also per byte and word: with a state that runs on, or in windows (`context`, `stride`). A text
+   * that comes in pieces, such as a file that is read, is never in memory as a whole.
+   * @throws ArgumentError (fewer than two tokens, an id out of range, an option), TokenizerError, the signal's reason.
+   */
+  async perplexity(text: PerplexityInput, options: PerplexityOptions = {}): Promise<Perplexity> {
+    const { model } = this;
+    return (await import('./generate/perplexity.js')).measurePerplexity(model, () => this.tokenizer, text, options);
   }
 
   /** Counts, sizes and operations of the loaded model. */
@@ -185,11 +275,12 @@ export class MatMulFreeLM {
   private idsOf(textOrIds: string | ArrayLike<number>): ArrayLike<number> {
     return typeof textOrIds === 'string' ? this.tokenizer.encode(textOrIds) : textOrIds;
   }
+}
 
-  private encodePrompt(prompt: string, state: ModelState | undefined): number[] {
-    if (prompt === '') throw emptyPrompt();
-    return this.tokenizer.encode(prompt, { addSpecialTokens: !state || state.tokens === 0 });
-  }
+function checkBytes(what: string, bytes: Uint8Array | ArrayBuffer): Uint8Array {
+  if (bytes instanceof ArrayBuffer) return new Uint8Array(bytes);
+  if (!(bytes instanceof Uint8Array)) throw new ArgumentError(`${what}: got ${show(bytes)}, not bytes`);
+  return bytes;
 }
 
 function allocateLogits(length: number): Float32Array {

@@ -14,6 +14,30 @@ export function checkNumber(name: string, value: unknown, min: number, max: numb
 export function checkKeys(what: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) throw new ArgumentError(`${what}: the options are ${show(options)}, not an object`);
   for (const key of Object.keys(options)) {
-    if (!known.includes(key)) throw new ArgumentError(`${what}: unknown option "${key}" (known: ${known.join(', ')})`);
+    if (known.includes(key)) continue;
+    const near = nearest(key, known);
+    throw new ArgumentError(`${what}: unknown option ${show(key)} (known: ${known.join(', ')})${near && `; did you mean ${near}?`}`);
   }
+}
+
+/** The one of `known` that `key` may be a slip of, such as top_k of topK, or ''. */
+function nearest(key: string, known: readonly string[]): string {
+  const plain = (name: string): string => name.slice(0, 32).toLowerCase().replace(/[^a-z0-9]/g, '');
+  const distances = known.map((name) => editDistance(plain(key), plain(name)));
+  const least = Math.min(...distances);
+  const best = known[distances.indexOf(least)] ?? '';
+  return least <= best.length / 3 ? best : '';
+}
+
+/** Letters to insert, drop or change (Levenshtein). */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
 }

@@ -1,7 +1,6 @@
 import { ArgumentError, show } from './errors.js';
 import { filesFromMemory, type FileContent, type FileSet } from './formats/bytes.js';
 import type { RemoteOptions } from './hub/remote.js';
-import { filesFromDisk } from './platform.js';
 
 /**
  * Where a model comes from: the path or `file:` URL of a folder or a .gguf file; `hf:owner/name[@revision][/file.gguf]` for a
@@ -39,8 +38,8 @@ export async function openSource(source: ModelSource, options: RemoteOptions = {
 
 async function openLocation(location: string, options: RemoteOptions): Promise<FileSet> {
   if (location === '') throw new ArgumentError('load: the path is empty');
-  if (!/^(https?|hf):/i.test(location)) return filesFromDisk(location);
-  // A bundler puts this apart: pages that bring their own files need none of it.
+  // A bundler puts these apart: pages that bring their own files need none of it.
+  if (!/^(https?|hf):/i.test(location)) return (await import('./disk.js')).filesFromDisk(location);
   const { openRemote } = await import('./hub/remote.js');
   return openRemote(location, options);
 }

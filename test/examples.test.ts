@@ -29,10 +29,50 @@ it('score', async () => {
   expect(natural).toBeLessThan(shuffled! / 10);
 });
 
+it('choose', async () => {
+  const { code, stdout } = await runScript('examples/choose.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^hammer .*\ncarrot .* ←\ntrain .*\n\n12 items, 100 % right\n\ncat and kitten 0\.8\d, cat and party 0\.7\d\n$/);
+});
+
 it('save-and-fork', async () => {
   const { code, stdout } = await runScript('examples/save-and-fork.ts');
   expect(code).toBe(0);
   expect(stdout).toMatch(/^21 tokens read, 8224 bytes saved\n\n\.\.\.a big cat.+\n\n\.\.\.a big elephant.+\n\n$/s);
+});
+
+it('session', async () => {
+  const { code, stdout } = await runScript('examples/session.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^The robot .+\n- rain: .+\n- dragon: .+\n- ".+\n- ".+\n32 tokens of text saved in 8368 bytes\n.+\(0 of 191 .+\n.+\(128 of 190 .+\n$/s);
+});
+
+it('batch', async () => {
+  const { code, stdout } = await runScript('examples/batch.ts');
+  expect(code).toBe(0);
+  expect(stdout.match(/^\(seed [1-4], length\) …/gm)?.length).toBe(4);
+  expect(stdout.match(/^ +-\d+\.\d\d … \w+/gm)?.length).toBe(3);
+});
+
+it('sampling', async () => {
+  const { code, stdout } = await runScript('examples/sampling.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^no "happy" .+…(?!.*happy)/m);
+  expect(/^a lipogram +…(.+)$/m.exec(stdout)?.[1]).not.toContain('e');
+  expect(stdout).toMatch(/^" time,"\s+93\.1 %  of ▁time, 93\.1 %/m);
+});
+
+it('speculate', async () => {
+  const { code, stdout } = await runScript('examples/speculate.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/[1-9]\d+ of [1-9]\d+ guesses right\nsame text: true\n$/);
+});
+
+it('constrained', async () => {
+  const { code, stdout } = await runScript('examples/constrained.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^Tom was very (happy|sad|hungry)\.\nIt happened on (Monday|Friday|Sunday), May \d+, 20\d\d\.\n/);
+  expect(Object.keys(JSON.parse(stdout.slice(stdout.indexOf('{'))) as object)).toEqual(['name', 'animal', 'age', 'likes']);
 });
 
 it('compose', async () => {

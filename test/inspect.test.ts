@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FormatError, inspect, SourceError } from 'matmulfree';
-import { safetensors, tinyCheckpoint, type Files } from './support/checkpoints.js';
+import { json, safetensors, tinyCheckpoint, type Files } from './support/checkpoints.js';
 import { fixture } from './support/files.js';
 import { gguf } from './support/gguf-files.js';
 import { cli } from './support/run.js';
@@ -43,9 +43,33 @@ describe('inspect', () => {
     expect(single.tensors.find(({ name }) => name === 'model.norm.weight')).toMatchObject({ shape: [80], file: 'model.safetensors' });
     const alone = await inspect(fixture('models/no-lower-bound/model.safetensors'));
     expect(alone.tensors).toEqual(single.tensors);
-    expect(alone.metadata.size).toBe(0);
+    expect([...alone.metadata]).toEqual([['__metadata__.format', { type: 'string', value: 'pt' }]]);
     expect((await inspect({ 'x.safetensors': safetensors({ t: { shape: [2, 1], values: [1, 2] } }) })).tensors).toEqual(
       [{ name: 't', type: 'F32', shape: [2, 1], bytes: 8, file: 'x.safetensors' }]);
+  });
+
+  it('what safetensors files say under __metadata__, each thing once', async () => {
+    const shard = (tensor: string, metadata: unknown): Uint8Array => safetensors(
+      { [tensor]: { shape: [1], values: [1] } }, (header) => { header['__metadata__'] = metadata as never; });
+    const alone = await inspect({ 'x.safetensors': shard('t', { format: 'pt', ['__proto__']: 'no' }) });
+    expect([...alone.metadata]).toEqual([
+      ['__metadata__.format', { type: 'string', value: 'pt' }], ['__metadata__.__proto__', { type: 'string', value: 'no' }],
+    ]);
+    expect(alone.tensors).toHaveLength(1);
+    const [a, b] = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'] as const;
+    const folder = {
+      'config.json': json({ layers: 2 }), 'model.safetensors.index.json': json({ weight_map: { t: a, u: b } }),
+      [a]: shard('t', { format: 'pt', part: '1' }), [b]: shard('u', { format: 'pt', part: '2' }),
+    };
+    expect([...(await inspect(folder)).metadata]).toEqual([
+      ['layers', { type: 'number', value: 2 }], ['__metadata__.format', { type: 'string', value: 'pt' }],
+      ['__metadata__.part', { type: 'string', value: '1' }], [`${b}: __metadata__.part`, { type: 'string', value: '2' }],
+    ]);
+    for (const bad of [5, [], null, { a: 1 }, { a: { b: 'c' } }]) {
+      const failure = inspect({ 'x.safetensors': shard('t', bad) });
+      await expect(failure).rejects.toThrow('x.safetensors: __metadata__ in the header must be an object of texts');
+      await expect(failure).rejects.toBeInstanceOf(FormatError);
+    }
   });
 
   it.each([
@@ -88,6 +112,19 @@ describe('matmulfree info PATH', () => {
     expect(Object.getOwnPropertyDescriptor(report.metadata, '__proto__')?.value).toEqual({ type: 'i8', value: -1 });
     expect(report.metadata['a.text']).toEqual({ type: 'string', length: 100, value: 'x'.repeat(60) });
     expect(report.tensors[1]).toEqual({ name: 'v', type: 'F32', shape: [5], bytes: 20, file: 'some.gguf' });
+  });
+
+  it('a value nested deeper than any stack, shortly', async () => {
+    const model = join(folder, 'deep');
+    await mkdir(model);
+    for (const [name, bytes] of Object.entries(tinyCheckpoint())) await writeFile(join(model, name), bytes);
+    const nested = (open: string, close: string): string => open.repeat(200_000) + '1' + close.repeat(200_000);
+    await writeFile(join(model, 'config.json'), `{"list": ${nested('[', ']')}, "object": ${nested('{"a":', '}')}, "flat": {"b": [1, {"c": 2}]}}`);
+    const { code, stdout, stderr } = await cli('info', model);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/\n {2}list +list +\[{8}"…"\]{8}\n {2}object +object +(\{"a":){8}"…"\}{8}\n {2}flat +object +\{"b":\[1,\{"c":2\}\]\}\n/);
+    const { metadata } = JSON.parse((await cli('info', model, '--json')).stdout) as { metadata: Record<string, unknown> };
+    expect(metadata['flat']).toEqual({ type: 'object', value: { b: [1, { c: 2 }] } });
   });
 
   it('names the shards of a folder', async () => {

@@ -1,17 +1,16 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { repository } from './support/files.js';
+import { installPackage, type Packed } from './support/packed.js';
 
 const run = promisify(execFile);
 
 interface PackageJson {
   name: string;
-  sideEffects: boolean;
+  sideEffects: string[];
   files: string[];
   bin: Record<string, string>;
   devDependencies: Record<string, string>;
@@ -34,7 +33,8 @@ describe('package.json', () => {
     const json = JSON.parse(await readFile(repository('package.json'), 'utf8')) as PackageJson;
     for (const key of ['dependencies', 'optionalDependencies', 'peerDependencies']) expect(json[key]).toBeUndefined();
     expect(Object.keys(json.devDependencies).sort()).toEqual(['@types/node', 'tsx', 'typescript', 'vitest']);
-    expect(json.sideEffects).toBe(false);
+    // Programs of workers: nothing imports them.
+    expect(json.sideEffects).toEqual(['./dist/worker/program.js', './dist/kernels/wasm/kernel-thread.js']);
   });
 });
 
@@ -67,11 +67,15 @@ describe('the sources', () => {
       'src/hub': ['src/hub', 'src/formats', 'src'],
       'src/layers': ['src/layers', 'src/kernels', 'src/formats', 'src'],
       'src/model': ['src/model', 'src/layers', 'src/kernels', 'src/tokenizer', 'src/formats', 'src'],
-      'src/generate': ['src/generate', 'src/model', 'src/tokenizer', 'src'],
+      'src/constrain': ['src/constrain', 'src/tokenizer', 'src'],
+      'src/generate': ['src/generate', 'src/constrain', 'src/model', 'src/tokenizer', 'src'],
+      'src/eval': ['src/eval', 'src/generate', 'src/model', 'src/tokenizer', 'src'],
       'src/convert': ['src/convert', 'src/model', 'src/kernels', 'src/tokenizer', 'src/formats', 'src'],
+      'src/worker': ['src/worker', 'src/generate', 'src/model', 'src/kernels', 'src/tokenizer', 'src'],
       'src/cli': ['src/cli', 'src'],
     };
-    const leaves = ['src/errors.ts', 'src/numeric.ts', 'src/options.ts', 'src/source.ts', 'src/platform.ts', 'src/pace.ts', 'src/checkpoint-tokenizer.ts'];
+    const leaves = ['src/errors.ts', 'src/numeric.ts', 'src/options.ts', 'src/source.ts', 'src/platform.ts', 'src/disk.ts', 'src/pace.ts', 'src/checkpoint-tokenizer.ts'];
+    const top: Record<string, string[]> = { 'src/cli': ['src/index.ts'], 'src/worker': [...leaves, 'src/lm.ts'] };
     for (const file of await sources('src')) {
       const folder = file.split('/').slice(0, 2).join('/');
       const allowed = mayImport[folder];
@@ -80,7 +84,7 @@ describe('the sources', () => {
         const target = relative(repository('.'), resolve(dirname(repository(file)), imported.replace(/\.js$/, '.ts')));
         const targetFolder = dirname(target).split('/').slice(0, 2).join('/');
         expect(allowed, `${file} imports ${target}`).toContain(targetFolder);
-        if (targetFolder === 'src') expect(folder === 'src/cli' ? ['src/index.ts'] : leaves, `${file} imports ${target}`).toContain(target);
+        if (targetFolder === 'src') expect(top[folder] ?? leaves, `${file} imports ${target}`).toContain(target);
       }
     }
   });
@@ -102,52 +106,85 @@ describe('the sources', () => {
   });
 });
 
-describe('the built package', () => {
-  let folder: string;
+describe('the packed package, installed', () => {
+  let packed: Packed;
   beforeAll(async () => {
-    // node_modules/matmulfree as npm would install it, from a plain tsc.
-    folder = await mkdtemp(join(tmpdir(), 'matmulfree-'));
-    const installed = join(folder, 'node_modules/matmulfree');
-    await mkdir(installed, { recursive: true });
-    const tsc = repository('node_modules/typescript/bin/tsc');
-    await run(process.execPath, [tsc, '-p', repository('tsconfig.json'), '--outDir', join(installed, 'dist')]);
-    await writeFile(join(installed, 'package.json'), await readFile(repository('package.json')));
-    await symlink(repository('examples'), join(installed, 'examples'));
+    packed = await installPackage();
+  }, 120_000);
+  afterAll(() => packed?.remove());
+
+  it('is small, and has what it needs and nothing else', () => {
+    const { packedBytes, unpackedBytes, files } = packed;
+    console.log(`the package: ${(packedBytes / 1e6).toFixed(2)} MB packed, ${(unpackedBytes / 1e6).toFixed(2)} MB installed`);
+    expect(unpackedBytes).toBeLessThan(6e6);
+    for (const file of ['README.md', 'LICENSE', 'CHANGELOG.md', 'examples/models/tinystories-9m.gguf']) expect(files).toContain(file);
+    for (const file of files.filter((name) => !/^[A-Z]+(\.md)?$|^package\.json$/.test(name))) expect(file).toMatch(/^dist\/.*\.(js|d\.ts)$|^examples\/models\//);
   });
-  afterAll(() => rm(folder, { recursive: true }));
+
+  it('has every file that package.json names', async () => {
+    const { exports, bin } = JSON.parse(await readFile(join(packed.installed, 'package.json'), 'utf8')) as PackageJson;
+    const named = JSON.stringify([exports, bin]).match(/"(\.\/)?(dist|examples|package)[^"]*"/g)!.map((text) => (JSON.parse(text) as string).replace(/^\.\//, ''));
+    expect(named.length).toBeGreaterThan(8);
+    for (const file of named) expect(packed.files).toContain(file);
+  });
 
   it('imports as ESM by name, does nothing while importing, and runs', async () => {
-    await writeFile(join(folder, 'use.mjs'), `
+    await writeFile(join(packed.folder, 'use.mjs'), `
       const before = Object.keys(globalThis).length;
       const { MatMulFreeLM } = await import('matmulfree');
+      await import('matmulfree/worker');
       if (Object.keys(globalThis).length !== before) throw new Error('globals changed');
       const lm = await MatMulFreeLM.load(import.meta.resolve('matmulfree/models/tinystories-9m.gguf'));
       let text = '';
       for await (const piece of lm.generate('The dragon', { maxNewTokens: 10, seed: 1 })) text += piece;
       console.log(JSON.stringify([lm.backend, text.length > 10]));
     `);
-    const { stdout, stderr } = await run(process.execPath, [join(folder, 'use.mjs')]);
+    const { stdout, stderr } = await run(process.execPath, [join(packed.folder, 'use.mjs')]);
     expect(stdout).toMatch(/^\["(simd|relaxed)",true\]\n$/);
     expect(stderr).toBe('');
   });
 
+  it('runs in a worker thread of Node, which does not keep the process alive', async () => {
+    await writeFile(join(packed.folder, 'worker.mjs'), `
+      import { MatMulFreeLM } from 'matmulfree';
+      import { MatMulFreeWorker, FormatError } from 'matmulfree/worker';
+      const source = import.meta.resolve('matmulfree/models/tinystories-9m.gguf');
+      const texts = [];
+      for (const { load } of [MatMulFreeLM, MatMulFreeWorker]) {
+        const lm = await load(source, { threads: 2 });
+        let text = '';
+        for await (const piece of lm.generate('The dragon', { maxNewTokens: 50, seed: 1, temperature: 1 })) text += piece;
+        texts.push(text, lm.threads);
+      }
+      const error = await MatMulFreeWorker.load(new Uint8Array([71, 71, 85, 70])).catch((e) => e);
+      console.log(JSON.stringify([texts[0] === texts[2], texts[1], texts[3], error instanceof FormatError]));
+    `);
+    const { stdout, stderr } = await run(process.execPath, [join(packed.folder, 'worker.mjs')], { timeout: 30_000 });
+    expect([stdout, stderr]).toEqual(['[true,2,2,true]\n', '']);
+  });
+
   it('has a command', async () => {
-    const json = JSON.parse(await readFile(repository('package.json'), 'utf8')) as PackageJson;
-    const bin = join(folder, 'node_modules/matmulfree', json.bin['matmulfree']!);
-    const { stdout } = await run(process.execPath, [bin, 'generate', 'A cat', '-n', '5', '--seed', '1', '--quiet']);
+    const bin = join(packed.folder, 'node_modules/.bin/matmulfree');
+    const { stdout } = await run(bin, ['generate', 'A cat', '-n', '5', '--seed', '1', '--quiet']);
     expect(stdout).toMatch(/^A cat .+\n$/);
   });
 
   it.each(['bundler', 'node16'])('type-checks for a strict user under moduleResolution %s', async (resolution) => {
-    await writeFile(join(folder, 'package.json'), '{"type": "module"}');
-    await writeFile(join(folder, 'use.ts'), `
+    await writeFile(join(packed.folder, 'use.ts'), `
       import { MatMulFreeLM, type GenerateResult } from 'matmulfree';
+      import { MatMulFreeWorker, type WorkerState } from 'matmulfree/worker';
       const lm = await MatMulFreeLM.load({ 'model.gguf': new Uint8Array(4) }, { backend: 'auto' });
       const logits: Float32Array = lm.forward([1, 2], lm.createState());
       const pieces: AsyncGenerator<string, GenerateResult> = lm.generate('x', { temperature: 0.5, stop: ['.'] });
       // @ts-expect-error: options are typed
       lm.generate('x', { temprature: 0.5 });
-      export { logits, pieces };
+      const remote = await MatMulFreeWorker.load(new Blob([]), { onProgress: ({ loaded, total }) => loaded / total, transfer: true });
+      const state: WorkerState = await remote.createState();
+      for await (const piece of remote.generate('x', { state })) piece.toUpperCase();
+      const { perplexity } = await remote.score([1, 2, 3]);
+      // @ts-expect-error: a state of the page is none of the worker
+      remote.generate('x', { state: lm.createState() });
+      export { logits, pieces, perplexity };
     `);
     const config = {
       compilerOptions: {
@@ -156,14 +193,8 @@ describe('the built package', () => {
       },
       files: ['use.ts'],
     };
-    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config));
-    const result = await run(process.execPath, [repository('node_modules/typescript/bin/tsc'), '-p', folder]).catch((error: { stdout: string }) => error);
+    await writeFile(join(packed.folder, 'tsconfig.json'), JSON.stringify(config));
+    const result = await run(process.execPath, [repository('node_modules/typescript/bin/tsc'), '-p', packed.folder]).catch((error: { stdout: string }) => error);
     expect(result.stdout).toBe('');
-  });
-
-  it('ships what it names', async () => {
-    const json = JSON.parse(await readFile(repository('package.json'), 'utf8')) as PackageJson;
-    for (const file of json.files.filter((name) => name !== 'dist')) expect(existsSync(repository(file)), file).toBe(true);
-    for (const file of ['README.md', 'LICENSE']) expect(existsSync(repository(file)), file).toBe(true);
   });
 });

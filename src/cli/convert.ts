@@ -1,5 +1,7 @@
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { checkConversion, convert, SourceError, type ConvertOptions } from '../index.js';
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { checkConversion, convert, convertToSafetensors, SourceError, type FilePart } from '../index.js';
 import { describeFileError, formatBytes, ProgressLine } from './terminal.js';
 import { HELP, parseCommand, UsageError } from './usage.js';
 
@@ -15,53 +17,90 @@ export async function convertCommand(args: readonly string[], signal: AbortSigna
   }, false);
   if (values.help) return void process.stdout.write(`${HELP.convert}\n`);
   const { model, out, type = 'TQ2_0', name } = values;
-  if (model === undefined || out === undefined) throw new UsageError('convert takes --model SOURCE and --out FILE.gguf');
-  if (!out.toLowerCase().endsWith('.gguf')) throw new UsageError(`--out ${out}: the name must end in .gguf`);
-  if (type !== 'TQ1_0' && type !== 'TQ2_0') throw new UsageError(`--type ${type}: must be TQ1_0 or TQ2_0`);
+  if (model === undefined || out === undefined) throw new UsageError('convert takes --model SOURCE and --out FILE.gguf, or --out FOLDER');
+  if (type !== 'TQ1_0' && type !== 'TQ2_0' && type !== 'safetensors') throw new UsageError(`--type ${type}: must be TQ1_0, TQ2_0 or safetensors`);
   const progress = new ProgressLine(values.quiet === true);
   const common = { signal, onProgress: progress.listener };
-  const options: ConvertOptions = { type, name, ...common };
   let checked = 'not checked';
   const check = async (file: string): Promise<void> => {
     if (values['no-check']) return;
     const { tokens } = await checkConversion(model, file, common);
     checked = `checked: ${tokens} tokens have the same logits as in the source, bit for bit`;
   };
-  const bytes = await writeWhole(out, convert(model, options), check).finally(() => progress.clear());
+  const isGguf = out.toLowerCase().endsWith('.gguf');
+  let parts: AsyncIterable<FilePart>;
+  if (type === 'safetensors') {
+    if (isGguf) throw new UsageError(`--out ${out}: must be a folder, which gets config.json, model.safetensors and the tokenizer's files`);
+    if (name !== undefined) throw new UsageError('--name is for GGUF files: a folder has the name that --out gives it');
+    await requireFree(resolve(out));
+    parts = convertToSafetensors(model, common);
+  } else {
+    if (!isGguf) throw new UsageError(`--out ${out}: the name must end in .gguf`);
+    parts = asParts(convert(model, { type, name, ...common }));
+  }
+  const bytes = await putInPlace(out, isGguf ? 'file' : 'folder', parts, check).finally(() => progress.clear());
   if (!values.quiet) process.stderr.write(`${out}: ${formatBytes(bytes)}, ${type}; ${checked}\n`);
 }
 
-/**
- * Writes a file beside its name and moves it into place when it is whole and `check` has nothing against it: a file that was there
- * stays good until then.
- */
-async function writeWhole(path: string, chunks: AsyncIterable<Uint8Array>, check: (path: string) => Promise<void>): Promise<number> {
-  const partial = `${path}.${process.pid}.partial`;
-  let file: FileHandle | undefined;
-  let bytes = 0;
+async function* asParts(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<FilePart, void, undefined> {
+  for await (const bytes of chunks) yield { file: '', bytes };
+}
+
+/** A file is replaced, a folder never: it may hold what nobody meant to lose. */
+async function requireFree(folder: string): Promise<void> {
+  let files: string[] = [];
   try {
-    for await (const chunk of chunks) {
-      // Opened with the first chunk: a source that cannot be read leaves nothing behind.
-      file ??= await openForWriting(partial);
-      await file.writeFile(chunk);
-      bytes += chunk.length;
+    files = await readdir(folder);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw cannotWrite(folder, error);
+  }
+  if (files.length > 0) throw cannotWrite(folder, 'there is a folder of that name with files in it; remove it or give another name');
+}
+
+/**
+ * Writes a file (all parts have the name '') or the files of a folder beside their name, and moves them into place when they are
+ * whole and `check` has nothing against them: a file that was there stays good until then.
+ */
+async function putInPlace(
+  out: string, kind: 'file' | 'folder', parts: AsyncIterable<FilePart>, check: (path: string) => Promise<void>,
+): Promise<number> {
+  const path = resolve(out); // without a slash at its end
+  const partial = `${path}.${randomUUID().slice(0, 8)}.partial`;
+  const writing = <T>(action: Promise<T>): Promise<T> => action.catch((error: unknown) => { throw cannotWrite(out, error); });
+  // Before the source is read, which may take long.
+  if (kind === 'file' && (await stat(path).catch(() => undefined))?.isDirectory()) throw cannotWrite(out, 'is a folder');
+  try {
+    let opened = kind === 'file' ? { file: '', handle: await writing(open(partial, 'wx')) } : undefined;
+    if (kind === 'folder') await writing(mkdir(partial));
+    let bytes = 0;
+    try {
+      for await (const part of parts) {
+        if (opened?.file !== part.file) {
+          if (opened) await finish(opened.handle, writing);
+          opened = { file: part.file, handle: await writing(open(join(partial, part.file), 'wx')) };
+        }
+        await writing(opened.handle.writeFile(part.bytes));
+        bytes += part.bytes.length;
+      }
+      if (opened) await finish(opened.handle, writing);
+    } catch (error) {
+      await opened?.handle.close().catch(() => undefined);
+      throw error;
     }
-    await file?.sync();
-    await file?.close();
     await check(partial);
-    await rename(partial, path);
+    await writing(rename(partial, path));
     return bytes;
   } catch (error) {
-    await file?.close().catch(() => undefined);
-    await rm(partial, { force: true });
+    await rm(partial, { force: true, recursive: true });
     throw error;
   }
 }
 
-async function openForWriting(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'wx');
-  } catch (error) {
-    throw new SourceError(`cannot write ${path}: ${describeFileError(error)}`);
-  }
+async function finish(handle: FileHandle, writing: <T>(action: Promise<T>) => Promise<T>): Promise<void> {
+  await writing(handle.sync());
+  await handle.close();
+}
+
+function cannotWrite(path: string, why: unknown): SourceError {
+  return new SourceError(`cannot write ${path}: ${describeFileError(why)}`);
 }

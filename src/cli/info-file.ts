@@ -1,21 +1,23 @@
-import { inspect, type FileInfo, type MetadataInfo } from '../index.js';
+import { inspect, type FileInfo, type MetadataInfo, type RemoteOptions } from '../index.js';
 import { formatBytes, formatCount, onOneLine } from './terminal.js';
 
 /** Longest text, and longest list, that is shown of a value. */
 const SHOWN_CHARACTERS = 60;
 const SHOWN_ITEMS = 4;
+/** Lists in lists and objects in objects: what lies deeper is not shown. A file may nest them until the stack is full. */
+const SHOWN_DEPTH = 8;
 
 /** What a file says about itself, for people, or with `json` for programs. Long values are cut. */
-export async function describeFile(path: string, json: boolean): Promise<string> {
-  const info = await inspect(path);
+export async function describeFile(path: string, json: boolean, options: RemoteOptions): Promise<string> {
+  const info = await inspect(path, options);
   return json ? JSON.stringify(report(info), null, 2) : tables(info);
 }
 
 function report({ name, format, files, metadata, tensors }: FileInfo): unknown {
   const shorten = ({ type, value }: MetadataInfo): unknown => {
     const isLong = (typeof value === 'string' && value.length > SHOWN_CHARACTERS) || (Array.isArray(value) && value.length > SHOWN_ITEMS);
-    if (!isLong) return { type, value };
-    return { type, length: value.length, value: value.slice(0, typeof value === 'string' ? SHOWN_CHARACTERS : SHOWN_ITEMS) };
+    if (!isLong) return { type, value: withoutDepths(value) };
+    return { type, length: value.length, value: withoutDepths(value.slice(0, typeof value === 'string' ? SHOWN_CHARACTERS : SHOWN_ITEMS)) };
   };
   return {
     name, format, files, metadata: Object.fromEntries([...metadata].map(([key, entry]) => [key, shorten(entry)])), tensors,
@@ -27,13 +29,21 @@ function tables({ name, format, files, metadata, tensors }: FileInfo): string {
   const lines = [`${onOneLine(name)}: ${format}, ${formatBytes(size)}${files.length > 1 ? ` in ${files.length} files` : ''}`];
   if (files.length > 1) lines.push('', ...columns(files.map((file) => [file.name, formatBytes(file.bytes)])));
   lines.push('', `${metadata.size} metadata ${metadata.size === 1 ? 'key' : 'keys'}`);
-  lines.push(...columns([...metadata].map(([key, { type, value }]) => [key, type, brief(value)])));
+  lines.push(...columns([...metadata].map(([key, { type, value }]) => [key, type, brief(withoutDepths(value))])));
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   lines.push('', `${formatCount(tensors.length)} tensors, ${formatBytes(bytes)}`);
   lines.push(...columns(tensors.map((tensor) => [
     tensor.name, tensor.type, `[${tensor.shape.join(', ')}]`, formatCount(tensor.bytes), ...(files.length > 1 ? [tensor.file] : []),
   ])));
   return lines.join('\n');
+}
+
+/** The value with an ellipsis in place of what lies too deep. */
+function withoutDepths(value: unknown, depth = SHOWN_DEPTH): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth === 0) return '…';
+  if (Array.isArray(value)) return value.map((item) => withoutDepths(item, depth - 1));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutDepths(item, depth - 1)]));
 }
 
 function brief(value: unknown): string {

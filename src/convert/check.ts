@@ -70,7 +70,7 @@ function run(model: Model): Outcome {
   const logits = new Float32Array(tokens * vocabSize);
   let done = 0;
   for (const count of PASSES) {
-    model.forwardAll(ids.slice(done, done + count), state, (part, n) => logits.set(part.subarray(0, n * vocabSize), done * vocabSize));
+    model.forwardAll(ids.slice(done, done + count), state, (row, position) => logits.set(row, (done + position) * vocabSize));
     done += count;
   }
   return { fingerprint: model.parts.stateShape.fingerprint, logits };

@@ -1,30 +1,21 @@
-import { loadTokenizer } from '../checkpoint-tokenizer.js';
 import { ArgumentError, show } from '../errors.js';
-import { convertExactly, smallestExactType } from '../formats/floats.js';
-import { alignUp, tensorBytes, type GgufMetadata, type GgufValue } from '../formats/gguf.js';
-import { writeGguf, type GgufTensorToWrite } from '../formats/gguf-writer.js';
+import { alignUp, type GgufMetadata, type GgufValue } from '../formats/gguf.js';
+import { writeGguf } from '../formats/gguf-writer.js';
 import { BLOCK_WEIGHTS, encodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
 import { checkKeys } from '../options.js';
 import { parseOptional, type Checkpoint } from '../model/checkpoint.js';
 import { ARCHITECTURE, KEYS } from '../model/gguf-metadata.js';
-import type { Progress } from '../model/load-model.js';
-import { Pace } from '../pace.js';
-import { openCheckpoint } from '../model/open-checkpoint.js';
-import { ggufScaleName, ternarySpecs, type BitLinearSpec, type TensorSpec } from '../model/tensor-names.js';
-import { openSource, type ModelSource } from '../source.js';
+import { ggufScaleName, ternarySpecs } from '../model/tensor-names.js';
+import type { ModelSource } from '../source.js';
 import { ggmlTokenizer } from './gguf-tokenizer.js';
+import { convertSource, toJson, type Layout, type SourceOptions } from './plan.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
-export interface ConvertOptions {
+export interface ConvertOptions extends SourceOptions {
   /** TQ2_0 (the default): 2 bits a weight, loads faster. TQ1_0: 1.7 bits. Both lose nothing. */
   readonly type?: TernaryBlockType;
   /** `general.name` in the file; default: the folder's or file's name. */
   readonly name?: string;
-  readonly onProgress?: (progress: Progress) => void;
-  readonly signal?: AbortSignal;
-  /** As for `MatMulFreeLM.load`. */
-  readonly token?: string;
-  readonly cache?: string | false;
 }
 
 /** `general.file_type` of a file that is mostly of this type. */
@@ -37,31 +28,30 @@ const FILE_TYPES: Readonly<Record<TernaryBlockType, number>> = { TQ1_0: 36, TQ2_
  */
 export async function* convert(source: ModelSource, options: ConvertOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
   checkKeys('convert', options, ['type', 'name', 'onProgress', 'signal', 'token', 'cache']);
-  const { type = 'TQ2_0', signal } = options;
+  const { type = 'TQ2_0', name } = options;
   if (!Object.hasOwn(FILE_TYPES, type)) throw new ArgumentError(`convert: type is ${show(type)}, not TQ1_0 or TQ2_0`);
-  signal?.throwIfAborted();
-  const checkpoint = await openCheckpoint(await openSource(source, options));
-  try {
-    const tokenizer = loadTokenizer(checkpoint); // refuses here what `load` would refuse later
-    const metadata = buildMetadata(checkpoint, tokenizer, type, options.name ?? baseName(checkpoint.name));
-    const pace = new Pace(signal);
-    const tensors = await planTensors(checkpoint, type, pace);
-    const total = tensors.reduce((sum, { type: t, shape }) => sum + (tensorBytes(t, shape) ?? 0), 0);
-    let loaded = 0;
-    const counted = tensors.map((tensor): GgufTensorToWrite => ({
-      ...tensor,
-      async bytes() {
-        await pace.giveWay();
-        const bytes = await tensor.bytes();
-        loaded += bytes.length;
-        options.onProgress?.({ stage: 'convert', file: checkpoint.name, loaded, total });
-        return bytes;
-      },
-    }));
-    yield* writeGguf(metadata, counted);
-  } finally {
-    await checkpoint.close();
-  }
+  yield* convertSource(source, options, ggufLayout(type), (checkpoint, tokenizer, tensors) =>
+    writeGguf(buildMetadata(checkpoint, tokenizer, type, name ?? baseName(checkpoint.name)), tensors));
+}
+
+/** Weights as blocks with d = 1, and their scale in a tensor of its own behind each (formats.md, "GGUF"). */
+function ggufLayout(type: TernaryBlockType): Layout<TernaryBlockType> {
+  return {
+    nameOf: (tensor) => tensor.gguf,
+    scaleNameOf: ggufScaleName,
+    ternary(rows, columns) {
+      const padded = alignUp(columns, BLOCK_WEIGHTS);
+      const rowBytes = ternaryRowBytes(type, padded);
+      const buffer = new Int8Array(padded);
+      return {
+        type, shape: [rows, padded], byteLength: rows * rowBytes,
+        putRow(bytes, row, trits) {
+          for (let j = 0; j < columns; j++) buffer[j] = trits[j]!;
+          encodeTernaryRow(type, buffer, bytes, row * rowBytes);
+        },
+      };
+    },
+  };
 }
 
 function buildMetadata(
@@ -106,82 +96,7 @@ function buildMetadata(
 function generationConfig({ config, texts }: Checkpoint): string | undefined {
   if (config.eosTokenIds.length < 2) return texts.generationConfig;
   const generation = parseOptional('generation_config.json', texts.generationConfig);
-  return 'eos_token_id' in generation ? texts.generationConfig : JSON.stringify({ ...generation, eos_token_id: config.eosTokenIds });
-}
-
-async function planTensors(checkpoint: Checkpoint, type: TernaryBlockType, pace: Pace): Promise<GgufTensorToWrite[]> {
-  const { spec, embeddingType } = checkpoint;
-  const tensors: GgufTensorToWrite[] = [];
-  const floats = (tensor: TensorSpec): void => {
-    const bytes = async (): Promise<Uint8Array> => asBytes(await checkpoint.readFloats(tensor));
-    tensors.push({ name: tensor.gguf, type: 'F32', shape: tensor.shape, bytes });
-  };
-  const linear = ({ weight, norm }: BitLinearSpec): void => {
-    floats(norm);
-    pushTernary(tensors, checkpoint, type, weight, pace);
-  };
-
-  const table = smallestExactType(embeddingType, await checkpoint.readEmbeddings());
-  tensors.push({
-    name: spec.embeddings.gguf,
-    type: table,
-    shape: spec.embeddings.shape,
-    bytes: async () => convertExactly(embeddingType, await checkpoint.readEmbeddings(), table),
-  });
-  if (spec.lowerBounds) floats(spec.lowerBounds);
-  for (const layer of spec.layers) {
-    floats(layer.tokenNorm);
-    linear(layer.inputProjection);
-    linear(layer.forgetProjection);
-    linear(layer.gateProjection);
-    floats(layer.gateNorm);
-    linear(layer.outputProjection);
-    floats(layer.channelNorm);
-    linear(layer.mlpGate);
-    linear(layer.mlpDown);
-  }
-  floats(spec.norm);
-  linear(spec.head);
-  return tensors;
-}
-
-/** The weight as blocks with d = 1, and its scale in a tensor of its own behind it (formats.md, "GGUF"). */
-function pushTernary(
-  tensors: GgufTensorToWrite[], checkpoint: Checkpoint, type: TernaryBlockType, weight: TensorSpec, pace: Pace,
-): void {
-  const [rows = 0, columns = 0] = weight.shape;
-  const padded = alignUp(columns, BLOCK_WEIGHTS);
-  const rowBytes = ternaryRowBytes(type, padded);
-  const scales = new Float32Array(rows);
-  tensors.push({
-    name: weight.gguf,
-    type,
-    shape: [rows, padded],
-    async bytes() {
-      const bytes = new Uint8Array(rows * rowBytes);
-      const row = new Int8Array(padded);
-      await checkpoint.readTernary(weight, scales, (r, trits) => {
-        for (let j = 0; j < columns; j++) row[j] = trits[j]!;
-        encodeTernaryRow(type, row, bytes, r * rowBytes);
-      }, { pace });
-      return bytes;
-    },
-  });
-  tensors.push({
-    name: ggufScaleName(weight),
-    type: 'F32',
-    shape: [1],
-    async bytes() {
-      if (scales.some((scale) => scale !== scales[0])) {
-        throw new ArgumentError(`convert: "${weight.gguf}" has a scale for each row, which the GGUF types cannot hold`);
-      }
-      return asBytes(scales.slice(0, 1));
-    },
-  });
-}
-
-function asBytes(values: Float32Array): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return 'eos_token_id' in generation ? texts.generationConfig : toJson('generation_config.json', { ...generation, eos_token_id: config.eosTokenIds });
 }
 
 /** The last part of a path, without .gguf. */

@@ -31,7 +31,8 @@ export function ggmlTokenizer(
     tokens[id] = content;
     if (types[id] !== TOKEN_TYPES.unknown) types[id] = special === true ? TOKEN_TYPES.control : TOKEN_TYPES.userDefined;
   }
-  const merges = list(model['merges']).map((merge) => (Array.isArray(merge) ? merge.join(' ') : String(merge)));
+  const merges = list(model['merges']).filter((merge) => typeof merge !== 'string' || !merge.startsWith('#version')) // a line of merges.txt
+    .map((merge) => (Array.isArray(merge) ? merge.join(' ') : String(merge)));
   const result = new Map<string, GgufValue>();
   const flag = (key: string, value: boolean): unknown => result.set(key, { type: 'bool', value });
   const pre = byteFallback ? 'default' : preName(object(json['pre_tokenizer']), model['ignore_merges'] === true);

@@ -33,6 +33,10 @@ const MAX_ARRAY_ELEMENTS = 2 ** 22;
 const MAX_ENTRIES = 65_536;
 const MAX_NAME_BYTES = 64;
 const MAX_DIMENSIONS = 4;
+/** Types of llama.cpp's files that are not read, for messages (ggml.h, enum ggml_type). */
+const OTHER_TYPES: ReadonlyMap<number, string> = new Map([
+  [2, 'Q4_0'], [3, 'Q4_1'], [6, 'Q5_0'], [7, 'Q5_1'], [10, 'Q2_K'], [11, 'Q3_K'], [12, 'Q4_K'], [13, 'Q5_K'], [14, 'Q6_K'], [20, 'IQ4_NL'],
+]);
 
 export async function isGguf(source: ByteSource): Promise<boolean> {
   if (source.size < 4) return false;
@@ -138,7 +142,10 @@ function readTensorInfo(cursor: Cursor): { name: string; shape: number[]; type: 
   if (!Number.isSafeInteger(shape.reduce((product, n) => product * n, 1))) throw cursor.error('has an absurd shape');
   const id = cursor.u32();
   const type = (Object.keys(TENSOR_TYPES) as GgufTensorType[]).find((t) => TENSOR_TYPES[t].id === id);
-  if (!type) throw cursor.error(`has the unsupported ggml type ${id} (supported: ${Object.keys(TENSOR_TYPES).join(', ')})`);
+  if (!type) {
+    const other = OTHER_TYPES.get(id) ?? `number ${id}`;
+    throw cursor.error(`has the ggml type ${other}, which is not read; write the file with types out of ${Object.keys(TENSOR_TYPES).join(', ')}`);
+  }
   return { name, shape, type, offset: cursor.u64() };
 }
 

@@ -3,15 +3,9 @@ import {
   alignUp, DEFAULT_ALIGNMENT, TENSOR_TYPES, tensorBytes, VALUE_TYPES,
   type GgufArrayType, type GgufMetadata, type GgufScalar, type GgufTensorType,
 } from './gguf.js';
+import type { TensorToWrite } from './stored-tensor.js';
 
-/** A tensor to write: its data is asked for when its turn comes, so that only one is held at a time. */
-export interface GgufTensorToWrite {
-  readonly name: string;
-  readonly type: GgufTensorType;
-  /** Outermost dimension first. */
-  readonly shape: readonly number[];
-  readonly bytes: () => Promise<Uint8Array>;
-}
+export type GgufTensorToWrite = TensorToWrite<GgufTensorType>;
 
 /**
  * Yields the bytes of a GGUF v3 file in order: header, then each tensor, padded. The same input gives the same bytes.

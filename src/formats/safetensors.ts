@@ -1,5 +1,5 @@
 import { FormatError, show } from '../errors.js';
-import { checkRange, decodeUtf8, isJsonObject, parseJsonObject, type ByteSource } from './bytes.js';
+import { checkRange, decodeUtf8, isJsonObject, parseJsonObject, type ByteSource, type JsonObject } from './bytes.js';
 import { refuseLfsPointer } from './lfs.js';
 import { DTYPE_BYTES, type TensorEntry } from './stored-tensor.js';
 
@@ -12,6 +12,8 @@ const MAX_HEADER_BYTES = 100_000_000;
 /** The largest published models have a few thousand. */
 const MAX_TENSORS = 65_536;
 const MAX_DIMENSIONS = 8;
+/** The one key of the header that is no tensor. */
+const METADATA = '__metadata__';
 
 /**
  * Reads and checks the header of a safetensors file: every tensor lies inside the file, sizes agree with shapes,
@@ -19,6 +21,31 @@ const MAX_DIMENSIONS = 8;
  * @throws FormatError naming file, tensor and bytes.
  */
 export async function readSafetensorsHeader(source: ByteSource): Promise<Map<string, SafetensorsEntry>> {
+  const { name, size } = source;
+  const { header, dataStart } = await readHeader(source);
+  const entries = new Map<string, SafetensorsEntry>();
+  for (const [tensor, info] of Object.entries(header)) {
+    if (tensor === METADATA) continue;
+    entries.set(tensor, readEntry(name, tensor, info, dataStart, size));
+  }
+  checkLayout(name, entries, dataStart, size);
+  return entries;
+}
+
+/**
+ * What a safetensors file says about itself: the texts under `__metadata__`, most often none.
+ * @throws FormatError when they are not texts, or the header is broken.
+ */
+export async function readSafetensorsMetadata(source: ByteSource): Promise<Map<string, string>> {
+  const { [METADATA]: metadata = {} } = (await readHeader(source)).header;
+  const entries = isJsonObject(metadata) ? Object.entries(metadata) : [];
+  if (!isJsonObject(metadata) || entries.some(([, value]) => typeof value !== 'string')) {
+    throw new FormatError(`${source.name}: ${METADATA} in the header must be an object of texts`);
+  }
+  return new Map(entries as [string, string][]);
+}
+
+async function readHeader(source: ByteSource): Promise<{ header: JsonObject; dataStart: number }> {
   const { name, size } = source;
   await refuseLfsPointer(source);
   if (size < 8) throw new FormatError(`${name}: ${size} bytes are too few for a safetensors file (truncated download?)`);
@@ -36,14 +63,7 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Map<str
   if (twice !== undefined) throw new FormatError(`${name}: tensor ${show(twice)} occurs twice in the header`);
   const count = Object.keys(header).length;
   if (count > MAX_TENSORS) throw new FormatError(`${name}: the header lists ${count} tensors, more than ${MAX_TENSORS}`);
-  const dataStart = 8 + headerBytes;
-  const entries = new Map<string, SafetensorsEntry>();
-  for (const [tensor, info] of Object.entries(header)) {
-    if (tensor === '__metadata__') continue;
-    entries.set(tensor, readEntry(name, tensor, info, dataStart, size));
-  }
-  checkLayout(name, entries, dataStart, size);
-  return entries;
+  return { header, dataStart: 8 + headerBytes };
 }
 
 /** The first key that valid JSON text of an object has twice at its outermost level; `JSON.parse` keeps the last of them silently. */

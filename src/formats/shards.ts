@@ -1,6 +1,6 @@
 import { FormatError, show } from '../errors.js';
 import { isJsonObject, parseJsonObject, readText, type ByteSource, type FileSet } from './bytes.js';
-import { isPlainFileName } from './file-names.js';
+import { isPlainFileName, WEIGHTS_FILES } from './file-names.js';
 import { readSafetensorsHeader } from './safetensors.js';
 import type { StoredTensor, TensorEntry } from './stored-tensor.js';
 
@@ -9,10 +9,7 @@ type Reader = (source: ByteSource) => Promise<Map<string, TensorEntry>>;
 /** Loaded when there is such a file: most models have none. */
 const readTorch: Reader = async (source) => (await import('./torch.js')).readTorchTensors(source);
 
-/** The files that a folder's weights are in, the preferred first. `<file>.index.json` names the shards of one that is split. */
-const WEIGHTS: ReadonlyMap<string, Reader> = new Map([
-  ['model.safetensors', readSafetensorsHeader], ['pytorch_model.bin', readTorch],
-]);
+const READERS: Record<(typeof WEIGHTS_FILES)[number], Reader> = { 'model.safetensors': readSafetensorsHeader, 'pytorch_model.bin': readTorch };
 
 /** weight_map of the largest published models is under 10 MB. */
 const MAX_INDEX_BYTES = 64 * 1024 * 1024;
@@ -25,18 +22,14 @@ export interface OpenWeights {
   readonly sources: readonly ByteSource[];
 }
 
-/** Whether `openWeights` looks for a file of this name. */
-export function isWeightsFile(name: string): boolean {
-  return WEIGHTS.has(name.replace(/\.index\.json$/, ''));
-}
-
 /**
  * Opens a folder's weights: `model.safetensors`, its shards, `pytorch_model.bin`, its shards, or the only .bin file, whichever is
  * there first; `undefined` when none is.
  * @throws FormatError for a missing shard, a tensor that the index places elsewhere, a path that leaves the folder.
  */
 export async function openWeights(files: FileSet): Promise<OpenWeights | undefined> {
-  for (const [file, read] of WEIGHTS) {
+  for (const file of WEIGHTS_FILES) {
+    const read = READERS[file];
     const single = await files.open(file);
     if (single) return openAll([file], async () => single, read);
     const index = `${file}.index.json`;

@@ -21,6 +21,15 @@ export interface StoredTensor extends TensorEntry {
   readonly source: ByteSource;
 }
 
+/** A tensor to write: its data is asked for when its turn comes, so that only one is held at a time. */
+export interface TensorToWrite<T extends string> {
+  readonly name: string;
+  readonly type: T;
+  /** Outermost dimension first. */
+  readonly shape: readonly number[];
+  readonly bytes: () => Promise<Uint8Array>;
+}
+
 /** Element types, as safetensors calls them. */
 export const DTYPE_BYTES: ReadonlyMap<string, number> = new Map([
   ['F64', 8], ['F32', 4], ['F16', 2], ['BF16', 2], ['I64', 8], ['I32', 4], ['I16', 2], ['I8', 1], ['U8', 1], ['BOOL', 1],

@@ -16,6 +16,14 @@ export class Random {
     for (let i = 0; i < 16; i++) this.next32();
   }
 
+  /** Gives from now on what `other` would give. */
+  copyFrom(other: Random): void {
+    this.a = other.a;
+    this.b = other.b;
+    this.c = other.c;
+    this.counter = other.counter;
+  }
+
   /** Uniform in [0, 1), 53 random bits. */
   next(): number {
     const high = this.next32() >>> 5;

@@ -1,19 +1,8 @@
-import { exp } from '../numeric.js';
+import { ArgumentError, show } from '../errors.js';
+import { Candidates } from './candidates.js';
+import { LogitsEditor } from './logits-editor.js';
 import { Random } from './random.js';
-import { checkNumber } from '../options.js';
-
-export interface SamplerOptions {
-  /** 0 (the default): always the most probable token. Otherwise logits are divided by it. */
-  readonly temperature?: number;
-  /** Keep the k most probable tokens; 0 (the default): all. */
-  readonly topK?: number;
-  /** Keep the fewest most probable tokens whose probabilities reach this sum; 1 (the default): all. */
-  readonly topP?: number;
-  /** Drop tokens less probable than this fraction of the most probable one; 0 (the default): none. */
-  readonly minP?: number;
-  /** A whole number from 0 to 2⁵³ - 1. The same seed gives the same choices. */
-  readonly seed: number;
-}
+import { checkSamplerOptions, type SamplerOptions, type SamplerSettings } from './sampling-options.js';
 
 /** Index of the largest value of `logits[0, count)`; of equal ones the lowest. */
 export function argmax(logits: Float32Array, count = logits.length): number {
@@ -23,126 +12,136 @@ export function argmax(logits: Float32Array, count = logits.length): number {
 }
 
 /**
- * Chooses a token from logits: temperature, then topK, topP, minP, in the order of Hugging Face transformers' logits warpers.
+ * Chooses tokens from logits as `SamplingOptions` says. Tell it what the text is: `readPrompt` first, then `accept` after each
+ * token. `sample` depends on the text and on the random numbers drawn before; it does not itself accept what it chose.
+ *
  * Probabilities are float64 and added in a fixed order: by id when nothing is cut, else from the most probable down, equal ones by
- * id. The logits are not changed; nothing is allocated after construction.
+ * id. The caller's logits are not changed; nothing is allocated for a token, unless there is a `logitsProcessor`.
  */
 export class Sampler {
-  private readonly temperature: number;
-  private readonly topK: number;
-  private readonly topP: number;
-  private readonly minP: number;
+  private readonly vocabSize: number;
+  private settings: SamplerSettings;
   private readonly random: Random;
-  private readonly weights: Float64Array; // [vocab] exp((logit - max) / temperature): not normalised, the largest is 1
-  private readonly heap: Int32Array; //      [vocab] ids, the heaviest on top
+  private accepted = 0;
+  private editor: LogitsEditor | undefined;
+  private readonly editsAlways: boolean;
+  private readonly candidates: Candidates | undefined; // undefined: greedy
 
-  /** @throws ArgumentError naming an option out of range. */
+  /** @throws ArgumentError naming an option that does not exist, is of the wrong kind, or out of range. */
   constructor(vocabSize: number, options: SamplerOptions) {
-    this.temperature = checkNumber('temperature', options.temperature ?? 0, 0, Number.MAX_VALUE);
-    this.topK = checkNumber('topK', options.topK ?? 0, 0, Number.MAX_SAFE_INTEGER, 'whole');
-    this.topP = checkNumber('topP', options.topP ?? 1, 0, 1);
-    this.minP = checkNumber('minP', options.minP ?? 0, 0, 1);
-    this.random = new Random(checkNumber('seed', options.seed, 0, Number.MAX_SAFE_INTEGER, 'whole'));
-    const size = this.temperature === 0 ? 0 : vocabSize;
-    this.weights = new Float64Array(size);
-    this.heap = new Int32Array(size);
+    this.vocabSize = vocabSize;
+    this.settings = checkSamplerOptions(vocabSize, options);
+    this.random = new Random(this.settings.seed);
+    this.editsAlways = LogitsEditor.isNeeded(this.settings);
+    this.editor = this.editsAlways ? new LogitsEditor(vocabSize, this.settings) : undefined;
+    this.candidates = this.settings.temperature > 0 ? new Candidates(vocabSize, this.settings) : undefined;
   }
 
-  /** @param logits [vocab] */
-  sample(logits: Float32Array): number {
+  /** Tokens accepted after the prompt. */
+  get newTokens(): number {
+    return this.accepted;
+  }
+
+  /** Tells what comes before the new tokens. @throws ArgumentError after `accept`, and for an id out of range. */
+  readPrompt(ids: ArrayLike<number>): void {
+    if (this.accepted > 0) throw new ArgumentError('readPrompt: there are new tokens already');
+    if (typeof ids?.length !== 'number') throw new ArgumentError(`readPrompt: got ${show(ids)}, not a list of token ids`);
+    for (let n = 0; n < ids.length; n++) this.push(ids[n]!, true);
+  }
+
+  /** Tells that `id` comes next in the text. @throws ArgumentError for an id out of range. */
+  accept(id: number): void {
+    this.push(id, false);
+    this.accepted++;
+  }
+
+  /**
+   * @param logits [vocab]
+   * @param mask [vocab / 32] one bit for each id, the lowest bit of the first element for id 0: only these may be chosen.
+   * @param endIds ids that may be chosen whatever the mask says: those that end a text, where it may end.
+   * @throws ArgumentError when no token may be chosen, for NaN or Infinity, a wrong length, or what a `logitsProcessor` did.
+   */
+  sample(logits: Float32Array, mask?: Uint32Array, endIds?: readonly number[]): number {
+    const forced = this.forced(mask, endIds);
+    if (forced >= 0) return forced;
+    const edited = this.edit(logits, mask, endIds);
+    const best = this.mostProbable(edited);
+    if (!this.candidates) return best;
+    if (!this.candidates.weigh(edited, edited[best]!)) throw notFinite();
+    return this.candidates.pick(this.random.next());
+  }
+
+  /** What `sample` would draw from: the probability of each id, [vocab]. Draws nothing. @throws as `sample`. */
+  distribution(logits: Float32Array, mask?: Uint32Array, endIds?: readonly number[]): Float64Array {
+    const probabilities = new Float64Array(this.vocabSize);
+    const forced = this.forced(mask, endIds);
+    const edited = forced < 0 ? this.edit(logits, mask, endIds) : logits;
+    const best = forced < 0 ? this.mostProbable(edited) : forced;
+    if (forced >= 0 || !this.candidates) {
+      probabilities[best] = 1;
+    } else {
+      if (!this.candidates.weigh(edited, edited[best]!)) throw notFinite();
+      this.candidates.probabilities(probabilities);
+    }
+    return probabilities;
+  }
+
+  /** An independent sampler that goes on as this one would: the same text so far, the same random numbers to come. */
+  clone(): Sampler {
+    const copy = new Sampler(this.vocabSize, this.settings);
+    copy.settings = this.settings;
+    copy.copyFrom(this);
+    return copy;
+  }
+
+  /** Takes over text and random numbers of a clone of this sampler, or of what this is a clone of. @throws ArgumentError for any other. */
+  copyFrom(other: Sampler): void {
+    if (other.settings !== this.settings) throw new ArgumentError('copyFrom: the sampler is not a clone of this one');
+    this.accepted = other.accepted;
+    this.random.copyFrom(other.random);
+    if (this.editsAlways) this.editor!.copyFrom(other.editor!);
+  }
+
+  private push(id: number, isPrompt: boolean): void {
+    if (!(Number.isInteger(id) && id >= 0 && id < this.vocabSize)) {
+      throw new ArgumentError(`${isPrompt ? 'readPrompt' : 'accept'}: ${show(id)} is not a token id from 0 to ${this.vocabSize - 1}`);
+    }
+    if (this.editsAlways) this.editor!.push(id, isPrompt);
+  }
+
+  /** The id that must come next, or -1. */
+  private forced(mask: Uint32Array | undefined, endIds: readonly number[] | undefined): number {
+    const { forcedTokens } = this.settings;
+    const id = forcedTokens.size > 0 ? forcedTokens.get(this.accepted) : undefined;
+    if (id === undefined) return -1;
+    if (mask && !this.editorFor().allows(id, mask, endIds)) {
+      throw new ArgumentError(`option forcedTokens: token ${id} at position ${this.accepted} is not one that the constraint allows`);
+    }
+    return id;
+  }
+
+  private edit(logits: Float32Array, mask: Uint32Array | undefined, endIds: readonly number[] | undefined): Float32Array {
+    if (logits?.length !== this.vocabSize) {
+      throw new ArgumentError(`sample: there are ${logits?.length ?? 'no'} logits, for a vocabulary of ${this.vocabSize}`);
+    }
+    return this.editsAlways || mask ? this.editorFor().edit(logits, mask, endIds, this.accepted) : logits;
+  }
+
+  private editorFor(): LogitsEditor {
+    return (this.editor ??= new LogitsEditor(this.vocabSize, this.settings));
+  }
+
+  /** The largest of the logits. @returns its id. */
+  private mostProbable(logits: Float32Array): number {
     const best = argmax(logits);
-    if (this.temperature === 0) return best;
-    const { weights, temperature } = this;
-    const maximum = logits[best]!;
-    let total = 0;
-    for (let i = 0; i < weights.length; i++) {
-      weights[i] = exp((logits[i]! - maximum) / temperature);
-      total += weights[i]!;
+    if (logits[best] === -Infinity) {
+      throw new ArgumentError('sample: no token is left to choose: each is banned, outside of the constraint, or has the logit -Infinity');
     }
-    const cuts = this.topK > 0 || this.topP < 1 || this.minP > 0;
-    return cuts ? this.sampleFromTop(total) : this.sampleFromAll(total, best);
-  }
-
-  private sampleFromAll(total: number, best: number): number {
-    const { weights } = this;
-    const target = this.random.next() * total;
-    let sum = 0;
-    for (let i = 0; i < weights.length; i++) {
-      sum += weights[i]!;
-      if (sum > target) return i;
-    }
+    if (!(logits[best]! < Infinity)) throw notFinite();
     return best;
   }
+}
 
-  /** Ids taken off the heap come to lie at the end of its used part, heaviest last. */
-  private sampleFromTop(total: number): number {
-    const { weights, heap, topK, topP, minP } = this;
-    const size = this.fillHeap(total);
-    const limit = topK > 0 ? Math.min(topK, size) : size;
-    let taken = 0;
-    let mass = total;
-    if (topK > 0) {
-      mass = 0;
-      for (; taken < limit; taken++) mass += weights[this.pop(size - taken)]!;
-    }
-    let kept = 0;
-    let sum = 0;
-    while (kept < limit) {
-      if (kept === taken) this.pop(size - taken++);
-      const weight = weights[heap[size - 1 - kept]!]!;
-      if (kept > 0 && (weight < minP || (topP < 1 && sum >= topP * mass))) break;
-      sum += weight;
-      kept++;
-    }
-    const target = this.random.next() * sum;
-    let running = 0;
-    for (let k = 0; k < kept; k++) {
-      const id = heap[size - 1 - k]!;
-      running += weights[id]!;
-      if (running > target) return id;
-    }
-    return heap[size - 1]!;
-  }
-
-  /** Makes a heap of the ids that may be kept. @returns how many. */
-  private fillHeap(total: number): number {
-    const { weights, heap, topK, topP, minP } = this;
-    // All tokens lighter than (1 - topP) / vocab of the total weigh less than 1 - topP together: none of them is needed to
-    // reach topP. The 0.99 is for rounding.
-    const spare = topK === 0 ? Math.max(minP, (0.99 * (1 - topP) * total) / weights.length) : 0;
-    let size = 0;
-    for (let i = 0; i < weights.length; i++) if (weights[i]! >= spare) heap[size++] = i;
-    for (let i = (size >> 1) - 1; i >= 0; i--) this.siftDown(i, size);
-    return size;
-  }
-
-  /** Moves the heaviest of heap[0, size) to heap[size - 1]. */
-  private pop(size: number): number {
-    const { heap } = this;
-    const top = heap[0]!;
-    heap[0] = heap[size - 1]!;
-    heap[size - 1] = top;
-    this.siftDown(0, size - 1);
-    return top;
-  }
-
-  private siftDown(start: number, size: number): void {
-    const { heap } = this;
-    const id = heap[start]!;
-    let at = start;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= size) break;
-      if (child + 1 < size && this.isHeavier(heap[child + 1]!, heap[child]!)) child++;
-      if (!this.isHeavier(heap[child]!, id)) break;
-      heap[at] = heap[child]!;
-      at = child;
-    }
-    heap[at] = id;
-  }
-
-  private isHeavier(a: number, b: number): boolean {
-    const difference = this.weights[a]! - this.weights[b]!;
-    return difference > 0 || (difference === 0 && a < b);
-  }
+function notFinite(): ArgumentError {
+  return new ArgumentError('sample: there is a NaN or an Infinity among the logits');
 }

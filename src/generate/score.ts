@@ -1,9 +1,10 @@
 import { ArgumentError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { ModelState } from '../model/state.js';
-import { exp, log } from '../numeric.js';
+import { exp } from '../numeric.js';
 import { checkKeys } from '../options.js';
 import { Pace } from '../pace.js';
+import { logProbability } from './logprobs.js';
 
 /** How well a model predicts a text. Logarithms are natural. */
 export interface Score {
@@ -72,15 +73,12 @@ class Scoring {
 
   step(): void {
     const { model, ids, logprobs } = this;
-    const vocab = model.parts.config.vocabSize;
     const end = Math.min(this.predicted + this.chunk, logprobs.length);
     const input = Array.prototype.slice.call(ids, this.predicted, end) as number[];
-    model.forwardAll(input, this.state, (logits, count) => {
-      for (let t = 0; t < count; t++, this.predicted++) {
-        const logprob = logProbability(logits, t * vocab, vocab, ids[this.predicted + 1]!);
-        logprobs[this.predicted] = logprob;
-        this.nll -= logprob;
-      }
+    model.forwardAll(input, this.state, (logits) => {
+      const logprob = logProbability(logits, ids[this.predicted + 1]!);
+      logprobs[this.predicted++] = logprob;
+      this.nll -= logprob;
     });
   }
 
@@ -88,13 +86,4 @@ class Scoring {
     const { logprobs, nll } = this;
     return { tokens: logprobs.length, nll, perplexity: exp(nll / logprobs.length), logprobs };
   }
-}
-
-/** log softmax(logits[start, start + vocab))[id], in float64, added in the order of the ids. */
-function logProbability(logits: Float32Array, start: number, vocab: number, id: number): number {
-  let maximum = -Infinity;
-  for (let v = start; v < start + vocab; v++) if (logits[v]! > maximum) maximum = logits[v]!;
-  let sum = 0;
-  for (let v = start; v < start + vocab; v++) sum += exp(logits[v]! - maximum);
-  return logits[start + id]! - maximum - log(sum);
 }

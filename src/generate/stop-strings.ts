@@ -1,6 +1,7 @@
 /** Lets text through up to the first of some stop strings, holding back what may be the start of one. */
 export class StopStrings {
-  stopped = false;
+  /** The stop string that was found. */
+  found: string | undefined;
   private readonly stops: readonly string[];
   private held = '';
 
@@ -14,10 +15,11 @@ export class StopStrings {
     let cut = -1;
     for (const stop of this.stops) {
       const at = this.held.indexOf(stop);
-      if (at >= 0 && (cut < 0 || at < cut)) cut = at;
+      if (at < 0 || (cut >= 0 && at >= cut)) continue;
+      cut = at;
+      this.found = stop;
     }
     if (cut >= 0) {
-      this.stopped = true;
       const shown = this.held.slice(0, cut);
       this.held = '';
       return shown;

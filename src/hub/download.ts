@@ -45,6 +45,10 @@ export class Changed extends Error {}
 
 const MAX_RESTARTS = 2;
 const HASH_BYTES = 1024 * 1024;
+/** The largest of a file that could be run here, as float32 weights, has fewer. A server must not fill the disk. */
+const MAX_FILE_BYTES = 64 * 2 ** 30;
+/** More than that, no reader here takes. */
+const MAX_JSON_BYTES = 128 * 2 ** 20;
 
 /** Starts anew, a few times, when the file changes under our hands. @throws SourceError when it goes on changing. */
 export async function untilStable<T>(label: string, action: () => Promise<T>): Promise<T> {
@@ -77,13 +81,16 @@ export async function fetchFile(fetcher: Fetcher, file: RemoteFile): Promise<Byt
   };
   const atOnce = await find();
   if (atOnce) return atOnce;
-  const report = (loaded: number): void => {
-    fetcher.onProgress?.({ stage: 'download', file: file.name, loaded, total: file.size ?? 0 });
+  const report = (loaded: number, total = file.size ?? 0): void => {
+    fetcher.onProgress?.({ stage: 'download', file: file.name, loaded, total });
   };
-  const unlock = await store.lock(file.key, id ?? '', net.signal, report);
+  const unlock = await store.lock(file.key, id ?? '', net.signal, (loaded) => report(loaded));
   try {
     const byAnother = await find();
-    if (byAnother) return byAnother;
+    if (byAnother) {
+      report(byAnother.size, byAnother.size);
+      return byAnother;
+    }
     const partial = await store.partial(file.key, id);
     try {
       await partial.seal(await fillAndCheck(fetcher, file, partial));
@@ -136,11 +143,18 @@ async function transfer(
   net: Net, file: RemoteFile, partial: PartialFile, onBytes: (loaded: number, total: number) => void,
 ): Promise<{ size: number; sha256: string | undefined }> {
   const { tuning } = net;
+  const most = /\.json$/i.test(file.name) ? MAX_JSON_BYTES : MAX_FILE_BYTES;
+  const mostUnsized = Math.min(most, tuning.maxUnsizedBytes);
   let { size, sha256, tag } = file;
   let loaded = partial.spans.reduce((sum, [from, to]) => sum + to - from, 0);
-  let most = loaded;
+  let mostLoaded = loaded;
   let askForRange = true;
 
+  const checkSize = (): void => {
+    if (size !== undefined && size > most) {
+      throw new FormatError(`${file.label}: has ${size} bytes, says the server, more than the ${most} that such a file may have`);
+    }
+  };
   const learn = (reply: Reply): void => {
     const { linkedSize, range, status, length } = reply;
     const total = range?.total ?? (status === 200 ? length : undefined);
@@ -150,6 +164,7 @@ async function transfer(
       }
       size ??= claim;
     }
+    checkSize();
     if (tag !== undefined && reply.tag !== undefined && reply.tag !== tag) throw new Changed('it changed on the server while it was fetched');
     tag ??= reply.tag;
     if (sha256 !== undefined && reply.sha256 !== undefined && reply.sha256 !== sha256) throw new Changed('the server promises two checksums');
@@ -183,23 +198,27 @@ async function transfer(
       }
       await reply.read(async (bytes) => {
         if (bytes.length > end - at) throw new Broken('the server sends more bytes than it said');
+        if (size === undefined && at + bytes.length > mostUnsized) {
+          throw new FormatError(`${file.label}: has more than ${mostUnsized} bytes, and the server does not say how many; download it by other means, and load it from there; nothing was kept of it`);
+        }
         await partial.write(start, at, bytes);
         at += bytes.length;
         loaded += bytes.length;
-        most = Math.max(most, loaded);
+        mostLoaded = Math.max(mostLoaded, loaded);
         onBytes(loaded, size ?? 0);
       });
       if (end === Infinity) size = end = at;
       if (at < end) throw new Broken(`the connection ends at byte ${at} of ${size}`);
     };
     try {
-      await get({ ...net, signal }, file.label, file.url, range, use, () => most);
+      await get({ ...net, signal }, file.label, file.url, range, use, () => mostLoaded);
     } finally {
-      if (at > start) await partial.keep([start, at], at === end);
+      if (at > start) await partial.keep([start, at]);
     }
     return at;
   };
 
+  checkSize();
   const [first] = gaps(partial.spans, size ?? Infinity);
   if (first) {
     const end = await fetchPiece(net.signal, first[0], Math.min(first[1], first[0] + tuning.firstPieceBytes), true);

@@ -15,6 +15,8 @@ export interface Tuning {
   readonly stallBytes: number;
   /** By so many bytes: then the count begins anew. */
   readonly progressBytes: number;
+  /** The most that is taken of a file whose size the server does not say. */
+  readonly maxUnsizedBytes: number;
   readonly connections: number;
   readonly pieceBytes: number;
   /** The first piece, fetched alone, tells whether the server does ranges. */
@@ -31,6 +33,7 @@ export const DEFAULT_TUNING: Tuning = {
   stallMs: 30_000,
   stallBytes: 16 * 1024,
   progressBytes: 1024 * 1024,
+  maxUnsizedBytes: 4 * 2 ** 30,
   connections: 4,
   pieceBytes: 32 * 1024 * 1024,
   firstPieceBytes: 1024 * 1024,
@@ -76,8 +79,14 @@ export interface Reply {
   read(onChunk: (bytes: Uint8Array) => void | Promise<void>): Promise<void>;
 }
 
+/** With an answer in the cache, being offline is told by fewer attempts. */
+const ATTEMPTS_WITH_CACHE = 2;
+
+export function withFewAttempts(net: Net): Net {
+  return { ...net, tuning: { ...net.tuning, attempts: Math.min(ATTEMPTS_WITH_CACHE, net.tuning.attempts) } };
+}
+
 const MAX_REDIRECTS = 10;
-const RETRIED = [408, 425, 429, 500, 502, 503, 504];
 
 /**
  * GETs `url` and hands the reply to `use`; again, after a pause, as long as that fails with `Broken`.
@@ -98,7 +107,7 @@ export async function get<T>(
     let broken: Broken;
     try {
       const reply = await send(net, label, url, range(), watch);
-      if (RETRIED.includes(reply.status)) throw new Broken(`the server answers with status ${reply.status}`, reply.retryAfterMs);
+      if (isPassing(reply.status)) throw new Broken(`the server answers with status ${reply.status}`, reply.retryAfterMs);
       return await use(reply);
     } catch (error) {
       signal?.throwIfAborted();
@@ -116,8 +125,13 @@ export async function get<T>(
     }
     const backoff = Math.min(tuning.maxBackoffMs, tuning.backoffMs * 2 ** (failures - 1));
     const jitter = backoff * (0.5 + Math.random() / 2);
-    await sleep(broken.retryAfterMs === undefined ? jitter : Math.min(broken.retryAfterMs, tuning.maxRetryAfterMs) + jitter / 10, signal);
+    await sleep(Math.min(broken.retryAfterMs ?? 0, tuning.maxRetryAfterMs) + jitter, signal);
   }
+}
+
+/** Whether asking again may help. What stands before a server has numbers of its own above 504. */
+function isPassing(status: number): boolean {
+  return [408, 425, 429].includes(status) || (status >= 500 && status !== 501 && status !== 505);
 }
 
 /** The error for a status that `use` has no use for. */

@@ -61,9 +61,9 @@ export function hostKey(url: string): string {
   return `${protocol.slice(0, -1)}--${`${host}${pathname}`.replace(/\/$/, '').replace(/[^\w.-]/g, '_')}`.replace(/\.\.|\.$/g, '_');
 }
 
-/** A name for text of any kind that is safe, and tells people something. */
-export function slug(text: string): string {
-  const plain = text.replace(/[^\w-]+/g, '-').slice(-40);
+/** A name for text of any kind that is safe, and tells people something: of what is `shown`, should the rest be a secret. */
+export function slug(text: string, shown = text): string {
+  const plain = shown.replace(/[^\w-]+/g, '-').slice(-40);
   return `${plain}--${shortHash(text)}`;
 }
 

@@ -13,13 +13,25 @@ export interface KernelOptions {
 
 const MAX_THREADS = 64;
 
-/** Backends that this engine supports, slowest first. */
-export async function availableBackends(): Promise<BackendName[]> {
-  const { supportsVectors } = await import('./wasm/probe.js'); // not in the first chunk of a bundle
+interface Found {
+  /** Slowest first. */
+  readonly backends: readonly BackendName[];
+  /** Why WebAssembly is not among them, if the engine has it. */
+  readonly refusal?: string | undefined;
+}
+
+async function probe(): Promise<Found> {
   const backends: BackendName[] = ['scalar'];
+  const { refusal, supportsVectors } = await import('./wasm/probe.js'); // not in the first chunk of a bundle
   if (supportsVectors(false)) backends.push('simd');
   if (supportsVectors(true)) backends.push('relaxed');
-  return backends;
+  const refused = backends.length > 1 ? await refusal() : undefined;
+  return refused === undefined ? { backends } : { backends: ['scalar'], refusal: refused };
+}
+
+/** Backends that this engine supports, and this page's Content-Security-Policy allows, slowest first. */
+export async function availableBackends(): Promise<BackendName[]> {
+  return [...(await probe()).backends];
 }
 
 /**
@@ -32,16 +44,17 @@ export async function createKernels(options: KernelOptions = {}): Promise<Kernel
   const count = threads === 'auto' ? Math.min(Math.max(processors() - 1, 1), MAX_THREADS) : threads;
   if (backend === 'scalar') return createScalarKernels();
   try {
-    const available = await availableBackends();
-    const best = backend === 'auto' ? available.at(-1) : available.find((name) => name === backend);
+    const { backends, refusal } = await probe();
+    const best = backend === 'auto' ? backends.at(-1) : backends.find((name) => name === backend);
     if (best === undefined) {
-      throw new BackendError(`backend ${show(backend)} is not available here (available: auto, ${available.join(', ')})`);
+      const why = refusal === undefined ? '' : `: ${refusal}`;
+      throw new BackendError(`backend ${show(backend)} is not available here (available: auto, ${backends.join(', ')})${why}`);
     }
     if (best === 'scalar') return createScalarKernels();
     const { createWasmKernels } = await import('./wasm/wasm.js');
     return await createWasmKernels({ backend: best, threads: count });
   } catch (error) {
-    // A page's Content-Security-Policy may forbid what the engine could do, and a service worker `import()`.
+    // What passes the probe may fail nevertheless: no memory for the code, or a service worker, which may not `import()`.
     if (backend === 'auto') return createScalarKernels();
     throw error;
   }

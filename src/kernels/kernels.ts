@@ -71,13 +71,15 @@ export interface Kernels {
   ): void;
 
   /**
-   * The MLGRU recurrence over `tokens` steps of one sequence: f = lb + (1 - lb)·sigmoid(f); h = f·h + i·sigmoid(i)·(1 - f).
+   * The MLGRU recurrence: f = lb + (1 - lb)·sigmoid(f); h = f·h + i·sigmoid(i)·(1 - f).
    * i, f: [tokens, width]; lowerBound: [width], or undefined for none; state: [width], advanced in place;
    * h: [tokens, width], the state after each step; h may be i.
+   * The tokens are steps of one sequence; or, with `lengths`, lengths[0] steps of a first one, then lengths[1] of a second, …,
+   * `tokens` in all, and state is [lengths.length, width].
    */
   mlgruRecurrence(
     i: Float32Array, f: Float32Array, lowerBound: Float32Array | undefined, state: Float32Array, tokens: number,
-    h: Float32Array,
+    h: Float32Array, lengths?: Uint32Array,
   ): void;
 
   /** out = RMSNorm(g; weight, eps) · h · sigmoid(h). All [tokens, width]; out may be g. */

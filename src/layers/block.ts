@@ -27,14 +27,17 @@ export class Block {
     this.parts = parts;
   }
 
-  /** residual: [tokens, hidden], updated in place; `state` of the token mixer is advanced. */
-  forward(residual: Float32Array, tokens: number, state: Float32Array): void {
+  /**
+   * residual: [tokens, hidden], updated in place; `state` of the token mixer is advanced. `lengths` tells how the tokens belong to
+   * several sequences (`TokenMixer.forward`).
+   */
+  forward(residual: Float32Array, tokens: number, state: Float32Array, lengths?: Uint32Array): void {
     const { tokenNorm, tokenMixer, channelNorm, channelMixer } = this.parts;
     const { normed, mixed, maxTokens } = this.workspace;
     requireTokens(tokens, maxTokens);
     const count = tokens * tokenNorm.weight.length;
     tokenNorm.forward(residual, tokens, normed);
-    tokenMixer.forward(normed, tokens, state, mixed);
+    tokenMixer.forward(normed, tokens, state, mixed, lengths);
     this.kernels.add(residual, mixed, count);
     channelNorm.forward(residual, tokens, normed);
     channelMixer.forward(normed, tokens, mixed);

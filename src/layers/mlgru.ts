@@ -48,14 +48,18 @@ export class MLGRU implements TokenMixer {
     this.stateSize = width;
   }
 
-  forward(x: Float32Array, tokens: number, state: Float32Array, out: Float32Array): void {
+  get history(): Float32Array {
+    return this.workspace.inputGate;
+  }
+
+  forward(x: Float32Array, tokens: number, state: Float32Array, out: Float32Array, lengths?: Uint32Array): void {
     const { inputProjection, forgetProjection, gateProjection, gateNorm, outputProjection, lowerBound } = this.parts;
     const { inputGate: i, forgetGate: f, outputGate: g } = this.workspace;
     inputProjection.forward(x, tokens, i);
     forgetProjection.forward(x, tokens, f);
     gateProjection.forward(x, tokens, g);
     const h = i;
-    this.kernels.mlgruRecurrence(i, f, lowerBound, state, tokens, h);
+    this.kernels.mlgruRecurrence(i, f, lowerBound, state, tokens, h, lengths);
     const o = g;
     this.kernels.gatedRmsNorm(g, gateNorm.weight, gateNorm.eps, h, tokens, o);
     outputProjection.forward(o, tokens, out);

@@ -13,6 +13,8 @@ export interface Checkpoint {
   readonly spec: ModelSpec;
   readonly texts: CheckpointTexts;
   readonly embeddingType: FloatType;
+  /** Whether a ternary weight may have a scale for each row. Otherwise it has one. */
+  readonly hasRowScales?: boolean;
   /** Bytes of a tensor as stored, for progress. */
   storedBytes(tensor: TensorSpec): number;
   /**
@@ -51,6 +53,7 @@ export interface TernaryReading extends Reading {
 
 /** The JSON files beside the weights, as text, where they exist. */
 export interface CheckpointTexts {
+  readonly config?: string;
   readonly tokenizer: string | undefined;
   /** Where it comes from, for messages; `tokenizer.json` if not given. */
   readonly tokenizerName?: string;
@@ -123,15 +126,27 @@ export function checkFinite(where: string, type: FloatType, bytes: Uint8Array, f
   }
 }
 
-/** Reads a table of floats to where it is to lie, piece by piece, checked to be finite. */
+/** Where a file has a table, and what a piece of it becomes when it is stored in another way than it is held. */
+export interface StoredTable {
+  readonly source: ByteSource;
+  readonly offset: number;
+  readonly byteLength: number;
+  readonly decode?: ((piece: Uint8Array) => Uint8Array) | undefined;
+  /** So that pieces hold whole elements or blocks. */
+  readonly pieceBytes?: number;
+}
+
+/** Reads a table of floats of `type` to where it is to lie, piece by piece, checked to be finite. */
 export async function readTable(
-  where: string, source: ByteSource, offset: number, type: FloatType, into: Uint8Array, { pace, onBytes }: Reading = {},
+  where: string, stored: StoredTable, type: FloatType, into: Uint8Array, { pace, onBytes }: Reading = {},
 ): Promise<void> {
+  const { source, offset, byteLength, decode = (piece: Uint8Array) => piece, pieceBytes = PIECE_BYTES } = stored;
   let at = 0;
-  for await (const piece of readPieces(source, offset, into.length, PIECE_BYTES)) {
-    into.set(piece, at);
-    checkFinite(where, type, into.subarray(at, at + piece.length), at / FLOAT_BYTES[type]);
-    at += piece.length;
+  for await (const piece of readPieces(source, offset, byteLength, pieceBytes)) {
+    const values = decode(piece);
+    into.set(values, at);
+    checkFinite(where, type, into.subarray(at, at + values.length), at / FLOAT_BYTES[type]);
+    at += values.length;
     onBytes?.(piece.length);
     await pace?.giveWay();
   }

@@ -3,19 +3,21 @@ import { parseJsonObject, type FileSet } from '../formats/bytes.js';
 import { FLOAT_BYTES, roundF64, type FloatType } from '../formats/floats.js';
 import { openWeights } from '../formats/shards.js';
 import { readTensor, type StoredTensor } from '../formats/stored-tensor.js';
+import { Pace } from '../pace.js';
 import { checkFinite, checkTensors, decodeFinite, parseOptional, readOptionalText, readTable, type Checkpoint } from './checkpoint.js';
 import { parseConfig } from './config.js';
 import { quantizeTernary } from './quantize.js';
-import { modelSpec, type TensorSpec } from './tensor-names.js';
+import { hfScaleName, modelSpec } from './tensor-names.js';
 
 /** A folder in Hugging Face layout: config.json, safetensors or PyTorch weights in one file or shards, and the tokenizer's files. */
 export async function openFolderCheckpoint(files: FileSet): Promise<Checkpoint> {
   const configText = (await readOptionalText(files, 'config.json')) ?? '';
+  const configJson = parseJsonObject('config.json', configText);
   const generationConfig = await readOptionalText(files, 'generation_config.json');
-  const config = parseConfig(
-    'config.json', parseJsonObject('config.json', configText), parseOptional('generation_config.json', generationConfig),
-  );
+  const config = parseConfig('config.json', configJson, parseOptional('generation_config.json', generationConfig));
+  const quantization = configJson['quantization_config'] ?? undefined;
   const texts = {
+    config: configText,
     tokenizer: await readOptionalText(files, 'tokenizer.json'),
     tokenizerConfig: await readOptionalText(files, 'tokenizer_config.json'),
     generationConfig,
@@ -32,54 +34,62 @@ export async function openFolderCheckpoint(files: FileSet): Promise<Checkpoint> 
     await Promise.all(sources.map((source) => source.close()));
   };
 
-  const at = (tensor: TensorSpec): StoredTensor => tensors.get(tensor.hf)!; // checkTensors has seen it
-  const where = (tensor: TensorSpec): string => `${at(tensor).source.name}: tensor "${tensor.hf}"`;
-  const floatType = (tensor: TensorSpec): FloatType => {
-    const { dtype } = at(tensor);
+  const at = (name: string): StoredTensor => tensors.get(name)!; // checkTensors has seen it
+  const where = (name: string): string => `${at(name).source.name}: tensor "${name}"`;
+  const floatType = (name: string): FloatType => {
+    const { dtype } = at(name);
     if (dtype === 'F64') return 'F32'; // as it is read
-    if (!isFloatType(dtype)) throw new FormatError(`${where(tensor)} has dtype ${dtype}; weights must be F64, F32, F16 or BF16`);
+    if (!isFloatType(dtype)) throw new FormatError(`${where(name)} has dtype ${dtype}; weights must be F64, F32, F16 or BF16`);
     return dtype;
   };
-  const readBytes = async (tensor: TensorSpec): Promise<Uint8Array> => {
-    const bytes = await readTensor(where(tensor), at(tensor));
-    return at(tensor).dtype === 'F64' ? roundF64(bytes) : bytes;
+  const readBytes = async (name: string): Promise<Uint8Array> => {
+    const bytes = await readTensor(where(name), at(name));
+    return at(name).dtype === 'F64' ? roundF64(bytes) : bytes;
   };
+  const readFloats = async (name: string): Promise<Float32Array> => decodeFinite(where(name), floatType(name), await readBytes(name));
 
   try {
+    // Most checkpoints are floats.
+    const isQuantized = quantization !== undefined || [...tensors.values()].some(({ dtype }) => dtype === 'U8');
+    const packed = isQuantized ? (await import('./packed-weights.js')).findPackedWeights(files.name, quantization, spec, tensors) : undefined;
     checkTensors(files.name, spec, {
       nameOf: (tensor) => tensor.hf,
       shapeOf: (name) => tensors.get(name)?.shape,
       names: tensors.keys(),
-      ternaryShape: (tensor) => tensor.shape,
-      optional: new Set(),
+      ternaryShape: (tensor) => (packed?.has(tensor) ? packed.shapeOf(tensor) : tensor.shape),
+      optional: packed?.scaleNames ?? new Set(),
     });
     return {
       name: files.name,
       config,
       spec,
       texts,
-      embeddingType: floatType(spec.embeddings),
-      storedBytes: (tensor) => at(tensor).byteLength,
+      embeddingType: floatType(spec.embeddings.hf),
+      hasRowScales: packed !== undefined,
+      storedBytes: (tensor) => at(tensor.hf).byteLength,
       async readEmbeddings(into, reading) {
-        const tensor = spec.embeddings;
-        const type = floatType(tensor);
-        const { source, offset, byteLength, dtype, strides } = at(tensor);
-        if (dtype === 'F64' || strides) {
-          const bytes = await readBytes(tensor);
-          checkFinite(where(tensor), type, bytes);
+        const { hf } = spec.embeddings;
+        const type = floatType(hf);
+        const { source, offset, byteLength, dtype, strides } = at(hf);
+        if (strides) {
+          const bytes = await readBytes(hf);
+          checkFinite(where(hf), type, bytes);
           return bytes;
         }
-        const table = into ?? new Uint8Array(byteLength);
-        await readTable(where(tensor), source, offset, type, table, reading);
+        const decode = dtype === 'F64' ? roundF64 : undefined;
+        const table = into ?? new Uint8Array(decode ? byteLength / 2 : byteLength);
+        await readTable(where(hf), { source, offset, byteLength, decode }, type, table, reading);
         return table;
       },
-      async readFloats(tensor) {
-        return decodeFinite(where(tensor), floatType(tensor), await readBytes(tensor));
-      },
-      async readTernary(tensor, scales, onRow, reading) {
-        const type = floatType(tensor);
-        const [rows = 0, columns = 0] = tensor.shape;
-        scales.fill(await quantizeTernary(where(tensor), type, await readBytes(tensor), rows, columns, onRow, reading?.pace));
+      readFloats: ({ hf }) => readFloats(hf),
+      async readTernary(tensor, scales, onRow, { pace = new Pace() } = {}) {
+        const { hf, shape: [rows = 0, columns = 0] } = tensor;
+        if (packed?.has(tensor)) {
+          const values = await readFloats(hfScaleName(tensor));
+          if (values.length !== 1 && values.length !== rows) throw new FormatError(`${where(hfScaleName(tensor))} must be one number or ${rows}; it is [${at(hfScaleName(tensor)).shape}]`);
+          return packed.read(where(hf), tensor, await readBytes(hf), values, scales, onRow, pace);
+        }
+        scales.fill(await quantizeTernary(where(hf), floatType(hf), await readBytes(hf), rows, columns, onRow, pace));
       },
       close,
     };

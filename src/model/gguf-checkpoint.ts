@@ -1,7 +1,7 @@
 import { ConfigError, FormatError, show } from '../errors.js';
 import { readPieces } from '../formats/bytes.js';
 import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
-import { alignUp, type GgufMetadata } from '../formats/gguf.js';
+import { alignUp, TENSOR_TYPES, type GgufMetadata, type GgufTensorType } from '../formats/gguf.js';
 import { decodeGgufFloats } from '../formats/gguf-floats.js';
 import type { GgufModel, StoredGgufTensor } from '../formats/gguf-split.js';
 import { BLOCK_WEIGHTS } from '../formats/ternary-blocks.js';
@@ -9,6 +9,9 @@ import { checkFinite, checkTensors, decodeFinite, parseOptional, readTable, type
 import { configFromMetadata, KEYS, textValue } from './gguf-metadata.js';
 import { isTernary, readTernaryWeight } from './gguf-ternary.js';
 import { ggufScaleName, modelSpec, ternarySpecs, type TensorSpec } from './tensor-names.js';
+
+/** Of a table in blocks, this many are decoded at a time: to 4 MB at most. */
+const PIECE_BLOCKS = 4096;
 
 /** A whole model in GGUF, in one file or in parts, which it closes. */
 export async function openGgufCheckpoint(model: GgufModel): Promise<Checkpoint> {
@@ -50,8 +53,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
   const readFloats = async (stored: StoredGgufTensor, name: string): Promise<Float32Array> => {
     const bytes = await readBytes(stored);
     if (isFloat(stored.type)) return decodeFinite(where(stored, name), stored.type, bytes);
-    const values = new Float32Array(stored.shape.reduce((product, n) => product * n, 1));
-    decodeGgufFloats(stored.type, bytes, 0, values.length, values);
+    const values = decodeBlocks(stored.type, bytes);
     checkFinite(where(stored, name), 'F32', new Uint8Array(values.buffer));
     return values;
   };
@@ -76,12 +78,20 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
     spec,
     texts,
     embeddingType: isFloat(table.type) ? table.type : 'F32',
+    hasRowScales: true,
     storedBytes: (tensor) => at(tensor).byteLength,
     async readEmbeddings(into, reading) {
-      const name = spec.embeddings.gguf;
-      if (!isFloat(table.type)) return new Uint8Array((await readFloats(table, name)).buffer);
-      const bytes = into ?? new Uint8Array(table.byteLength);
-      await readTable(where(table, name), table.source, table.offset, table.type, bytes, reading);
+      const name = where(table, spec.embeddings.gguf);
+      const { type, byteLength } = table;
+      if (isFloat(type)) {
+        const bytes = into ?? new Uint8Array(byteLength);
+        await readTable(name, table, type, bytes, reading);
+        return bytes;
+      }
+      const { blockSize, blockBytes } = TENSOR_TYPES[type];
+      const bytes = into ?? new Uint8Array((byteLength / blockBytes) * blockSize * 4);
+      const decode = (piece: Uint8Array): Uint8Array => new Uint8Array(decodeBlocks(type, piece).buffer);
+      await readTable(name, { ...table, decode, pieceBytes: PIECE_BLOCKS * blockBytes }, 'F32', bytes, reading);
       return bytes;
     },
     readFloats: (tensor) => readFloats(at(tensor), tensor.gguf),
@@ -96,6 +106,14 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
       }, scales, onRow, reading);
     },
   };
+}
+
+/** Whole blocks as float32. */
+function decodeBlocks(type: GgufTensorType, bytes: Uint8Array): Float32Array {
+  const { blockSize, blockBytes } = TENSOR_TYPES[type];
+  const values = new Float32Array((bytes.length / blockBytes) * blockSize);
+  decodeGgufFloats(type, bytes, 0, values.length, values);
+  return values;
 }
 
 function isFloat(type: string): type is FloatType {

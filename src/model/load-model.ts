@@ -37,6 +37,7 @@ interface ModelMemory {
   readonly weights: ModelWeights;
   readonly workspace: Workspace;
   readonly liveState: readonly Float32Array[];
+  readonly lengths: Uint32Array;
   readonly logits: Float32Array;
 }
 
@@ -48,7 +49,8 @@ function allocateModel(arena: Arena, { config, spec, embeddingType }: Checkpoint
   return {
     weights: allocateWeights(arena, kernels, spec, embeddingType),
     workspace: allocateWorkspace(arena, widths, CHUNK_TOKENS),
-    liveState: Array.from({ length: config.layers }, () => arena.f32(config.recurrentSize)),
+    liveState: Array.from({ length: config.layers }, () => arena.f32(CHUNK_TOKENS * config.recurrentSize)),
+    lengths: arena.u32(CHUNK_TOKENS),
     logits: arena.f32(CHUNK_TOKENS * config.vocabSize),
   };
 }
@@ -67,7 +69,7 @@ export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, option
   const { config, spec, embeddingType } = checkpoint;
   const memoryBytes = modelBytes(checkpoint, kernels);
   const arena = options.arena ?? kernels.createArena(memoryBytes);
-  const { weights, workspace, liveState, logits } = allocateModel(arena, checkpoint, kernels);
+  const { weights, workspace, liveState, lengths, logits } = allocateModel(arena, checkpoint, kernels);
 
   const tensors = [spec.embeddings, ...floatSpecs(spec), ...ternarySpecs(spec)];
   const total = tensors.reduce((sum, tensor) => sum + checkpoint.storedBytes(tensor), 0);
@@ -88,6 +90,7 @@ export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, option
     norm: new RMSNorm(kernels, weights.norm, config.rmsNormEps),
     head: buildBitLinear(kernels, workspace, weights.head),
     liveState,
+    lengths,
     logits,
     stateShape: {
       layers: config.layers, width: config.recurrentSize, fingerprint: fingerprint(config, weights, embeddings, counts),

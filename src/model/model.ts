@@ -5,6 +5,7 @@ import type { Block } from '../layers/block.js';
 import type { Embedding } from '../layers/embedding.js';
 import type { RMSNorm } from '../layers/rms-norm.js';
 import type { Workspace } from '../layers/workspace.js';
+import { Chunk, type SequenceInput } from './chunk.js';
 import type { ModelConfig } from './config.js';
 import { ModelState, requireShape, type StateShape } from './state.js';
 import type { TernaryCount } from './weights.js';
@@ -17,8 +18,10 @@ export interface ModelParts {
   readonly blocks: readonly Block[];
   readonly norm: RMSNorm;
   readonly head: BitLinear;
-  /** The state of the sequence at work, a vector for each layer: kernels work on their own memory only. */
+  /** [layers][workspace.maxTokens, recurrent] the states of the sequences at work: kernels work on their own memory only. */
   readonly liveState: readonly Float32Array[];
+  /** [workspace.maxTokens] how many tokens each of them has in a chunk. */
+  readonly lengths: Uint32Array;
   /** [workspace.maxTokens, vocab] */
   readonly logits: Float32Array;
   readonly stateShape: StateShape;
@@ -27,20 +30,31 @@ export interface ModelParts {
   readonly memoryBytes: number;
 }
 
-/** Called with the logits of some consecutive positions: `logits` is [tokens, vocab] from its start, and is written again after that. */
-export type LogitsSink = (logits: Float32Array, tokens: number) => void;
+/**
+ * Called for each position whose outcome is wanted, the positions of a sequence in order: `row` is its logits [vocab], or its hidden state
+ * [hidden], and is written again after the call; `sequence` and `position` count from 0.
+ */
+export type RowSink = (row: Float32Array, position: number, sequence: number) => void;
 
 /**
  * The forward pass: ids → embedding → blocks → norm → head → logits (hgrn-bit.md, "Block and model"). Works on chunks of at
- * most `workspace.maxTokens` tokens, so that its memory does not grow with the text.
+ * most `workspace.maxTokens` tokens, of one sequence or of several, so that its memory does not grow with the text. What comes out for a
+ * sequence does not depend on how it is cut, or on what is beside it in a chunk.
  */
 export class Model {
   readonly parts: ModelParts;
-  private readonly lastLogits: Float32Array; // [vocab]
+  private readonly chunk: Chunk;
+  private readonly logitsRows: readonly Float32Array[]; // [maxTokens][vocab]
+  private readonly hiddenRows: readonly Float32Array[]; // [maxTokens][hidden]
 
   constructor(parts: ModelParts) {
+    const { config, workspace: { maxTokens, normed }, logits } = parts;
+    const rowsOf = (array: Float32Array, width: number): Float32Array[] =>
+      Array.from({ length: maxTokens }, (_, row) => array.subarray(row * width, (row + 1) * width));
     this.parts = parts;
-    this.lastLogits = parts.logits.subarray(0, parts.config.vocabSize);
+    this.chunk = new Chunk(maxTokens, parts.liveState, parts.lengths);
+    this.logitsRows = rowsOf(logits, config.vocabSize);
+    this.hiddenRows = rowsOf(normed, config.hiddenSize);
   }
 
   createState(): ModelState {
@@ -49,60 +63,67 @@ export class Model {
 
   /** Advances `state` over `ids`, without logits: for all of a prompt but its last token. */
   advance(ids: ArrayLike<number>, state: ModelState): void {
-    this.check(ids, state);
-    this.hiddenOfLast(ids, state);
+    this.forwardSequences([{ ids, state, want: 'nothing' }], () => {});
   }
 
-  /** Advances `state` over `ids` and writes the logits of the last position to `out[0, vocab)`. Allocates nothing. */
+  /** Advances `state` over `ids` and writes the logits of the last position to `out` [vocab]. Allocates nothing. */
   forwardLast(ids: ArrayLike<number>, state: ModelState, out: Float32Array): void {
-    this.check(ids, state);
-    const { config: { hiddenSize }, workspace: { residual } } = this.parts;
-    const last = this.hiddenOfLast(ids, state);
-    if (last > 0) residual.copyWithin(0, last * hiddenSize, (last + 1) * hiddenSize);
-    this.logits(1);
-    out.set(this.lastLogits);
+    this.forwardSequences([{ ids, state, want: 'last' }], (logits) => out.set(logits));
+  }
+
+  /** Advances `state` over `ids` and hands over the logits of every position. */
+  forwardAll(ids: ArrayLike<number>, state: ModelState, sink: RowSink): void {
+    this.forwardSequences([{ ids, state, want: 'all' }], sink);
   }
 
   /**
-   * Advances `state` over `ids` and hands over the logits of every position, at most `maxTokens` at a time.
+   * Advances several sequences, each its own state over its own ids, and hands over the logits that they want. The weights are read
+   * once for all tokens of a chunk.
+   * @throws ArgumentError for no ids, an id out of range, another model's state, one state given twice; no state has changed then.
    */
-  forwardAll(ids: ArrayLike<number>, state: ModelState, sink: LogitsSink): void {
-    this.check(ids, state);
-    const { maxTokens } = this.parts.workspace;
-    for (let first = 0; first < ids.length; first += maxTokens) {
-      const tokens = Math.min(maxTokens, ids.length - first);
-      this.hidden(ids, first, tokens, state);
-      this.logits(tokens);
-      sink(this.parts.logits, tokens);
+  forwardSequences(inputs: readonly SequenceInput[], sink: RowSink): void {
+    this.run(inputs, (rows) => {
+      this.parts.head.forward(this.parts.workspace.normed, rows, this.parts.logits);
+      return this.logitsRows;
+    }, sink);
+  }
+
+  /** As `forwardSequences`, but hands over hidden states after the final norm: what the head makes logits of. */
+  hiddenSequences(inputs: readonly SequenceInput[], sink: RowSink): void {
+    this.run(inputs, () => this.hiddenRows, sink);
+  }
+
+  private run(inputs: readonly SequenceInput[], finish: (rows: number) => readonly Float32Array[], sink: RowSink): void {
+    const { chunk } = this;
+    const { norm, workspace: { residual, normed } } = this.parts;
+    this.checkInputs(inputs);
+    for (let start = chunk.fill(inputs); chunk.tokens > 0; start = chunk.fill(inputs, start)) {
+      this.blocks(inputs);
+      if (chunk.wantedRows === 0) continue;
+      chunk.gatherWanted(residual);
+      norm.forward(residual, chunk.wantedRows, normed);
+      chunk.handOver(finish(chunk.wantedRows), sink);
     }
   }
 
-  /** @returns the row of `residual` that holds the last position. */
-  private hiddenOfLast(ids: ArrayLike<number>, state: ModelState): number {
-    const { maxTokens } = this.parts.workspace;
-    let tokens = 0;
-    for (let first = 0; first < ids.length; first += tokens) {
-      tokens = Math.min(maxTokens, ids.length - first);
-      this.hidden(ids, first, tokens, state);
+  /** Embedding and blocks of one chunk: fills residual[0, chunk.tokens) and advances the states. */
+  private blocks(inputs: readonly SequenceInput[]): void {
+    const { chunk } = this;
+    const { embeddings, blocks, workspace: { residual } } = this.parts;
+    chunk.lookUp(inputs, embeddings, residual);
+    chunk.loadStates(inputs);
+    for (let n = 0; n < blocks.length; n++) {
+      blocks[n]!.forward(residual, chunk.tokens, chunk.state(n), chunk.lengths);
+      chunk.keepHistory(inputs, n, blocks[n]!.parts.tokenMixer.history);
     }
-    return tokens - 1;
+    chunk.storeStates(inputs);
   }
 
-  /** Embedding and blocks of one chunk: fills residual[0, tokens) and advances the state. */
-  private hidden(ids: ArrayLike<number>, first: number, tokens: number, state: ModelState): void {
-    const { embeddings, blocks, config, liveState, workspace: { residual } } = this.parts;
-    for (let t = 0; t < tokens; t++) embeddings.lookUp(ids[first + t], residual, t * config.hiddenSize);
-    for (let n = 0; n < blocks.length; n++) liveState[n].set(state.layers[n]);
-    for (let n = 0; n < blocks.length; n++) blocks[n].forward(residual, tokens, liveState[n]);
-    for (let n = 0; n < blocks.length; n++) state.layers[n].set(liveState[n]);
-    state.tokens += tokens;
-  }
-
-  /** Final norm and head over residual[0, tokens): fills logits[0, tokens). */
-  private logits(tokens: number): void {
-    const { norm, head, logits, workspace } = this.parts;
-    norm.forward(workspace.residual, tokens, workspace.normed);
-    head.forward(workspace.normed, tokens, logits);
+  private checkInputs(inputs: readonly SequenceInput[]): void {
+    for (const { ids, state } of inputs) this.check(ids, state);
+    if (inputs.length > 1 && new Set(inputs.map(({ state }) => state)).size < inputs.length) {
+      throw new ArgumentError('forward: two sequences have the same state; give each its own (state.clone())');
+    }
   }
 
   /** @throws ArgumentError for no ids, an id out of range, another model's state. */
@@ -114,7 +135,7 @@ export class Model {
     if (!(state instanceof ModelState)) throw new ArgumentError('forward: the state is not one of createState()');
     if (!(ids.length > 0)) throw new ArgumentError('forward: no token ids were given');
     for (let t = 0; t < ids.length; t++) {
-      const id = ids[t];
+      const id = ids[t]!;
       if (!(Number.isInteger(id) && id >= 0 && id < vocabSize)) {
         throw new ArgumentError(`forward: token id ${show(id)} at position ${t} is not a whole number from 0 to ${vocabSize - 1}`);
       }

@@ -3,9 +3,8 @@ import type { FileSet } from '../formats/bytes.js';
 import { isGguf } from '../formats/gguf-reader.js';
 import { ggufModels, openGguf } from '../formats/gguf-split.js';
 import { refuseLfsPointer } from '../formats/lfs.js';
-import { isWeightsFile } from '../formats/shards.js';
+import { isWeightsFile } from '../formats/file-names.js';
 import type { Checkpoint } from './checkpoint.js';
-import { openFolderCheckpoint } from './folder-checkpoint.js';
 import { openGgufCheckpoint } from './gguf-checkpoint.js';
 
 /**
@@ -17,7 +16,7 @@ export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
   const ggufs = ggufModels(names);
   const gguf = await findGguf(files, names);
   if (gguf !== undefined) return openGgufCheckpoint(await openGguf(files, gguf));
-  if (names.includes('config.json')) return openFolderCheckpoint(files);
+  if (names.includes('config.json')) return (await import('./folder-checkpoint.js')).openFolderCheckpoint(files); // not in a page's first chunk
   const [only] = names;
   if (only !== undefined && names.length === 1) {
     throw new SourceError(`${files.name}: holds no model: ${only} is not a GGUF file; a checkpoint in several files is loaded by its folder`);

@@ -82,6 +82,11 @@ export function ggufScaleName(weight: TensorSpec): string {
   return weight.gguf.replace(/\.weight$/, '.scale');
 }
 
+/** In safetensors and PyTorch checkpoints whose ternary weights are packed. */
+export function hfScaleName(weight: TensorSpec): string {
+  return `${weight.hf}_scale`;
+}
+
 /** The BitLinears of a layer in file order, with their short names. */
 export function layerBitLinears(layer: LayerSpec): readonly BitLinearSpec[] {
   return [

@@ -65,13 +65,13 @@ export class AddedTokens {
 
   /**
    * Cuts a text at its added tokens and normalizes what lies between them: first at the tokens that are matched in the raw
-   * text, then, in each normalized piece, at those that are matched in normalized form.
+   * text, then, in each normalized piece, at those that are matched in normalized form. `continues`: see `Normalizer`.
    */
-  split(text: string, growth: Growth): Piece[] {
+  split(text: string, growth: Growth, continues = false): Piece[] {
     const pieces: Piece[] = [];
     for (const raw of cut({ text, id: undefined, atStart: true }, this.#raw)) {
       if (raw.id !== undefined) pieces.push(raw);
-      else for (const piece of cut({ ...raw, text: this.#normalizer(raw.text, growth) }, this.#normalized)) pieces.push(piece);
+      else for (const piece of cut({ ...raw, text: this.#normalizer(raw.text, growth, continues && raw.atStart) }, this.#normalized)) pieces.push(piece);
     }
     return pieces;
   }

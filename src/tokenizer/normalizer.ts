@@ -5,11 +5,14 @@ import { forEachUtf8Byte } from './byte-level.js';
 import { Growth } from './growth.js';
 import { compilePattern, forEachMatch, forEachOccurrence, readLiteral, replaceMatches } from './pattern.js';
 
-/** `growth` is what the text may yet grow by, where it is not alone. */
-export type Normalizer = (text: string, growth?: Growth) => string;
+/**
+ * `growth` is what the text may yet grow by, where it is not alone. With `continues`, the text goes on from an earlier one: it gets no
+ * prefix.
+ */
+export type Normalizer = (text: string, growth?: Growth, continues?: boolean) => string;
 
 /** A normalizer within a chain. */
-export type TextStep = (text: string, growth: Growth) => string;
+export type TextStep = (text: string, growth: Growth, continues?: boolean) => string;
 
 /** Most units that one becomes in any normalization form: U+FDFA in NFKC. */
 const MAX_NORMALIZED = 18;
@@ -27,7 +30,7 @@ const SUPPORTED = 'Prepend, Replace, NFC, NFD, NFKC, NFKD, Lowercase, Strip, Str
 /** Builds the normalizer a `normalizer` entry describes; an absent entry changes nothing. */
 export function buildNormalizer(json: Json): Normalizer {
   const step = buildStep(json);
-  return (text, growth = new Growth(text.length)) => step(text, growth);
+  return (text, growth = new Growth(text.length), continues) => step(text, growth, continues);
 }
 
 function buildStep(json: Json): TextStep {
@@ -36,12 +39,12 @@ function buildStep(json: Json): TextStep {
   switch (type) {
     case 'Sequence': {
       const steps = json.key('normalizers').items().map(buildStep);
-      return (text, growth) => steps.reduce((current, step) => step(current, growth), text);
+      return (text, growth, continues) => steps.reduce((current, step) => step(current, growth, continues), text);
     }
     case 'Prepend': {
       const prefix = readLiteral(json.key('prepend'));
-      return (text, growth) => {
-        if (text === '') return '';
+      return (text, growth, continues) => {
+        if (text === '' || continues) return text;
         growth.add(prefix.length, json);
         return prefix + text;
       };

@@ -11,11 +11,14 @@ export interface Word {
   readonly atStart: boolean;
 }
 
-/** `growth` is what the words may yet grow by, where they are not alone. */
-export type PreTokenizer = (words: Word[], growth?: Growth) => Word[];
+/**
+ * `growth` is what the words may yet grow by, where they are not alone. With `continues`, the input goes on from an earlier text: its
+ * beginning gets no prefix.
+ */
+export type PreTokenizer = (words: Word[], growth?: Growth, continues?: boolean) => Word[];
 
 /** A pre-tokenizer within a chain. */
-type WordStep = (words: Word[], growth: Growth) => Word[];
+type WordStep = (words: Word[], growth: Growth, continues: boolean) => Word[];
 
 /** Words beyond this become byte-level in slices of so many units: a string that grows by each byte keeps a node for each. */
 const BYTE_LEVEL_UNITS = 4096;
@@ -25,7 +28,7 @@ const SUPPORTED = 'ByteLevel, Split, Metaspace, Digits, Punctuation, Whitespace,
 /** Builds the pre-tokenizer a `pre_tokenizer` entry describes; an absent entry leaves the text whole. */
 export function buildPreTokenizer(json: Json): PreTokenizer {
   const step = buildStep(json);
-  return (words, growth = new Growth(totalLength(words))) => step(words, growth);
+  return (words, growth = new Growth(totalLength(words)), continues = false) => step(words, growth, continues);
 }
 
 function totalLength(words: Word[]): number {
@@ -37,7 +40,7 @@ function buildStep(json: Json): WordStep {
   switch (json.type()) {
     case 'Sequence': {
       const steps = json.key('pretokenizers').items().map(buildStep);
-      return (words, growth) => steps.reduce((current, step) => step(current, growth), words);
+      return (words, growth, continues) => steps.reduce((current, step) => step(current, growth, continues), words);
     }
     case 'ByteLevel':
       return buildByteLevel(json);
@@ -109,11 +112,14 @@ function buildByteLevel(json: Json): WordStep {
     }
     return parts.join('');
   };
-  return (words, growth) => {
+  return (words, growth, continues) => {
     let current = words;
     if (prefix) {
       growth.add(words.length, json);
-      current = current.map((word) => (word.text.startsWith(' ') ? word : { ...word, text: ` ${word.text}` }));
+      current = current.map((word) => {
+        const plain = word.text.startsWith(' ') || (continues && word.atStart);
+        return plain ? word : { ...word, text: ` ${word.text}` };
+      });
     }
     if (useRegex) current = current.flatMap((word) => cut(word, pattern, 'Isolated', false));
     return current.map(({ text, atStart }) => ({ text: toBytes(text, growth), atStart }));
@@ -135,14 +141,14 @@ function buildMetaspace(json: Json): WordStep {
   const split = json.key('split').boolean(true);
   const pattern = new RegExp(escapeLiteral(mark), 'gu');
 
-  const marked = (word: Word, growth: Growth): Word => {
+  const marked = (word: Word, growth: Growth, continues: boolean): Word => {
     const text = word.text.split(' ').join(mark);
-    const prepend = !text.startsWith(mark) && (scheme === 'always' || (scheme === 'first' && word.atStart));
+    const prepend = !text.startsWith(mark) && (word.atStart ? !continues && scheme !== 'never' : scheme === 'always');
     growth.add(text.length - word.text.length + (prepend ? mark.length : 0), json);
     return { text: prepend ? mark + text : text, atStart: word.atStart };
   };
-  return (words, growth) => {
-    const out = words.map((word) => marked(word, growth));
+  return (words, growth, continues) => {
+    const out = words.map((word) => marked(word, growth, continues));
     return split ? out.flatMap((word) => cut(word, pattern, 'MergedWithNext', false)) : out;
   };
 }

@@ -22,6 +22,8 @@ export interface TokenizerOptions {
 export interface EncodeOptions {
   /** Add what the file's post-processor adds, such as a bos token; default true. */
   addSpecialTokens?: boolean;
+  /** The text goes on from an earlier one: it gets no space in front, as the beginning of a text does in many tokenizers. Default false. */
+  continues?: boolean;
 }
 
 export interface DecodeOptions {
@@ -91,16 +93,17 @@ export class Tokenizer {
 
   /** The ids of a text. Lone surrogates count as U+FFFD. */
   encode(text: string, options?: EncodeOptions): number[] {
-    if (options !== undefined) checkKeys('encode', options, ['addSpecialTokens']);
+    if (options !== undefined) checkKeys('encode', options, ['addSpecialTokens', 'continues']);
     if (typeof text !== 'string') throw new ArgumentError(`encode: expected a string, found ${show(text)}`);
     const ids: number[] = [];
     const growth = new Growth(text.length);
-    for (const piece of this.#added.split(wellFormed(text), growth)) {
+    const continues = options?.continues === true;
+    for (const piece of this.#added.split(wellFormed(text), growth, continues)) {
       if (piece.id !== undefined) {
         ids.push(piece.id);
         continue;
       }
-      for (const word of this.#preTokenize([piece], growth)) this.#model.encode(word.text, ids);
+      for (const word of this.#preTokenize([piece], growth, continues)) this.#model.encode(word.text, ids);
     }
     return options?.addSpecialTokens === false ? ids : this.#postProcess(ids);
   }

@@ -1,6 +1,6 @@
-import { it } from 'vitest';
-import { inspect, MatMulFreeLM, readSafetensorsHeader, readTensor, sourceFromContent } from 'matmulfree';
-import { assemble, json, randomTensors, safetensors, tinyCheckpoint, type Files, type HeaderEntry, type TinyConfig } from '../support/checkpoints.js';
+import { beforeAll, it } from 'vitest';
+import { convertToSafetensors, inspect, MatMulFreeLM, readSafetensorsHeader, readTensor, sourceFromContent } from 'matmulfree';
+import { assemble, configJson, json, randomTensors, safetensors, TINY, tinyCheckpoint, type Files, type HeaderEntry, type TinyConfig } from '../support/checkpoints.js';
 import { expectNoPollution, fuzz, mutate, mutateJson, ODD_NAMES, pick, type Random } from '../support/fuzz.js';
 
 const SMALL: TinyConfig = { hidden: 2, intermediate: 2, layers: 1, vocab: 2, lowerBounds: true };
@@ -71,6 +71,36 @@ fuzz<Uint8Array>({
     const files = { ...FOLDER, 'model.safetensors.index.json': index };
     await inspect(files);
     if (n % 4 === 0) await MatMulFreeLM.load(files, { backend: 'scalar' });
+  },
+});
+
+/** A packed model, as convert writes it. */
+const PACKED: Record<string, Uint8Array> = {};
+beforeAll(async () => {
+  const parts: Record<string, Uint8Array[]> = {};
+  const source = { 'config.json': json(configJson(TINY)), 'model.safetensors': safetensors(randomTensors(TINY, 1)) };
+  for await (const { file, bytes } of convertToSafetensors(source)) (parts[file] ??= []).push(bytes);
+  for (const [file, bytes] of Object.entries(parts)) PACKED[file] = new Uint8Array(Buffer.concat(bytes));
+});
+
+fuzz<Files>({
+  kind: 'packed models', inputs: 1000, endings: 25, size: (files) => Object.values(files).reduce((sum, { length }) => sum + length, 0),
+  make(random) {
+    const weights = PACKED['model.safetensors']!;
+    const config = JSON.parse(new TextDecoder().decode(PACKED['config.json'])) as Record<string, unknown>;
+    if (random.unit() < 0.3) {
+      const spoilt = mutateJson(config['quantization_config'], random, ['bitlinear', 'online', 'gptq']);
+      return { ...PACKED, 'config.json': json(JSON.stringify({ ...config, quantization_config: 0 }).replace('"quantization_config":0', `"quantization_config":${new TextDecoder().decode(spoilt)}`)) };
+    }
+    const headerBytes = new DataView(weights.buffer).getUint32(0, true);
+    if (random.unit() < 0.5) return { ...PACKED, 'model.safetensors': mutate(weights, random, { head: 8 + headerBytes }) };
+    const header = JSON.parse(new TextDecoder().decode(weights.subarray(8, 8 + headerBytes))) as unknown;
+    return { ...PACKED, 'model.safetensors': assemble(new TextDecoder().decode(mutateJson(header, random, ['U8', 'BF16'])), weights.subarray(8 + headerBytes)) };
+  },
+  async use(files, n) {
+    await inspect(files);
+    if (n % 2 === 0) await MatMulFreeLM.load(files, { backend: 'scalar' });
+    else for await (const _ of convertToSafetensors(files)) void _;
   },
 });
 

@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { FormatError, SourceError } from '../../src/errors.js';
@@ -227,7 +228,7 @@ describe('a connection', () => {
 });
 
 describe('a server in trouble', () => {
-  it.each([408, 429, 500, 502, 503, 504])('status %i, then well again', async (status) => {
+  it.each([408, 425, 429, 500, 502, 503, 504, 520, 522, 529])('status %i, then well again', async (status) => {
     const server = await use(startFiles({ 'm.gguf': bytes }));
     const asked = new Set<string>();
     server.intercept = (request, response) => {
@@ -284,8 +285,21 @@ describe('a server in trouble', () => {
     }
   });
 
-  it('one that cannot be asked again is not: 400, 401, 403', async () => {
-    for (const [status, message] of [[400, /status 400/], [401, /refused \(status 401\).*HF_TOKEN/], [403, /refused/]] as const) {
+  it('a Retry-After of no time at all is no leave to ask at once', async () => {
+    for (const value of ['0', new Date(0).toUTCString()]) {
+      const server = await use(startFiles({ 'm.gguf': bytes }));
+      server.intercept = (_request, response) => response.writeHead(503, { 'retry-after': value }).end() !== undefined;
+      const abort = new AbortController();
+      const running = fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache, signal: abort.signal }, { ...FAST, backoffMs: 4000, maxBackoffMs: 4000 });
+      await wait(1000); // a tenth of the pause was all there was
+      abort.abort(new Error('enough'));
+      await expect(running).rejects.toThrow('enough');
+      expect(server.seen, value).toHaveLength(1);
+    }
+  });
+
+  it('one that cannot be asked again is not: 400, 401, 403, 501', async () => {
+    for (const [status, message] of [[400, /status 400/], [501, /status 501/], [401, /refused \(status 401\).*HF_TOKEN/], [403, /refused/]] as const) {
       const server = await use(startFiles({}));
       server.intercept = (_request, response) => {
         response.writeHead(status).end();
@@ -373,6 +387,39 @@ describe('a file that is not what it was said to be', () => {
     await failsThenWorks(server, /the connection (fails|ends)/);
   });
 
+  it('no size, and no end', async () => {
+    const server = await use(startFiles({}));
+    let isOpen = true;
+    server.intercept = (_request, response) => {
+      response.writeHead(200, { etag: tag });
+      const pour = (): void => { if (isOpen && !response.destroyed) response.write(new Uint8Array(2 ** 16), () => setImmediate(pour)); };
+      pour();
+      return true;
+    };
+    for (const place of [cache, false] as const) {
+      const error = await fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache: place }, { ...FAST, maxUnsizedBytes: 2 ** 20 }).catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(FormatError);
+      expect((error as Error).message).toBe(
+        `${server.url}/m.gguf: has more than 1048576 bytes, and the server does not say how many; download it by other means, and load it from there; nothing was kept of it`,
+      );
+    }
+    isOpen = false;
+    expect((await allFiles(cache)).filter((path) => !path.includes('/refs/'))).toEqual([]);
+    expect(server.seen).toHaveLength(4);
+  });
+
+  it.each([['m.gguf', 2 ** 36], ['config.json', 2 ** 27]])('a size out of proportion for %s', async (name, most) => {
+    const server = await use(startFiles({ 'config.json': bytes.subarray(0, 10) }));
+    server.intercept = (_request, response) => {
+      response.writeHead(206, { 'content-range': `bytes 0-0/${most + 1}`, etag: tag }).end(bytes.subarray(0, 1));
+      return true;
+    };
+    const location = name === 'm.gguf' ? `${server.url}/${name}` : server.url;
+    await expect(fetchBytes(location, name, { cache })).rejects.toThrow(`${server.url}/${name}: has ${most + 1} bytes, says the server, more than the ${most} that such a file may have`);
+    expect(await wholeFiles(cache)).toEqual([]);
+    expect(server.seen).toHaveLength(1);
+  });
+
   it('a size beyond all measure', async () => {
     const server = await use(startFiles({ 'm.gguf': bytes }));
     server.intercept = (_request, response) => {
@@ -457,6 +504,34 @@ describe('stopping', () => {
     await expect(fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   });
 
+  const seed = freshSeed();
+  it(`at any moment: the reason comes out, nothing stays open or locked, and the next one gets the file (seed ${seed})`, async () => {
+    const random = randomFrom(seed);
+    const server = await use(startFiles({ 'm.gguf': bytes }));
+    server.intercept = async () => {
+      await wait(random.integer(0, 5));
+      return false;
+    };
+    const openFiles = async (): Promise<number> => (process.platform === 'linux' ? (await readdir('/proc/self/fd')).length : 0);
+    await fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache }); // whose connections stay for the others
+    const before = await openFiles();
+    for (let i = 0; i < 12; i++) {
+      const place = await temporaryFolder();
+      const reason = new Error('enough');
+      const abort = new AbortController();
+      const timer = setTimeout(() => abort.abort(reason), random.unit() * 60);
+      const got = await fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache: place, signal: abort.signal }).catch((error: unknown) => error);
+      clearTimeout(timer);
+      if (got instanceof Error) expect(got).toBe(reason);
+      else expect(got).toEqual(bytes);
+      expect((await allFiles(place)).filter((path) => path.endsWith('.lock'))).toEqual([]);
+      expect(await fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache: place })).toEqual(bytes);
+      expect((await allFiles(place)).filter((path) => !path.includes('/refs/'))).toHaveLength(1);
+    }
+    await vi.waitFor(async () => expect(await openFiles()).toBeLessThanOrEqual(before + FAST.connections), 5000); // connections to go
+    expect(process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length).toBeLessThan(3); // none of 30 s, or of each attempt
+  });
+
   it('an error that onProgress throws comes out as it is', async () => {
     const server = await use(startFiles({ 'm.gguf': bytes }));
     const mine = new Error('mine');
@@ -478,7 +553,10 @@ describe('two at once', () => {
     const both = await Promise.all(events.map((list) => fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache, onProgress: (event) => list.push(event) })));
     for (const got of both) expect(got).toEqual(bytes);
     expect(server.seen.filter(({ range }) => range === 'bytes=0-4095')).toHaveLength(1);
-    for (const list of events) expect(list.length).toBeGreaterThan(0);
+    for (const list of events) {
+      expect(list.at(-1)).toEqual({ stage: 'download', file: 'm.gguf', loaded: SIZE, total: SIZE });
+      expect(list.map(({ loaded }) => loaded)).toEqual(list.map(({ loaded }) => loaded).sort((a, b) => a - b));
+    }
   });
 
   it('the second goes on when the first gives up', async () => {

@@ -331,6 +331,14 @@ describe('when the Hub cannot be reached', () => {
     expect(await fetchBytes(`hf:someone/model@${COMMIT}`, 'm.gguf', { cache })).toEqual(big);
   });
 
+  it('a commit that was asked for is the one that one gets', async () => {
+    await hubWith({ 'm.gguf': big }, { commit: 'beef0123456789beef0123456789beef01234567' });
+    const error = await fetchBytes(`hf:someone/model@${COMMIT}`, 'm.gguf', { cache }).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(FormatError);
+    expect((error as Error).message).toBe(`hf:someone/model@${COMMIT}: the Hub's list of files is that of commit beef0123456789beef0123456789beef01234567`);
+    expect(await allFiles(cache)).toEqual([]);
+  });
+
   it('the last version that is whole serves, not one whose download broke off', async () => {
     const version = (seed: number): Files => ({
       'config.json': json({ seed }), 'model.safetensors.index.json': json({}),
@@ -409,6 +417,10 @@ describe('a folder under a URL', () => {
     expect((error as Error).message).not.toContain('secret');
     expect(server.seen.length).toBeGreaterThan(1);
     for (const { path } of server.seen) expect(path).toMatch(/\?sig=secret$/);
+    await MatMulFreeLM.load(`${server.url}/m?sig=another`, { cache }).catch(() => undefined);
+    const kept = await wholeFiles(cache);
+    expect(kept.filter((path) => path.endsWith('/config.json'))).toHaveLength(2); // what one query gives is not what another does
+    expect((await allFiles(cache)).join()).not.toMatch(/secret|another/); // the names of folders are seen, too
   });
 
   it('without config.json', async () => {

@@ -136,18 +136,32 @@ describe('an engine that lacks something', () => {
     await expect(create({ backend: 'simd' })).rejects.toThrow(BackendError);
   });
 
-  it('that may not compile, by a Content-Security-Policy: auto is scalar, others say why, and no thread is left', async () => {
+  it('that may not compile, by a Content-Security-Policy: auto is scalar, others say why, and no thread is started', async () => {
     const policy = 'WebAssembly.compile(): Wasm code generation disallowed by embedder';
     vi.spyOn(WebAssembly, 'compile').mockRejectedValue(new WebAssembly.CompileError(policy));
+    expect(await availableBackends()).toEqual(['scalar']);
     const { value: kernels, workers } = await watchWorkers(() => create({ threads: 3 }));
     expect(kernels).toMatchObject({ backend: 'scalar', threads: 1 });
     expectToWork(kernels);
-    await Promise.all(workers.map(({ ended }) => ended));
     const refused = await watchWorkers(() => createKernels({ backend: 'simd', threads: 3 }).catch((e: unknown) => e));
     expect(refused.value).toBeInstanceOf(BackendError);
-    expect((refused.value as Error).message).toContain('simd is not available here');
-    expect((refused.value as Error).message).toContain(policy);
-    await Promise.all(refused.workers.map(({ ended }) => ended));
+    expect((refused.value as Error).message).toBe(`backend "simd" is not available here (available: auto, scalar): ${policy}`);
+    expect([workers, refused.workers]).toEqual([[], []]);
+  });
+
+  it('that compiles small modules but not ours: auto is scalar, others say why, and no thread is left', async () => {
+    const { compile } = WebAssembly;
+    vi.spyOn(WebAssembly, 'compile').mockImplementation(async (bytes) => {
+      if ((bytes as Uint8Array).length > 1000) throw new RangeError('out of memory');
+      return compile(bytes);
+    });
+    const { value: kernels, workers } = await watchWorkers(() => create({ threads: 3 }));
+    expect(kernels).toMatchObject({ backend: 'scalar', threads: 1 });
+    const refused = await watchWorkers(() => createKernels({ backend: 'simd', threads: 3 }).catch((e: unknown) => e));
+    expect(refused.value).toBeInstanceOf(BackendError);
+    expect((refused.value as Error).message).toMatch(/simd is not available here: out of memory/);
+    expect([workers.length, refused.workers.length]).toEqual([2, 2]);
+    await Promise.all([...workers, ...refused.workers].map(({ ended }) => ended));
   });
 
   it.skipIf(!HAS_RELAXED)(`relaxed is the best where it exists${HAS_RELAXED ? '' : ' (skipped: this engine has no relaxed SIMD)'}`, async () => {

@@ -139,6 +139,27 @@ describe.each(BACKENDS)('elementwise kernels, $name', (backend) => {
     }
   });
 
+  it(`the recurrence over several sequences is that over each (seed ${seed})`, () => {
+    for (const [width, counts] of [[13, [2, 1, 5]], [8, [1, 1, 1, 1]], [1030, [3, 20, 1]], [4, [0, 2]]] as const) {
+      const tokens = counts.reduce<number>((sum, count) => sum + count, 0);
+      const [i, f, bound] = [floats(tokens * width), floats(tokens * width), floatsIn(arena, Array.from({ length: width }, () => random.unit()))];
+      const states = floats(counts.length * width);
+      const lengths = arena.u32(counts.length);
+      lengths.set(counts);
+      const expectedStates = floatsIn(arena, states);
+      const expected = arena.f32(tokens * width);
+      let row = 0;
+      counts.forEach((count, s) => {
+        const of = (array: Float32Array, from: number, rows: number): Float32Array => array.subarray(from * width, (from + rows) * width);
+        kernels.mlgruRecurrence(of(i, row, count), of(f, row, count), bound, of(expectedStates, s, 1), count, of(expected, row, count));
+        row += count;
+      });
+      kernels.mlgruRecurrence(i, f, bound, states, tokens, i, lengths);
+      expectSameBits(i, expected);
+      expectSameBits(states, expectedStates);
+    }
+  });
+
   it(`the output gate norms g and swishes h, not the other way round (seed ${seed})`, () => {
     const width = 21;
     const g = floats(2 * width);

@@ -344,12 +344,30 @@ describe('where threads cannot start', () => {
 });
 
 describe('on a page, with Web Workers', () => {
-  it('the same threads do the same', async () => {
-    const revoked = vi.spyOn(URL, 'revokeObjectURL');
+  it('the same threads do the same, from a file', async () => {
     const workers = playBrowser();
     const { kernels, jobs, workers: ofNode } = await start(3);
     expect([kernels.threads, workers.length, ofNode.length]).toEqual([3, 2, 0]);
+    for (const { url } of workers) expect(url).toBe(new URL('../../src/kernels/wasm/kernel-thread.js', import.meta.url).href);
+    await expectRight(jobs);
+    kernels.dispose();
+    expect(workers.every(({ ended }) => ended)).toBe(true);
+  });
+
+  it.each(['at once', 'later', 'by a script of somebody else'])('from a text where the file is refused %s', async (when) => {
+    const revoked = vi.spyOn(URL, 'revokeObjectURL');
+    const all = playBrowser((url) => {
+      const isText = String(url).startsWith('blob:');
+      if (!isText && when === 'at once') throw new DOMException('of another origin', 'SecurityError');
+      const worker = new WebWorker(url);
+      if (!isText) queueMicrotask(() => (when === 'later' ? worker.fail('not found') : worker.onmessage?.({ data: 'hello' })));
+      return worker;
+    });
+    const { kernels, jobs } = await start(3);
+    const workers = all.filter(({ url }) => url.startsWith('blob:'));
+    expect([kernels.threads, workers.length]).toEqual([3, 2]);
     expect(revoked.mock.calls.map(([url]) => url).sort()).toEqual(workers.map(({ url }) => url).sort());
+    expect(all.every((worker) => worker.ended !== workers.includes(worker))).toBe(true);
     await expectRight(jobs);
     kernels.dispose();
     expect(workers.every(({ ended }) => ended)).toBe(true);

@@ -257,6 +257,20 @@ describe('what convert writes for other readers', () => {
     for (const { text, ids } of readJson<Vector[]>(fixture('tokenizers/gpt2.vectors.json'))) expect(tokenizer.encode(text)).toEqual(ids);
   });
 
+  it('merges without the first line of a merges.txt, whose pairs another reader would miscount', async () => {
+    const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
+    const vocab = { a: 0, b: 1, '#': 2, ab: 3, aba: 4 };
+    for (const more of [{}, { byte_fallback: true }]) {
+      const written = async (first: string[]): Promise<GgufMetadata> =>
+        metadataOf({ model: { type: 'BPE', vocab, merges: [...first, 'a b', 'ab a'], ...more }, pre_tokenizer: byteLevel }, 11);
+      expect([...(await written(['#version: 0.2']))].filter(([key]) => /ggml/.test(key))).toEqual(
+        [...(await written([]))].filter(([key]) => /ggml/.test(key)));
+      expect((await written(['#version: 0.2'])).get('tokenizer.ggml.merges')?.value).toEqual('byte_fallback' in more ? undefined : ['a b', 'ab a']);
+    }
+    const pairs = await metadataOf({ model: { type: 'BPE', vocab: { '#version:': 0, x: 1, '#version:x': 2 }, merges: [['#version:', 'x']] }, pre_tokenizer: byteLevel }, 11);
+    expect(pairs.get('tokenizer.ggml.merges')?.value).toEqual(['#version: x']);
+  });
+
   it('names no pre that it has no name for', async () => {
     const file = { model: { type: 'BPE', vocab: { a: 0 }, merges: [] }, pre_tokenizer: { type: 'Split', pattern: { Regex: 'a+' }, behavior: 'Isolated' } };
     const metadata = await metadataOf(file, 11);

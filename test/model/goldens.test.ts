@@ -10,7 +10,8 @@ import { runReference } from '../support/reference-model.js';
 
 /** Runs a model layer by layer, so that the hidden states can be seen: [layers + 1][hidden] after one more token. */
 function hiddenStates(lm: MatMulFreeLM, ids: ArrayLike<number>): Float32Array[][] {
-  const { embeddings, blocks, liveState, workspace: { residual } } = lm.model.parts;
+  const { embeddings, blocks, workspace: { residual } } = lm.model.parts;
+  const liveState = lm.model.parts.liveState.map((layer) => layer.subarray(0, lm.config.recurrentSize));
   liveState.forEach((layer) => layer.fill(0));
   return Array.from(ids, (id) => {
     embeddings.lookUp(id, residual, 0);

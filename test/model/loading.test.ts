@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkConversion, convert, createKernels, FormatError, loadModel, MatMulFreeLM, modelBytes, readGguf, sourceFromContent, type ModelSource } from 'matmulfree';
-import { filesFromDisk } from '../../src/platform.js';
+import { filesFromDisk } from '../../src/disk.js';
+import { filesFromMemory, type FileSet } from '../../src/formats/bytes.js';
 import { openCheckpoint } from '../../src/model/open-checkpoint.js';
 import { SOME_BACKENDS } from '../support/backends.js';
 import { configJson, json, randomTensors, safetensors, TINY, tinyCheckpoint, type TinyConfig } from '../support/checkpoints.js';
 import { expectSameBits } from '../support/compare.js';
-import { blocks, gguf, modelMetadata, modelTensors, padRows, quantise, scaleTensor, ternary, type TensorToWrite } from '../support/gguf-files.js';
+import { blocks, encode, gguf, modelMetadata, modelTensors, padRows, quantise, scaleTensor, ternary, type TensorToWrite } from '../support/gguf-files.js';
 import { freshSeed } from '../support/random.js';
 
 type Type = 'TQ1_0' | 'TQ2_0';
@@ -20,6 +21,11 @@ const LARGE: TinyConfig = { hidden: 600, intermediate: 40, layers: 1, vocab: 701
 const LARGE_TENSORS = randomTensors(LARGE, seed);
 const large = (type: Type, weight: (name: string, own: Record<string, TensorToWrite>) => Record<string, TensorToWrite> = (_, own) => own): Uint8Array =>
   gguf({ metadata: modelMetadata(LARGE), tensors: modelTensors(LARGE_TENSORS, 'F16', (name, tensor) => weight(name, blocks(type, name, tensor))) });
+
+/** A table of more than one piece; -1, 0 and 1 are what every type can hold, Q8_0 127 times as much. */
+const TABLE_CONFIG: TinyConfig = { hidden: 256, intermediate: 1, layers: 1, vocab: 4500, lowerBounds: false };
+const TABLE_TENSORS = randomTensors(TABLE_CONFIG, seed);
+const TABLE = Float32Array.from(TABLE_TENSORS['model.embeddings.weight']!.values, (value) => Math.sign(Math.trunc(value * 4)) || 0);
 
 let folder: string;
 beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'matmulfree-')); });
@@ -133,25 +139,55 @@ describe('loading', () => {
     expect(Math.max(...seen.slice(before))).toBeLessThan(total);
   });
 
+  /** The same files, and what is asked of them at once. */
+  const watch = (files: FileSet, onRead: (length: number) => void): FileSet => ({
+    ...files,
+    async open(name) {
+      const source = await files.open(name);
+      if (!source) return undefined;
+      const { readInto } = source;
+      return {
+        ...source,
+        read: (offset, length) => { onRead(length); return source.read(offset, length); },
+        ...(readInto && { readInto: (offset, into) => { onRead(into.length); return readInto(offset, into); } }),
+      };
+    },
+  });
+
   it('asks a GGUF file for no more than a MB or so at a time', async () => {
-    const files = await filesFromDisk(path);
     let largest = 0;
-    const watched: typeof files = {
-      ...files,
-      async open(name) {
-        const source = (await files.open(name))!;
-        return {
-          ...source,
-          read: (offset, length) => { largest = Math.max(largest, length); return source.read(offset, length); },
-          readInto: (offset, into) => { largest = Math.max(largest, into.length); return source.readInto!(offset, into); },
-        };
-      },
-    };
     const kernels = await createKernels({ threads: 1 });
-    const checkpoint = await openCheckpoint(watched);
+    const checkpoint = await openCheckpoint(watch(await filesFromDisk(path), (length) => { largest = Math.max(largest, length); }));
     await loadModel(checkpoint, kernels);
     await checkpoint.close();
     expect(largest).toBeLessThanOrEqual(1024 * 1024 + 65536);
+  });
+
+  /** Tables that are float32 in memory, but not in the file. */
+  const converted: [kind: string, factor: number, files: () => Map<string, Uint8Array>][] = (['Q8_0', 'TQ1_0', 'TQ2_0'] as const).map((type) => [`${type} in GGUF`, type === 'Q8_0' ? 127 : 1, () => {
+    const tensors = modelTensors(TABLE_TENSORS);
+    const table = { type, shape: TABLE_TENSORS['model.embeddings.weight']!.shape, bytes: encode(type, type === 'Q8_0' ? TABLE.map((value) => value * 127) : TABLE) };
+    return new Map([['m.gguf', gguf({ metadata: modelMetadata(TABLE_CONFIG), tensors: { ...tensors, 'token_embd.weight': table } })]]);
+  }]);
+  it.each([...converted, ['F64 in safetensors', 1, () => {
+    const { 'model.embeddings.weight': table, ...rest } = TABLE_TENSORS;
+    const weights = safetensors({ ...rest, 'model.embeddings.weight': { ...table!, values: new Float32Array(TABLE.length * 2) } }, (header) => {
+      Object.assign(header['model.embeddings.weight']!, { dtype: 'F64', shape: table!.shape });
+    });
+    weights.set(new Uint8Array(Float64Array.from(TABLE).buffer), weights.length - TABLE.length * 8);
+    return new Map([['config.json', json(configJson(TABLE_CONFIG))], ['model.safetensors', weights]]);
+  }]] as typeof converted)('reads a table of %s piece by piece to where it is to lie', async (_kind, factor, files) => {
+    let largest = 0;
+    const checkpoint = await openCheckpoint(watch(filesFromMemory('m', files()), (length) => { largest = Math.max(largest, length); }));
+    largest = 0;
+    const into = new Uint8Array(TABLE.length * 4);
+    let bytes = 0;
+    expect((await checkpoint.readEmbeddings(into, { onBytes: (n) => { bytes += n; } })) === into).toBe(true);
+    expect(bytes).toBe(checkpoint.storedBytes(checkpoint.spec.embeddings));
+    expect(largest).toBeLessThanOrEqual(1024 * 1024);
+    expect(largest).toBeLessThan(bytes);
+    expectSameBits(new Float32Array(into.buffer), TABLE.map((value) => value * factor || 0));
+    expect(Buffer.from(await checkpoint.readEmbeddings()).equals(into)).toBe(true);
   });
 
   it.each(['F32', 'F16', 'BF16'] as const)('names the element of a large %s table that is not finite', async (floats) => {

@@ -1,6 +1,8 @@
 import { resolveObjectURL } from 'node:buffer';
 import { Worker as NodeWorker } from 'node:worker_threads';
+import { fileURLToPath } from 'node:url';
 import { vi } from 'vitest';
+import { compile } from './compile.js';
 
 /** The scope of a Web Worker, as far as the library uses it: no `process`, messages through globalThis. */
 const SHIM = `
@@ -24,10 +26,9 @@ export class WebWorker {
   ended = false;
   private readonly started: Promise<NodeWorker>;
 
-  constructor(url: string) {
-    this.url = url;
-    const blob = resolveObjectURL(url)!; // the address may be revoked once the worker has answered
-    this.started = blob.text().then((program) => {
+  constructor(url: string | URL) {
+    this.url = String(url);
+    this.started = programAt(this.url).then((program) => {
       const worker = new NodeWorker(SHIM, { eval: true, execArgv: [], workerData: { program } });
       worker.on('message', (data) => this.onmessage?.({ data }));
       worker.on('error', ({ message }) => this.onerror?.({ message }));
@@ -52,13 +53,19 @@ export class WebWorker {
   }
 }
 
+/** A text behind a `blob:` address, which may be revoked once the worker has answered; or a file of the sources, compiled. */
+async function programAt(url: string): Promise<string> {
+  if (url.startsWith('blob:')) return resolveObjectURL(url)!.text();
+  return compile(fileURLToPath(url).replace(/\.js$/, '.ts')).replace('export {};', '');
+}
+
 /** Makes this process look like a page: no worker threads of Node, but Web Workers. Undone by vi.restoreAllMocks, unstubAllGlobals. */
-export function playBrowser(create: (url: string) => WebWorker = (url) => new WebWorker(url)): WebWorker[] {
+export function playBrowser(create: (url: string | URL) => WebWorker = (url) => new WebWorker(url)): WebWorker[] {
   const workers: WebWorker[] = [];
   const get = process.getBuiltinModule.bind(process) as (name: string) => object | undefined;
   vi.spyOn(process, 'getBuiltinModule').mockImplementation(((name: string) => (name === 'node:worker_threads' ? undefined : get(name))) as never);
   vi.stubGlobal('Worker', class {
-    constructor(url: string) {
+    constructor(url: string | URL) {
       const worker = create(url);
       workers.push(worker);
       return worker;

@@ -77,18 +77,22 @@ export function rmsNormQuantize(
 
 export function mlgruRecurrence(
   gates: Gates, i: Float32Array, f: Float32Array, lowerBound: Float32Array | undefined, state: Float32Array,
-  tokens: number, h: Float32Array,
+  tokens: number, h: Float32Array, lengths?: Uint32Array,
 ): void {
-  const width = state.length;
+  const sequences = lengths ? lengths.length : 1;
+  const width = state.length / sequences;
   const { sigmoid } = gates;
-  for (let t = 0, p = 0; t < tokens; t++) {
-    for (let j = 0; j < width; j++, p++) {
-      let forget = sigmoid(f[p]);
-      if (lowerBound) forget = fround(lowerBound[j] + fround(fround(1 - lowerBound[j]) * forget));
-      const input = fround(fround(i[p] * sigmoid(i[p])) * fround(1 - forget));
-      const next = fround(fround(forget * state[j]) + input);
-      state[j] = next;
-      h[p] = next;
+  for (let s = 0, t = 0, p = 0; s < sequences; s++) {
+    const own = s * width;
+    for (const end = lengths ? t + lengths[s] : tokens; t < end; t++) {
+      for (let j = 0; j < width; j++, p++) {
+        let forget = sigmoid(f[p]);
+        if (lowerBound) forget = fround(lowerBound[j] + fround(fround(1 - lowerBound[j]) * forget));
+        const input = fround(fround(i[p] * sigmoid(i[p])) * fround(1 - forget));
+        const next = fround(fround(forget * state[own + j]) + input);
+        state[own + j] = next;
+        h[p] = next;
+      }
     }
   }
 }

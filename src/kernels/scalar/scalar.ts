@@ -31,7 +31,7 @@ export function createScalarKernels(): Kernels {
     ternaryMatmul: product.multiply,
     rmsNorm,
     rmsNormQuantize,
-    mlgruRecurrence: (i, f, lowerBound, state, tokens, h) => mlgruRecurrence(gates, i, f, lowerBound, state, tokens, h),
+    mlgruRecurrence: (i, f, lowerBound, state, tokens, h, lengths) => mlgruRecurrence(gates, i, f, lowerBound, state, tokens, h, lengths),
     gatedRmsNorm: (g, weight, eps, h, tokens, out) => gatedRmsNorm(gates, g, weight, eps, h, tokens, out),
     swiglu: (ab, width, tokens, out) => swiglu(gates, ab, width, tokens, out),
     add,

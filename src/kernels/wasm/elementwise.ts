@@ -107,7 +107,8 @@ export const ELEMENTWISE_PARAMETERS = {
     x: 'i32', weight: 'i32', eps: 'f32', width: 'i32', q: 'i32', qScales: 'i32', first: 'i32', last: 'i32', work: 'i32',
   },
   mlgruRecurrence: {
-    i: 'i32', f: 'i32', lowerBound: 'i32', state: 'i32', width: 'i32', tokens: 'i32', h: 'i32', first: 'i32', last: 'i32', work: 'i32',
+    i: 'i32', f: 'i32', lowerBound: 'i32', state: 'i32', width: 'i32', tokens: 'i32', h: 'i32', sequences: 'i32', lengths: 'i32',
+    first: 'i32', last: 'i32', work: 'i32',
   },
   gatedRmsNorm: {
     g: 'i32', weight: 'i32', eps: 'f32', width: 'i32', h: 'i32', out: 'i32', first: 'i32', last: 'i32', work: 'i32',
@@ -181,19 +182,20 @@ export function emitElementwise(module: ModuleBuilder): ElementwiseFunctions {
   const mlgruRecurrence = module.func('mlgruRecurrence', P.mlgruRecurrence, (b, p) => {
     const sigmoid = createSigmoid(b);
     const one = b.local('v128', splatF32(1));
-    const [t, offset, from, count] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [s, t, end, offset, from, count] =
+      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const [i, f, bound, state, h] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const [forget, input, bounds] = [b.local('v128'), b.local('v128'), b.local('v128')] as const;
     b.set(from, i32.shl(p.first, 2));
     b.set(count, i32.shl(p.last, 2));
     b.set(count, i32.sub(i32.select(count, p.width, i32.ltU(count, p.width)), from));
-    b.for(t, 0, p.tokens, 1, () => {
+    const step = (): void => {
       b.set(offset, i32.shl(i32.add(i32.mul(t, p.width), from), 2));
       b.set(i, i32.add(p.i, offset));
       b.set(f, i32.add(p.f, offset));
       b.set(h, i32.add(p.h, offset));
       b.set(bound, i32.add(p.lowerBound, i32.shl(from, 2)));
-      b.set(state, i32.add(p.state, i32.shl(from, 2)));
+      b.set(state, i32.add(p.state, i32.shl(i32.add(i32.mul(s, p.width), from), 2)));
       forElements(b, count, 2, [[i, 4], [f, 4], [bound, 4], [state, 4], [h, 4]], ({ load, store }) => {
         b.set(forget, sigmoid(load(f)));
         b.if(p.lowerBound, () => {
@@ -204,6 +206,14 @@ export function emitElementwise(module: ModuleBuilder): ElementwiseFunctions {
         b.set(input, add(mul(forget, load(state)), input));
         b.run(store(state, input));
         b.run(store(h, input));
+      });
+    };
+    b.for(s, 0, p.sequences, 1, () => {
+      b.set(end, p.tokens);
+      b.if(p.lengths, () => b.set(end, i32.add(t, i32.load(i32.add(p.lengths, i32.shl(s, 2))))));
+      b.while(i32.ltU(t, end), () => {
+        step();
+        b.increase(t, 1);
       });
     });
   });

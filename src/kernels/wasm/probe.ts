@@ -11,3 +11,13 @@ export function supportsVectors(relaxed: boolean): boolean {
   });
   return WebAssembly.validate(module.encode());
 }
+
+/** Why the engine may not compile at all, in its own words: a Content-Security-Policy without 'wasm-unsafe-eval'. Undefined where it may. */
+export async function refusal(): Promise<string | undefined> {
+  try {
+    await WebAssembly.compile(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,5 +1,5 @@
 import { BackendError } from '../../errors.js';
-import { spawnThread, type Thread } from '../../platform.js';
+import { spawnThread, type Thread } from './spawn.js';
 import { CONTROL } from './jobs.js';
 
 /** How often an idle thread looks for a job before it sleeps: some 100 µs, longer than what lies between two jobs of a token. */

@@ -199,15 +199,19 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
       ints[ARGUMENTS + 5] = at(qScales);
       runElements('rmsNormQuantize', tokens, tokens * weight.length);
     },
-    mlgruRecurrence(i, f, lowerBound, state, tokens, h) {
+    mlgruRecurrence(i, f, lowerBound, state, tokens, h, lengths) {
+      const sequences = lengths ? lengths.length : 1;
+      const width = state.length / sequences;
       ints[ARGUMENTS] = at(i);
       ints[ARGUMENTS + 1] = at(f);
       ints[ARGUMENTS + 2] = lowerBound ? at(lowerBound) : 0;
       ints[ARGUMENTS + 3] = at(state);
-      ints[ARGUMENTS + 4] = state.length;
+      ints[ARGUMENTS + 4] = width;
       ints[ARGUMENTS + 5] = tokens;
       ints[ARGUMENTS + 6] = at(h);
-      runElements('mlgruRecurrence', Math.ceil(state.length / 4), tokens * state.length);
+      ints[ARGUMENTS + 7] = sequences;
+      ints[ARGUMENTS + 8] = lengths ? at(lengths) : 0;
+      runElements('mlgruRecurrence', Math.ceil(width / 4), tokens * width);
     },
     gatedRmsNorm(g, weight, eps, h, tokens, out) {
       ints[ARGUMENTS] = at(g);

@@ -1,0 +1,81 @@
+/** Constraints on outputs: choice lists, regular expressions, JSON Schema. */
+import { ArgumentError, show } from '../errors.js';
+import { checkKeys } from '../options.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import { compileGrammar, type CompileOptions, type Constraint } from './constraint.js';
+import { patternGrammar } from './pattern.js';
+import { refuse } from './refuse.js';
+import { schemaGrammar } from './schema.js';
+import { isObject } from './schema-keywords.js';
+import { oneOfTexts } from './texts.js';
+
+/** What an output must be: see `compileChoices`, `compileRegex` and `compileJsonSchema`. */
+export type ConstraintSpec =
+  | { readonly choices: readonly string[] } | { readonly regex: string } | { readonly jsonSchema: unknown } | Constraint;
+
+/** UTF-16 units of all choices together. */
+const MAX_CHOICES = 2 ** 18;
+
+/** Compiles what a user gives; a compiled constraint is returned as it is. @throws ArgumentError */
+export function compileConstraint(spec: ConstraintSpec, tokenizer: Tokenizer, options: CompileOptions = {}): Constraint {
+  if (!isObject(spec)) throw new ArgumentError(`constraint: ${show(spec)} is not an object`);
+  if ('start' in spec && typeof spec['start'] === 'function') return spec as unknown as Constraint;
+  checkKeys('constraint', spec, ['choices', 'regex', 'jsonSchema']);
+  if (Object.keys(spec).length !== 1) refuse('give one of choices, regex and jsonSchema');
+  if ('choices' in spec) return compileChoices(spec['choices'] as readonly string[], tokenizer, options);
+  if ('regex' in spec) return compileRegex(spec['regex'] as string, tokenizer, options);
+  return compileJsonSchema(spec['jsonSchema'], tokenizer, options);
+}
+
+/**
+ * One of some texts, exactly. They begin where the output begins: behind a prompt that does not end in a space, give ' yes', not 'yes'.
+ * @throws ArgumentError for an empty list, what is no text, or a text that the tokenizer cannot write.
+ */
+export function compileChoices(choices: readonly string[], tokenizer: Tokenizer, options: CompileOptions = {}): Constraint {
+  if (!Array.isArray(choices) || choices.length === 0) refuse('choices is not a list of strings with at least one of them');
+  let units = 0;
+  for (const choice of choices as readonly unknown[]) {
+    if (typeof choice !== 'string' || /\p{Cs}/u.test(choice)) refuse(`choices has ${show(choice)}, which is no well-formed string`);
+    units += choice.length;
+  }
+  if (units > MAX_CHOICES) refuse(`choices have more than ${MAX_CHOICES} characters together`);
+  return compileGrammar(tokenizer, options, (grammar) => {
+    for (const choice of choices) {
+      if (!Array.from(choice as string).every((char) => grammar.canWrite(char.codePointAt(0)!))) refuse(`choices has ${show(choice)}, which the tokenizer cannot write`);
+    }
+    return oneOfTexts(grammar, choices);
+  }, 'no choice can be written');
+}
+
+/**
+ * A text that a regular expression matches as a whole, in JavaScript's spelling with the flag `u`: characters and escapes
+ * (`\n`, `\x41`, `\u00e9`, `\u{1f600}`), `.`, classes (`[^a-z]`, `\d`, `\w`, `\s`, `\p{L}` and their negations), groups (named or not), `|`,
+ * `*`, `+`, `?`, `{n}`, `{n,}`, `{n,m}`, lazy or not; `^` and `$` at the edges. Not look-around, back-references, `\b`, or options.
+ * Characters that the tokenizer cannot write are left out.
+ * @throws ArgumentError naming construct and offset, or when nothing is left that can be written.
+ */
+export function compileRegex(pattern: string, tokenizer: Tokenizer, options: CompileOptions = {}): Constraint {
+  if (typeof pattern !== 'string') refuse(`regex is ${show(pattern)}, not a string`);
+  return compileGrammar(tokenizer, options, (grammar) => patternGrammar(pattern, grammar, {
+    chars: (set) => grammar.chars(set), around: grammar.empty, refuse: (complaint) => refuse(`regex: ${complaint}`),
+  }), `regex: no text that the tokenizer can write matches ${show(pattern)}`);
+}
+
+/**
+ * The text of a JSON value that is valid for a JSON Schema (2020-12), compact, with at most one space behind `:` and `,`. Supported:
+ * - `type` (one or several), `enum`, `const`, `anyOf`; `oneOf` where the alternatives are seen to exclude each other; `allOf`, and
+ *   keywords beside `$ref` and `anyOf`, where they have a simple common form; `$ref` into the same schema, also to itself; `true`, `false`;
+ * - objects: `properties` in their order, `required`, `additionalProperties` (behind the others; without it none are made up unless
+ *   nothing is said about properties at all), simple cases of `minProperties` and `maxProperties`;
+ * - arrays: `items`, `prefixItems` (no more without `items`), `minItems`, `maxItems`;
+ * - strings: `minLength`, `maxLength`, `pattern` (as `compileRegex`, but found anywhere if not anchored), `format` (date, time,
+ *   date-time, duration, uuid, ipv4, hostname, email);
+ * - integers and numbers: `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`; up to 15 digits, and numbers with a bound have
+ *   no exponent.
+ *
+ * Without `type`, the types are those that the keywords are about. Annotations, and keywords that begin with `x-`, are ignored.
+ * @throws ArgumentError naming place and keyword for all else.
+ */
+export function compileJsonSchema(schema: unknown, tokenizer: Tokenizer, options: CompileOptions = {}): Constraint {
+  return compileGrammar(tokenizer, options, (grammar) => schemaGrammar(schema, grammar), 'jsonSchema: no value that the tokenizer can write is valid');
+}

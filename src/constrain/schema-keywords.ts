@@ -1,0 +1,161 @@
+/** What a JSON Schema may say here, checked: names, kinds and ranges, with the place in messages. */
+import { shorten, show } from '../errors.js';
+import { refuse } from './refuse.js';
+
+export type Schema = Readonly<Record<string, unknown>>;
+
+export const TYPES = ['object', 'array', 'string', 'integer', 'number', 'boolean', 'null'] as const;
+export type TypeName = (typeof TYPES)[number];
+
+/** Keywords by the type that they are about. */
+export const KEYWORDS_OF: Readonly<Record<string, readonly string[]>> = {
+  object: ['properties', 'required', 'additionalProperties', 'minProperties', 'maxProperties'],
+  array: ['items', 'prefixItems', 'minItems', 'maxItems', 'uniqueItems'],
+  string: ['minLength', 'maxLength', 'pattern', 'format'],
+  number: ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'],
+};
+const GENERAL = ['type', 'enum', 'const', 'anyOf', 'oneOf', 'allOf', '$ref'];
+const SUPPORTED: ReadonlySet<string> = new Set([...GENERAL, ...Object.values(KEYWORDS_OF).flat()]);
+
+/** Say nothing about what is valid. */
+const ANNOTATIONS: ReadonlySet<string> = new Set([
+  '$schema', '$id', '$anchor', '$comment', '$defs', 'definitions', 'title', 'description', 'default', 'example', 'examples', 'deprecated',
+  'readOnly', 'writeOnly', 'contentEncoding', 'contentMediaType', 'discriminator',
+]);
+
+/** Lists and objects within each other: about two to a schema. */
+const MAX_DEPTH = 128;
+/** Values in a schema, and UTF-16 units of its texts. */
+const MAX_VALUES = 2 ** 17;
+const MAX_UNITS = 2 ** 22;
+
+/** A place in a schema: a JSON pointer with #, and how deep it is. */
+export class Place {
+  readonly path: string;
+  readonly depth: number;
+
+  constructor(path = '#', depth = 0) {
+    this.path = path;
+    this.depth = depth;
+    if (depth > MAX_DEPTH) this.fail(`nested deeper than ${MAX_DEPTH} levels`);
+  }
+
+  in(...keys: readonly (string | number)[]): Place {
+    const escaped = keys.map((key) => `/${shorten(String(key)).replace(/~/g, '~0').replace(/\//g, '~1')}`);
+    return new Place(this.path + escaped.join(''), this.depth + 1);
+  }
+
+  fail(complaint: string): never {
+    return refuse(`jsonSchema at ${this.path.length > 200 ? `…${this.path.slice(-200)}` : this.path}: ${complaint}`);
+  }
+}
+
+/** A copy of a JSON value, so that what follows is a tree of limited size that nobody changes. */
+export function copyJson(value: unknown, place: Place, budget = { values: MAX_VALUES, units: MAX_UNITS }): unknown {
+  if (--budget.values < 0) place.fail(`more than ${MAX_VALUES} values`);
+  if (typeof value === 'string' && (budget.units -= value.length) < 0) place.fail(`more than ${MAX_UNITS} characters`);
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  if (Array.isArray(value)) return value.map((item: unknown, i) => copyJson(item, place.in(i), budget));
+  if (!isObject(value)) return place.fail(`${show(value)} is no value of JSON`);
+  const copy = Object.create(null) as Record<string, unknown>; // a key may be __proto__
+  for (const [key, item] of Object.entries(value)) {
+    budget.units -= key.length;
+    if (item !== undefined) copy[key] = copyJson(item, place.in(key), budget);
+  }
+  return copy;
+}
+
+/**
+ * The keywords of a schema that say something; undefined for the schema `true`, null for `false`.
+ * @throws ArgumentError for a keyword that is not supported.
+ */
+export function readSchema(value: unknown, place: Place): Schema | undefined | null {
+  if (typeof value === 'boolean') return value ? undefined : null;
+  if (!isObject(value)) return place.fail(`${show(value)} is no schema: an object, true or false`);
+  const schema = Object.create(null) as Record<string, unknown>;
+  for (const [key, item] of Object.entries(value)) {
+    if (SUPPORTED.has(key)) schema[key] = item;
+    else if (!ANNOTATIONS.has(key) && !key.startsWith('x-')) place.fail(`the keyword ${show(key)} is not supported`);
+  }
+  return schema;
+}
+
+export function isObject(value: unknown): value is Schema {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A whole number of at least 0. */
+export function countOf(schema: Schema, key: string, fallback: number, place: Place): number {
+  const value = schema[key];
+  if (value === undefined) return fallback;
+  if (!Number.isInteger(value) || (value as number) < 0) place.fail(`${key} is ${show(value)}, not a whole number of at least 0`);
+  return value as number;
+}
+
+export function numberOf(schema: Schema, key: string, place: Place): number | undefined {
+  const value = schema[key];
+  if (value !== undefined && (typeof value !== 'number' || !Number.isFinite(value))) place.fail(`${key} is ${show(value)}, not a number`);
+  return value as number | undefined;
+}
+
+export function textOf(schema: Schema, key: string, place: Place): string | undefined {
+  const value = schema[key];
+  if (value !== undefined && typeof value !== 'string') place.fail(`${key} is ${show(value)}, not a string`);
+  return value as string | undefined;
+}
+
+export function listOf(schema: Schema, key: string, place: Place): readonly unknown[] | undefined {
+  const value = schema[key];
+  if (value !== undefined && !Array.isArray(value)) place.fail(`${key} is ${show(value)}, not a list`);
+  return value as readonly unknown[] | undefined;
+}
+
+export function requiredOf(schema: Schema, place: Place): readonly string[] {
+  const names = listOf(schema, 'required', place) ?? [];
+  for (const name of names) if (typeof name !== 'string') place.fail(`required has ${show(name)}, which is no name of a property`);
+  return [...new Set(names as readonly string[])];
+}
+
+export function propertiesOf(schema: Schema, place: Place): readonly (readonly [string, unknown])[] {
+  const { properties = {} } = schema;
+  if (!isObject(properties)) place.fail(`properties is ${show(properties)}, not an object`);
+  return Object.entries(properties as Schema);
+}
+
+/** The types that a schema names, or, without `type`, those that its keywords are about: all if there are none. */
+export function typesOf(schema: Schema, place: Place): readonly TypeName[] {
+  if (schema['type'] === undefined) {
+    const meant = TYPES.filter((type) => KEYWORDS_OF[type]?.some((key) => schema[key] !== undefined));
+    return meant.length > 0 ? meant : TYPES.filter((type) => type !== 'integer');
+  }
+  const names = Array.isArray(schema['type']) ? (schema['type'] as readonly unknown[]) : [schema['type']];
+  if (names.length === 0) place.fail('type is an empty list');
+  for (const name of names) {
+    if (!TYPES.includes(name as TypeName)) place.fail(`type is ${show(name)}, not one of ${TYPES.join(', ')}`);
+  }
+  return TYPES.filter((type) => names.includes(type) && !(type === 'integer' && names.includes('number')));
+}
+
+/** The values that `enum` and `const` leave; undefined without them. */
+export function valuesOf(schema: Schema, place: Place): readonly unknown[] | undefined {
+  const list = listOf(schema, 'enum', place);
+  if (!('const' in schema)) return list;
+  return !list || list.some((value) => sameJson(value, schema['const'])) ? [schema['const']] : [];
+}
+
+/** Whether a value is of one of some types. */
+export function isOfType(value: unknown, types: readonly TypeName[]): boolean {
+  const type = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
+  return types.includes(type as TypeName) || (Number.isInteger(value) && types.includes('integer'));
+}
+
+/** Equal as JSON: the order of the members of an object does not matter. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  if (Array.isArray(a) || Array.isArray(b)) {
+    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => sameJson(item, b[i]));
+  }
+  if (!isObject(a) || !isObject(b)) return a === b;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key], b[key]));
+}

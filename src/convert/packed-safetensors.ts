@@ -1,0 +1,73 @@
+import { packedRows, packRow } from '../formats/packed-rows.js';
+import { writeSafetensors } from '../formats/safetensors-writer.js';
+import { parseOptional, type Checkpoint } from '../model/checkpoint.js';
+import { QUANTIZATION_CONFIG } from '../model/packed-weights.js';
+import { hfScaleName } from '../model/tensor-names.js';
+import { checkKeys } from '../options.js';
+import type { ModelSource } from '../source.js';
+import { convertSource, toJson, type Layout, type SourceOptions } from './plan.js';
+
+export type ConvertToSafetensorsOptions = SourceOptions;
+
+/** Bytes of a file of a folder. Those of one file follow each other. */
+export interface FilePart {
+  readonly file: string;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Converts a model to a folder in Hugging Face layout with packed weights, four to a byte, as transformers keeps those of BitNet
+ * models: yields config.json, generation_config.json and the tokenizer's files as far as there are any, then model.safetensors. A
+ * model loaded from it gives the same logits, bit for bit; the same input gives the same bytes. One tensor is held at a time.
+ * @throws as `MatMulFreeLM.load` does.
+ */
+export async function* convertToSafetensors(
+  source: ModelSource, options: ConvertToSafetensorsOptions = {},
+): AsyncGenerator<FilePart, void, undefined> {
+  checkKeys('convertToSafetensors', options, ['onProgress', 'signal', 'token', 'cache']);
+  yield* convertSource(source, options, LAYOUT, async function* (checkpoint, _tokenizer, tensors) {
+    const { generationConfig, tokenizer, tokenizerConfig } = checkpoint.texts;
+    const texts = {
+      'config.json': configJson(checkpoint), 'generation_config.json': generationConfig,
+      'tokenizer.json': tokenizer, 'tokenizer_config.json': tokenizerConfig,
+    };
+    for (const [file, text] of Object.entries(texts)) {
+      if (text !== undefined) yield { file, bytes: new TextEncoder().encode(text) };
+    }
+    for await (const bytes of writeSafetensors(tensors, { format: 'pt' })) yield { file: 'model.safetensors', bytes };
+  });
+}
+
+const LAYOUT: Layout<'U8'> = {
+  nameOf: (tensor) => tensor.hf,
+  scaleNameOf: hfScaleName,
+  ternary(rows, columns) {
+    const stored = packedRows(rows);
+    return {
+      type: 'U8', shape: [stored, columns], byteLength: stored * columns,
+      putRow: (bytes, row, trits) => packRow(trits, row, rows, columns, bytes),
+    };
+  },
+};
+
+/** What the model is, over what else the source's config.json says. */
+function configJson({ config, texts }: Checkpoint): string {
+  const { hiddenSize, recurrentSize, eosTokenIds } = config;
+  return toJson('config.json', {
+    architectures: ['HGRNBitForCausalLM'],
+    ...parseOptional('config.json', texts.config),
+    model_type: 'hgrn_bit',
+    vocab_size: config.vocabSize,
+    hidden_size: hiddenSize,
+    // The state's width is the whole part of the product, which must not come out below it.
+    expand_ratio: Math.trunc(hiddenSize * (recurrentSize / hiddenSize)) === recurrentSize ? recurrentSize / hiddenSize : (recurrentSize + 0.5) / hiddenSize,
+    intermediate_size: config.intermediateSize,
+    num_hidden_layers: config.layers,
+    max_position_embeddings: config.trainedContext,
+    rms_norm_eps: config.rmsNormEps,
+    use_lower_bound: config.useLowerBound,
+    bos_token_id: config.bosTokenId ?? null,
+    eos_token_id: eosTokenIds.length > 1 ? eosTokenIds : (eosTokenIds[0] ?? null),
+    quantization_config: QUANTIZATION_CONFIG,
+  }, 2) + '\n';
+}

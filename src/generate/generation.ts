@@ -1,0 +1,236 @@
+import type { ConstraintState } from '../constrain/constraint.js';
+import { ArgumentError, show } from '../errors.js';
+import type { Model } from '../model/model.js';
+import { StateHistory } from '../model/state-history.js';
+import type { ModelState } from '../model/state.js';
+import { Pace } from '../pace.js';
+import { Continuation } from './continuation.js';
+import { MAX_DRAFT, type Drafter } from './drafter.js';
+import { logProbabilities, type TokenLogprob } from './logprobs.js';
+import { checkLimits, emptyPrompt, type GenerateIdsOptions, type GenerateResult, type Limits } from './options.js';
+import type { PrefixPlace } from './prefix-cache.js';
+
+/** A token that was chosen. */
+export interface ChosenToken {
+  readonly id: number;
+  /** Natural logarithm of the probability that the model gives it, and the most probable ones; only if they were asked for. */
+  readonly logprob?: number;
+  readonly top?: readonly TokenLogprob[];
+}
+
+/** What a generation goes on from, beside the options that users give. */
+export interface GenerationStart {
+  /** Known options: of the call that the user made, for messages. */
+  readonly what: string;
+  readonly known: readonly string[];
+  /** Advanced over all ids but the last: `unread` tells which are missing. */
+  readonly state: ModelState;
+  /** Ids that the state has not read: the prompt. */
+  readonly unread: ArrayLike<number>;
+  /** The text so far, `unread` included, as far as penalties and guesses look back. */
+  readonly text: ArrayLike<number>;
+  readonly constraint?: ConstraintState | undefined;
+  /** How many of the most probable tokens to tell; undefined: no log-probabilities at all. */
+  readonly topLogprobs?: number | undefined;
+  /** Leave the last id of the text unread, also when the model ended it: the next generation goes on from its logits. */
+  readonly keepLast?: boolean;
+}
+
+const NOTHING: readonly number[] = [];
+
+/** One text on its way: `next()` reads what is unread and gives the token that follows. */
+export class Generation {
+  /** Ids that are in the text but not in the state. */
+  unread: readonly number[];
+  readonly continuation: Continuation;
+  private readonly model: Model;
+  private readonly state: ModelState;
+  private readonly options: GenerateIdsOptions;
+  private readonly start: GenerationStart;
+  private readonly limits: Limits;
+  private readonly pace: Pace;
+  private drafter: Drafter | undefined;
+  private history: StateHistory | undefined;
+  private readonly previous: ModelState | undefined; // the state before the last pass
+  private readonly begun = performance.now();
+  private readonly promptTokens: number;
+  private queue: ChosenToken[] = []; // chosen in the last pass
+  private delivered = 0; //             so many of them have been given out
+  private firstRow = 0; //              queue[n] follows position firstRow + n of the last pass,
+  private stateRow = 0; //              and the state is after position stateRow
+  private hasStarted = false;
+  private hasReadPrompt = false;
+  private newTokens = 0;
+  private cachedTokens = 0;
+  private draftedTokens = 0;
+  private acceptedTokens = 0;
+  private prefillMs = 0;
+  private decodeMs = 0;
+
+  /** @throws ArgumentError for an option, an empty prompt, an id out of range, another model's state. */
+  constructor(model: Model, options: GenerateIdsOptions, start: GenerationStart) {
+    this.limits = checkLimits(start.what, options, start.known, model.parts.config);
+    if (start.unread?.length === 0) throw emptyPrompt(start.what);
+    model.check(start.unread, start.state); // all of it now, so that a bad id does not leave the state half-way
+    this.model = model;
+    this.options = options;
+    this.start = start;
+    this.state = start.state;
+    this.unread = Array.from(start.unread);
+    this.promptTokens = this.unread.length;
+    this.pace = new Pace(options.signal);
+    this.continuation = new Continuation(model.parts.config, start.text, this.limits, options, start.constraint);
+    checkDrafting(options);
+    this.previous = start.keepLast ? model.createState() : undefined;
+  }
+
+  /** The next token, or undefined after the last one. @throws the signal's reason. */
+  async next(): Promise<ChosenToken | undefined> {
+    if (!this.hasStarted) await this.prefill();
+    await this.pace.giveWay();
+    if (this.delivered === this.queue.length) {
+      if (this.isOver()) return undefined;
+      const start = performance.now();
+      const isPrompt = this.newTokens === 0;
+      this.step();
+      const time = performance.now() - start;
+      if (isPrompt) this.prefillMs += time;
+      else this.decodeMs += time;
+    }
+    const token = this.queue[this.delivered];
+    if (!token) return undefined;
+    this.delivered++;
+    this.newTokens++;
+    return token;
+  }
+
+  private isOver(): boolean {
+    const { continuation, limits, newTokens } = this;
+    if (!continuation.finishReason && newTokens > 0 && performance.now() - this.begun >= limits.maxTimeMs) continuation.finishReason = 'time';
+    return continuation.finishReason !== undefined;
+  }
+
+  /** Reads the prompt up to its last tokens. */
+  private async prefill(): Promise<void> {
+    this.hasStarted = true;
+    this.drafter = await drafterFor(this.options, this.model.parts.config.vocabSize);
+    this.drafter?.read(this.start.text);
+    this.history = this.drafter && new StateHistory(this.state.shape, MAX_DRAFT + 1);
+    const { model, state, options: { prefixCache } } = this;
+    const { maxTokens } = model.parts.workspace;
+    const prompt = this.unread;
+    const start = performance.now();
+    let place: PrefixPlace | undefined = prefixCache?.restore(prompt, state);
+    let done = this.cachedTokens = place?.length ?? 0;
+    try {
+      for (; prompt.length - done > maxTokens; done += maxTokens) {
+        await this.pace.giveWay();
+        model.advance(prompt.slice(done, done + maxTokens), state);
+        if (place) place = prefixCache!.store(prompt, place, state);
+      }
+      this.hasReadPrompt = true;
+    } finally {
+      this.unread = prompt.slice(done);
+      this.prefillMs = performance.now() - start;
+    }
+  }
+
+  /** One pass over what is unread, and over guesses of what follows: fills the queue. */
+  private step(): void {
+    const { model, state, previous, history, drafter } = this;
+    const before = this.unread;
+    const draft = drafter && before.length === 1 ? drafter.draft(Math.min(MAX_DRAFT, this.continuation.room - 1)) : NOTHING;
+    const ids = draft.length > 0 ? [...before, ...draft] : before;
+    const chosen: ChosenToken[] = [];
+    let done = false;
+    this.firstRow = before.length - 1;
+    this.stateRow = ids.length - 1;
+    this.queue = NO_TOKENS;
+    this.delivered = 0;
+    this.unread = NOTHING;
+    previous?.copyFrom(state);
+    try {
+      const input = draft.length > 0 ? { ids, state, want: 'all' as const, history: history! } : { ids, state, want: 'last' as const };
+      const start = drafter ? performance.now() : 0;
+      model.forwardSequences([input], (logits, row) => {
+        if (done) return;
+        const id = this.continuation.choose(logits);
+        if (id !== undefined) chosen.push(this.token(id, logits));
+        done = id === undefined || this.continuation.finishReason !== undefined || ids[row + 1] !== id;
+        if (done) this.stateRow = row;
+      });
+      drafter?.observe(ids.length, performance.now() - start);
+    } catch (error) {
+      if (previous) {
+        state.copyFrom(previous);
+        this.unread = before;
+      }
+      throw error;
+    }
+    if (this.stateRow < ids.length - 1) history!.rollBack(state, this.stateRow, ids.length);
+    for (const { id } of chosen) drafter?.accept(id);
+    this.draftedTokens += draft.length;
+    this.acceptedTokens += this.stateRow - this.firstRow;
+    this.queue = chosen;
+    if (this.continuation.finishReason === 'eos') this.unreadLast(before, ids);
+    else this.unread = [chosen.at(-1)!.id];
+  }
+
+  private token(id: number, logits: Float32Array): ChosenToken {
+    const { topLogprobs } = this.start;
+    return topLogprobs === undefined ? { id } : { id, ...logProbabilities(logits, id, topLogprobs) };
+  }
+
+  /** The model ended the text: takes the last id of it out of the state again, if the next generation is to go on from there. */
+  private unreadLast(before: readonly number[], ids: readonly number[]): void {
+    const { state, previous, history, stateRow } = this;
+    if (!previous) return;
+    if (stateRow === this.firstRow) {
+      state.copyFrom(previous);
+      this.unread = before;
+      return;
+    }
+    history!.rollBack(state, stateRow - 1, stateRow + 1);
+    this.unread = [ids[stateRow]!];
+    this.stateRow--;
+  }
+
+  /** Leaves in the state, or unread, what was given out, and nothing more. */
+  close(): void {
+    if (this.delivered < this.queue.length) {
+      const row = this.firstRow + this.delivered - 1;
+      if (row < this.stateRow) this.history!.rollBack(this.state, row, this.stateRow + 1);
+      this.unread = [this.queue[this.delivered - 1]!.id];
+      this.queue = NO_TOKENS;
+      this.delivered = 0;
+    }
+    // An abort in the middle of the prompt is not made up for.
+    if (this.start.keepLast || !this.options.state || !this.hasReadPrompt || this.unread.length === 0) return;
+    this.model.advance(this.unread, this.state);
+    this.unread = NOTHING;
+  }
+
+  result(stopString?: string): GenerateResult {
+    const { promptTokens, cachedTokens, newTokens, draftedTokens, acceptedTokens, prefillMs, decodeMs, continuation: { seed } } = this;
+    const finishReason = stopString === undefined ? this.continuation.finishReason! : 'stop';
+    return {
+      finishReason, ...(stopString === undefined ? {} : { stopString }),
+      promptTokens, cachedTokens, newTokens, draftedTokens, acceptedTokens, seed, prefillMs, decodeMs,
+    };
+  }
+}
+
+const NO_TOKENS: ChosenToken[] = [];
+
+function checkDrafting({ speculate = false, draftModel }: GenerateIdsOptions): void {
+  if (draftModel && speculate) throw new ArgumentError('options speculate and draftModel exclude each other');
+  if (typeof speculate !== 'boolean' && typeof speculate !== 'function') {
+    throw new ArgumentError(`option speculate is ${show(speculate)}, not true, false or a function`);
+  }
+}
+
+async function drafterFor({ speculate, draftModel }: GenerateIdsOptions, vocabSize: number): Promise<Drafter | undefined> {
+  if (draftModel) return new (await import('./draft-model.js')).ModelDrafter(draftModel.model, vocabSize);
+  if (typeof speculate === 'function') return speculate();
+  return speculate ? new (await import('./prompt-lookup.js')).PromptLookup() : undefined;
+}

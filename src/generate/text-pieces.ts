@@ -1,0 +1,97 @@
+import type { DecodeStream, Tokenizer } from '../tokenizer/tokenizer.js';
+import type { ChosenToken } from './generation.js';
+import type { TokenLogprob } from './logprobs.js';
+import { StopStrings } from './stop-strings.js';
+
+/** A token as `generateTokens` gives it out. */
+export interface TokenPiece {
+  readonly id: number;
+  /** What it adds to the text: '' while a character is incomplete, all of a character with its last token. */
+  readonly text: string;
+  /** Natural logarithm of the probability that the model gave it: of its raw logits, whatever the options made of them. */
+  readonly logprob: number;
+  /** As many of the most probable tokens as `topLogprobs` asked for, the most probable first. */
+  readonly topLogprobs: readonly (TokenLogprob & { readonly token: string })[];
+}
+
+/** Ids → text, up to a stop string. */
+export class TextPieces {
+  private readonly tokenizer: Tokenizer;
+  private readonly decoder: DecodeStream;
+  private readonly stops: StopStrings;
+
+  /** @param before ids of the text before, which the decoder must know of to put spaces right. */
+  constructor(tokenizer: Tokenizer, before: ArrayLike<number>, stops: readonly string[]) {
+    this.tokenizer = tokenizer;
+    this.stops = new StopStrings(stops);
+    this.decoder = tokenizer.createDecodeStream({ prompt: Array.from(before).filter((id) => this.isToken(id)) });
+  }
+
+  /** The stop string that was found, if one was. */
+  get stopString(): string | undefined {
+    return this.stops.found;
+  }
+
+  /** The text that an id adds, whether it can be shown yet or not. */
+  decode(id: number): string {
+    return this.isToken(id) ? this.decoder.push(id) : '';
+  }
+
+  /** @returns the text that can be shown now: never a part of a stop string. */
+  show(text: string): string {
+    return this.stops.push(text);
+  }
+
+  /** The end of the text, if no stop string was found: what an incomplete character leaves, and what is left to show. */
+  finish(): { last: string; shown: string } {
+    if (this.stops.found !== undefined) return { last: '', shown: '' };
+    const last = this.decoder.flush();
+    return { last, shown: this.stops.push(last) + this.stops.flush() };
+  }
+
+  /** A vocabulary may be padded with ids that stand for nothing. */
+  private isToken(id: number): boolean {
+    return this.tokenizer.idToToken(id) !== undefined;
+  }
+}
+
+/** Holds tokens back until their text can be shown. */
+export class TokenQueue {
+  private readonly tokenizer: Tokenizer;
+  private readonly held: { token: ChosenToken; text: string }[] = [];
+  private shown = 0; // units of the held text that can be shown
+
+  constructor(tokenizer: Tokenizer) {
+    this.tokenizer = tokenizer;
+  }
+
+  push(token: ChosenToken, text: string): void {
+    this.held.push({ token, text });
+  }
+
+  /** Tells that so much more text can be shown. @returns the tokens that can be given out whole. */
+  release(units: number): TokenPiece[] {
+    this.shown += units;
+    const out: TokenPiece[] = [];
+    while (this.held.length > 0 && this.held[0]!.text.length <= this.shown) {
+      const { token, text } = this.held.shift()!;
+      this.shown -= text.length;
+      out.push(this.piece(token, text));
+    }
+    return out;
+  }
+
+  /** The end: `last` goes to the last token, and of a token whose text is cut by a stop string what can be shown. */
+  finish(last: string, units: number): TokenPiece[] {
+    const end = this.held.at(-1);
+    if (end) end.text += last;
+    const out = this.release(units);
+    const cut = this.held[0];
+    return cut && this.shown > 0 ? [...out, this.piece(cut.token, cut.text.slice(0, this.shown))] : out;
+  }
+
+  private piece({ id, logprob, top }: ChosenToken, text: string): TokenPiece {
+    const named = top!.map((each) => ({ ...each, token: this.tokenizer.idToToken(each.id) ?? '' }));
+    return { id, text, logprob: logprob!, topLogprobs: named };
+  }
+}

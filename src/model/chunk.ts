@@ -1,0 +1,151 @@
+import type { Embedding } from '../layers/embedding.js';
+import type { ModelState } from './state.js';
+import type { StateHistory } from './state-history.js';
+
+/** One sequence of a forward pass. */
+export interface SequenceInput {
+  readonly ids: ArrayLike<number>;
+  /** Advanced over `ids`. */
+  readonly state: ModelState;
+  /** The positions whose logits (or hidden states) are wanted. */
+  readonly want: 'nothing' | 'last' | 'all';
+  /** Remembers the state after each position. */
+  readonly history?: StateHistory;
+}
+
+/** Where in the inputs a chunk begins. */
+interface Place {
+  sequence: number;
+  position: number;
+}
+
+const START: Place = { sequence: 0, position: 0 };
+
+/**
+ * The tokens of one pass through the blocks, at most `maxTokens`: pieces of one sequence or of several, one after another. Row r of the
+ * residual is token r of the chunk. Nothing is allocated after the first pass with as many sequences.
+ */
+export class Chunk {
+  tokens = 0;
+  /** Rows that are wanted of this chunk; `gatherWanted` brings them to the front. */
+  wantedRows = 0;
+  private pieces = 0;
+  private readonly maxTokens: number;
+  private readonly liveState: readonly Float32Array[]; // [layers][maxTokens, width]
+  private readonly allLengths: Uint32Array; //            [maxTokens] tokens of each piece, in the kernels' memory
+  private readonly lengthsOf: Uint32Array[] = []; //      [pieces] the first so many of allLengths
+  private readonly statesOf: Float32Array[][] = []; //    [pieces][layers] the first so many rows of liveState
+  private readonly sequence: Int32Array; //               [maxTokens] of each piece: which input it is of,
+  private readonly first: Int32Array; //                  and the position in it where the piece begins
+  private readonly wantedRow: Int32Array; //              [maxTokens] of each wanted row: where it is in the residual,
+  private readonly wantedPosition: Int32Array; //         its position in its sequence,
+  private readonly wantedSequence: Int32Array; //         and that sequence
+  private readonly next: Place = { ...START };
+
+  constructor(maxTokens: number, liveState: readonly Float32Array[], lengths: Uint32Array) {
+    this.maxTokens = maxTokens;
+    this.liveState = liveState;
+    this.allLengths = lengths;
+    this.sequence = new Int32Array(maxTokens);
+    this.first = new Int32Array(maxTokens);
+    this.wantedRow = new Int32Array(maxTokens);
+    this.wantedPosition = new Int32Array(maxTokens);
+    this.wantedSequence = new Int32Array(maxTokens);
+  }
+
+  /** Takes up the next tokens of `inputs`, from `start` on; none are left when `tokens` is 0. @returns where the following chunk starts. */
+  fill(inputs: readonly SequenceInput[], start: Readonly<Place> = START): Place {
+    let { sequence, position } = start;
+    this.tokens = 0;
+    this.pieces = 0;
+    this.wantedRows = 0;
+    while (sequence < inputs.length && this.tokens < this.maxTokens) {
+      const { ids, want } = inputs[sequence]!;
+      const count = Math.min(this.maxTokens - this.tokens, ids.length - position);
+      this.sequence[this.pieces] = sequence;
+      this.first[this.pieces] = position;
+      this.allLengths[this.pieces++] = count;
+      for (let p = position; p < position + count; p++) {
+        if (want === 'all' || (want === 'last' && p === ids.length - 1)) this.addWanted(this.tokens + p - position, p, sequence);
+      }
+      this.tokens += count;
+      position += count;
+      if (position === ids.length) {
+        sequence++;
+        position = 0;
+      }
+    }
+    this.next.sequence = sequence;
+    this.next.position = position;
+    return this.next;
+  }
+
+  private addWanted(row: number, position: number, sequence: number): void {
+    this.wantedRow[this.wantedRows] = row;
+    this.wantedPosition[this.wantedRows] = position;
+    this.wantedSequence[this.wantedRows++] = sequence;
+  }
+
+  /** Tokens of each sequence; undefined for one sequence. */
+  get lengths(): Uint32Array | undefined {
+    const { pieces } = this;
+    return pieces === 1 ? undefined : (this.lengthsOf[pieces] ??= this.allLengths.subarray(0, pieces));
+  }
+
+  /** [sequences, width] the states that block `layer` advances. */
+  state(layer: number): Float32Array {
+    const { pieces } = this;
+    const views = (this.statesOf[pieces] ??= this.liveState.map((all) => all.subarray(0, (all.length / this.maxTokens) * pieces)));
+    return views[layer]!;
+  }
+
+  /** The embeddings of the tokens, one a row. */
+  lookUp(inputs: readonly SequenceInput[], embeddings: Embedding, residual: Float32Array): void {
+    for (let piece = 0, row = 0; piece < this.pieces; piece++) {
+      const { ids } = inputs[this.sequence[piece]!]!;
+      const first = this.first[piece]!;
+      for (let t = 0; t < this.allLengths[piece]!; t++, row++) embeddings.lookUp(ids[first + t]!, residual, row * embeddings.width);
+    }
+  }
+
+  loadStates(inputs: readonly SequenceInput[]): void {
+    for (let piece = 0; piece < this.pieces; piece++) {
+      const { layers } = inputs[this.sequence[piece]!]!.state;
+      for (let n = 0; n < layers.length; n++) this.state(n).set(layers[n]!, piece * layers[n]!.length);
+    }
+  }
+
+  storeStates(inputs: readonly SequenceInput[]): void {
+    for (let piece = 0; piece < this.pieces; piece++) {
+      const { state } = inputs[this.sequence[piece]!]!;
+      for (let n = 0; n < state.layers.length; n++) copyRow(this.state(n), piece, state.layers[n]!);
+      state.tokens += this.allLengths[piece]!;
+    }
+  }
+
+  /** Notes, for the sequences that ask for it, the states of a layer that its token mixer has just gone through. */
+  keepHistory(inputs: readonly SequenceInput[], layer: number, states: Float32Array | undefined): void {
+    for (let piece = 0, row = 0; piece < this.pieces; row += this.allLengths[piece++]!) {
+      inputs[this.sequence[piece]!]!.history?.keep(layer, this.first[piece]!, states, row, this.allLengths[piece]!);
+    }
+  }
+
+  /** Moves the rows that are wanted to the front of the residual, in their order. */
+  gatherWanted(residual: Float32Array): void {
+    const width = residual.length / this.maxTokens;
+    for (let k = 0; k < this.wantedRows; k++) {
+      const row = this.wantedRow[k]!;
+      if (row !== k) residual.copyWithin(k * width, row * width, (row + 1) * width);
+    }
+  }
+
+  handOver(rows: readonly Float32Array[], sink: (row: Float32Array, position: number, sequence: number) => void): void {
+    for (let k = 0; k < this.wantedRows; k++) sink(rows[k]!, this.wantedPosition[k]!, this.wantedSequence[k]!);
+  }
+}
+
+/** out = row `row` of `rows`. A loop, because a view for each would be garbage in the hottest of loops. */
+function copyRow(rows: Float32Array, row: number, out: Float32Array): void {
+  const start = row * out.length;
+  for (let j = 0; j < out.length; j++) out[j] = rows[start + j]!;
+}

@@ -1,0 +1,143 @@
+import * as errors from '../errors.js';
+import type { BatchOptions, BatchPrompt, BatchResult } from '../generate/batch.js';
+import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
+import type { GenerateTokensOptions } from '../generate/generate.js';
+import type { GenerationDefaults } from '../generate/generation-config.js';
+import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/options.js';
+import type { Score } from '../generate/score.js';
+import type { TokenPiece } from '../generate/text-pieces.js';
+import type { BackendName } from '../kernels/kernels.js';
+import type { ForwardOptions, LoadOptions } from '../lm.js';
+import type { ModelConfig } from '../model/config.js';
+import type { ModelInfo } from '../model/describe.js';
+import type { Progress } from '../model/load-model.js';
+import type { ModelSource } from '../source.js';
+import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
+
+/*
+ * What a page and its worker say to each other. A call has a number. Its worker answers with items (progress, or what a stream
+ * yields) and then with a result or an error, once. The page may stop a call, and grants a stream the items that it may send ahead.
+ *
+ * A new method takes three things: its line in `Methods`, what it does in the worker (methods.ts), and what calls it (worker-lm.ts).
+ */
+
+/** Arguments, what comes at the end, and what may come before it. */
+interface Method<Args extends readonly unknown[], Result, Item = never> {
+  readonly args: Args;
+  readonly result: Result;
+  readonly item: Item;
+}
+
+/** A model's state, which stays in the worker: its number there. */
+export type StateHandle = number;
+
+type Ids = ArrayLike<number>;
+/** Options that cannot be sent: signals become stops, callbacks items, states handles; functions and other models stay behind. */
+export type NotSent = 'signal' | 'onProgress' | 'onPiece' | 'state' | 'out' | 'prefixCache' | 'draftModel' | 'logitsProcessor';
+type Sent<Options> = Omit<Options, NotSent>;
+
+/** A piece of one text of a batch. */
+export interface BatchPiece {
+  readonly text: string;
+  readonly index: number;
+}
+
+export interface Methods {
+  /** Tells that the worker is there. */
+  hello: Method<[], 'matmulfree'>;
+  load: Method<[source: ModelSource, options: Sent<LoadOptions>], Loaded, Progress>;
+  generate: Method<[prompt: string | Ids, options: Sent<GenerateOptions>, state: StateHandle | undefined], GenerateResult, string>;
+  generateIds: Method<[prompt: Ids, options: Sent<GenerateIdsOptions>, state: StateHandle | undefined], GenerateResult, number>;
+  generateTokens: Method<[prompt: string | Ids, options: Sent<GenerateTokensOptions>, state: StateHandle | undefined], GenerateResult, TokenPiece>;
+  generateBatch: Method<[prompts: readonly BatchPrompt[], options: Sent<BatchOptions>], BatchResult[], BatchPiece>;
+  beamSearch: Method<[prompt: string | Ids, options: Sent<BeamSearchOptions>], (BeamIds & { readonly text: string })[]>;
+  forward: Method<[ids: number | Ids, state: StateHandle, options: Sent<ForwardOptions>], Float32Array>;
+  score: Method<[textOrIds: string | Ids], Score, number>;
+  info: Method<[], ModelInfo>;
+  encode: Method<[text: string, options: EncodeOptions | undefined], number[]>;
+  decode: Method<[ids: Ids, options: DecodeOptions | undefined], string>;
+  count: Method<[text: string, options: EncodeOptions | undefined], number>;
+  createState: Method<[], StateHandle>;
+  restoreState: Method<[bytes: Uint8Array | ArrayBuffer], StateHandle>;
+  cloneState: Method<[state: StateHandle], StateHandle>;
+  copyState: Method<[from: StateHandle, to: StateHandle], void>;
+  resetState: Method<[state: StateHandle], void>;
+  stateTokens: Method<[state: StateHandle], number>;
+  serializeState: Method<[state: StateHandle], Uint8Array>;
+  freeState: Method<[state: StateHandle], void>;
+}
+
+export type MethodName = keyof Methods;
+export type Args<M extends MethodName> = Methods[M]['args'];
+export type Result<M extends MethodName> = Methods[M]['result'];
+export type Item<M extends MethodName> = Methods[M]['item'];
+
+/** What a page knows of a model once it is loaded. */
+export interface Loaded {
+  readonly config: ModelConfig;
+  readonly backend: BackendName;
+  readonly threads: number;
+  readonly hasTokenizer: boolean;
+  readonly generationDefaults: GenerationDefaults;
+}
+
+/** From the page. */
+export type Request =
+  /** `ahead`: how many items may be sent before more are granted. */
+  | { readonly call: number; readonly method: MethodName; readonly args: readonly unknown[]; readonly ahead: number }
+  | { readonly call: number; readonly more: number }
+  | { readonly call: number; readonly stop: true };
+
+/** From the worker. */
+export type Reply =
+  | { readonly call: number; readonly item: unknown }
+  | { readonly call: number; readonly result: unknown }
+  | { readonly call: number; readonly error: SentError };
+
+/** One end of what connects a page and its worker. */
+export interface Link {
+  /** @throws DataCloneError for what cannot be sent. */
+  post(message: Request | Reply, transfer: readonly Transferable[]): void;
+}
+
+/** An error on its way: sent as it is, it would lose its class. */
+export interface SentError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+}
+
+export function packError(error: unknown): SentError {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error), stack: undefined };
+  return { name: error.name, message: error.message, stack: error.stack };
+}
+
+/** The error again: of the library's family if it was of it, with the worker's stack. */
+export function unpackError({ name, message, stack }: SentError): Error {
+  const Class = (errors as Record<string, unknown>)[name];
+  const isOurs = typeof Class === 'function' && Class.prototype instanceof Error;
+  const error = isOurs ? new (Class as new (message: string) => Error)(message) : Object.assign(new Error(message), { name });
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
+
+/** Buffers that a value owns, itself or in its properties or entries, so that they are moved instead of copied. */
+export function buffersOf(value: unknown): ArrayBuffer[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
+  const parts = isBuffer(value) ? [value] : value instanceof Map ? [...value.values()] : Object.values(value);
+  const buffers = parts.map((part: unknown) => (ArrayBuffer.isView(part) ? part.buffer : part));
+  return [...new Set(buffers.filter((buffer): buffer is ArrayBuffer => buffer instanceof ArrayBuffer))];
+}
+
+/** A copy of what is a view on a larger buffer, which would take all of it along; in a model's files by name, too. */
+export function whole<T>(value: T): T {
+  const view = value as Uint8Array;
+  if (ArrayBuffer.isView(view)) return view.byteLength < view.buffer.byteLength ? (view.slice() as T) : value;
+  if (value instanceof Map) return new Map([...value].map(([name, part]) => [name, whole(part)])) as T;
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || isBuffer(value) || value instanceof Blob) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, whole(part)])) as T;
+}
+
+function isBuffer(value: object): boolean {
+  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
+}

@@ -1,0 +1,195 @@
+import { ArgumentError, show } from '../errors.js';
+import type { BatchOptions, BatchPrompt, BatchResult } from '../generate/batch.js';
+import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
+import type { GenerateTokensOptions } from '../generate/generate.js';
+import type { GenerationDefaults } from '../generate/generation-config.js';
+import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/options.js';
+import type { Score, ScoreOptions } from '../generate/score.js';
+import type { TokenPiece } from '../generate/text-pieces.js';
+import type { BackendName } from '../kernels/kernels.js';
+import type { LoadOptions } from '../lm.js';
+import type { ModelConfig } from '../model/config.js';
+import type { ModelInfo } from '../model/describe.js';
+import { checkKeys } from '../options.js';
+import type { ModelSource } from '../source.js';
+import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
+import { connect, type Connection } from './connect.js';
+import { buffersOf, whole, type Args, type Item, type Loaded, type NotSent, type Result } from './protocol.js';
+import { WorkerStates, type Caller, type WorkerState } from './worker-state.js';
+
+export interface WorkerLoadOptions extends LoadOptions {
+  /**
+   * A worker that runs `matmulfree/worker/program` and nothing else; it is ended with the model. Default: one that is started here.
+   * For bundlers that leave `new Worker(new URL(…, import.meta.url))` as it is.
+   */
+  readonly worker?: Worker;
+  /** Move the bytes of a source in memory to the worker instead of copying them: the arrays are empty afterwards. */
+  readonly transfer?: boolean;
+}
+
+/** As in-process, with a state that lives in the worker, and without what cannot be sent there: functions, other models. */
+type InWorker<Options extends GenerateIdsOptions> = Omit<Options, Exclude<NotSent, 'signal'>> & { readonly state?: WorkerState };
+export type WorkerGenerateOptions = InWorker<GenerateOptions>;
+export type WorkerGenerateIdsOptions = InWorker<GenerateIdsOptions>;
+export type WorkerGenerateTokensOptions = InWorker<GenerateTokensOptions>;
+export type WorkerBatchOptions = Omit<BatchOptions, Exclude<NotSent, 'signal' | 'onPiece'>>;
+export interface WorkerForwardOptions {
+  /** Logits of all positions, [ids.length, vocab], instead of the last one's. */
+  readonly all?: boolean;
+}
+
+/** Pieces that the worker may write before the page takes them: it need not wait for a page that paints. */
+const PIECES_AHEAD = 32;
+
+/**
+ * A MatMul-free language model in a worker: what `MatMulFreeLM` does, as promises and streams, so that a page never waits for it.
+ * Whatever `MatMulFreeLM` throws, its methods reject with; and with BackendError when the worker has died.
+ */
+export class MatMulFreeWorker {
+  readonly config: ModelConfig;
+  readonly backend: BackendName;
+  /** Threads that share the work, the worker's own included. */
+  readonly threads: number;
+  readonly hasTokenizer: boolean;
+  /** Options of `generate` that the model's authors chose; those of a call go before them. */
+  readonly generationDefaults: GenerationDefaults;
+  readonly tokenizer: WorkerTokenizer;
+  private readonly connection: Connection;
+  private readonly states: WorkerStates;
+  private readonly call: Caller;
+
+  private constructor(connection: Connection, { config, backend, threads, hasTokenizer, generationDefaults }: Loaded) {
+    this.connection = connection;
+    this.config = config;
+    this.backend = backend;
+    this.threads = threads;
+    this.hasTokenizer = hasTokenizer;
+    this.generationDefaults = generationDefaults;
+    this.call = (method, args, options) => connection.client.call(method, args, { ...options, keep: this });
+    this.states = new WorkerStates(this.call);
+    this.tokenizer = new WorkerTokenizer(this.call);
+    connection.endWith(this);
+  }
+
+  /**
+   * Starts a worker and loads a model in it, as `MatMulFreeLM.load` does. Files and Blobs are read there, and URLs fetched there, so
+   * that weights never pass through the page.
+   * @throws what `MatMulFreeLM.load` throws; BackendError when no worker can be started.
+   */
+  static async load(source: ModelSource, options: WorkerLoadOptions = {}): Promise<MatMulFreeWorker> {
+    checkObject('load', options);
+    const { worker, transfer = false, signal, onProgress, ...rest } = options;
+    const connection = await connect(worker, signal);
+    try {
+      const sent = source instanceof URL ? source.href : whole(source);
+      const loaded = await connection.client.call('load', [sent as ModelSource, rest], {
+        signal, onItem: onProgress, transfer: transfer ? buffersOf(sent) : [],
+      });
+      return new MatMulFreeWorker(connection, loaded);
+    } catch (error) {
+      connection.end(error as Error);
+      throw error;
+    }
+  }
+
+  /** The state before the first token. */
+  async createState(): Promise<WorkerState> {
+    return this.states.adopt(await this.call('createState', []));
+  }
+
+  /** Reads what `state.serialize()` wrote, here or without a worker. @throws ArgumentError when the bytes are damaged or another model's. */
+  async restoreState(bytes: Uint8Array | ArrayBuffer): Promise<WorkerState> {
+    return this.states.adopt(await this.call('restoreState', [whole(bytes)]));
+  }
+
+  /** Logits [vocab] of the last position, or [ids.length, vocab] with `all`; advances `state`. */
+  async forward(ids: number | ArrayLike<number>, state: WorkerState, options: WorkerForwardOptions = {}): Promise<Float32Array> {
+    return this.call('forward', [whole(ids), this.states.handleOf(state), options]);
+  }
+
+  /**
+   * Goes on from `prompt`, piece by piece, while the worker writes ahead of what was taken, by some pieces; where a `state` is given it
+   * does not, so that the state holds what was taken. The generator's return value tells why it stopped.
+   */
+  generate(prompt: string | ArrayLike<number>, options: WorkerGenerateOptions = {}): AsyncGenerator<string, GenerateResult, undefined> {
+    return this.stream('generate', whole(prompt), options);
+  }
+
+  /** As `generate`, ids in and ids out: needs no tokenizer. */
+  generateIds(prompt: ArrayLike<number>, options: WorkerGenerateIdsOptions = {}): AsyncGenerator<number, GenerateResult, undefined> {
+    return this.stream('generateIds', whole(prompt), options);
+  }
+
+  /** As `generate`, with each token's id, text, log-probability, and the most probable tokens in its place. */
+  generateTokens(prompt: string | ArrayLike<number>, options: WorkerGenerateTokensOptions = {}): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
+    return this.stream('generateTokens', whole(prompt), options);
+  }
+
+  /** Continues several prompts at the same time, each to the text that it gives alone. */
+  async generateBatch(prompts: readonly BatchPrompt[], options: WorkerBatchOptions = {}): Promise<BatchResult[]> {
+    checkObject('generateBatch', options);
+    const { signal, onPiece, ...rest } = options;
+    return this.call('generateBatch', [prompts, rest], { signal, onItem: onPiece && (({ text, index }) => onPiece(text, index)) });
+  }
+
+  /** The most probable texts that beam search finds after a prompt, the best first. */
+  async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
+    checkObject('beamSearch', options);
+    const { signal, ...rest } = options;
+    return this.call('beamSearch', [whole(prompt), rest], { signal });
+  }
+
+  /** How probable a text is: each token is predicted from those before it; text gets its special tokens (BOS) first. */
+  async score(textOrIds: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<Score> {
+    checkKeys('score', options, ['onProgress', 'signal']);
+    return this.call('score', [whole(textOrIds)], { signal: options.signal, onItem: options.onProgress });
+  }
+
+  /** Counts, sizes and operations of the loaded model. */
+  info(): Promise<ModelInfo> {
+    return this.call('info', []);
+  }
+
+  /** Ends the worker, and with it the model and its states. Calls under way and every later one reject with ArgumentError. */
+  dispose(): void {
+    this.connection.end(new ArgumentError('this model has been disposed of'));
+  }
+
+  private async *stream<M extends 'generate' | 'generateIds' | 'generateTokens'>(
+    method: M, prompt: Args<M>[0], options: WorkerGenerateIdsOptions,
+  ): AsyncGenerator<Item<M>, Result<M>, undefined> {
+    checkObject(method, options);
+    const { state, signal, ...rest } = options;
+    const args = [prompt, rest, state && this.states.handleOf(state)] as unknown as Args<M>;
+    return yield* this.connection.client.stream(method, args, { signal, ahead: state ? 1 : PIECES_AHEAD, keep: this });
+  }
+}
+
+/** The model's tokenizer. Its methods reject with TokenizerError when the model came without one. */
+export class WorkerTokenizer {
+  private readonly call: Caller;
+
+  /** Made with its model. */
+  constructor(call: Caller) {
+    this.call = call;
+  }
+
+  /** The ids of a text. */
+  encode(text: string, options?: EncodeOptions): Promise<number[]> {
+    return this.call('encode', [text, options]);
+  }
+
+  /** The text of ids. */
+  decode(ids: ArrayLike<number>, options?: DecodeOptions): Promise<string> {
+    return this.call('decode', [whole(ids), options]);
+  }
+
+  /** How many tokens a text has. */
+  count(text: string, options?: EncodeOptions): Promise<number> {
+    return this.call('count', [text, options]);
+  }
+}
+
+function checkObject(what: string, options: unknown): void {
+  if (typeof options !== 'object' || options === null) throw new ArgumentError(`${what}: the options are ${show(options)}, not an object`);
+}

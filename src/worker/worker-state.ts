@@ -1,0 +1,80 @@
+import { ArgumentError } from '../errors.js';
+import type { CallOptions } from './client.js';
+import type { Args, Item, MethodName, Result, StateHandle } from './protocol.js';
+
+/** Makes a call to the worker of one model. */
+export type Caller = <M extends MethodName>(method: M, args: Args<M>, options?: CallOptions<Item<M>>) => Promise<Result<M>>;
+
+/**
+ * A `ModelState` that lives in the worker: everything a model knows of a text so far. `forward` and `generate` advance it in place.
+ * The worker lets go of it when it is disposed of, or has been garbage-collected here.
+ */
+export class WorkerState {
+  private readonly states: WorkerStates;
+  private readonly handle: StateHandle;
+
+  /** Made by `createState`, `restoreState` and `clone`. */
+  constructor(states: WorkerStates, handle: StateHandle) {
+    this.states = states;
+    this.handle = handle;
+  }
+
+  /** How many tokens it has seen. */
+  tokens(): Promise<number> {
+    return this.states.call('stateTokens', [this.handle]);
+  }
+
+  /** An independent copy: both can go on from here. */
+  async clone(): Promise<WorkerState> {
+    return this.states.adopt(await this.states.call('cloneState', [this.handle]));
+  }
+
+  /** Overwrites this state with another of the same model. @throws ArgumentError when it is another model's. */
+  async copyFrom(other: WorkerState): Promise<void> {
+    return this.states.call('copyState', [this.states.handleOf(other), this.handle]);
+  }
+
+  /** Back to the start of a text. */
+  reset(): Promise<void> {
+    return this.states.call('resetState', [this.handle]);
+  }
+
+  /** The bytes that `restoreState` reads, here and without a worker. */
+  serialize(): Promise<Uint8Array> {
+    return this.states.call('serializeState', [this.handle]);
+  }
+
+  /** Lets go of it. Every later use of it rejects with ArgumentError. */
+  dispose(): void {
+    this.states.free(this.handle);
+  }
+}
+
+/** The states of one model. */
+export class WorkerStates {
+  readonly call: Caller;
+  private readonly handles = new WeakMap<WorkerState, StateHandle>();
+  private readonly forgotten = new FinalizationRegistry<StateHandle>((handle) => this.free(handle));
+
+  constructor(call: Caller) {
+    this.call = call;
+  }
+
+  adopt(handle: StateHandle): WorkerState {
+    const state = new WorkerState(this, handle);
+    this.handles.set(state, handle);
+    this.forgotten.register(state, handle);
+    return state;
+  }
+
+  /** @throws ArgumentError when it is not a state of this model. */
+  handleOf(state: WorkerState): StateHandle {
+    const handle = this.handles.get(state);
+    if (handle === undefined) throw new ArgumentError('the state is not one that this model has made (createState, restoreState, clone)');
+    return handle;
+  }
+
+  free(handle: StateHandle): void {
+    this.call('freeState', [handle]).catch(() => undefined); // the worker has ended, and its states with it
+  }
+}

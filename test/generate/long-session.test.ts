@@ -1,0 +1,15 @@
+import { expect, it } from 'vitest';
+import { runScript } from '../support/run.js';
+
+// LONG=1 takes minutes: a session of 200,000 tokens.
+const tokens = process.env['LONG'] === undefined ? 12_000 : 200_000;
+
+it(`a session of ${tokens} tokens takes no more memory than one of 1,000`, async () => {
+  const { stdout, stderr } = await runScript('test/support/long-session.ts', [String(tokens)]);
+  expect(stderr).toBe('');
+  const { before, after, ...found } = JSON.parse(stdout) as Record<'before' | 'after' | 'tokens' | 'saved', number>;
+  expect(found.tokens).toBe(tokens);
+  expect(found.saved).toBeLessThan(20_000);
+  console.log(`resident after 1,000 tokens ${(before / 1e6).toFixed(1)} MB, after ${tokens} ${(after / 1e6).toFixed(1)} MB`);
+  expect(after / before).toBeLessThan(1.05);
+}, 900_000);
