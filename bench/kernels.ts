@@ -1,5 +1,5 @@
 /*
- * Ternary products against float32 MatMul, one thread: npm run bench (see README.md)
+ * Ternary products against float32 MatMul, one thread: npm run bench:kernels (see README.md)
  *
  * All candidates take turns in one process, on copies of the weights that together exceed the caches, so that the weights
  * stream from memory as they do in a model.
@@ -10,7 +10,7 @@ import { createFloatKernels } from './baselines/create.js';
 import { checkResults, denseCandidates, floatCandidates, randomProblem, shapes, ternaryCandidates, type Candidate, type Problem } from './kernel-candidates.js';
 import { complain, enableRelaxedSimd, machine, median, ratio, spread, takeTurns, wholeNumber } from './measure.js';
 
-const HELP = `Usage: npm run bench -- [options]
+const HELP = `Usage: npm run bench:kernels -- [options]
 
 Ternary matrix × vector of each backend against float32 dense loops, on the layer shapes of the 370M, 1.3B and 2.7B models.
 

@@ -4,7 +4,7 @@ import { createKernels, loadModel, type BackendName, type Checkpoint } from 'mat
 import { describeModel } from '../src/model/describe.js';
 import { scoreIds } from '../src/generate/score.js';
 import { openCheckpoint } from '../src/model/open-checkpoint.js';
-import { filesFromDisk } from '../src/platform.js';
+import { filesFromDisk } from '../src/disk.js';
 import { buildFloatMatMulFree } from './baselines/float-matmulfree.js';
 import type { FloatModel } from './baselines/float-model.js';
 import { openLlama } from './baselines/llama-checkpoint.js';

@@ -144,7 +144,7 @@ function kernelsOn(backend: WasmBackend, module: WebAssembly.Module, pool: Threa
     },
     mlgruRecurrence(i, f, lowerBound, state, tokens, h) {
       const width = state.length;
-      run('mlgruRecurrence', Math.ceil(width / 4), tokens * width >= MIN_SHARED_ELEMENTS, i, f, lowerBound, state, width, tokens, h);
+      run('mlgruRecurrence', Math.ceil(width / 4), tokens * width >= MIN_SHARED_ELEMENTS, i, f, lowerBound, state, width, tokens, h, 1, undefined);
     },
     gatedRmsNorm(g, weight, eps, h, tokens, out) {
       run('gatedRmsNorm', tokens, tokens * weight.length >= MIN_SHARED_ELEMENTS, g, weight, eps, weight.length, h, out);
