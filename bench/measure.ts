@@ -71,12 +71,17 @@ export function ratio(a: readonly number[], b: readonly number[]): number {
   return median(a.map((value, round) => value / b[round]));
 }
 
-/** Bytes that are resident once garbage is gone. */
-export function residentBytes(): number {
+/** Lets go of models that are no longer used: their memory is not JavaScript's, which alone would not collect them in time. */
+export function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   collect();
   collect();
+}
+
+/** Bytes that are resident once garbage is gone. */
+export function residentBytes(): number {
+  collectGarbage();
   return process.memoryUsage.rss();
 }
 
