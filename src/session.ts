@@ -101,8 +101,8 @@ export class Session {
   }
 
   /**
-   * Goes on from the text, as `lm.generate` does; what is given out is part of the text then. A stop string that was found is too; an
-   * end-of-text token is not.
+   * Goes on from the text, as `lm.generate` does; what is given out is part of the text then. So are a stop string that was found, and tokens
+   * whose text is held back when the consumer leaves (it may begin a stop string, or ends within a character); an end-of-text token is not.
    * @throws ArgumentError (an option, an empty session, one at work), the signal's reason.
    */
   async *generate(options: InSession<GenerateOptions> = {}): AsyncGenerator<string, GenerateResult, undefined> {
@@ -181,7 +181,7 @@ export class Session {
   }
 
   private checkIdle(content = this.content): void {
-    if (this.isBusy || content !== this.content) throw new ArgumentError('session: is at work; wait until that is over, or fork it first');
+    if (this.isBusy || content !== this.content) throw new ArgumentError('session: is at work; wait until that is over, or fork it before');
   }
 }
 

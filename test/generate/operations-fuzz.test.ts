@@ -61,11 +61,12 @@ async function play(game: Game): Promise<void> {
   const { random, subjects } = game;
   const subject = pick(random, subjects);
   const dice = random.unit();
-  if (dice < 0.08) await batch(game);
-  else if (dice < 0.2) await Promise.all(subjects.map((each) => change(game, each)));
+  if (dice < 0.12) await batch(game);
+  else if (dice < 0.22) await Promise.all(subjects.map((each) => change(game, each)));
   else if (dice < 0.75) await change(game, subject);
   else if (subject.session) move(game, subject, subject.session);
   if (random.unit() < 0.03) game.cache.clear();
+  expect(game.cache.byteLength).toBeLessThanOrEqual(game.cache.maxBytes);
   for (const each of subjects) check(game, each);
 }
 
@@ -111,8 +112,8 @@ async function change(game: Game, subject: Subject): Promise<void> {
 function idsOf(random: Random): number[] {
   const length = random.unit() < 0.03 ? random.integer(900, 1300) : pick(random, [1, 1, 2, 3, 5, 63, 64, 65, 66, 128, 129, random.integer(1, 200)]);
   // Prompts that begin alike, and all kinds.
-  const alike = random.unit() < 0.5 ? random.integer(0, length) : 0;
-  return Array.from({ length }, (_, n) => (n < alike ? 3 + (n % 5) : random.integer(0, VOCAB - 1)));
+  const alike = random.unit() < 0.7 ? pick(random, [length, random.integer(0, length)]) : 0;
+  return Array.from({ length }, (_, n) => (n < alike ? 3 + (n % 4) : random.integer(0, VOCAB - 1)));
 }
 
 async function append({ lm, random, cache, done }: Game, subject: Subject, session: Session): Promise<void> {
@@ -307,7 +308,7 @@ async function batch({ lm, random, cache, done }: Game): Promise<void> {
   const pieces = texts.map(() => '');
   done.push(`batch of ${texts.length}, ${batchSize} at a time, `);
   const results = await lm.generateBatch(texts, {
-    batchSize, ...(random.unit() < 0.5 ? { prefixCache: cache } : {}),
+    batchSize, ...(random.unit() < 0.7 ? { prefixCache: cache } : {}),
     onPiece(text, index) {
       pieces[index] += text;
       lm.forward([1], lm.createState()); // whoever shows text may do anything with the model
