@@ -52,10 +52,10 @@ export function pointAtTokens(story: Story, card: Card): { forget(): void } {
     else if (event.target instanceof Element && !event.target.closest('#card')) forget();
   });
 
-  /** Over all passages, one after the other. */
+  /** Over all passages, one after the other; tokens without text of their own are passed over. */
   const step = (by: number): void => {
-    const { passages } = story;
-    const places = passages.flatMap((passage) => Array.from({ length: passage.end - passage.start }, (_, n) => ({ passage, index: passage.start + n })));
+    const places = story.passages.flatMap((passage) => Array.from({ length: passage.end - passage.start }, (_, n) => ({ passage, index: passage.start + n })))
+      .filter(({ passage, index }) => passage.at(index)?.textContent !== '');
     const now = places.findIndex(({ passage, index }) => passage === chosen?.passage && index === chosen.index);
     const to = now >= 0 || !Number.isFinite(by) ? Math.max(0, now) + by : by > 0 ? 0 : Infinity;
     const next = places[Math.min(places.length - 1, Math.max(0, to))];

@@ -50,8 +50,9 @@ export class Strand {
    * @returns why it ended, and the model's own timings; undefined if it was stopped.
    */
   async write(options: WriteOptions, pen: Pen, meter: Meter, signal: AbortSignal): Promise<GenerateResult | undefined> {
-    // A story that has ended, and is to go on all the same, may not end again at once.
-    const bannedTokens = this.isAtEnd ? this.lm.config.eosTokenIds : [];
+    // A story that has ended, and is to go on all the same, may not end again at once, nor begin anew.
+    const { bosTokenId, eosTokenIds } = this.lm.config;
+    const bannedTokens = this.isAtEnd ? [...eosTokenIds, ...(bosTokenId === undefined ? [] : [bosTokenId])] : [];
     const pieces = this.session.generateTokens({ ...options, bannedTokens, topLogprobs: ALTERNATIVES, signal });
     let result: GenerateResult | undefined;
     try {
