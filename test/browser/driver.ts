@@ -12,6 +12,8 @@ export interface Driver {
   text(selector: string): Promise<string>;
   /** A click in the middle of what is seen of an element, or of a token of the story. */
   click(selector: string): Promise<void>;
+  /** As `click`, with a finger: `screen` must have been told of a phone. */
+  tap(selector: string): Promise<void>;
   move(selector: string): Promise<void>;
   press(key: string, modifiers?: number): Promise<void>;
   type(text: string): Promise<void>;
@@ -71,6 +73,10 @@ export function drive(tab: Tab): Driver {
     async click(selector) {
       const at = await place(selector);
       for (const type of ['mouseMoved', 'mousePressed', 'mouseReleased']) await mouse(type, at);
+    },
+    async tap(selector) {
+      await tab.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [await place(selector)] });
+      await tab.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
     },
     async move(selector) {
       await mouse('mouseMoved', await place(selector));

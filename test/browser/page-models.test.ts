@@ -27,6 +27,7 @@ describe.skipIf(NO_BROWSER)(`other models on the example page${NO_BROWSER}`, () 
     await page.until("document.querySelector('#model-name').textContent === 'my model'");
     await page.until(AT_REST);
     expect(await page.count()).toBe(0);
+    expect(await page.evaluate(TROUBLE)).toBe(false); // what was being written with the other one has ended in peace
     await page.set('pace', 'Infinity');
     await page.write();
     expect(await page.count()).toBeGreaterThan(20);

@@ -164,4 +164,35 @@ describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
     expect(await page.words('#trunk')).toBe(PROMPT);
     expect(await page.count('.branch:nth-of-type(2)')).toBeGreaterThan(20);
   });
+
+  it('… and with a finger, on a phone', async () => {
+    const page = open();
+    await page.screen(390, 844, { phone: true });
+    await page.set('pace', 'Infinity');
+    await page.write();
+    await page.tap('#trunk .t:nth-of-type(30)');
+    await page.until("document.querySelector('#card.is-pinned') && !document.querySelector('#card').hidden");
+    await page.tap('#card > .link');
+    await page.until("document.querySelectorAll('.branch:nth-of-type(2) .t').length > 0");
+    await page.written();
+    await page.tap('#sure');
+    expect(await page.evaluate("document.querySelector('#card').hidden")).toBe(true);
+  });
+
+  it('does what was asked for last, however fast', async () => {
+    const page = open();
+    for (const id of ['write', 'write', 'another', 'write', 'continue', 'fork', 'write']) await page.evaluate(`document.querySelector('#${id}').click()`);
+    await page.evaluate("document.querySelector('#prompt').textContent = 'The cat'; document.querySelector('#pace').value = 'Infinity'");
+    await page.click('#prompt');
+    for (let n = 0; n < 3; n++) await page.press('Enter');
+    await page.written();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const text = await page.words('#trunk');
+    expect(text).toBe('The cat' + (await (async () => {
+      const session = right.session();
+      await session.append('The cat');
+      return next(session, { ...OPTIONS, seed: await seed() });
+    })()));
+    expect(await page.evaluate("document.querySelector('#branches').hidden && document.querySelector('#trouble').hidden")).toBe(true);
+  });
 });

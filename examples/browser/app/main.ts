@@ -1,4 +1,5 @@
 /* The page: puts its parts together. strand.ts is where the model is used. */
+import { BackendError } from 'matmulfree/worker';
 import { Card } from './card.js';
 import { offerModels } from './chooser.js';
 import { Meter } from './meter.js';
@@ -51,7 +52,7 @@ const story = new Story(new Meter(), {
     announce(`${how}, after ${length} tokens.`);
   },
   onError(error) {
-    showTrouble(inPlainWords(error), () => void models.load(EMBEDDED.name, EMBEDDED.source));
+    showTrouble(inPlainWords(error), error instanceof BackendError ? () => void models.reload() : undefined);
   },
 });
 
@@ -109,7 +110,7 @@ async function writeStory(): Promise<void> {
   pointing.forget();
   clearTrouble();
   // There is none where loading was cancelled, or failed.
-  const model = (await models.get()) ?? (await models.load(EMBEDDED.name, EMBEDDED.source), await models.get());
+  const model = (await models.get()) ?? (await models.reload(), await models.get());
   if (!model) return;
   if (!isFirst) nextSeed();
   isFirst = false;
@@ -156,6 +157,9 @@ if (prompt.contentEditable !== 'plaintext-only') {
   });
 }
 
+// What nobody expected is told too.
+addEventListener('unhandledrejection', ({ reason }) => showTrouble(inPlainWords(reason)));
+element('asleep').hidden = true;
 watchSettings();
 offerModels((name, source) => void models.load(name, source));
 showState();

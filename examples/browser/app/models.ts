@@ -1,4 +1,4 @@
-import { MatMulFreeWorker, TokenizerError, type ModelInfo, type ModelSource } from 'matmulfree/worker';
+import { BackendError, MatMulFreeWorker, SourceError, TokenizerError, type ModelInfo, type ModelSource } from 'matmulfree/worker';
 import { announce, element } from './page.js';
 import { LoadingBar } from './progress.js';
 import { clearTrouble, inPlainWords, showTrouble } from './trouble.js';
@@ -14,20 +14,28 @@ export const EMBEDDED = { name: 'tinystories-9m', source: new URL('../models/tin
 
 /** Loads models, one at a time, and shows what is loaded. The one before stays until the next one is there. */
 export class Models {
-  private readonly onLoaded: (model: LoadedModel) => void;
+  private readonly onLoaded: (model: LoadedModel) => Promise<void>;
   private readonly bar = new LoadingBar();
   private current: LoadedModel | undefined;
+  /** Loads the current one once more. */
+  private again = (): Promise<void> => this.load(EMBEDDED.name, EMBEDDED.source);
   private loading: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
 
-  constructor(onLoaded: (model: LoadedModel) => void) {
+  /** @param onLoaded lets go of the model before, which ends then. */
+  constructor(onLoaded: (model: LoadedModel) => Promise<void>) {
     this.onLoaded = onLoaded;
     element('loading-cancel').addEventListener('click', () => this.loading?.controller.abort());
   }
 
   /** The model; waits for the one that is being loaded. Undefined if there is none. */
   async get(): Promise<LoadedModel | undefined> {
-    await this.loading?.done;
+    while (this.loading) await this.loading.done;
     return this.current;
+  }
+
+  /** The one that is there once more, because its worker has died. */
+  reload(): Promise<void> {
+    return this.again();
   }
 
   /** What fails is told on the page, and may be tried again. */
@@ -50,17 +58,20 @@ export class Models {
       if (!lm.hasTokenizer) throw new TokenizerError(`${name}: has no tokenizer.json`);
       const info = await lm.info();
       signal.throwIfAborted();
-      this.current?.lm.dispose();
+      const before = this.current;
       this.current = { lm, info };
+      this.again = () => this.load(name, source);
       this.bar.end();
       this.describe(name);
-      this.onLoaded(this.current);
+      await this.onLoaded(this.current);
+      before?.lm.dispose();
     } catch (error) {
       lm?.dispose();
       if (signal.aborted && this.loading?.controller.signal !== signal) return; // another one is being loaded
       this.bar.end();
-      if (!signal.aborted) showTrouble(inPlainWords(error), () => void this.load(name, source));
-      else announce('Cancelled.');
+      if (signal.aborted) return announce('Cancelled.');
+      const mayPass = error instanceof SourceError || error instanceof BackendError; // a file stays as it is
+      showTrouble(inPlainWords(error), mayPass ? () => void this.load(name, source) : undefined);
     }
   }
 

@@ -67,15 +67,13 @@ export class Story {
   /** Forgets everything. */
   async clear(): Promise<void> {
     await this.stop();
-    this.strands = [];
-    this.join();
-    this.trunk.cut(0);
+    this.reset();
     this.events.onChange();
   }
 
   async begin(lm: MatMulFreeWorker, beginning: string, writing: Writing): Promise<void> {
-    await this.clear();
     await this.run(async (signal) => {
+      this.reset();
       this.strands = [await Strand.begin(lm, beginning, signal)];
       return this.write(writing, signal);
     });
@@ -83,31 +81,28 @@ export class Story {
 
   /** Writes on, both ways if there are two. */
   async goOn(writing: Writing): Promise<void> {
-    await this.stop();
     await this.run((signal) => this.write(writing, signal));
   }
 
   /** From one saved state, two ways on. */
   async forkAtEnd(writing: Writing): Promise<void> {
-    await this.stop();
-    if (this.isForked || this.isEmpty) return;
     await this.run(async (signal) => {
-      const [strand] = this.strands as [Strand];
+      const [strand] = this.strands;
+      if (!strand || this.isForked) return [];
       this.split(strand, await strand.fork());
       return this.write(writing, signal);
     });
   }
 
   /**
-   * What there is of the story stays, and a second one begins with another token at `index`.
+   * What there is of the story stays, and a second one begins with another token at `index`. In one of two ways on, this one is kept.
    * @param token its id, if it is to be this one.
    */
   async forkAt(passage: Passage, index: number, token: number | undefined, writing: Writing): Promise<void> {
-    await this.stop();
-    if (this.branches.includes(passage)) this.keep(this.branches.indexOf(passage));
-    const [strand] = this.strands;
-    if (!strand || this.isForked) return;
     await this.run(async (signal) => {
+      if (this.branches.includes(passage)) this.keep(this.branches.indexOf(passage));
+      const [strand] = this.strands;
+      if (!strand || this.isForked) return [];
       const other = await strand.fork(index);
       this.split(strand, other);
       const options = { ...writing.options, forcedTokens: token === undefined ? [] : [token] };
@@ -131,7 +126,9 @@ export class Story {
     await this.running?.ended;
   }
 
+  /** Only one thing is done at a time, the last one that was asked for. */
   private async run(work: (signal: AbortSignal) => Promise<readonly (GenerateResult | undefined)[]>): Promise<void> {
+    while (this.running) await this.stop();
     const controller = new AbortController();
     const ended = (async () => {
       try {
@@ -142,10 +139,9 @@ export class Story {
         this.events.onError(error);
       }
     })();
-    this.running = { controller, ended };
+    this.running = { controller, ended: ended.then(() => { this.running = undefined; }) };
     this.events.onChange();
-    await ended;
-    this.running = undefined;
+    await this.running.ended;
     this.events.onChange();
   }
 
@@ -189,6 +185,12 @@ export class Story {
     this.branches[0]!.add(strand.tokens.slice(at));
     this.side.hidden = false;
     this.events.onChange();
+  }
+
+  private reset(): void {
+    this.strands = [];
+    this.join();
+    this.trunk.cut(0);
   }
 
   private join(): void {
