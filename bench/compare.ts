@@ -97,7 +97,8 @@ export function parseReport(name: string, text: string): Report {
   } catch (error) {
     throw new TypeError(`${name} is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
-  const { format, results, machine } = (report ?? {}) as Partial<Report>;
-  if (format !== 1 || !Array.isArray(results) || typeof machine !== 'object') throw new TypeError(`${name} is no report of npm run bench -- --json`);
+  const { format, results, machine, notes, parts } = (report ?? {}) as Partial<Report>;
+  const isReport = format === 1 && Array.isArray(results) && typeof machine === 'object' && Array.isArray(notes) && typeof parts === 'object';
+  if (!isReport) throw new TypeError(`${name} is no report of npm run bench -- --json`);
   return report as Report;
 }

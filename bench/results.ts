@@ -1,5 +1,5 @@
-import { quantile } from './measure.js';
 import type { Machine } from './machine.js';
+import { quantile } from './turns.js';
 
 /** One figure of a report. */
 export interface Result {
@@ -25,10 +25,14 @@ export interface Report {
   readonly command: string;
   readonly machine: Machine;
   readonly results: readonly Result[];
+  /** What was left out, and why. */
+  readonly notes: readonly string[];
+  /** Seconds that each part took. */
+  readonly parts: { readonly [part: string]: number };
 }
 
-/** Other processes come and go; with more threads than one, each of them is in the way. */
-const NOISE = { oneThread: 0.05, moreThreads: 0.15 } as const;
+/** Other processes come and go; with more threads than one, each of them is in the way, and short times tell it more. */
+const NOISE = { oneThread: 0.05, moreThreads: 0.15, part: 0.15 } as const;
 
 /**
  * A speed: `amount` of what `unit` counts, for each second.
@@ -39,6 +43,14 @@ export function speed(id: string, unit: string, amount: number, times: readonly 
   return {
     id, unit, better: 'higher', median: quantile(values, 0.5), quartiles: [quantile(values, 0.25), quantile(values, 0.75)],
     range: [quantile(values, 0.1), quantile(values, 0.9)], rounds: values.length, noise: threads === 1 ? NOISE.oneThread : NOISE.moreThreads,
+  };
+}
+
+/** A time in milliseconds, of one thread. @param times by round */
+export function duration(id: string, times: readonly number[]): Result {
+  return {
+    id, unit: 'ms', better: 'lower', median: quantile(times, 0.5), quartiles: [quantile(times, 0.25), quantile(times, 0.75)],
+    range: [quantile(times, 0.1), quantile(times, 0.9)], rounds: times.length, noise: NOISE.part,
   };
 }
 

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { compareReports, formatComparison, parseReport } from '../../bench/compare.js';
-import { median, quantile, takeTurns } from '../../bench/measure.js';
 import { estimateEnergy, floatMatMulFreeCost, matrixWeights, transformerCost } from '../../bench/operations.js';
 import { counted, speed, type Report, type Result } from '../../bench/results.js';
 import { createRoof } from '../../bench/roof.js';
 import { freshSeed, randomFrom } from '../support/random.js';
+import { median, quantile, takeTurns } from '../../bench/turns.js';
 
 const MACHINE = {
   cpu: 'a CPU', processors: 4, memoryBytes: 1e9, freeBytes: 5e8, system: 'linux', engine: 'Node 20', load: { start: 0.5, end: 1 }, commit: 'abc',
 };
 const report = (results: readonly Result[], machine: Partial<typeof MACHINE> = {}): Report =>
-  ({ format: 1, started: '2026-11-22T00:00:00Z', seconds: 1, command: 'bench', machine: { ...MACHINE, ...machine }, results });
+  ({ format: 1, started: '2026-11-22T00:00:00Z', seconds: 1, command: 'bench', machine: { ...MACHINE, ...machine }, results, notes: [], parts: {} });
 
 describe('results', () => {
   it('tell speeds as medians with their spread', () => {
