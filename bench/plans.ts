@@ -65,8 +65,10 @@ export function browserPlan(processors: number, quick: boolean): Plan {
   return {
     ...plan,
     memory: [],
-    kernels: { ...plan.kernels, only: '370M' },
+    kernels: { ...plan.kernels, only: quick ? plan.kernels.only : '370M' },
     layers: [],
-    models: plan.models.slice(0, 1).map((model) => ({ ...model, positions: model.positions.filter((position) => position <= 4096), threads: [...new Set([1, processors])] })),
+    models: plan.models.slice(0, 1).map((model) => (
+      { ...model, positions: model.positions.filter((position) => position <= 4096), threads: [...new Set([1, processors])] }
+    )),
   };
 }

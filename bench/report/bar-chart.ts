@@ -48,14 +48,16 @@ export function barChart({ heading, label, format, groups, legend, description, 
   const left = Math.max(...bars.map(({ name }) => name.length), 0) * LETTER + 18;
   const right = WIDTH - Math.max(...bars.map(({ value }) => value.length), 0) * LETTER - 14;
   const x = createScale('linear', [0, most ?? Math.max(...totals, 0)], [left, right]);
-  const top = 36 + (legend.length > 0 ? 24 : 0);
   const parts: string[] = [textElement(12, 20, heading, { class: 'heading' })];
-  let at = 12;
+  let [at, y] = [12, 33];
   for (const { name, strength } of legend) {
-    parts.push(element('rect', { class: 'f-muted', x: at, y: 33, width: 12, height: 12, opacity: strength }), textElement(at + 17, 43.5, name));
-    at += name.length * 6.4 + 36;
+    const width = name.length * LETTER + 22;
+    if (at + width > WIDTH) [at, y] = [12, y + 19];
+    parts.push(element('rect', { class: 'f-muted', x: at, y, width: 12, height: 12, opacity: strength }), textElement(at + 17, y + 10.5, name));
+    at += width + 12;
   }
-  let y = top;
+  const top = y + (legend.length > 0 ? 26 : 3);
+  y = top;
   const drawn: string[] = [];
   for (const group of groups) {
     drawn.push(textElement(12, y + 16, group.name, { class: 'strong label' }));

@@ -9,9 +9,9 @@ const ENERGY_NOTE = 'An estimate from figures for single operations, by M. Horow
   + '3.7 for a float multiplication, 1.3 to 2.6 nJ for 64 bits from DRAM. Instructions, caches and what the chip takes at rest are left out; nothing was measured.';
 
 function energyCells(lookup: Lookup, at: (what: string) => string) {
-  const [arithmetic, least, most] = ['energy of arithmetic', 'energy of memory', 'energy of memory'].map((what, n) => lookup.get(at(`${what}|${n === 0 ? 'estimate' : n === 1 ? 'estimate, least' : 'estimate, most'}`)));
+  const [arithmetic, least, most] = ['energy of arithmetic|estimate', 'energy of memory|estimate, least', 'energy of memory|estimate, most'].map((what) => lookup.get(at(what)));
   return [
-    cell(arithmetic),
+    arithmetic ? derived(`${short(arithmetic.median)} mJ`, [arithmetic]) : '–',
     least && most ? derived(`${short(least.median)}–${short(most.median)} mJ`, [least, most]) : '–',
   ];
 }

@@ -43,14 +43,15 @@ export interface LineChart {
 export const WIDTH = 460;
 /** Room for the heading with the label of the y axis below it, for labels at the ends of lines, for the x axis, for the ticks. */
 const MARGIN = { top: 52, bottom: 46, left: 58 } as const;
-/** Width of a letter of a label, about. */
-const LETTER = 7.1;
+/** Width of a letter, about: of a label, of a tick. */
+const LETTER = 8;
+const TICK_LETTER = 7.2;
 const LINE_HEIGHT = 15;
 
 /** Lines with marks and whiskers, each with its name at its end. Axes have labels and few grid lines. */
 export function lineChart({ heading, x, y, series, description, height = 300 }: LineChart): Drawing {
   const shown = series.filter(({ points }) => points.length > 0);
-  const right = Math.max(...shown.map(({ name, scattered }) => (scattered ? 0 : longestLine(name).length)), 0) * LETTER + 14;
+  const right = Math.max(...withEndLabels(shown).whole.map(({ name }) => longestLine(name).length), 0) * LETTER + 14;
   const [left, end, top, bottom] = [MARGIN.left, WIDTH - right, MARGIN.top, height - MARGIN.bottom];
   const points = shown.flatMap((one) => one.points);
   const xTicks = ticksOf(x, points.map((point) => point.x));
@@ -62,10 +63,15 @@ export function lineChart({ heading, x, y, series, description, height = 300 }: 
     element('line', { class: 'grid', x1: left, x2: end, y1: yScale(tick), y2: yScale(tick) }),
     textElement(left - 8, yScale(tick) + 4, y.format(tick), { 'text-anchor': 'end' }),
   ]);
-  const below = xTicks.filter((tick) => inside(xScale.domain, tick)).flatMap((tick) => [
-    element('line', { class: 'axis', x1: xScale(tick), x2: xScale(tick), y1: bottom, y2: bottom + 5 }),
-    textElement(xScale(tick), bottom + 19, x.format(tick), { 'text-anchor': 'middle' }),
-  ]);
+  const shownTicks = xTicks.filter((tick) => inside(xScale.domain, tick));
+  const below = shownTicks.map((tick) => element('line', { class: 'axis', x1: xScale(tick), x2: xScale(tick), y1: bottom, y2: bottom + 5 }));
+  let free = Infinity; // from the right, as the last one matters most
+  for (const tick of [...shownTicks].reverse()) {
+    const half = (x.format(tick).length * TICK_LETTER) / 2;
+    if (xScale(tick) + half > free) continue;
+    free = xScale(tick) - half - 4;
+    below.push(textElement(xScale(tick), bottom + 19, x.format(tick), { 'text-anchor': 'middle' }));
+  }
   return {
     width: WIDTH, height, description,
     body: [
@@ -76,7 +82,7 @@ export function lineChart({ heading, x, y, series, description, height = 300 }: 
       ...below,
       textElement((left + end) / 2, height - 8, x.label, { 'text-anchor': 'middle' }),
       ...shown.map((one) => drawSeries(one, xScale, yScale)),
-      ...labelsAtEnds(shown.filter(({ name, scattered }) => !scattered && name !== ''), xScale, yScale, top, bottom),
+      ...labelsAtEnds(shown, xScale, yScale, top, bottom),
       ...shown.map((one) => labelBeside(one, xScale, yScale)),
     ].join('\n'),
   };
@@ -117,12 +123,25 @@ export function mark(ink: Ink, x: number, y: number, r = 4.5): string {
   }
 }
 
-/** The name of each series beside its last point, moved apart where they would touch. */
+const endOf = ({ points }: Series): Point => points[points.length - 1];
+
+/** Lines that go as far to the right as any, and those that end before; scattered marks are neither. */
+function withEndLabels(series: readonly Series[]): { readonly whole: readonly Series[]; readonly early: readonly Series[] } {
+  const lines = series.filter(({ scattered }) => !scattered);
+  const furthest = Math.max(...lines.map((one) => endOf(one).x));
+  return { whole: lines.filter((one) => endOf(one).x === furthest), early: lines.filter((one) => endOf(one).x < furthest) };
+}
+
+/** The name of each line beside its last point, moved apart where they would touch. */
 function labelsAtEnds(series: readonly Series[], x: Scale, y: Scale, top: number, bottom: number): string[] {
-  const ends = series.map(({ points }) => points[points.length - 1]);
-  const lines = Math.max(...series.map(({ name }) => name.split('\n').length), 1);
-  const places = spreadOut(ends.map((end) => y(end.y)), LINE_HEIGHT * lines, top, bottom);
-  return series.map(({ name, ink }, n) => label(name, ink, x(ends[n].x) + 10, places[n], 'start'));
+  const { whole, early } = withEndLabels(series);
+  const lines = Math.max(...whole.map(({ name }) => name.split('\n').length), 1);
+  const places = spreadOut(whole.map((one) => y(endOf(one).y)), LINE_HEIGHT * lines, top, bottom);
+  return [
+    ...whole.map(({ name, ink }, n) => label(name, ink, x(endOf(whole[n]).x) + 10, places[n], 'start')),
+    // One that ends earlier has others beside it: its name goes above.
+    ...early.map((one) => label(one.name.replaceAll('\n', ' '), one.ink, x(endOf(one).x) + 4, y(endOf(one).y) - 16, 'start')),
+  ];
 }
 
 /** The name of scattered marks. */

@@ -1,6 +1,6 @@
 import type { Report, Result } from '../results.js';
 import type { Cell } from './figure.js';
-import { formatValue } from './format.js';
+import { formatValue, short } from './format.js';
 import type { Ink } from './style.js';
 
 /** Those that are compared, in the order in which they are shown. */
@@ -48,6 +48,13 @@ export function cell(result: Result | undefined): Cell {
   if (!result) return '–';
   const { median, range: [low, high], rounds, unit } = result;
   return { text: formatValue(median, unit), from: [result], ...(rounds > 1 ? { spread: spreadText(low, high, unit) } : {}) };
+}
+
+/** The same without its unit, which the caption tells. */
+export function bareCell(result: Result | undefined): Cell {
+  if (!result) return '–';
+  const { median, range: [low, high], rounds } = result;
+  return { text: short(median), from: [result], ...(rounds > 1 ? { spread: `${short(low)}–${short(high)}` } : {}) };
 }
 
 /** A figure computed from results. */

@@ -3,7 +3,7 @@ import { barChart } from './bar-chart.js';
 import type { Figure } from './figure.js';
 import { byteTick, compact, countOf, formatValue, short, tokens } from './format.js';
 import { lineChart, type Series } from './line-chart.js';
-import { cell, CONTESTANTS, derived, millisecondsOf, modelId, SIZES, threadsOf, type Lookup } from './lookup.js';
+import { bareCell, cell, CONTESTANTS, derived, millisecondsOf, modelId, SIZES, threadsOf, type Lookup } from './lookup.js';
 
 /* Charts of whole models: by size, by context, by threads, by batch. Each is undefined where a run has not measured it. */
 
@@ -11,6 +11,8 @@ const MARKED = 'Lines through markers are medians; whiskers hold four of five ro
 
 /** How often `a` goes into `b`, in words for a sentence. */
 const times = (a: number, b: number): string => `${short(a / b)} times`;
+
+const asLong = (ratio: number): string => (Math.abs(ratio - 1) < 0.05 ? 'as long as before' : `${short(ratio)} times as long`);
 
 export function speedBySize(lookup: Lookup, threads: number): Figure | undefined {
   const at = (shape: string, name: string): Result | undefined => lookup.get(modelId(shape, name, threads, 'decode at 1'));
@@ -39,7 +41,7 @@ export function speedBySize(lookup: Lookup, threads: number): Figure | undefined
       columns: ['model', ...CONTESTANTS.map(({ name }) => name), 'ternary / Transformer++'],
       rows: sizes.map(({ shape }) => {
         const [ternary, transformer] = ['ternary', 'Transformer++'].map((name) => at(shape, name));
-        return [shape, ...CONTESTANTS.map(({ name }) => cell(at(shape, name))), ternary && transformer ? derived(`${short(ternary.median / transformer.median)} ×`, [ternary, transformer]) : '–'];
+        return [shape, ...CONTESTANTS.map(({ name }) => bareCell(at(shape, name))), ternary && transformer ? derived(`${short(ternary.median / transformer.median)} ×`, [ternary, transformer]) : '–'];
       }),
     },
     note: MARKED,
@@ -61,7 +63,7 @@ export function prefillTable(lookup: Lookup): Figure | undefined {
       caption: 'Prefill, tokens/s', columns: ['model, prompt, threads', ...CONTESTANTS.map(({ name }) => name)],
       rows: found.map(({ groups: [size, count, prompt] }) => [
         `${size}, ${prompt} tokens, ${threadsOf(Number(count))}`,
-        ...CONTESTANTS.map(({ name }) => cell(lookup.get(modelId(size, name, Number(count), `prefill ${prompt}`)))),
+        ...CONTESTANTS.map(({ name }) => bareCell(lookup.get(modelId(size, name, Number(count), `prefill ${prompt}`)))),
       ]),
     },
   };
@@ -120,7 +122,7 @@ export function timeByContext(lookup: Lookup, shape: string): Figure | undefined
   const [first, last] = [positions[0], positions.at(-1)!];
   const grown = (name: string): number => at(name, first)!.median / at(name, last)!.median;
   const title = `Time per token over the length of the text, ${shape}`;
-  const says = `From ${countOf(first, 'token')} to ${last.toLocaleString('en')}, a token of the transformer comes to take ${short(grown('Transformer++'))} times as long; one of the ternary model ${short(grown('ternary'))} times: its state is the same at any length.`;
+  const says = `From ${countOf(first, 'token')} to ${last.toLocaleString('en')}, a token of the transformer comes to take ${asLong(grown('Transformer++'))}; one of the ternary model takes ${asLong(grown('ternary'))}: its state is the same at any length.`;
   return {
     id: `time-by-context-${shape}`, title, says,
     chart: lineChart({
@@ -238,7 +240,7 @@ export function batchScaling(lookup: Lookup, shape: string): Figure | undefined 
     }),
     table: {
       caption: 'Tokens/s of all texts together', columns: ['texts', ...CONTESTANTS.map(({ name }) => name)],
-      rows: counts.map((count) => [String(count), ...CONTESTANTS.map(({ name }) => cell(at(name, count)))]),
+      rows: counts.map((count) => [String(count), ...CONTESTANTS.map(({ name }) => bareCell(at(name, count)))]),
     },
     note: `${MARKED} The float models have one text: they read as many tokens of it in one pass, whose products are the same; a transformer's attention is then that of texts of a few tokens, the least that a batch takes.`,
   };

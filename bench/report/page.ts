@@ -62,16 +62,21 @@ function verdictBlock({ claim, verdict, why, figures }: Verdict, lookup: Lookup)
   return element(
     'article', { class: `verdict ${verdict === 'confirmed' ? 'good' : ''}` },
     element('h3', {}, `“${escapeText(claim)}”`),
-    element('p', { class: 'word' }, escapeText(verdict === 'in part' ? 'Confirmed in part' : `${verdict[0].toUpperCase()}${verdict.slice(1)}`)),
+    element('p', { class: 'word' }, `${verdict[0].toUpperCase()}${verdict.slice(1)}`),
     ...why.map((text) => element('p', {}, escapeText(text))),
-    figures.length === 0 ? '' : element('p', { class: 'evidence' }, figures.map(({ name, cell }) => `${escapeText(name)} ${cellMarkup(cell, lookup)}`).join(' · ')),
+    figures.length === 0 ? '' : element(
+      'ul', { class: 'evidence' }, ...figures.map(({ name, cell }) => element('li', {}, `${escapeText(name)}: ${cellMarkup(cell, lookup)}`)),
+    ),
   );
 }
+
+/** Tables with more columns go below their chart. */
+const WIDEST_BESIDE = 5;
 
 function figureBlock(figure: Figure, lookup: Lookup): string {
   const { id, title, says, chart, table, note } = figure;
   const drawn = chart ? element('div', { class: 'drawing' }, inlineSvg({ id, title, chart })) : '';
-  const content = element('div', { class: chart ? 'pair' : 'single' }, drawn, tableBlock(table, lookup));
+  const content = element('div', { class: !chart || table.columns.length > WIDEST_BESIDE ? 'single' : 'pair' }, drawn, tableBlock(table, lookup));
   return section(`figure-${id}`, title, element('p', { class: 'says' }, escapeText(says)), content, note === undefined ? '' : element('p', { class: 'note' }, escapeText(note)));
 }
 

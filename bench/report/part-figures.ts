@@ -9,6 +9,8 @@ import type { Ink } from './style.js';
 
 /* Kernels against the roof of the machine, and where the time of a token goes. */
 
+const percent = (share: number): string => `${share < 0.0095 ? (100 * share).toFixed(1) : Math.round(100 * share)} %`;
+
 interface KernelPoint {
   readonly shape: string;
   readonly label: string;
@@ -20,13 +22,13 @@ interface KernelPoint {
 }
 
 function kernelPoints(lookup: Lookup): KernelPoint[] {
-  return lookup.matching(/^kernels\/[^/]*? (\d+)×(\d+)\/([^/]+)$/).flatMap(({ result, groups: [rows, columns, label] }) => {
+  return lookup.matching(/^kernels\/(.+ (\d+)×(\d+))\/([^/]+)$/).flatMap(({ result, groups: [shape, rows, columns, label] }) => {
     const bytes = lookup.get(`${result.id}/bytes read`);
     if (!bytes) return [];
     const count = Number(/(\d+) tokens$/.exec(label)?.[1] ?? 1);
     const [low, high] = result.range;
     return [{
-      shape: result.id.split('/').slice(1, -1).join('/'), label, speed: result, bytes,
+      shape, label, speed: result, bytes,
       intensity: (2 * Number(rows) * Number(columns) * count) / bytes.median,
       operations: [2 * low, 2 * result.median, 2 * high] as const,
     }];
@@ -37,10 +39,10 @@ function kernelPoints(lookup: Lookup): KernelPoint[] {
 const DRAWN = [
   { pattern: /^float32 js$/, ink: 'fourth', name: 'float, JavaScript', side: 'right' },
   { pattern: /^float32 (relaxed|simd)$/, ink: 'transformer', name: 'float, 1 token', side: 'right' },
-  { pattern: /^float32 (relaxed|simd), 32 tokens$/, ink: 'transformer', name: 'float, 32 tokens', side: 'below' },
+  { pattern: /^float32 (relaxed|simd), 32 tokens$/, ink: 'transformer', name: 'float, 32 tokens', side: 'right' },
   { pattern: /^ternary scalar$/, ink: 'fourth', name: 'ternary, JavaScript', side: 'right' },
   { pattern: /^ternary (relaxed|simd)$/, ink: 'ternary', name: 'ternary, 1 token', side: 'right' },
-  { pattern: /^ternary (relaxed|simd), 32 tokens$/, ink: 'ternary', name: 'ternary, 32 tokens', side: 'left' },
+  { pattern: /^ternary (relaxed|simd), 32 tokens$/, ink: 'ternary', name: 'ternary, 32 tokens', side: 'below' },
 ] as const satisfies readonly { readonly pattern: RegExp; readonly ink: Ink; readonly name: string; readonly side: NonNullable<Series['scattered']> }[];
 
 export function roofline(lookup: Lookup): Figure | undefined {
@@ -54,18 +56,19 @@ export function roofline(lookup: Lookup): Figure | undefined {
   const knee = peak.median / bandwidth.median;
   const highest = Math.max(...points.map(({ operations: [, , high] }) => high), peak.median);
   const lowest = Math.min(...points.map(({ operations: [low] }) => low), left * bandwidth.median);
+  const sharesOf = (pattern: RegExp): number[] => family(pattern).map(({ operations: [, median], intensity }) => median / intensity / bandwidth.median);
   const shareOf = (pattern: RegExp): string => {
-    const shares = family(pattern).map(({ operations: [, median], intensity }) => median / intensity / bandwidth.median);
-    return `${Math.round(100 * Math.min(...shares))}–${Math.round(100 * Math.max(...shares))} %`.replace(/^(\d+)–\1 /, '$1 ');
+    const [least, most] = [Math.min(...sharesOf(pattern)), Math.max(...sharesOf(pattern))].map((share) => Math.round(100 * share));
+    return `${least === most ? least : `${least}–${most}`} %`;
   };
   const title = 'Kernels under the roof of the machine';
-  const says = `With one token, the float product reaches ${shareOf(DRAWN[1].pattern)} of the memory bandwidth, the ternary one ${shareOf(DRAWN[4].pattern)} with a sixteenth of the bytes: its look-ups are the limit, not memory.`;
+  const says = `With one token, the float product reaches ${shareOf(DRAWN[1].pattern)} of the memory bandwidth, the ternary one ${shareOf(DRAWN[4].pattern)} with a sixteenth of the bytes${Math.max(...sharesOf(DRAWN[4].pattern)) < 0.8 ? ': its look-ups are the limit, not memory' : ''}.`;
   const series = DRAWN.map(({ pattern, ink, name, side }): Series => ({
     name: name.replace(', ', ',\n'), ink, scattered: side,
     points: family(pattern).map(({ intensity, operations: [low, median, high] }) => ({ x: intensity, y: median, range: [low, high] as const })),
   }));
   const roof: Series[] = [
-    { name: '', ink: 'muted', guide: true, points: [{ x: left, y: left * bandwidth.median }, { x: highest / bandwidth.median, y: highest }] },
+    { name: 'memory bandwidth', ink: 'muted', guide: true, points: [{ x: left, y: left * bandwidth.median }, { x: highest / bandwidth.median, y: highest }] },
     { name: 'float\noperations', ink: 'muted', guide: true, points: [{ x: knee, y: peak.median }, { x: right, y: peak.median }] },
   ];
   return {
@@ -73,7 +76,7 @@ export function roofline(lookup: Lookup): Figure | undefined {
     chart: lineChart({
       heading: 'Kernels under the roof, 1 thread', description: `${title}. ${says}`, height: 360,
       x: { label: 'operations for each byte of weights, logarithmic', kind: 'log', format: short, ticks: [0.5, 2, 8, 32, 128, 512], domain: [left, right] },
-      y: { label: 'operations/s (a product counts as two), logarithmic', kind: 'log', format: compact, domain: [lowest * 0.8, highest * 1.3] },
+      y: { label: 'operations/s (a product counts as two), logarithmic', kind: 'log', format: compact, domain: [lowest * 0.8, highest * 1.9] },
       series: [...roof, ...series],
     }),
     table: kernelTable(points, lookup),
@@ -90,7 +93,7 @@ function kernelTable(points: readonly KernelPoint[], lookup: Lookup): Figure['ta
     if (!point) return '–';
     const share = lookup.get(`${point.speed.id}/share of bandwidth`);
     const [low, high] = point.speed.range;
-    return derived(`${short(point.speed.median / 1e9)}${share ? ` (${Math.round(100 * share.median)} %)` : ''}`, [point.speed, share], `${short(low / 1e9)}–${short(high / 1e9)}`);
+    return derived(`${short(point.speed.median / 1e9)}${share ? ` (${percent(share.median)})` : ''}`, [point.speed, share], `${short(low / 1e9)}–${short(high / 1e9)}`);
   };
   return {
     caption: 'GMAC/s (10⁹ weights applied to an activation a second), and share of the memory bandwidth',
@@ -114,8 +117,7 @@ export function layers(lookup: Lookup, shape: string): Figure | undefined {
     return { parts, total, share: (part: string) => (at(name, part, position)?.median ?? NaN) / total };
   };
   const title = `Where the time of a token goes, ${shape}`;
-  const percent = (share: number): string => `${Math.round(100 * share)} %`;
-  const says = `After ${last.toLocaleString('en')} tokens, attention is ${percent(splitOf('Transformer++', last).share('attention or recurrence'))} of the transformer's time; the recurrence is ${percent(splitOf('ternary', last).share('attention or recurrence'))} of the ternary model's, whose norms, gates, quantisation and lookup of embeddings take ${percent(splitOf('ternary', last).share('all else'))}.`;
+  const says = `After ${last.toLocaleString('en')} tokens, attention is ${percent(splitOf('Transformer++', last).share('attention or recurrence'))} of the transformer's time; the recurrence is ${percent(splitOf('ternary', last).share('attention or recurrence'))} of the ternary model's, whose norms, gates, rounding of activations and look-up of embeddings take ${percent(splitOf('ternary', last).share('all else'))}.`;
   return {
     id: `layers-${shape}`, title, says,
     chart: barChart({

@@ -7,7 +7,7 @@ import { FAR } from './model-figures.js';
 /** What became of something that the paper claims. */
 export interface Verdict {
   readonly claim: string;
-  readonly verdict: 'confirmed' | 'refuted' | 'in part' | 'not measured';
+  readonly verdict: 'confirmed' | 'confirmed in part' | 'not confirmed' | 'refuted' | 'not measured';
   /** In sentences. */
   readonly why: readonly string[];
   /** The figures that it rests on. */
@@ -43,7 +43,7 @@ function memoryVerdict(lookup: Lookup): Verdict {
   const anywhere = some('weights') || some('far') || some('half') || some('halfFar');
   return {
     claim,
-    verdict: all('half') ? 'confirmed' : anywhere ? 'in part' : 'refuted',
+    verdict: all('half') ? 'confirmed' : anywhere ? 'confirmed in part' : 'refuted',
     why: [
       `Of weights alone, embeddings included, a float32 transformer takes ${list('weights')} times as much as the ternary model: ${all('weights') ? 'more than 10 at every size' : some('weights') ? 'more than 10 at some sizes' : 'less than 10'}.`,
       `In 16 bits, as transformers mostly are kept, it would take half of that, ${list('half')} times (calculated, not run): ${all('half') ? 'still more than 10' : some('half') ? 'more than 10 at some sizes only' : 'not more than 10'}. `
@@ -70,15 +70,14 @@ function latencyVerdict(lookup: Lookup): Verdict {
     return { from: [small, large], low: small.range[0] / large.range[1], middle: small.median / large.median, high: small.range[1] / large.range[0] };
   };
   const [ours, theirs] = [growth('ternary'), growth('Transformer++')];
-  const verdict = ours.high < theirs.low ? 'confirmed' : 'refuted';
-  const apart = ours.high < theirs.low || ours.low > theirs.high;
+  const verdict = ours.high < theirs.low ? 'confirmed' : ours.low > theirs.high ? 'refuted' : 'not confirmed';
   const factor = (shape: string): string => short(at(shape, 'ternary')!.median / at(shape, 'Transformer++')!.median);
   const spreadOf = ({ low, high }: { low: number; high: number }): string => `${short(low)}–${short(high)}`;
   return {
     claim, verdict,
     why: [
       `From ${first.shape} to ${last.shape}, a decoded token takes ${short(ours.middle)} times as long with ternary weights (${spreadOf(ours)}) and ${short(theirs.middle)} times with the transformer (${spreadOf(theirs)}), one thread, first tokens of a text: ${
-        apart ? (verdict === 'confirmed' ? 'ours grows more slowly' : 'ours grows faster') : 'no difference beyond the spread'}.`,
+        { confirmed: 'ours grows more slowly', refuted: 'ours grows faster', 'not confirmed': 'no difference beyond the spread' }[verdict]}.`,
       `So the ternary model is ${factor(first.shape)} times as fast at ${first.shape} and ${factor(last.shape)} times at ${last.shape}. Both read all their weights for every token, so that the time of both grows with the weights, and the ratio stays about what it is.`,
       'Over the length of the text it is another matter: there the transformer grows, and the ternary model does not (see the time per token over context).',
     ],
