@@ -154,7 +154,8 @@ export class MatMulFreeLM {
 
   /**
    * Goes on from `prompt`, piece by piece: `for await (const piece of lm.generate('Once'))`. The generator's return value tells
-   * why it stopped. Text gets the tokenizer's special tokens (BOS) unless it continues a state that is not empty.
+   * why it stopped. Text gets the tokenizer's special tokens (BOS), unless it continues a state that is not empty: then it goes on exactly
+   * where the text before it ended, so it needs its own space in front.
    * @throws ArgumentError (an empty prompt, an option), TokenizerError, the signal's reason.
    */
   async *generate(
@@ -205,9 +206,11 @@ export class MatMulFreeLM {
   /**
    * Keeps states after the beginnings of prompts, at most `maxBytes` of them (64 MiB), so that what prompts share at their beginning is
    * read once: an option of `generate`, `generateBatch` and `session.append`.
+   * @throws ArgumentError for an option.
    */
-  createPrefixCache({ maxBytes }: { readonly maxBytes?: number } = {}): PrefixCache {
-    return new PrefixCache(this.model.parts.stateShape, maxBytes);
+  createPrefixCache(options: { readonly maxBytes?: number } = {}): PrefixCache {
+    checkKeys('createPrefixCache', options, ['maxBytes']);
+    return new PrefixCache(this.model.parts.stateShape, options.maxBytes);
   }
 
   /**

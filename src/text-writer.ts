@@ -1,3 +1,4 @@
+import { ArgumentError, show } from './errors.js';
 import type { ConstraintSpec } from './constrain/compile.js';
 import type { Constraint } from './constrain/constraint.js';
 import type { BatchOptions, BatchPrompt, BatchResult, BatchText } from './generate/batch.js';
@@ -34,15 +35,15 @@ export class TextWriter implements SessionHost {
     return this.lm.model;
   }
 
-  /** Ids of a session's text. */
+  /** Ids of text at the beginning, or of text that goes on exactly where other text ended. */
   encode(text: string, isStart: boolean): number[] {
     return this.lm.tokenizer.encode(text, { addSpecialTokens: isStart, continues: !isStart });
   }
 
   /** A prompt as ids, for a text that starts with it or goes on from `options.state`. */
-  promptIds(prompt: string | ArrayLike<number>, state?: ModelState): ArrayLike<number> {
-    if (prompt === '') throw emptyPrompt();
-    return typeof prompt === 'string' ? this.lm.tokenizer.encode(prompt, { addSpecialTokens: !state || state.tokens === 0 }) : prompt;
+  promptIds(prompt: string | ArrayLike<number>, state?: ModelState, what?: string): ArrayLike<number> {
+    if (prompt === '') throw emptyPrompt(what);
+    return typeof prompt === 'string' ? this.encode(prompt, !state || state.tokens === 0) : prompt;
   }
 
   /** Where a text starts that goes on from a prompt. */
@@ -67,21 +68,28 @@ export class TextWriter implements SessionHost {
 
   async generateBatch(prompts: readonly BatchPrompt[], options: BatchOptions): Promise<BatchResult[]> {
     const { batchTexts, generateBatch } = await import('./generate/batch.js');
-    const compiled = new Map<ConstraintSpec, Constraint>();
+    const compiled: { spec: ConstraintSpec; eosTokenIds: readonly number[] | undefined; constraint: Constraint }[] = [];
     const texts: BatchText[] = [];
-    for (const { prompt, options: own } of batchTexts(prompts, this.withDefaults(options))) {
-      const ids = this.promptIds(prompt);
-      const { constraint: spec } = own;
-      if (spec !== undefined && !compiled.has(spec)) compiled.set(spec, await this.compiled(spec, own));
-      texts.push({ ids, options: own, constraint: spec && compiled.get(spec)!.start(ids) });
+    for (const [index, { prompt, options: own }] of batchTexts(prompts, this.withDefaults(options)).entries()) {
+      const ids = this.promptIds(prompt, undefined, `generateBatch: prompt ${index}`);
+      const { constraint: spec, eosTokenIds } = own;
+      if (spec === undefined) {
+        texts.push({ ids, options: own, constraint: undefined });
+        continue;
+      }
+      let known = compiled.find((each) => each.spec === spec && each.eosTokenIds === eosTokenIds);
+      if (!known) compiled.push((known = { spec, eosTokenIds, constraint: await this.compiled(spec, own) }));
+      texts.push({ ids, options: own, constraint: known.constraint.start(ids) });
     }
-    return generateBatch(this.model, this.lm.hasTokenizer ? this.lm.tokenizer : undefined, texts, options);
+    const needsText = texts.some(({ options: { stop } }) => (stop?.length ?? 0) > 0);
+    return generateBatch(this.model, this.lm.hasTokenizer || needsText ? this.lm.tokenizer : undefined, texts, options);
   }
 
   async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions): Promise<(BeamIds & { readonly text: string })[]> {
-    const ids = this.promptIds(prompt);
+    const ids = this.promptIds(prompt, undefined, 'beamSearch');
     const { beamSearch } = await import('./generate/beam-search.js');
-    const found = await beamSearch(this.model, ids, options);
+    const { maxNewTokens } = this.lm.generationDefaults;
+    const found = await beamSearch(this.model, ids, { ...(maxNewTokens === undefined ? {} : { maxNewTokens }), ...given(options) });
     return found.map((beam) => ({ ...beam, text: this.lm.hasTokenizer ? textAfter(this.lm.tokenizer, ids, beam.ids) : '' }));
   }
 
@@ -97,10 +105,14 @@ export class TextWriter implements SessionHost {
   }
 
   private withDefaults<Options extends GenerateIdsOptions>(options: Options): Options {
-    if (typeof options !== 'object' || options === null) return options; // which is then refused
-    const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    return { ...this.lm.generationDefaults, ...Object.fromEntries(given) } as Options;
+    return { ...this.lm.generationDefaults, ...given(options) };
   }
+}
+
+/** What is given of `options`: undefined is as if it were not there. */
+function given<Options extends object>(options: Options): Options {
+  if (typeof options !== 'object' || options === null) throw new ArgumentError(`the options are ${show(options)}, not an object`);
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options;
 }
 
 /** The text that `ids` add to the text of `before`. */

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate, MatMulFreeLM, parseTask } from 'matmulfree';
@@ -21,7 +22,7 @@ describe('eval', () => {
   it.each(['choices', 'contexts', 'last-word'])('as a table and as JSON: %s', async (name) => {
     const items = parseTask(readFileSync(repository(task(name)), 'utf8'), name);
     const [table, asJson, limited] = await Promise.all([
-      cli('eval', '--task', task(name)), cli('eval', '--task', task(name), '--json', '--no-bos'), cli('eval', '--task', task(name), '--json', '--limit', '1'),
+      cli('eval', '--task', task(name), '--quiet'), cli('eval', '--task', task(name), '--json', '--no-bos'), cli('eval', '--task', task(name), '--json', '--limit', '1'),
     ]);
     expect(table).toMatchObject({ code: 0, stderr: '' });
     expect(table!.stdout).toMatch(new RegExp(`^stories-${name}\\.jsonl: .*, ${items.length} items\nacc +[01]\\.\\d{4} ± 0\\.\\d{4}\n(?:(?:acc_norm|perplexity) +[\\d.]+ ± [\\d.]+\n)?$`));
@@ -40,7 +41,10 @@ describe('eval', () => {
     await writeFile(join(folder, 'long.jsonl'), lines);
     let run: Run | undefined;
     for (const wait of [2500, 8000]) { // a busy machine may need longer to begin
-      run = await runScript('src/cli/main.ts', ['eval', '--task', join(folder, 'long.jsonl'), '--quiet'], () => {}, wait);
+      run = await runScript('src/cli/main.ts', ['eval', '--task', join(folder, 'long.jsonl'), '--quiet'], () => {}, async (kill) => {
+        await sleep(wait);
+        kill('SIGINT');
+      });
       if (run.stdout !== '') break;
     }
     expect(run).toMatchObject({ code: 130, stderr: '' });
@@ -58,10 +62,10 @@ describe('eval', () => {
 describe('perplexity', () => {
   it('of a file, as a table and as JSON, streaming and in windows', async () => {
     const file = join(folder, 'story.txt');
-    const text = 'Once upon a time there was a naïve cat. 🙂 It liked to sit in the sun.\nOne day it saw a bird.\n'.repeat(300);
+    const text = 'Once upon a time there was a naïve cat. 🙂 It liked to sit in the sun.\nOne day it saw a bird.\n'.repeat(100);
     await writeFile(file, text);
     const [table, streaming, windows] = await Promise.all([
-      cli('perplexity', '--text-file', file), cli('perplexity', '--text-file', file, '--json'),
+      cli('perplexity', '--text-file', file, '--quiet'), cli('perplexity', '--text-file', file, '--json'),
       cli('perplexity', '--text-file', file, '--json', '--context', '64', '--stride', '48'),
     ]);
     const { tokens, nll, perplexity } = lm.score(text);

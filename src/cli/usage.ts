@@ -192,4 +192,6 @@ Examples:
   matmulfree cache list
   matmulfree cache clear hf:ridger/MMfreeLM-370M`;
 
-export const HELP = { general: GENERAL, generate: GENERATE, score: SCORE, perplexity: PERPLEXITY, eval: EVAL, info: INFO, convert: CONVERT, cache: CACHE } as const;
+export const HELP = {
+  general: GENERAL, generate: GENERATE, score: SCORE, perplexity: PERPLEXITY, eval: EVAL, info: INFO, convert: CONVERT, cache: CACHE,
+} as const;

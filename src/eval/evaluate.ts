@@ -69,7 +69,7 @@ export async function evaluate(lm: EvaluatedModel, items: readonly TaskItem[], o
     const some = items.slice(n, n + sideBySide);
     if (kind === 'choices') {
       const { context, choices, label } = some[0] as ChoicesItem;
-      const { best, bestNormalized } = await scoreChoices(model, pair, context, choices, pace, `item ${n}: `);
+      const { best, bestNormalized } = await scoreChoices(model, pair, context, choices, pace, { what: `item ${n}: ` });
       acc.add(Number(best === label));
       second.add(Number(bestNormalized === label));
     } else if (kind === 'contexts') {

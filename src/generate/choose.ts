@@ -17,6 +17,8 @@ export interface PairOptions {
 }
 
 export interface ChooseOptions extends PairOptions {
+  /** Called with the number of choices that are done, and of all. */
+  readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -42,28 +44,36 @@ export interface Choice {
 export async function choose(
   model: Model, tokenizer: Tokenizer, prompt: string, choices: readonly string[], options: ChooseOptions = {},
 ): Promise<Choice> {
-  checkKeys('choose', options, ['delimiter', 'addSpecialTokens', 'signal']);
+  checkKeys('choose', options, ['delimiter', 'addSpecialTokens', 'onProgress', 'signal']);
   if (typeof prompt !== 'string') throw new ArgumentError(`choose: the prompt is ${show(prompt)}, not a string`);
   if (!Array.isArray(choices) || choices.length === 0) throw new ArgumentError(`choose: the choices are ${show(choices)}, not a list of strings`);
   choices.forEach((choice: unknown, n) => {
     if (typeof choice !== 'string' || choice === '') throw new ArgumentError(`choose: choice ${n} is ${show(choice)}, not a string of at least one character`);
   });
-  return scoreChoices(model, pairing(model, tokenizer, options), prompt, choices, new Pace(options.signal));
+  return scoreChoices(model, pairing(model, tokenizer, options), prompt, choices, new Pace(options.signal), { onProgress: options.onProgress });
 }
+
+/** So many choices are encoded at a time: each holds the ids of the prompt as well. */
+const SIDE_BY_SIDE = 256;
 
 /** As `choose`, of what has been checked; messages begin with `what`. */
 export async function scoreChoices(
-  model: Model, { delimiter, encoder }: Pairing, prompt: string, choices: readonly string[], pace: Pace, what = '',
+  model: Model, { delimiter, encoder }: Pairing, prompt: string, choices: readonly string[], pace: Pace,
+  { what = '', onProgress }: { what?: string; onProgress?: ChooseOptions['onProgress'] } = {},
 ): Promise<Choice> {
-  const pairs: Continuation[] = [];
-  for (const [n, choice] of choices.entries()) {
-    await pace.giveWay();
-    pairs.push(encoder.encode(`${what}choice ${n}`, prompt, delimiter + choice));
+  const scores: ChoiceScore[] = [];
+  while (scores.length < choices.length) {
+    const some = choices.slice(scores.length, scores.length + SIDE_BY_SIDE);
+    const pairs: Continuation[] = [];
+    for (const choice of some) {
+      await pace.giveWay();
+      pairs.push(encoder.encode(`${what}choice ${scores.length + pairs.length}`, prompt, delimiter + choice));
+    }
+    for (const [n, score] of (await scoreContinuations(model, pairs, pace)).entries()) {
+      scores.push({ choice: some[n]!, ...score, normalized: score.logprob / codePoints(some[n]!) });
+    }
+    onProgress?.(scores.length, choices.length);
   }
-  const scores = (await scoreContinuations(model, pairs, pace)).map((score, n) => {
-    const choice = choices[n]!;
-    return { choice, ...score, normalized: score.logprob / codePoints(choice) };
-  });
   return {
     best: indexOfGreatest(scores.map(({ logprob }) => logprob)),
     bestNormalized: indexOfGreatest(scores.map(({ normalized }) => normalized)),

@@ -27,9 +27,7 @@ export interface ContinuationScore {
  * score that it gets alone, bit for bit.
  * @throws ArgumentError for an id out of range; the signal's reason.
  */
-export async function scoreContinuations(
-  model: Model, continuations: readonly Continuation[], pace: Pace, onPass?: () => void,
-): Promise<ContinuationScore[]> {
+export async function scoreContinuations(model: Model, continuations: readonly Continuation[], pace: Pace): Promise<ContinuationScore[]> {
   const scores = continuations.map(({ ids, from }) => ({ logprob: 0, tokens: ids.length - from, isGreedy: true }));
   const { maxTokens } = model.parts.workspace;
   const shared = sharedTokens(continuations);
@@ -49,7 +47,6 @@ export async function scoreContinuations(
           scores[n]!.isGreedy &&= ids[from] === best;
         });
       });
-      onPass?.();
     }
     inputs = continuations.map((continuation) => ({ ...continuation, start }));
   }
@@ -57,7 +54,7 @@ export async function scoreContinuations(
     scores[n]!.logprob += logProbability(logits, id);
     scores[n]!.isGreedy &&= argmax(logits) === id;
   });
-  await lanes.run(pace, onPass);
+  await lanes.run(pace);
   return scores;
 }
 

@@ -54,7 +54,7 @@ export class Lanes {
     }
   }
 
-  /** One pass. @returns whether there was anything left to do. */
+  /** One pass. @returns false when nothing was left to do. */
   private step(): boolean {
     const pieces: SequenceInput[] = [];
     let room = this.model.parts.workspace.maxTokens;

@@ -1,9 +1,19 @@
 /** `matmulfree/worker`: the library in a worker of its own, for pages that stay responsive. */
-export {
-  MatMulFreeWorker, WorkerTokenizer, type WorkerBatchOptions, type WorkerForwardOptions, type WorkerGenerateIdsOptions,
-  type WorkerGenerateOptions, type WorkerGenerateTokensOptions, type WorkerLoadOptions,
-} from './worker-lm.js';
+export { MatMulFreeWorker, WorkerTokenizer, type WorkerForwardOptions, type WorkerLoadOptions } from './worker-lm.js';
+export type {
+  InWorkerSession, WorkerAppendOptions, WorkerBatchOptions, WorkerBatchPrompt, WorkerGenerateIdsOptions, WorkerGenerateOptions,
+  WorkerGenerateTokensOptions,
+} from './worker-options.js';
+export { WorkerSession, WorkerSessionMark } from './worker-session.js';
 export { WorkerState } from './worker-state.js';
+// What the calls give back.
+export type { BatchResult } from '../generate/batch.js';
+export type { GenerateTokensOptions } from '../generate/generate.js';
+export type { FinishReason, GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/options.js';
+export type { TokenPiece } from '../generate/text-pieces.js';
+export type { ModelInfo } from '../model/describe.js';
+export type { Progress } from '../model/load-model.js';
+export type { ModelSource } from '../source.js';
 export {
   ArgumentError, BackendError, ConfigError, FormatError, MatMulFreeError, SourceError, TokenizerError,
 } from '../errors.js';

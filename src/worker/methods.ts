@@ -1,29 +1,23 @@
 import { ArgumentError } from '../errors.js';
 import { MatMulFreeLM } from '../lm.js';
 import type { ModelState } from '../model/state.js';
+import type { Session, SessionMark } from '../session.js';
 import type { Handlers } from './host.js';
-import type { StateHandle } from './protocol.js';
+import { Kept } from './kept.js';
+import type { Handle } from './protocol.js';
 
 /** What the worker can do, on one model. */
 export function createMethods(): Handlers {
   let loaded: MatMulFreeLM | undefined;
-  const states = new Map<StateHandle, ModelState>();
-  let handles = 0;
+  const states = new Kept<ModelState>('state');
+  const sessions = new Kept<Session>('session');
+  const marks = new Kept<SessionMark>('mark');
 
   const model = (): MatMulFreeLM => {
     if (!loaded) throw new ArgumentError('no model has been loaded in this worker');
     return loaded;
   };
-  const keep = (state: ModelState): StateHandle => {
-    states.set(++handles, state);
-    return handles;
-  };
-  const at = (handle: StateHandle): ModelState => {
-    const state = states.get(handle);
-    if (!state) throw new ArgumentError('this state has been disposed of');
-    return state;
-  };
-  const maybeAt = (handle: StateHandle | undefined): ModelState | undefined => (handle === undefined ? undefined : at(handle));
+  const maybeAt = (handle: Handle | undefined): ModelState | undefined => (handle === undefined ? undefined : states.at(handle));
 
   return {
     hello: () => 'matmulfree',
@@ -39,19 +33,36 @@ export function createMethods(): Handlers {
     generateBatch: ({ signal, report }, prompts, options) =>
       model().generateBatch(prompts, { ...options, signal, onPiece: (text, index) => report({ text, index }) }),
     beamSearch: ({ signal }, prompt, options) => model().beamSearch(prompt, { ...options, signal }),
-    forward: (_, ids, state, options) => model().forward(ids, at(state), options),
+    forward: (_, ids, state, options) => model().forward(ids, states.at(state), options),
     score: ({ signal, report }, textOrIds) => model().scoreAsync(textOrIds, { signal, onProgress: report }),
     info: () => model().info(),
     encode: (_, text, options) => model().tokenizer.encode(text, options),
     decode: (_, ids, options) => model().tokenizer.decode(ids, options),
     count: (_, text, options) => model().tokenizer.encode(text, options).length,
-    createState: () => keep(model().createState()),
-    restoreState: (_, bytes) => keep(model().restoreState(bytes)),
-    cloneState: (_, state) => keep(at(state).clone()),
-    copyState: (_, from, to) => at(to).copyFrom(at(from)),
-    resetState: (_, state) => at(state).reset(),
-    stateTokens: (_, state) => at(state).tokens,
-    serializeState: (_, state) => at(state).serialize(),
-    freeState: (_, state) => void states.delete(state),
+    createState: () => states.keep(model().createState()),
+    restoreState: (_, bytes) => states.keep(model().restoreState(bytes)),
+    cloneState: (_, state) => states.keep(states.at(state).clone()),
+    copyState: (_, from, to) => states.at(to).copyFrom(states.at(from)),
+    resetState: (_, state) => states.at(state).reset(),
+    stateTokens: (_, state) => states.at(state).tokens,
+    serializeState: (_, state) => states.at(state).serialize(),
+    freeState: (_, state) => states.free(state),
+    session: () => sessions.keep(model().session()),
+    openSession: (_, bytes) => sessions.keep(model().openSession(bytes)),
+    sessionAppend: ({ signal, report }, session, textOrIds) =>
+      sessions.at(session).append(textOrIds, { signal, onProgress: (tokens, total) => report([tokens, total]) }),
+    sessionGenerate: ({ signal }, session, options) => sessions.at(session).generate({ ...options, signal }),
+    sessionGenerateIds: ({ signal }, session, options) => sessions.at(session).generateIds({ ...options, signal }),
+    sessionGenerateTokens: ({ signal }, session, options) => sessions.at(session).generateTokens({ ...options, signal }),
+    sessionTokens: (_, session) => sessions.at(session).tokens,
+    forkSession: (_, session) => sessions.keep(sessions.at(session).fork()),
+    markSession(_, session) {
+      const mark = sessions.at(session).mark();
+      return { mark: marks.keep(mark), tokens: mark.tokens };
+    },
+    rewindSession: (_, session, mark) => sessions.at(session).rewind(marks.at(mark)),
+    saveSession: (_, session) => sessions.at(session).save(),
+    freeSession: (_, session) => sessions.free(session),
+    freeMark: (_, mark) => marks.free(mark),
   };
 }

@@ -18,7 +18,8 @@ import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
  * What a page and its worker say to each other. A call has a number. Its worker answers with items (progress, or what a stream
  * yields) and then with a result or an error, once. The page may stop a call, and grants a stream the items that it may send ahead.
  *
- * A new method takes three things: its line in `Methods`, what it does in the worker (methods.ts), and what calls it (worker-lm.ts).
+ * A new method takes three things: its line in `Methods`, what it does in the worker (methods.ts), and what calls it (worker-lm.ts,
+ * worker-state.ts, worker-session.ts).
  */
 
 /** Arguments, what comes at the end, and what may come before it. */
@@ -28,8 +29,8 @@ interface Method<Args extends readonly unknown[], Result, Item = never> {
   readonly item: Item;
 }
 
-/** A model's state, which stays in the worker: its number there. */
-export type StateHandle = number;
+/** A model's state, a session, a mark: what stays in the worker has a number there. */
+export type Handle = number;
 
 type Ids = ArrayLike<number>;
 /** Options that cannot be sent: signals become stops, callbacks items, states handles; functions and other models stay behind. */
@@ -46,25 +47,38 @@ export interface Methods {
   /** Tells that the worker is there. */
   hello: Method<[], 'matmulfree'>;
   load: Method<[source: ModelSource, options: Sent<LoadOptions>], Loaded, Progress>;
-  generate: Method<[prompt: string | Ids, options: Sent<GenerateOptions>, state: StateHandle | undefined], GenerateResult, string>;
-  generateIds: Method<[prompt: Ids, options: Sent<GenerateIdsOptions>, state: StateHandle | undefined], GenerateResult, number>;
-  generateTokens: Method<[prompt: string | Ids, options: Sent<GenerateTokensOptions>, state: StateHandle | undefined], GenerateResult, TokenPiece>;
+  generate: Method<[prompt: string | Ids, options: Sent<GenerateOptions>, state: Handle | undefined], GenerateResult, string>;
+  generateIds: Method<[prompt: Ids, options: Sent<GenerateIdsOptions>, state: Handle | undefined], GenerateResult, number>;
+  generateTokens: Method<[prompt: string | Ids, options: Sent<GenerateTokensOptions>, state: Handle | undefined], GenerateResult, TokenPiece>;
   generateBatch: Method<[prompts: readonly BatchPrompt[], options: Sent<BatchOptions>], BatchResult[], BatchPiece>;
   beamSearch: Method<[prompt: string | Ids, options: Sent<BeamSearchOptions>], (BeamIds & { readonly text: string })[]>;
-  forward: Method<[ids: number | Ids, state: StateHandle, options: Sent<ForwardOptions>], Float32Array>;
+  forward: Method<[ids: number | Ids, state: Handle, options: Sent<ForwardOptions>], Float32Array>;
   score: Method<[textOrIds: string | Ids], Score, number>;
   info: Method<[], ModelInfo>;
   encode: Method<[text: string, options: EncodeOptions | undefined], number[]>;
   decode: Method<[ids: Ids, options: DecodeOptions | undefined], string>;
   count: Method<[text: string, options: EncodeOptions | undefined], number>;
-  createState: Method<[], StateHandle>;
-  restoreState: Method<[bytes: Uint8Array | ArrayBuffer], StateHandle>;
-  cloneState: Method<[state: StateHandle], StateHandle>;
-  copyState: Method<[from: StateHandle, to: StateHandle], void>;
-  resetState: Method<[state: StateHandle], void>;
-  stateTokens: Method<[state: StateHandle], number>;
-  serializeState: Method<[state: StateHandle], Uint8Array>;
-  freeState: Method<[state: StateHandle], void>;
+  createState: Method<[], Handle>;
+  restoreState: Method<[bytes: Uint8Array | ArrayBuffer], Handle>;
+  cloneState: Method<[state: Handle], Handle>;
+  copyState: Method<[from: Handle, to: Handle], void>;
+  resetState: Method<[state: Handle], void>;
+  stateTokens: Method<[state: Handle], number>;
+  serializeState: Method<[state: Handle], Uint8Array>;
+  freeState: Method<[state: Handle], void>;
+  session: Method<[], Handle>;
+  openSession: Method<[bytes: Uint8Array | ArrayBuffer], Handle>;
+  sessionAppend: Method<[session: Handle, textOrIds: string | Ids], void, readonly [tokens: number, total: number]>;
+  sessionGenerate: Method<[session: Handle, options: Sent<GenerateOptions>], GenerateResult, string>;
+  sessionGenerateIds: Method<[session: Handle, options: Sent<GenerateIdsOptions>], GenerateResult, number>;
+  sessionGenerateTokens: Method<[session: Handle, options: Sent<GenerateTokensOptions>], GenerateResult, TokenPiece>;
+  sessionTokens: Method<[session: Handle], number>;
+  forkSession: Method<[session: Handle], Handle>;
+  markSession: Method<[session: Handle], { readonly mark: Handle; readonly tokens: number }>;
+  rewindSession: Method<[session: Handle, mark: Handle], void>;
+  saveSession: Method<[session: Handle], Uint8Array>;
+  freeSession: Method<[session: Handle], void>;
+  freeMark: Method<[mark: Handle], void>;
 }
 
 export type MethodName = keyof Methods;

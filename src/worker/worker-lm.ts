@@ -1,9 +1,8 @@
 import { ArgumentError, show } from '../errors.js';
-import type { BatchOptions, BatchPrompt, BatchResult } from '../generate/batch.js';
+import type { BatchPrompt, BatchResult } from '../generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
-import type { GenerateTokensOptions } from '../generate/generate.js';
 import type { GenerationDefaults } from '../generate/generation-config.js';
-import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/options.js';
+import type { GenerateResult } from '../generate/options.js';
 import type { Score, ScoreOptions } from '../generate/score.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
 import type { BackendName } from '../kernels/kernels.js';
@@ -14,7 +13,12 @@ import { checkKeys } from '../options.js';
 import type { ModelSource } from '../source.js';
 import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
 import { connect, type Connection } from './connect.js';
-import { buffersOf, whole, type Args, type Item, type Loaded, type NotSent, type Result } from './protocol.js';
+import { buffersOf, whole, type Args, type Item, type Loaded, type Result } from './protocol.js';
+import {
+  checkSendable, type WorkerBatchOptions, type WorkerBatchPrompt, type WorkerGenerateIdsOptions, type WorkerGenerateOptions,
+  type WorkerGenerateTokensOptions,
+} from './worker-options.js';
+import { WorkerSessions, type WorkerSession } from './worker-session.js';
 import { WorkerStates, type Caller, type WorkerState } from './worker-state.js';
 
 export interface WorkerLoadOptions extends LoadOptions {
@@ -27,12 +31,6 @@ export interface WorkerLoadOptions extends LoadOptions {
   readonly transfer?: boolean;
 }
 
-/** As in-process, with a state that lives in the worker, and without what cannot be sent there: functions, other models. */
-type InWorker<Options extends GenerateIdsOptions> = Omit<Options, Exclude<NotSent, 'signal'>> & { readonly state?: WorkerState };
-export type WorkerGenerateOptions = InWorker<GenerateOptions>;
-export type WorkerGenerateIdsOptions = InWorker<GenerateIdsOptions>;
-export type WorkerGenerateTokensOptions = InWorker<GenerateTokensOptions>;
-export type WorkerBatchOptions = Omit<BatchOptions, Exclude<NotSent, 'signal' | 'onPiece'>>;
 export interface WorkerForwardOptions {
   /** Logits of all positions, [ids.length, vocab], instead of the last one's. */
   readonly all?: boolean;
@@ -56,6 +54,7 @@ export class MatMulFreeWorker {
   readonly tokenizer: WorkerTokenizer;
   private readonly connection: Connection;
   private readonly states: WorkerStates;
+  private readonly sessions: WorkerSessions;
   private readonly call: Caller;
 
   private constructor(connection: Connection, { config, backend, threads, hasTokenizer, generationDefaults }: Loaded) {
@@ -67,6 +66,7 @@ export class MatMulFreeWorker {
     this.generationDefaults = generationDefaults;
     this.call = (method, args, options) => connection.client.call(method, args, { ...options, keep: this });
     this.states = new WorkerStates(this.call);
+    this.sessions = new WorkerSessions(this.call, (method, args, signal) => connection.client.stream(method, args, { signal, ahead: 1, keep: this }));
     this.tokenizer = new WorkerTokenizer(this.call);
     connection.endWith(this);
   }
@@ -77,7 +77,7 @@ export class MatMulFreeWorker {
    * @throws what `MatMulFreeLM.load` throws; BackendError when no worker can be started.
    */
   static async load(source: ModelSource, options: WorkerLoadOptions = {}): Promise<MatMulFreeWorker> {
-    checkObject('load', options);
+    if (typeof options !== 'object' || options === null) throw new ArgumentError(`load: the options are ${show(options)}, not an object`);
     const { worker, transfer = false, signal, onProgress, ...rest } = options;
     const connection = await connect(worker, signal);
     try {
@@ -126,17 +126,31 @@ export class MatMulFreeWorker {
   }
 
   /** Continues several prompts at the same time, each to the text that it gives alone. */
-  async generateBatch(prompts: readonly BatchPrompt[], options: WorkerBatchOptions = {}): Promise<BatchResult[]> {
-    checkObject('generateBatch', options);
-    const { signal, onPiece, ...rest } = options;
-    return this.call('generateBatch', [prompts, rest], { signal, onItem: onPiece && (({ text, index }) => onPiece(text, index)) });
+  async generateBatch(prompts: readonly WorkerBatchPrompt[], options: WorkerBatchOptions = {}): Promise<BatchResult[]> {
+    const { signal, onPiece, ...rest } = options ?? {};
+    checkSendable('generateBatch', options && rest);
+    if (Array.isArray(prompts)) for (const prompt of prompts) if (isWithOptions(prompt)) checkSendable('generateBatch', prompt);
+    return this.call('generateBatch', [prompts as readonly BatchPrompt[], rest], { signal, onItem: onPiece && (({ text, index }) => onPiece(text, index)) });
   }
 
   /** The most probable texts that beam search finds after a prompt, the best first. */
   async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
-    checkObject('beamSearch', options);
+    checkSendable('beamSearch', options);
     const { signal, ...rest } = options;
     return this.call('beamSearch', [whole(prompt), rest], { signal });
+  }
+
+  /** A text that grows by what you append and what the model writes; it can be forked, taken back and saved at any time. */
+  async session(): Promise<WorkerSession> {
+    return this.sessions.adopt(await this.call('session', []));
+  }
+
+  /**
+   * Goes on from what `session.save()` wrote, here or without a worker.
+   * @throws ArgumentError when the bytes are damaged or another model's.
+   */
+  async openSession(bytes: Uint8Array | ArrayBuffer): Promise<WorkerSession> {
+    return this.sessions.adopt(await this.call('openSession', [whole(bytes)]));
   }
 
   /** How probable a text is: each token is predicted from those before it; text gets its special tokens (BOS) first. */
@@ -158,7 +172,7 @@ export class MatMulFreeWorker {
   private async *stream<M extends 'generate' | 'generateIds' | 'generateTokens'>(
     method: M, prompt: Args<M>[0], options: WorkerGenerateIdsOptions,
   ): AsyncGenerator<Item<M>, Result<M>, undefined> {
-    checkObject(method, options);
+    checkSendable(method, options);
     const { state, signal, ...rest } = options;
     const args = [prompt, rest, state && this.states.handleOf(state)] as unknown as Args<M>;
     return yield* this.connection.client.stream(method, args, { signal, ahead: state ? 1 : PIECES_AHEAD, keep: this });
@@ -190,6 +204,6 @@ export class WorkerTokenizer {
   }
 }
 
-function checkObject(what: string, options: unknown): void {
-  if (typeof options !== 'object' || options === null) throw new ArgumentError(`${what}: the options are ${show(options)}, not an object`);
+function isWithOptions(prompt: WorkerBatchPrompt): boolean {
+  return typeof prompt === 'object' && prompt !== null && 'prompt' in prompt;
 }

@@ -1,6 +1,6 @@
-import { ArgumentError } from '../errors.js';
 import type { CallOptions } from './client.js';
-import type { Args, Item, MethodName, Result, StateHandle } from './protocol.js';
+import type { Args, Handle, Item, MethodName, Result } from './protocol.js';
+import { Registry } from './registry.js';
 
 /** Makes a call to the worker of one model. */
 export type Caller = <M extends MethodName>(method: M, args: Args<M>, options?: CallOptions<Item<M>>) => Promise<Result<M>>;
@@ -11,10 +11,10 @@ export type Caller = <M extends MethodName>(method: M, args: Args<M>, options?: 
  */
 export class WorkerState {
   private readonly states: WorkerStates;
-  private readonly handle: StateHandle;
+  private readonly handle: Handle;
 
   /** Made by `createState`, `restoreState` and `clone`. */
-  constructor(states: WorkerStates, handle: StateHandle) {
+  constructor(states: WorkerStates, handle: Handle) {
     this.states = states;
     this.handle = handle;
   }
@@ -53,28 +53,23 @@ export class WorkerState {
 /** The states of one model. */
 export class WorkerStates {
   readonly call: Caller;
-  private readonly handles = new WeakMap<WorkerState, StateHandle>();
-  private readonly forgotten = new FinalizationRegistry<StateHandle>((handle) => this.free(handle));
+  private readonly states: Registry<WorkerState>;
 
   constructor(call: Caller) {
     this.call = call;
+    this.states = new Registry('the state is not one that this model has made (createState, restoreState, clone)', (handle) => call('freeState', [handle]));
   }
 
-  adopt(handle: StateHandle): WorkerState {
-    const state = new WorkerState(this, handle);
-    this.handles.set(state, handle);
-    this.forgotten.register(state, handle);
-    return state;
+  adopt(handle: Handle): WorkerState {
+    return this.states.adopt(new WorkerState(this, handle), handle);
   }
 
   /** @throws ArgumentError when it is not a state of this model. */
-  handleOf(state: WorkerState): StateHandle {
-    const handle = this.handles.get(state);
-    if (handle === undefined) throw new ArgumentError('the state is not one that this model has made (createState, restoreState, clone)');
-    return handle;
+  handleOf(state: WorkerState): Handle {
+    return this.states.handleOf(state);
   }
 
-  free(handle: StateHandle): void {
-    this.call('freeState', [handle]).catch(() => undefined); // the worker has ended, and its states with it
+  free(handle: Handle): void {
+    this.states.free(handle);
   }
 }

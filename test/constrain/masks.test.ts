@@ -3,7 +3,7 @@ import { ArgumentError, type Tokenizer } from 'matmulfree';
 import { compileChoices, compileRegex } from '../../src/constrain/compile.js';
 import type { ConstraintState } from '../../src/constrain/constraint.js';
 import { freshSeed } from '../support/random.js';
-import { build, generate, idsOf, randomOf, tokenizers, type Random } from './helpers.js';
+import { build, generate, idsOf, randomOf, tokenizers } from './helpers.js';
 import { randomRegex } from './random-regexes.js';
 
 /** Tokens as their bytes, one character each, written down by hand: what the library finds out is compared with it. */
@@ -52,16 +52,21 @@ function texts(letters: readonly string[], length: number): string[] {
 
 const asBytes = (text: string): string => text.replaceAll('é', E);
 
-/** A whole output that goes on from a state. */
-function finish(state: ConstraintState, bytes: readonly string[], random: Random): string {
-  let text = '';
-  for (let n = 0; n < 20_000 && !state.complete; n++) {
-    const ids = idsOf(state.mask);
-    const id = ids[random.integer(0, ids.length - 1)]!;
-    text += bytes[id]!;
-    state = state.next(id);
+/** A shortest way from a state to a whole output, as bytes; '?' if there is none. */
+function finish(state: ConstraintState, bytes: readonly string[]): string {
+  const numberOf = (at: ConstraintState): number => (at as unknown as { place: { state: { id: number } } }).place.state.id;
+  const seen = new Set<number>();
+  const due = [{ at: state, text: '' }];
+  for (const { at, text } of due) {
+    if (at.complete) return text;
+    for (const id of idsOf(at.mask)) {
+      const next = at.next(id);
+      if (seen.has(numberOf(next))) continue;
+      seen.add(numberOf(next));
+      due.push({ at: next, text: text + bytes[id]! });
+    }
   }
-  return state.complete ? text : '?';
+  return '?';
 }
 
 describe.each(VOCABULARIES)('masks, $name', ({ tokenizer, bytes, prompt }) => {
@@ -73,7 +78,7 @@ describe.each(VOCABULARIES)('masks, $name', ({ tokenizer, bytes, prompt }) => {
     const all = texts(['a', 'b', 'é', ...(bytes.includes(' ') ? [' '] : [])], 6);
     let masks = 0;
     for (let run = 0; run < 150; run++) {
-      const pattern = randomRegex(random, 1, ['a', 'b', 'é', '[ab]', '[^a]', '.', '[aé]']).replace(/\{2,\}/g, '{1,}');
+      const pattern = randomRegex(random, 1, ['a', 'b', 'é', '[ab]', '[^a]', '.', '[aé]']);
       const expression = new RegExp(`^(?:${pattern})$`, 'u');
       const matched = all.filter((text) => expression.test(text)).map(asBytes);
       const isFound = new Set(matched);
@@ -89,7 +94,7 @@ describe.each(VOCABULARIES)('masks, $name', ({ tokenizer, bytes, prompt }) => {
           const shownToken = `${shown}, token ${JSON.stringify(bytes[id])}`;
           if (matched.some((text) => text.startsWith(begun) && canWrite(text, begun.length, bytes))) expect(ids, shownToken).toContain(id);
           if (ids.includes(id)) {
-            const whole = begun + finish(state.next(id), bytes, random);
+            const whole = begun + finish(state.next(id), bytes);
             expect(expression.test(new TextDecoder().decode(Uint8Array.from(whole, (char) => char.charCodeAt(0)))), `${shownToken}: ${whole}`).toBe(true);
           } else {
             expect(() => state.next(id), shownToken).toThrow(ArgumentError);

@@ -45,9 +45,11 @@ describe.each(SOME_BACKENDS)('choose, $name', ({ backend, threads }) => {
     const random = randomFrom(seed);
     const text = (words: number): string => Array.from({ length: words }, () => WORDS[random.integer(0, 8)]).join(' ');
     const prompt = text(60);
-    const choices = Array.from({ length: 150 }, () => text(random.integer(1, random.unit() < 0.1 ? 60 : 4)));
-    const { scores } = await lm.choose(prompt, choices);
-    for (const n of [0, 1, 77, 149, random.integer(0, 149)]) expect((await lm.choose(prompt, [choices[n]!])).scores[0]).toEqual(scores[n]);
+    const choices = Array.from({ length: 300 }, () => text(random.integer(1, random.unit() < 0.05 ? 60 : 3)));
+    const seen: number[][] = [];
+    const { scores } = await lm.choose(prompt, choices, { onProgress: (done, total) => seen.push([done, total]) });
+    expect(seen).toEqual([[256, 300], [300, 300]]);
+    for (const n of [0, 1, 77, 299, random.integer(0, 299)]) expect((await lm.choose(prompt, [choices[n]!])).scores[0]).toEqual(scores[n]);
   });
 });
 

@@ -12,13 +12,15 @@ import { ZERO } from './vectors.js';
  * The tables of some quads lie in the caches while all rows of a task go by; their sums are kept as 16-bit lanes over one column
  * block (at most 256 · 127 < 2¹⁵), then added to int32.
  *
- * Measured on AMD EPYC (Zen 5), GMAC/s on 5632×1024, Node 24 / 20, tokens × quads: 16 × 32 in groups of four (this) 144 / 142; 16 × 16 140 / 134;
- * 16 × 16 in a straight line 132 / 99; 16 × 8 106 / 117; 32 × 4 95 / 105; 32 × 16 136 / 115; 8 × 16 105 / 110; 8 × 8 85 / 93.
+ * Measured on AMD EPYC (Zen 5), 1024×1024 streaming, Node 24 / 20, GMAC/s: tile of eight 131 / 130, from the caches 147 / 145; tile of
+ * sixteen 152 / 149 and 160 / 157. The additions alone do 165 and 180; the processor's limit for these five instructions an entry (load
+ * a byte, shift, add, load the entry, add it) is 183 and 247. bench/README.md has what did worse.
  */
 
 /** Quads that are added in a straight line. */
 const MAX_STRAIGHT = 4;
 const CACHE_LINE = 64;
+
 export const TILE_PARAMETERS = {
   packed: 'i32', blocks: 'i32', panelBlocks: 'i32', columns: 'i32', q: 'i32', qStride: 'i32', qScales: 'i32', tokens: 'i32',
   rows: 'i32', scales: 'i32', out: 'i32', taskBlocks: 'i32', tasks: 'i32', first: 'i32', last: 'i32', work: 'i32',

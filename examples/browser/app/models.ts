@@ -1,0 +1,81 @@
+import { MatMulFreeWorker, TokenizerError, type ModelInfo, type ModelSource } from 'matmulfree/worker';
+import { announce, element } from './page.js';
+import { LoadingBar } from './progress.js';
+import { clearTrouble, inPlainWords, showTrouble } from './trouble.js';
+import { bytes, count } from './words.js';
+
+export interface LoadedModel {
+  readonly lm: MatMulFreeWorker;
+  readonly info: ModelInfo;
+}
+
+/** The model that comes with the page. */
+export const EMBEDDED = { name: 'tinystories-9m', source: new URL('../models/tinystories-9m.gguf', import.meta.url) };
+
+/** Loads models, one at a time, and shows what is loaded. The one before stays until the next one is there. */
+export class Models {
+  private readonly onLoaded: (model: LoadedModel) => void;
+  private readonly bar = new LoadingBar();
+  private current: LoadedModel | undefined;
+  private loading: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
+
+  constructor(onLoaded: (model: LoadedModel) => void) {
+    this.onLoaded = onLoaded;
+    element('loading-cancel').addEventListener('click', () => this.loading?.controller.abort());
+  }
+
+  /** The model; waits for the one that is being loaded. Undefined if there is none. */
+  async get(): Promise<LoadedModel | undefined> {
+    await this.loading?.done;
+    return this.current;
+  }
+
+  /** What fails is told on the page, and may be tried again. */
+  async load(name: string, source: ModelSource): Promise<void> {
+    this.loading?.controller.abort();
+    const controller = new AbortController();
+    const done = this.open(name, source, controller.signal);
+    const loading = { controller, done };
+    this.loading = loading;
+    await done;
+    if (this.loading === loading) this.loading = undefined;
+  }
+
+  private async open(name: string, source: ModelSource, signal: AbortSignal): Promise<void> {
+    clearTrouble();
+    this.bar.start(name);
+    let lm: MatMulFreeWorker | undefined;
+    try {
+      lm = await MatMulFreeWorker.load(source, { signal, onProgress: (progress) => this.bar.show(progress) });
+      if (!lm.hasTokenizer) throw new TokenizerError(`${name}: has no tokenizer.json`);
+      const info = await lm.info();
+      signal.throwIfAborted();
+      this.current?.lm.dispose();
+      this.current = { lm, info };
+      this.bar.end();
+      this.describe(name);
+      this.onLoaded(this.current);
+    } catch (error) {
+      lm?.dispose();
+      if (signal.aborted && this.loading?.controller.signal !== signal) return; // another one is being loaded
+      this.bar.end();
+      if (!signal.aborted) showTrouble(inPlainWords(error), () => void this.load(name, source));
+      else announce('Cancelled.');
+    }
+  }
+
+  private describe(name: string): void {
+    const { lm, info } = this.current!;
+    element('model-name').textContent = name;
+    const threads = lm.threads === 1 ? 'one thread' : `${lm.threads} threads`;
+    const backend = { relaxed: 'WebAssembly, relaxed SIMD', simd: 'WebAssembly, SIMD', scalar: 'plain JavaScript' }[lm.backend];
+    const reasons = [
+      lm.backend === 'scalar' ? 'WebAssembly is not allowed here, or this browser has none: that is some five times slower.' : '',
+      lm.backend !== 'scalar' && !crossOriginIsolated ? 'More threads need a server that isolates the page.' : '',
+    ].filter((reason) => reason !== '');
+    element('runs-on').textContent = [
+      `${backend}, ${threads}.`, `${count(info.parameters)} parameters in ${bytes(info.memoryBytes)}.`, ...reasons,
+    ].join(' ');
+    announce(`${name} is ready.`);
+  }
+}

@@ -1,0 +1,47 @@
+import type { Progress } from 'matmulfree/worker';
+import { element } from './page.js';
+import { bytes, duration } from './words.js';
+
+/** The rate of a download is that of the last seconds. */
+const WINDOW_MS = 4000;
+
+/** Tells how far a model is on its way: what is there, how fast it comes, how long it takes. */
+export class LoadingBar {
+  private readonly samples: { readonly at: number; readonly loaded: number }[] = [];
+  private file = '';
+
+  start(name: string): void {
+    this.samples.length = 0;
+    element('loading-text').textContent = `Opening ${name}…`;
+    element<HTMLProgressElement>('loading-bar').removeAttribute('value');
+    element('loading').hidden = false;
+  }
+
+  show({ stage, file, loaded, total }: Progress): void {
+    const bar = element<HTMLProgressElement>('loading-bar');
+    if (total > 0) bar.value = loaded / total;
+    else bar.removeAttribute('value');
+    element('loading-text').textContent = stage === 'download' ? this.download(file, loaded, total) : {
+      verify: `Checking ${file}…`, offline: 'The network cannot be reached: looking at what is here…', load: `Loading ${file}…`, convert: `Packing ${file}…`,
+    }[stage];
+  }
+
+  end(): void {
+    element('loading').hidden = true;
+  }
+
+  private download(file: string, loaded: number, total: number): string {
+    const now = performance.now();
+    if (file !== this.file) this.samples.length = 0;
+    this.file = file;
+    this.samples.push({ at: now, loaded });
+    while (this.samples[0]!.at < now - WINDOW_MS) this.samples.shift();
+    const first = this.samples[0]!;
+    const rate = (loaded - first.loaded) / ((now - first.at) / 1000);
+    const isKnown = now - first.at > 300 && rate > 0;
+    const parts = [`Fetching ${file}: ${bytes(loaded)}${total > 0 ? ` of ${bytes(total)}` : ''}`];
+    if (isKnown) parts.push(`${bytes(rate)}/s`);
+    if (isKnown && total > loaded) parts.push(`${duration((total - loaded) / rate)} left`);
+    return parts.join(' · ');
+  }
+}

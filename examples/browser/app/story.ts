@@ -1,0 +1,199 @@
+import type { GenerateResult, MatMulFreeWorker } from 'matmulfree/worker';
+import type { Meter } from './meter.js';
+import { create, element } from './page.js';
+import { Passage } from './passage.js';
+import { Pen } from './pen.js';
+import { Strand, type Token, type WriteOptions } from './strand.js';
+
+/** How to write, from the controls. */
+export interface Writing {
+  /** Of two stories that are written at the same time, the second one has the next seed. */
+  readonly options: WriteOptions & { readonly seed: number };
+  /** Tokens a second that the pen writes, at most. */
+  readonly pace: number;
+}
+
+export interface StoryEvents {
+  /** Writing has begun or ended, or the story was forked, or is one again. */
+  onChange(): void;
+  onTokens(strand: Strand, tokens: readonly Token[]): void;
+  /** All has been written, or was stopped (undefined). */
+  onEnd(results: readonly (GenerateResult | undefined)[]): void;
+  onError(error: unknown): void;
+}
+
+const BRANCHES = [{ sign: '−', name: 'One way on' }, { sign: '+', name: 'Another way on' }];
+
+/** The story on the page: a beginning, what the model wrote, and from a fork on two ways on, side by side. */
+export class Story {
+  private readonly events: StoryEvents;
+  private readonly meter: Meter;
+  private readonly trunk = new Passage(element('trunk'));
+  private readonly side = element('branches');
+  private branches: Passage[] = [];
+  private strands: Strand[] = [];
+  private running: { readonly controller: AbortController; readonly ended: Promise<void> } | undefined;
+
+  constructor(meter: Meter, events: StoryEvents) {
+    this.meter = meter;
+    this.events = events;
+  }
+
+  get isWriting(): boolean {
+    return this.running !== undefined;
+  }
+
+  get isEmpty(): boolean {
+    return this.strands.length === 0;
+  }
+
+  get isForked(): boolean {
+    return this.branches.length > 0;
+  }
+
+  get passages(): readonly Passage[] {
+    return [this.trunk, ...this.branches];
+  }
+
+  /** The longest one. */
+  get strand(): Strand | undefined {
+    return [...this.strands].sort((a, b) => b.tokens.length - a.tokens.length)[0];
+  }
+
+  tokenAt(passage: Passage, index: number): Token | undefined {
+    return this.strands[Math.max(0, this.branches.indexOf(passage))]?.tokens[index];
+  }
+
+  /** Forgets everything. */
+  async clear(): Promise<void> {
+    await this.stop();
+    this.strands = [];
+    this.join();
+    this.trunk.cut(0);
+    this.events.onChange();
+  }
+
+  async begin(lm: MatMulFreeWorker, beginning: string, writing: Writing): Promise<void> {
+    await this.clear();
+    await this.run(async (signal) => {
+      this.strands = [await Strand.begin(lm, beginning, signal)];
+      return this.write(writing, signal);
+    });
+  }
+
+  /** Writes on, both ways if there are two. */
+  async goOn(writing: Writing): Promise<void> {
+    await this.stop();
+    await this.run((signal) => this.write(writing, signal));
+  }
+
+  /** From one saved state, two ways on. */
+  async forkAtEnd(writing: Writing): Promise<void> {
+    await this.stop();
+    if (this.isForked || this.isEmpty) return;
+    await this.run(async (signal) => {
+      const [strand] = this.strands as [Strand];
+      this.split(strand, await strand.fork());
+      return this.write(writing, signal);
+    });
+  }
+
+  /**
+   * What there is of the story stays, and a second one begins with another token at `index`.
+   * @param token its id, if it is to be this one.
+   */
+  async forkAt(passage: Passage, index: number, token: number | undefined, writing: Writing): Promise<void> {
+    await this.stop();
+    if (this.branches.includes(passage)) this.keep(this.branches.indexOf(passage));
+    const [strand] = this.strands;
+    if (!strand || this.isForked) return;
+    await this.run(async (signal) => {
+      const other = await strand.fork(index);
+      this.split(strand, other);
+      const options = { ...writing.options, forcedTokens: token === undefined ? [] : [token] };
+      return [await this.writeOne(other, { ...writing, options }, signal)];
+    });
+  }
+
+  /** One of the two ways on is the story, and the other one is not. */
+  keep(branch: number): void {
+    const strand = this.strands[branch];
+    if (!strand || !this.isForked) return;
+    this.strands = [strand];
+    this.join();
+    this.trunk.add(strand.tokens.slice(this.trunk.end));
+    this.events.onChange();
+  }
+
+  /** Ends the writing, and waits for it. What is on the page stays. */
+  async stop(): Promise<void> {
+    this.running?.controller.abort();
+    await this.running?.ended;
+  }
+
+  private async run(work: (signal: AbortSignal) => Promise<readonly (GenerateResult | undefined)[]>): Promise<void> {
+    const controller = new AbortController();
+    const ended = (async () => {
+      try {
+        this.events.onEnd(await work(controller.signal));
+      } catch (error) {
+        if (controller.signal.aborted) return this.events.onEnd([]);
+        controller.abort(); // the other way on
+        this.events.onError(error);
+      }
+    })();
+    this.running = { controller, ended };
+    this.events.onChange();
+    await ended;
+    this.running = undefined;
+    this.events.onChange();
+  }
+
+  private write(writing: Writing, signal: AbortSignal): Promise<readonly (GenerateResult | undefined)[]> {
+    return Promise.all(this.strands.map((strand, n) => {
+      const options = { ...writing.options, seed: (writing.options.seed + n) % Number.MAX_SAFE_INTEGER };
+      return this.writeOne(strand, { ...writing, options }, signal);
+    }));
+  }
+
+  private writeOne(strand: Strand, { options, pace }: Writing, signal: AbortSignal): Promise<GenerateResult | undefined> {
+    const passage = this.branches[this.strands.indexOf(strand)] ?? this.trunk;
+    const pen = new Pen(pace, (tokens) => {
+      strand.tokens.push(...tokens);
+      passage.add(tokens, Number.isFinite(pace));
+      this.events.onTokens(strand, tokens);
+    }, signal);
+    return strand.write(options, pen, this.meter, signal);
+  }
+
+  /** The first strand goes on to the left, from where the second one ends. */
+  private split(strand: Strand, other: Strand): void {
+    const at = other.tokens.length;
+    this.trunk.cut(at);
+    this.strands = [strand, other];
+    this.branches = BRANCHES.map(({ sign, name }, n) => {
+      const section = create('section', 'branch');
+      section.setAttribute('aria-label', name);
+      const keep = create('button', 'link', 'Keep this one');
+      keep.type = 'button';
+      keep.addEventListener('click', () => void this.stop().then(() => this.keep(n)));
+      const head = create('p', 'branch-head');
+      const mark = create('span', 'sign', sign);
+      mark.setAttribute('aria-hidden', 'true');
+      head.append(mark, keep);
+      const text = create('div');
+      section.append(head, text);
+      this.side.append(section);
+      return new Passage(text, at);
+    });
+    this.branches[0]!.add(strand.tokens.slice(at));
+    this.side.hidden = false;
+    this.events.onChange();
+  }
+
+  private join(): void {
+    this.branches = [];
+    this.side.replaceChildren();
+    this.side.hidden = true;
+  }
+}

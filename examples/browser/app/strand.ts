@@ -1,0 +1,100 @@
+import type {
+  GenerateResult, GenerateTokensOptions, InWorkerSession, MatMulFreeWorker, TokenPiece, WorkerSession, WorkerSessionMark,
+} from 'matmulfree/worker';
+import type { Meter } from './meter.js';
+import type { Pen } from './pen.js';
+
+/** A token that the model wrote. */
+export interface Token extends TokenPiece {
+  /** Milliseconds that it took. */
+  readonly ms: number;
+}
+
+export type WriteOptions = Omit<InWorkerSession<GenerateTokensOptions>, 'signal' | 'topLogprobs'>;
+
+/** Most probable tokens that are asked for at each place. */
+const ALTERNATIVES = 5;
+
+/**
+ * A story on its way: what was given, what the model wrote, and the model's memory of it. The page uses no other part of the model, so
+ * this is the place to see how `matmulfree/worker` is used. A session takes a few kilobytes, so a story may be forked at any token.
+ */
+export class Strand {
+  /** What the model wrote. */
+  readonly tokens: Token[];
+  /** Tokens of the beginning that it was given. */
+  readonly promptTokens: number;
+  private readonly lm: MatMulFreeWorker;
+  private session: WorkerSession;
+  private readonly marks: { readonly at: number; readonly mark: WorkerSessionMark }[];
+  private isAtEnd = false;
+
+  private constructor(lm: MatMulFreeWorker, session: WorkerSession, promptTokens: number, tokens: Token[], marks: Strand['marks']) {
+    this.lm = lm;
+    this.session = session;
+    this.promptTokens = promptTokens;
+    this.tokens = tokens;
+    this.marks = marks;
+  }
+
+  /** @param beginning '' to start from nothing. */
+  static async begin(lm: MatMulFreeWorker, beginning: string, signal: AbortSignal): Promise<Strand> {
+    const session = await lm.session();
+    const { bosTokenId } = lm.config;
+    await session.append(beginning === '' && bosTokenId !== undefined ? [bosTokenId] : beginning, { signal });
+    return new Strand(lm, session, await session.tokens(), [], [{ at: 0, mark: await session.mark() }]);
+  }
+
+  /**
+   * Goes on. The model runs a little ahead of the pen; when it is stopped, what is on the page is the story, and nothing else.
+   * @returns why it ended, and the model's own timings; undefined if it was stopped.
+   */
+  async write(options: WriteOptions, pen: Pen, meter: Meter, signal: AbortSignal): Promise<GenerateResult | undefined> {
+    // A story that has ended, and is to go on all the same, may not end again at once.
+    const bannedTokens = this.isAtEnd ? this.lm.config.eosTokenIds : [];
+    const pieces = this.session.generateTokens({ ...options, bannedTokens, topLogprobs: ALTERNATIVES, signal });
+    let result: GenerateResult | undefined;
+    try {
+      result = await this.follow(pieces, pen, meter);
+      signal.throwIfAborted();
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      result = undefined;
+      this.session = await this.sessionAt(this.tokens.length);
+    } finally {
+      pen.close();
+    }
+    this.isAtEnd = result?.finishReason === 'eos';
+    const at = this.tokens.length;
+    if (this.marks.at(-1)!.at < at) this.marks.push({ at, mark: await this.session.mark() });
+    return result;
+  }
+
+  private async follow(pieces: AsyncGenerator<TokenPiece, GenerateResult>, pen: Pen, meter: Meter): Promise<GenerateResult> {
+    for (;;) {
+      const { done, value } = await meter.time(() => pieces.next());
+      if (done) {
+        await pen.finish();
+        return value;
+      }
+      await pen.push({ ...value, ms: meter.take() });
+    }
+  }
+
+  /** Another story, the same up to a token. */
+  async fork(at = this.tokens.length): Promise<Strand> {
+    const marks = this.marks.filter((mark) => mark.at <= at);
+    const copy = new Strand(this.lm, await this.sessionAt(at), this.promptTokens, this.tokens.slice(0, at), marks);
+    copy.isAtEnd = this.isAtEnd && at === this.tokens.length;
+    return copy;
+  }
+
+  /** From the nearest mark before; the tokens from there on are read again, which is quicker than writing them, and comes to the same bits. */
+  private async sessionAt(at: number): Promise<WorkerSession> {
+    const { mark, at: from } = this.marks.filter((each) => each.at <= at).at(-1)!;
+    const session = await this.session.fork();
+    await session.rewind(mark);
+    await session.append(this.tokens.slice(from, at).map(({ id }) => id));
+    return session;
+  }
+}

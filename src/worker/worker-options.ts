@@ -1,0 +1,47 @@
+import { ArgumentError, show } from '../errors.js';
+import type { BatchOptions, BatchPrompt } from '../generate/batch.js';
+import type { GenerateTokensOptions } from '../generate/generate.js';
+import type { GenerateIdsOptions, GenerateOptions } from '../generate/options.js';
+import type { AppendOptions, InSession } from '../session.js';
+import type { NotSent } from './protocol.js';
+import type { WorkerState } from './worker-state.js';
+
+/** What can be given in another form only. */
+interface Instead {
+  /** `{ choices }`, `{ regex }` or `{ jsonSchema }`: compiled in the worker. */
+  readonly constraint?: Exclude<NonNullable<GenerateIdsOptions['constraint']>, { start: unknown }>;
+  readonly speculate?: boolean;
+}
+type Sendable<Options extends GenerateIdsOptions> = Omit<Options, Exclude<NotSent, 'signal' | 'onPiece'> | keyof Instead> & Instead;
+
+/** As in-process, with a state that lives in the worker, and without what cannot be sent there: functions, other models. */
+type InWorker<Options extends GenerateIdsOptions> = Sendable<Options> & { readonly state?: WorkerState };
+export type WorkerGenerateOptions = InWorker<GenerateOptions>;
+export type WorkerGenerateIdsOptions = InWorker<GenerateIdsOptions>;
+export type WorkerGenerateTokensOptions = InWorker<GenerateTokensOptions>;
+/** Options of a session's generators: those of the model's, but for `state`. */
+export type InWorkerSession<Options extends GenerateIdsOptions> = Omit<InSession<Sendable<Options>>, 'state'>;
+export type WorkerAppendOptions = Omit<AppendOptions, 'prefixCache'>;
+export type WorkerBatchOptions = Sendable<BatchOptions>;
+export type WorkerBatchPrompt = Exclude<BatchPrompt, { prompt: unknown }> | ({ readonly prompt: string | ArrayLike<number> } & Sendable<BatchOptions>);
+
+/** Live in one place. */
+const STAY: Record<string, string> = {
+  draftModel: 'is another model', prefixCache: 'belongs to a model that is not in the worker',
+};
+
+/** Says which option cannot be sent, in words of the library: the platform knows no names. @throws ArgumentError. */
+export function checkSendable(what: string, options: unknown): void {
+  if (typeof options !== 'object' || options === null) throw new ArgumentError(`${what}: the options are ${show(options)}, not an object`);
+  for (const [key, value] of Object.entries(options)) {
+    const complaint = typeof value === 'function' ? 'is a function' : value === undefined ? undefined : STAY[key];
+    if (complaint !== undefined) refuse(what, key, `${complaint}; where it is needed, use MatMulFreeLM in a worker of your own`);
+    if (key === 'constraint' && typeof (value as { start?: unknown } | null)?.start === 'function') {
+      refuse(what, key, 'is compiled; give { choices }, { regex } or { jsonSchema }, which the worker compiles');
+    }
+  }
+}
+
+function refuse(what: string, option: string, complaint: string): never {
+  throw new ArgumentError(`${what}: an argument cannot be sent to the worker: the option ${option} ${complaint}`);
+}

@@ -1,0 +1,167 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MatMulFreeLM, type GenerateTokensOptions, type Session, type TokenPiece } from 'matmulfree';
+import { EMBEDDED } from '../support/files.js';
+import { NO_BROWSER } from './chromium.js';
+import { AT_REST, withPage } from './example-page.js';
+
+const PROMPT = 'Once upon a time, there was a little robot who';
+const OPTIONS = { temperature: 0.7, topP: 0.95, maxNewTokens: 220 };
+
+describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
+  const open = withPage();
+  let right: MatMulFreeLM;
+  beforeAll(async () => {
+    right = await MatMulFreeLM.load(EMBEDDED, { threads: 1 });
+  });
+  afterAll(() => right?.dispose());
+
+  const seed = async (): Promise<number> => Number(await open().value('seed'));
+  /** What a session in Node goes on with. */
+  async function next(session: Session, options: GenerateTokensOptions, most = Infinity): Promise<string> {
+    let text = '';
+    let taken = 0;
+    for await (const piece of session.generateTokens(options)) {
+      text += piece.text;
+      if (++taken === most) break;
+    }
+    return text;
+  }
+  async function begun(): Promise<Session> {
+    const session = right.session();
+    await session.append(PROMPT);
+    return session;
+  }
+
+  it('writes a story: the one that Node writes with this seed', async () => {
+    const page = open();
+    await page.click('#write');
+    await page.until('document.querySelectorAll(".t").length > 3');
+    expect(await page.text('#write')).toBe('Stop');
+    await page.until(AT_REST);
+    expect(await page.words('#trunk')).toBe(PROMPT + (await next(await begun(), { ...OPTIONS, seed: 7 })));
+    expect(Number((await page.text('#rate')).replace(',', ''))).toBeGreaterThan(10);
+    expect(await page.text('#runs-on')).toMatch(/^WebAssembly, relaxed SIMD, (one thread|\d+ threads)\. 8\.9 million parameters/);
+    expect(await page.text('#memory-text')).toMatch(/^This model: 8\.2 kB, .* 2 × 8 layers × 256 channels × 2 bytes \(fp16\) × \d+ tokens = [\d.]+ MB\.$/);
+    expect(await page.text('#time-text')).toMatch(/^[\d.]+ (µs|ms) in the first half of the text, [\d.]+ (µs|ms) in the second\.$/);
+    expect(await page.words('#announce')).toMatch(/^The story has ended, after \d+ tokens\.$/);
+  });
+
+  it('stops, and goes on from what is on the page', async () => {
+    const page = open();
+    await page.click('#write');
+    await page.until('document.querySelectorAll(".t").length > 12');
+    await page.click('#write');
+    await page.until(AT_REST);
+    const taken = await page.count();
+    const session = await begun();
+    const before = await next(session, { ...OPTIONS, seed: 7 }, taken);
+    expect(await page.words('#trunk')).toBe(PROMPT + before);
+    expect(await page.words('#announce')).toBe(`Stopped, after ${taken} tokens.`);
+    await page.set('pace', 'Infinity');
+    await page.click('#continue');
+    await page.until(AT_REST);
+    expect(await page.words('#trunk')).toBe(PROMPT + before + (await next(session, { ...OPTIONS, seed: await seed() })));
+  });
+
+  it('writes what is typed, and another story each time, unless the seed is kept', async () => {
+    const page = open();
+    await page.set('pace', 'Infinity');
+    await page.click('#prompt');
+    await page.press('a', 2); // Ctrl: all of it
+    await page.type('Lily had a red ball. She');
+    await page.press('Enter');
+    await page.written();
+    const first = await page.words('#trunk');
+    expect(first).toMatch(/^Lily had a red ball\. She ./);
+    await page.click('#keep-seed');
+    await page.write();
+    expect(await page.words('#trunk')).toBe(first);
+    await page.click('#keep-seed');
+    await page.write();
+    expect(await page.words('#trunk')).not.toBe(first);
+    // A beginning that is changed afterwards does not go with the story.
+    await page.click('#another');
+    expect(await page.evaluate("document.querySelector('#story').classList.contains('is-stale') && document.querySelector('#continue').disabled")).toBe(true);
+  });
+
+  it('forks the story where it is, both ways at the same time, and goes on with one', async () => {
+    const page = open();
+    await page.set('length', '30');
+    await page.write();
+    const session = await begun();
+    const start = await next(session, { ...OPTIONS, maxNewTokens: 30, seed: 7 });
+    await page.write('#fork');
+    const with30 = { ...OPTIONS, maxNewTokens: 30 };
+    const [left, other] = [session.fork(), session.fork()];
+    const used = await seed();
+    const texts = [await next(left, { ...with30, seed: used }), await next(other, { ...with30, seed: used + 1 })];
+    const shown = (): Promise<string[]> => page.evaluate("[...document.querySelectorAll('.branch')].map((branch) => [...branch.querySelectorAll(':scope > div p')].map((p) => p.textContent).join(''))");
+    expect(await page.words('#trunk')).toBe(PROMPT + start);
+    expect(await shown()).toEqual(texts.map((text) => text.trimStart()));
+    await page.write('#continue');
+    const again = await seed();
+    texts[1] += await next(other, { ...with30, seed: again + 1 });
+    expect((await shown())[1]).toBe(texts[1]!.trimStart());
+    await page.click('.branch:nth-of-type(2) button');
+    await page.until("document.querySelector('#branches').hidden");
+    expect(await page.words('#trunk')).toBe(PROMPT + start + texts[1]);
+    await page.set('pace', 'Infinity');
+    await page.write('#continue');
+    expect(await page.words('#trunk')).toBe(PROMPT + start + texts[1] + (await next(other, { ...with30, seed: await seed() })));
+  });
+
+  it('tells how probable each word was, and forks the story with another one: with the mouse', async () => {
+    const page = open();
+    await page.set('pace', 'Infinity');
+    await page.write();
+    const story = await page.words('#trunk');
+    await page.move('#trunk .t:nth-of-type(41)'); // the prompt is the first span
+    await page.until("!document.querySelector('#card').hidden");
+    const session = await begun();
+    const before = await next(session, { ...OPTIONS, seed: 7 }, 39);
+    const fork = session.fork();
+    const [place] = [(await fork.generateTokens({ topLogprobs: 5, maxNewTokens: 1 }).next()).value as TokenPiece];
+    const rows = await page.evaluate<string[]>("[...document.querySelectorAll('#card .row')].map((row) => row.children[1].textContent)");
+    expect(rows).toEqual(place.topLogprobs.map(({ id }) => right.tokenizer.decode([id]).trim()));
+    expect(await page.text('#card .row .number')).toBe(`${Math.round(100 * Math.exp(place.topLogprobs[0]!.logprob))} %`);
+    await page.click('#trunk .t:nth-of-type(41)');
+    await page.until("document.querySelector('#card.is-pinned')");
+    await page.click('#card li:nth-child(2) .row');
+    await page.until("!document.querySelector('#branches').hidden");
+    await page.until(AT_REST);
+    const forced = [place.topLogprobs[1]!.id];
+    const other = await next(session, { ...OPTIONS, seed: await seed(), forcedTokens: forced });
+    expect(await page.words('#trunk')).toBe(PROMPT + before);
+    expect(await page.words('.branch:nth-of-type(1) div')).toBe(story.slice((PROMPT + before).length).trimStart());
+    expect(await page.words('.branch:nth-of-type(2) div')).toBe(other.trimStart());
+    // What is tinted by probability, is when that is asked for.
+    const tint = (): Promise<string> => page.evaluate("getComputedStyle(document.querySelector('.t[data-p=\"3\"]')).backgroundColor");
+    expect(await tint()).toBe('rgba(0, 0, 0, 0)');
+    await page.click('#sure');
+    expect(await tint()).not.toBe('rgba(0, 0, 0, 0)');
+  });
+
+  it('… and with the keyboard', async () => {
+    const page = open();
+    await page.set('pace', 'Infinity');
+    await page.write();
+    await page.evaluate("document.querySelector('#story').focus()");
+    for (const key of ['ArrowRight', 'ArrowDown', 'ArrowRight', 'ArrowLeft']) await page.press(key);
+    await page.until("!document.querySelector('#card').hidden");
+    expect(await page.evaluate("[...document.querySelectorAll('.t')].indexOf(document.querySelector('.is-chosen'))")).toBe(10);
+    expect(await page.words('#announce')).toMatch(/^.+, (> |< )?[\d.]+ %(, choice \d)?$/);
+    await page.press('Enter');
+    expect(await page.evaluate("document.activeElement.classList.contains('row')")).toBe(true);
+    await page.press('Escape');
+    expect(await page.evaluate("document.activeElement.id + document.querySelector('#card').hidden")).toBe('storytrue');
+    await page.press('Home');
+    await page.until("!document.querySelector('#card').hidden");
+    await page.press('Enter');
+    await page.press('Tab');
+    await page.press('Enter');
+    await page.until("!document.querySelector('#branches').hidden");
+    await page.until(AT_REST);
+    expect(await page.words('#trunk')).toBe(PROMPT);
+    expect(await page.count('.branch:nth-of-type(2)')).toBeGreaterThan(20);
+  });
+});
