@@ -10,7 +10,7 @@ import type { TensorToWrite } from '../src/formats/stored-tensor.js';
 import { encodeTernaryRow, ternaryRowBytes } from '../src/formats/ternary-blocks.js';
 import { ARCHITECTURE, KEYS } from '../src/model/gguf-metadata.js';
 import { floatSpecs, ggufScaleName, ternarySpecs } from '../src/model/tensor-names.js';
-import { randomWeights, transformerOf } from './baselines/random-transformer.js';
+import { randomWeights } from './baselines/random-transformer.js';
 import type { TransformerConfig } from './baselines/transformer.js';
 import { randomCheckpoint, type ShapeName } from './random-model.js';
 
@@ -54,9 +54,8 @@ export async function writeTernaryFile(folder: string, shape: ShapeName, layers?
   return file;
 }
 
-/** config.json and one safetensors file in float32. @returns the folder. */
-export async function writeTransformerFiles(folder: string, shape: ShapeName, layers?: number): Promise<string> {
-  const config = transformerOf(shape, layers);
+/** config.json and one safetensors file in float32, with the weights of `randomWeights(1)`. @returns the folder. */
+export async function writeTransformerFiles(folder: string, config: TransformerConfig): Promise<string> {
   const source = randomWeights(1);
   const tensors = tensorsOf(config).map(([name, dimensions]): TensorToWrite<string> => ({
     name, type: 'F32', shape: dimensions,
@@ -68,11 +67,11 @@ export async function writeTransformerFiles(folder: string, shape: ShapeName, la
       return asBytes(values);
     },
   }));
-  const place = join(folder, `random-transformer-${shape}`);
+  const place = join(folder, 'random-transformer');
   await mkdir(place);
   await writeFile(join(place, 'config.json'), JSON.stringify({
     model_type: 'llama', hidden_act: 'silu', hidden_size: config.hiddenSize, intermediate_size: config.intermediateSize,
-    num_hidden_layers: config.layers, num_attention_heads: config.heads, vocab_size: config.vocabSize, rms_norm_eps: config.rmsNormEps,
+    num_hidden_layers: config.layers, num_attention_heads: config.heads, head_dim: config.headSize, vocab_size: config.vocabSize, rms_norm_eps: config.rmsNormEps,
     rope_theta: config.ropeTheta,
   }));
   await pipeline(Readable.from(writeSafetensors(tensors, {})), createWriteStream(join(place, 'model.safetensors')));

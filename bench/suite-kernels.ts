@@ -2,9 +2,9 @@ import { createKernels, createScalarKernels, type BackendName } from 'matmulfree
 import { createFloatKernels } from './baselines/create.js';
 import type { Listener } from './host.js';
 import { checkResults, floatCandidates, randomProblem, shapes, ternaryCandidates } from './kernel-candidates.js';
-import { counted, speed } from './results.js';
+import { counted, share, speed } from './results.js';
 import { createRoof } from './roof.js';
-import { median, takeTurns } from './turns.js';
+import { takeTurns } from './turns.js';
 
 export interface KernelSettings {
   /** Of both sides; JavaScript takes part as well. */
@@ -35,15 +35,13 @@ export async function measureKernels({ backends, only, tokens, rounds, roundMs }
     const [reads, computes] = times.slice(candidates.length);
     roofTimes.read.push(...reads);
     roofTimes.compute.push(...computes);
-    const bytesPerMs = roof.read.bytes / median(reads);
-    const operationsPerMs = roof.compute.operations / median(computes);
     candidates.forEach(({ label, tokens: count, bytes, kind }, n) => {
       const id = `kernels/${shape.name}/${label}`;
       const products = shape.rows * shape.columns * count;
       tell.result(speed(id, 'MAC/s', products, times[n], 1));
       tell.result(counted(`${id}/bytes read`, 'bytes', bytes));
-      tell.result(counted(`${id}/share of bandwidth`, '', bytes / median(times[n]) / bytesPerMs, 'higher', 0.1));
-      if (kind !== 'ternary') tell.result(counted(`${id}/share of float operations`, '', (2 * products) / median(times[n]) / operationsPerMs, 'higher', 0.1));
+      tell.result(share(`${id}/share of bandwidth`, bytes, times[n], roof.read.bytes, reads, 1));
+      if (kind !== 'ternary') tell.result(share(`${id}/share of float operations`, 2 * products, times[n], roof.compute.operations, computes, 1));
     });
     for (const kernels of [...floats, ...ternaries]) kernels.dispose();
   }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BackendName } from 'matmulfree';
+import { transformerOf } from './baselines/random-transformer.js';
 import type { Contestant } from './contestants.js';
 import type { Host, Listener } from './host.js';
 import type { MemoryFindings, MemoryTask } from './memory-child.js';
@@ -24,8 +25,8 @@ export interface MemorySettings {
 }
 
 /** What may differ between two runs: allocators, and the moment of a garbage collection. */
-const NOISE = { bytes: 0.1, seconds: 0.5 } as const;
-const SPARE_BYTES = 1e9;
+const NOISE = { bytes: 0.2, seconds: 0.5 } as const;
+const SPARE_BYTES = 2e9;
 
 /** Memory that is resident, and the time of loading: each model in a process of its own. Node only. */
 export async function measureMemory(settings: MemorySettings, host: Host, tell: Listener): Promise<void> {
@@ -40,7 +41,7 @@ export async function measureMemory(settings: MemorySettings, host: Host, tell: 
     const { bavail, bsize } = await statfs(folder);
     if (bavail * bsize < 2 * floatWeightBytes(sizesOf(shape, layers))) return tell.note(`${shape}: not loaded from files for lack of room in ${tmpdir()}`);
     const ternary = await writeTernaryFile(folder, shape, layers);
-    const transformer = names.includes('Transformer++') ? await writeTransformerFiles(folder, shape, layers) : ternary;
+    const transformer = names.includes('Transformer++') ? await writeTransformerFiles(folder, transformerOf(shape, layers)) : ternary;
     for (const name of names) await measureOne(settings, name, name === 'Transformer++' ? transformer : ternary, host, tell);
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -3,9 +3,9 @@ import { createFloatMatMulFree, createTernary, createTransformer, type Contestan
 import type { Host, Listener } from './host.js';
 import { estimateEnergy, floatWeightBytes, keyValueBytes } from './operations.js';
 import { sizesOf, type ShapeName } from './random-model.js';
-import { counted, speed } from './results.js';
+import { counted, share, speed } from './results.js';
 import { createRoof, type Roof } from './roof.js';
-import { median, takeTurns } from './turns.js';
+import { takeTurns } from './turns.js';
 
 export interface ModelSettings {
   readonly shape: ShapeName;
@@ -50,13 +50,13 @@ export async function measureModels(settings: ModelSettings, host: Host, tell: L
   for (const contestant of contestants) contestant.reach(furthest);
   const tasks = [...positions.map(decodeAt), prefill(prompt), ...batches.map(batchOf)].flatMap((create) => contestants.map(create));
   const times = takeTurns([...tasks.map(({ run }) => run), roof.read.run, roof.compute.run], { rounds, roundMs });
-  tellRoof(settings, roof, times.slice(tasks.length), tell);
-  const bytesPerMs = roof.read.bytes / median(times[tasks.length]);
+  const [reads, computes] = times.slice(tasks.length);
+  tellRoof(settings, roof, [reads, computes], tell);
   tasks.forEach(({ contestant, name, tokens, position }, n) => {
     tell.result(speed(idOf(settings, contestant, name), 'tokens/s', tokens, times[n], threads));
     if (position === undefined) return;
-    const share = contestant.costAt(position).bytes / median(times[n]) / bytesPerMs;
-    tell.result(counted(idOf(settings, contestant, `${name}/share of bandwidth`), '', share, 'higher', 0.15));
+    const { bytes } = contestant.costAt(position);
+    tell.result(share(idOf(settings, contestant, `${name}/share of bandwidth`), bytes, times[n], roof.read.bytes, reads, threads));
   });
   for (const contestant of contestants) {
     if (settings.counts) tellCounts(shape, contestant, tell);

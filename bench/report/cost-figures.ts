@@ -55,10 +55,11 @@ export function quality(lookup: Lookup): Figure | undefined {
   if (stories === undefined) return undefined;
   const [ours, theirs] = [perplexity('ternary')!, perplexity('Transformer++')];
   const speeds = ['ternary', 'Transformer++'].map((name) => found(name, /^decode/));
+  const weights = ['ternary', 'Transformer++'].map((name) => found(name, /^weights/));
   return {
     id: 'quality', title: 'Quality beside cost', chart: undefined,
-    says: theirs && speeds[0] && speeds[1]
-      ? `Trained on the same text with as many weights, the float transformer predicts ${theirs.median < ours.median ? 'better' : 'worse'}: perplexity ${theirs.median.toFixed(3)} against ${ours.median.toFixed(3)} over ${stories} validation stories (lower is better). The ternary model decodes ${short(speeds[0].median / speeds[1].median)} times as fast from ${short(found('Transformer++', /^weights/)!.median / found('ternary', /^weights/)!.median)} times fewer bytes.`
+    says: theirs && speeds[0] && speeds[1] && weights[0] && weights[1]
+      ? `Trained on the same text with as many weights, the float transformer predicts ${theirs.median < ours.median ? 'better' : 'worse'}: perplexity ${theirs.median.toFixed(3)} against ${ours.median.toFixed(3)} over ${stories} validation stories (lower is better). The ternary model decodes ${short(speeds[0].median / speeds[1].median)} times as fast, with weights that take ${short(weights[1].median / weights[0].median)} times less memory.`
       : `Perplexity ${ours.median.toFixed(3)} over ${stories} validation stories.`,
     table: {
       caption: `Models of 9 million parameters, ${stories} stories, one thread`,

@@ -118,8 +118,8 @@ const contextAxis = (positions: readonly number[]) => ({
 export function timeByContext(lookup: Lookup, shape: string): Figure | undefined {
   const positions = lookup.numbers(new RegExp(`^models/${shape}/Transformer\\+\\+/1 thread/decode at (\\d+)$`));
   const at = (name: string, position: number): Result | undefined => lookup.get(modelId(shape, name, 1, `decode at ${position}`));
-  if (positions.length < 2 || !at('ternary', positions[0])) return undefined;
   const [first, last] = [positions[0], positions.at(-1)!];
+  if (positions.length < 2 || !at('ternary', first) || !at('ternary', last)) return undefined;
   const grown = (name: string): number => at(name, first)!.median / at(name, last)!.median;
   const title = `Time per token over the length of the text, ${shape}`;
   const says = `From ${countOf(first, 'token')} to ${last.toLocaleString('en')}, a token of the transformer comes to take ${asLong(grown('Transformer++'))}; one of the ternary model takes ${asLong(grown('ternary'))}: its state is the same at any length.`;
@@ -191,10 +191,12 @@ export function threadScaling(lookup: Lookup, shape: string, what: string, id: s
     const [one, some] = [result(1), result(x)];
     return one && some ? [{ x, y: some.median / one.median, range: [some.range[0] / one.median, some.range[1] / one.median] as const }] : [];
   });
-  const gainOf = (name: string): string => short((at(name, most)?.median ?? NaN) / (at(name, 1)?.median ?? NaN));
+  const gainsAtMost = [
+    ...CONTESTANTS.filter(({ name }) => name !== 'float MatMul-free').map(({ name }) => ({ name: `the ${name} model`, gain: gains((threads) => at(name, threads)).at(-1)?.y })),
+    { name: 'reading memory alone', gain: gains(bandwidth).at(-1)?.y },
+  ].flatMap(({ name, gain }) => (gain === undefined ? [] : [`${name} ${short(gain)} times`]));
   const title = `Threads: ${doing}, ${shape}`;
-  const says = `With ${threadsOf(most)}, ${doing} is ${gainOf('ternary')} times as fast with ternary weights, ${gainOf('Transformer++')} times with the transformer${
-    bandwidth(most) && bandwidth(1) ? `; reading memory alone, ${short(bandwidth(most)!.median / bandwidth(1)!.median)} times` : ''}.`;
+  const says = `With ${threadsOf(most)}, ${doing} is so much faster than with one: ${gainsAtMost.join(', ')}.`;
   const series: Series[] = CONTESTANTS.map(({ name, ink }) => ({ name: name === 'float MatMul-free' ? 'float\nMatMul-free' : name, ink, points: gains((threads) => at(name, threads)) }));
   return {
     id, title, says,
@@ -222,9 +224,12 @@ export function batchScaling(lookup: Lookup, shape: string): Figure | undefined 
   const at = (name: string, count: number): Result | undefined => lookup.get(modelId(shape, name, 1, `batch of ${count}`));
   const most = counts.at(-1);
   if (counts.length < 2 || most === undefined) return undefined;
-  const gain = (name: string): string => short((at(name, most)?.median ?? NaN) / (at(name, counts[0])?.median ?? NaN));
+  const [ours, theirs] = ['ternary', 'Transformer++'].map((name) => {
+    const [one, many] = [at(name, counts[0]), at(name, most)];
+    return one && many ? short(many.median / one.median) : undefined;
+  });
   const title = `Several texts at once, ${shape}`;
-  const says = `${most} texts at once make ${gain('ternary')} times as many tokens a second as one with ternary weights, ${gain('Transformer++')} times with the transformer: the more a decoded token waits for weights, the more there is to share.`;
+  const says = `${most} texts at once make ${ours} times as many tokens a second as one with ternary weights${theirs === undefined ? '' : `, ${theirs} times with the transformer`}: the more a decoded token waits for weights, the more there is to share.`;
   return {
     id: `batch-${shape}`, title, says,
     chart: lineChart({

@@ -57,12 +57,15 @@ export function roofline(lookup: Lookup): Figure | undefined {
   const highest = Math.max(...points.map(({ operations: [, , high] }) => high), peak.median);
   const lowest = Math.min(...points.map(({ operations: [low] }) => low), left * bandwidth.median);
   const sharesOf = (pattern: RegExp): number[] => family(pattern).map(({ operations: [, median], intensity }) => median / intensity / bandwidth.median);
-  const shareOf = (pattern: RegExp): string => {
-    const [least, most] = [Math.min(...sharesOf(pattern)), Math.max(...sharesOf(pattern))].map((share) => Math.round(100 * share));
+  const shareOf = (shares: readonly number[]): string => {
+    const [least, most] = [Math.min(...shares), Math.max(...shares)].map((share) => Math.round(100 * share));
     return `${least === most ? least : `${least}–${most}`} %`;
   };
+  const [float, ternary] = [DRAWN[1], DRAWN[4]].map(({ pattern }) => sharesOf(pattern));
   const title = 'Kernels under the roof of the machine';
-  const says = `With one token, the float product reaches ${shareOf(DRAWN[1].pattern)} of the memory bandwidth, the ternary one ${shareOf(DRAWN[4].pattern)} with a sixteenth of the bytes${Math.max(...sharesOf(DRAWN[4].pattern)) < 0.8 ? ': its look-ups are the limit, not memory' : ''}.`;
+  const says = float.length > 0 && ternary.length > 0
+    ? `With one token, the float product reaches ${shareOf(float)} of the memory bandwidth, the ternary one ${shareOf(ternary)} with a sixteenth of the bytes${Math.max(...ternary) < 0.8 ? ': its look-ups are the limit, not memory' : ''}.`
+    : 'Kernels, with what the machine can do at most.';
   const series = DRAWN.map(({ pattern, ink, name, side }): Series => ({
     name: name.replace(', ', ',\n'), ink, scattered: side,
     points: family(pattern).map(({ intensity, operations: [low, median, high] }) => ({ x: intensity, y: median, range: [low, high] as const })),
@@ -110,7 +113,8 @@ export function layers(lookup: Lookup, shape: string): Figure | undefined {
   const positions = lookup.numbers(new RegExp(`^layers/${shape}/ternary/head at (\\d+)$`));
   const at = (name: string, part: string, position: number): Result | undefined => lookup.get(`layers/${shape}/${name}/${part} at ${position}`);
   const last = positions.at(-1);
-  if (last === undefined) return undefined;
+  const shown = CONTESTANTS.filter(({ name }) => at(name, 'head', last ?? NaN));
+  if (last === undefined || shown.length < CONTESTANTS.length) return undefined;
   const splitOf = (name: string, position: number) => {
     const parts = LAYER_PARTS.map((part) => ({ part, result: at(name, part, position) }));
     const total = parts.reduce((sum, { result }) => sum + (result?.median ?? NaN), 0);

@@ -29,12 +29,12 @@ export function logTicks(low: number, high: number, most = 8): number[] {
   if (!(low > 0 && high >= low)) throw new RangeError(`no logarithmic axis goes from ${low} to ${high}`);
   const between = (factors: readonly number[], every: number): number[] => {
     const ticks: number[] = [];
-    for (let power = Math.floor(Math.log10(low)) - 1; power <= Math.log10(high) + 1; power++) {
+    for (let power = Math.floor(Math.log10(low)) - every; power <= Math.log10(high) + every; power++) {
       if (power % every === 0) ticks.push(...factors.map((factor) => Number((factor * 10 ** power).toPrecision(12))));
     }
     const first = ticks.filter((tick) => tick <= low * (1 + 1e-9)).length - 1;
     const last = ticks.findIndex((tick) => tick >= high * (1 - 1e-9));
-    return ticks.slice(Math.max(first, 0), last < 0 ? undefined : last + 1);
+    return ticks.slice(first, last + 1);
   };
   for (const [factors, every] of [[[1, 2, 5], 1], [[1], 1], [[1], 2], [[1], 3]] as const) {
     const ticks = between(factors, every);
