@@ -132,7 +132,7 @@ async function main(): Promise<void> {
   if (positionals.length > 0) throw new TypeError(`unknown argument "${positionals[0]}"; --help tells what there is`);
   if (values.from !== undefined && values.out === undefined && values.report === undefined) throw new TypeError('--from draws: it takes --report or --out');
   const report = values.from === undefined ? await measure(values) : read(values.from);
-  for (const { claim, verdict, why } of verdicts(lookUp(report))) console.log(`\n“${claim}” ${verdict}\n${why.join('\n')}`);
+  for (const { claim, verdict, why } of verdicts(lookUp(report))) console.log(`\n${claim} ${verdict[0].toUpperCase()}${verdict.slice(1)}.\n${why.join('\n')}`);
   writeAll(report, values);
 }
 

@@ -35,10 +35,10 @@ export interface BarChart {
   readonly most?: number;
 }
 
-const BAR = 20;
+const BAR = 21;
 const GAP = 6;
 const GROUP_HEAD = 24;
-const LETTER = 7.1;
+const LETTER = 7.7;
 
 /** Horizontal bars from zero, in groups; every bar has its name and its value. */
 export function barChart({ heading, label, format, groups, legend, description, most }: BarChart): Drawing {
@@ -63,18 +63,18 @@ export function barChart({ heading, label, format, groups, legend, description, 
     drawn.push(textElement(12, y + 16, group.name, { class: 'strong label' }));
     y += GROUP_HEAD;
     for (const { name, ink, segments, value } of group.bars) {
-      drawn.push(textElement(left - 8, y + 14.5, name, { class: `t-${ink}`, 'text-anchor': 'end' }));
+      drawn.push(textElement(left - 8, y + 15.5, name, { class: `t-${ink}`, 'text-anchor': 'end' }));
       let from = 0;
       for (const segment of segments) {
         const [start, end] = [x(from), x(from + segment.value)];
         const width = Math.max(end - start, 0.75);
         drawn.push(element('rect', { class: `f-${segment.ink}`, x: start, y, width, height: BAR, opacity: segment.strength }));
         if (segment.inside !== undefined && segment.inside.length * LETTER + 8 <= width) {
-          drawn.push(textElement((start + end) / 2, y + 14.5, segment.inside, { class: segment.strength > 0.5 ? 'inside' : 'strong', 'text-anchor': 'middle' }));
+          drawn.push(textElement((start + end) / 2, y + 15.5, segment.inside, { class: segment.strength > 0.5 ? 'inside' : 'strong', 'text-anchor': 'middle' }));
         }
         from += segment.value;
       }
-      drawn.push(textElement(x(from) + 7, y + 14.5, value, { class: 'strong' }));
+      drawn.push(textElement(x(from) + 7, y + 15.5, value, { class: 'strong' }));
       y += BAR + GAP;
     }
     y += 6;

@@ -36,20 +36,20 @@ export interface LineChart {
   readonly y: Axis;
   readonly series: readonly Series[];
   readonly description: string;
-  /** Default 300. */
+  /** Default 310. */
   readonly height?: number;
 }
 
 export const WIDTH = 460;
 /** Room for the heading with the label of the y axis below it, for labels at the ends of lines, for the x axis, for the ticks. */
-const MARGIN = { top: 52, bottom: 46, left: 58 } as const;
+const MARGIN = { top: 60, bottom: 46, left: 62 } as const;
 /** Width of a letter, about: of a label, of a tick. */
-const LETTER = 8;
-const TICK_LETTER = 7.2;
-const LINE_HEIGHT = 15;
+const LETTER = 8.6;
+const TICK_LETTER = 7.8;
+const LINE_HEIGHT = 16;
 
 /** Lines with marks and whiskers, each with its name at its end. Axes have labels and few grid lines. */
-export function lineChart({ heading, x, y, series, description, height = 300 }: LineChart): Drawing {
+export function lineChart({ heading, x, y, series, description, height = 310 }: LineChart): Drawing {
   const shown = series.filter(({ points }) => points.length > 0);
   const right = Math.max(...withEndLabels(shown).whole.map(({ name }) => longestLine(name).length), 0) * LETTER + 14;
   const [left, end, top, bottom] = [MARGIN.left, WIDTH - right, MARGIN.top, height - MARGIN.bottom];
@@ -93,7 +93,7 @@ const longestLine = (name: string): string => name.split('\n').reduce((longest, 
 function ticksOf({ kind, ticks, domain }: Axis, values: readonly number[]): readonly number[] {
   if (ticks) return ticks;
   const [low, high] = domain ?? extent(values);
-  return kind === 'log' ? logTicks(low, high, 6) : linearTicks(Math.min(0, low), high);
+  return kind === 'log' ? logTicks(low, high) : linearTicks(Math.min(0, low), high);
 }
 
 function extent(values: readonly number[]): readonly [number, number] {

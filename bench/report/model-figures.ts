@@ -192,11 +192,11 @@ export function threadScaling(lookup: Lookup, shape: string, what: string, id: s
     return one && some ? [{ x, y: some.median / one.median, range: [some.range[0] / one.median, some.range[1] / one.median] as const }] : [];
   });
   const gainsAtMost = [
-    ...CONTESTANTS.filter(({ name }) => name !== 'float MatMul-free').map(({ name }) => ({ name: `the ${name} model`, gain: gains((threads) => at(name, threads)).at(-1)?.y })),
+    ...CONTESTANTS.filter(({ name }) => name !== 'float MatMul-free').map(({ name }) => ({ name, gain: gains((threads) => at(name, threads)).at(-1)?.y })),
     { name: 'reading memory alone', gain: gains(bandwidth).at(-1)?.y },
-  ].flatMap(({ name, gain }) => (gain === undefined ? [] : [`${name} ${short(gain)} times`]));
+  ].flatMap(({ name, gain }) => (gain === undefined ? [] : [`${name} ${short(gain)}`]));
   const title = `Threads: ${doing}, ${shape}`;
-  const says = `With ${threadsOf(most)}, ${doing} is so much faster than with one: ${gainsAtMost.join(', ')}.`;
+  const says = `Times as fast with ${threadsOf(most)} as with one: ${gainsAtMost.join(', ')}.`;
   const series: Series[] = CONTESTANTS.map(({ name, ink }) => ({ name: name === 'float MatMul-free' ? 'float\nMatMul-free' : name, ink, points: gains((threads) => at(name, threads)) }));
   return {
     id, title, says,

@@ -25,7 +25,7 @@ export function reportPage(report: Report): string {
     '<body>',
     header(report),
     '<main>',
-    section('verdicts', 'What the paper claims', verdicts(lookup).map((verdict) => verdictBlock(verdict, lookup)).join('\n')),
+    section('verdicts', 'What becomes of the claims', verdicts(lookup).map((verdict) => verdictBlock(verdict, lookup)).join('\n')),
     ...figures.map((figure) => figureBlock(figure, lookup)),
     method(report),
     allResults(report),
@@ -61,7 +61,7 @@ function header({ machine, started, command, seconds }: Report): string {
 function verdictBlock({ claim, verdict, why, figures }: Verdict, lookup: Lookup): string {
   return element(
     'article', { class: `verdict ${verdict === 'confirmed' ? 'good' : ''}` },
-    element('h3', {}, `“${escapeText(claim)}”`),
+    element('h3', {}, escapeText(claim)),
     element('p', { class: 'word' }, `${verdict[0].toUpperCase()}${verdict.slice(1)}`),
     ...why.map((text) => element('p', {}, escapeText(text))),
     figures.length === 0 ? '' : element(

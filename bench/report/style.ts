@@ -25,8 +25,8 @@ const INKS: readonly Ink[] = ['ternary', 'float', 'transformer', 'muted', 'fourt
 
 /** What charts are drawn with. */
 export const CHART_STYLE = [
-  '.chart text{font:12.5px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:var(--soft)}',
-  '.chart .heading{font-size:14.5px;font-weight:600;fill:var(--ink)}',
+  '.chart text{font:13.5px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:var(--soft)}',
+  '.chart .heading{font-size:15.5px;font-weight:600;fill:var(--ink)}',
   '.chart .label{font-weight:600}',
   '.chart .strong{fill:var(--ink)}',
   '.chart .paper{fill:var(--card)}',

@@ -22,7 +22,7 @@ const CLAIMED_MEMORY = 10;
 
 /** "reduced by more than 10× compared to unoptimized models" (Zhu et al., 2024, abstract). */
 function memoryVerdict(lookup: Lookup): Verdict {
-  const claim = 'More than 10 times less memory than a transformer.';
+  const claim = 'The paper: more than 10 times less memory.';
   const of = (shape: string, name: string, what: string): Result | undefined => lookup.get(`models/${shape}/${name}/${what}`);
   const sizes = SIZES.flatMap(({ shape }) => {
     const all = ['weights', `memory of ${FAR} tokens`].map((what) => ['ternary', 'Transformer++'].map((name) => of(shape, name, what)));
@@ -59,7 +59,7 @@ function memoryVerdict(lookup: Lookup): Verdict {
 
 /** Zhu et al., 2024, on inference. */
 function latencyVerdict(lookup: Lookup): Verdict {
-  const claim = 'Latency grows more slowly with the size of the model than a transformer\'s.';
+  const claim = 'The paper: latency grows more slowly with the size of the model than a transformer\'s.';
   const at = (shape: string, name: string): Result | undefined => lookup.get(modelId(shape, name, 1, 'decode at 1'));
   const sizes = SIZES.filter(({ shape }) => at(shape, 'ternary') && at(shape, 'Transformer++'));
   const [first, last] = [sizes[0], sizes.at(-1)];
@@ -86,7 +86,7 @@ function latencyVerdict(lookup: Lookup): Verdict {
         const { from, middle, low, high } = growth(name);
         return { name: `${name}: time at ${last.shape} / at ${first.shape}`, cell: derived(`${short(middle)} ×`, from, `${short(low)}–${short(high)}`) };
       }),
-      ...[first, last].map(({ shape }) => ({ name: `${shape}: ternary`, cell: derived(formatValue(at(shape, 'ternary')!.median, 'tokens/s'), [at(shape, 'ternary')]) })),
+      ...[first, last].map(({ shape }) => ({ name: `${shape} ternary`, cell: derived(formatValue(at(shape, 'ternary')!.median, 'tokens/s'), [at(shape, 'ternary')]) })),
     ],
   };
 }
