@@ -18,7 +18,7 @@ export interface BrowserOptions {
 /** How often the page's messages are looked at. */
 const LOOK_MS = 200;
 /** A page that says nothing for so long has died. */
-const PATIENCE_MS = 180_000;
+const PATIENCE_MS = 600_000;
 
 /**
  * Runs the suite in a page's worker: in a headless Chromium, or in whatever browser somebody opens the page with. What it finds comes back
