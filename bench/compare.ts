@@ -30,9 +30,14 @@ const MACHINE_PREFIX = 'machine/';
 const LOAD_DIFFERENCE = 0.25;
 const WORTH_TELLING = 0.03;
 
+/** Spreads count as apart when what lies between them is half as wide as both together: of a thousand results, by chance none is. */
+const GAP = 0.5;
+
+const threadsOf = ({ id }: Result): string => /\b(\d+) threads\b/.exec(id)?.[1] ?? '1';
+
 /**
- * What has changed beyond noise: where the spreads (four of five rounds) of two results do not overlap, and the medians differ by more
- * than two runs of the same code may, and by more than the machine itself did. What is counted is compared exactly.
+ * What has changed beyond noise: where the spreads (four of five rounds) of two results are well apart, and the medians differ by more
+ * than two runs of the same code may, and by more than the machine itself did with as many threads. What is counted is compared exactly.
  */
 export function compareReports(before: Report, after: Report): Comparison {
   const afterById = new Map(after.results.map((result) => [result.id, result]));
@@ -42,7 +47,10 @@ export function compareReports(before: Report, after: Report): Comparison {
     const now = afterById.get(old.id);
     return now && (now.median === old.median ? 1 : now.median / old.median);
   };
-  const drift = before.results.filter(isMachine).reduce((most, old) => Math.max(most, Math.abs((ratioTo(old) ?? 1) - 1)), 0);
+  const drifts = new Map<string, number>(); // by threads
+  for (const old of before.results.filter(isMachine)) {
+    drifts.set(threadsOf(old), Math.max(drifts.get(threadsOf(old)) ?? 0, Math.abs((ratioTo(old) ?? 1) - 1)));
+  }
   const changes: Change[] = [];
   let compared = 0;
   for (const old of before.results) {
@@ -51,13 +59,15 @@ export function compareReports(before: Report, after: Report): Comparison {
     compared++;
     if (isMachine(old)) continue;
     const ratio = ratioTo(old)!;
-    const apart = now.range[0] > old.range[1] || now.range[1] < old.range[0];
+    const between = Math.max(now.range[0] - old.range[1], old.range[0] - now.range[1]);
+    const widths = now.range[1] - now.range[0] + (old.range[1] - old.range[0]);
     const noise = Math.max(old.noise, now.noise);
-    if (!apart || Math.abs(ratio - 1) <= (noise === 0 ? 0 : Math.max(noise, drift))) continue;
+    const tolerated = noise === 0 ? 0 : Math.max(noise, drifts.get(threadsOf(old)) ?? 0);
+    if (between <= GAP * widths || Math.abs(ratio - 1) <= tolerated) continue;
     changes.push({ id: old.id, before: old, after: now, ratio, verdict: (ratio > 1) === (now.better === 'higher') ? 'better' : 'worse' });
   }
   return {
-    changes, compared, drift,
+    changes, compared, drift: Math.max(0, ...drifts.values()),
     onlyBefore: before.results.filter(({ id }) => !afterById.has(id)).map(({ id }) => id),
     onlyAfter: after.results.filter(({ id }) => !beforeIds.has(id)).map(({ id }) => id),
     warnings: warningsFor(before, after),
@@ -97,7 +107,8 @@ export function parseReport(name: string, text: string): Report {
   } catch (error) {
     throw new TypeError(`${name} is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
-  const { format, results, machine } = (report ?? {}) as Partial<Report>;
-  if (format !== 1 || !Array.isArray(results) || typeof machine !== 'object') throw new TypeError(`${name} is no report of npm run bench -- --json`);
+  const { format, results, machine, notes, parts } = (report ?? {}) as Partial<Report>;
+  const isReport = format === 1 && Array.isArray(results) && typeof machine === 'object' && Array.isArray(notes) && typeof parts === 'object';
+  if (!isReport) throw new TypeError(`${name} is no report of npm run bench -- --json`);
   return report as Report;
 }

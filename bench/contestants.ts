@@ -6,8 +6,8 @@ import type { FloatKernels } from './baselines/float-kernels.js';
 import type { FloatModel } from './baselines/float-model.js';
 import { randomWeights, transformerOf } from './baselines/random-transformer.js';
 import { buildTransformer } from './baselines/transformer.js';
-import { floatMatMulFreeCost, transformerCost, type Sizes, type TokenCost } from './operations.js';
-import { randomCheckpoint, randomModel, SHAPES, type ShapeName } from './random-model.js';
+import { floatMatMulFreeCost, transformerCost, type TokenCost } from './operations.js';
+import { randomCheckpoint, randomModel, sizesOf, type ShapeName } from './random-model.js';
 import { packedBytes } from './ternary-parts.js';
 
 /** A model that takes part. All of a size have as many weights. */
@@ -24,6 +24,11 @@ export interface Contestant {
   reach(position: number): void;
   /** Reads `ids` as what comes after `position` tokens, and computes the logits of the last. */
   read(ids: readonly number[], position: number): void;
+  /**
+   * Continues as many texts by a token each, all at once. The float models, which have one text, read the ids as one: its products are
+   * the same, and a transformer's attention is that of texts of a few tokens.
+   */
+  readEach(ids: readonly number[]): void;
   dispose(): void;
 }
 
@@ -38,6 +43,7 @@ export async function createTernary({ shape, layers, threads }: ContestantOption
   const kernels = backend === 'scalar' ? createScalarKernels() : await createKernels({ backend, threads });
   const model = await randomModel(kernels, shape, layers);
   const state = model.createState();
+  const states = [state]; // of several texts
   const out = new Float32Array(model.parts.config.vocabSize);
   const { operations } = describeModel(model);
   const { hiddenSize } = model.parts.config;
@@ -52,6 +58,10 @@ export async function createTernary({ shape, layers, threads }: ContestantOption
     costAt: () => cost,
     reach() {},
     read: (ids) => model.forwardLast(ids, state, out),
+    readEach(ids) {
+      while (states.length < ids.length) states.push(model.createState());
+      model.forwardSequences(ids.map((id, n) => ({ ids: [id], state: states[n], want: 'last' as const })), (logits) => out.set(logits));
+    },
     dispose: () => kernels.dispose(),
   };
 }
@@ -81,6 +91,10 @@ function floatContestant(name: Contestant['name'], model: FloatModel, costAt: Co
       model.position = position;
       model.forward(ids);
     },
+    readEach(ids) {
+      model.position = 0;
+      model.forwardAll(ids, () => {}); // each wants its logits
+    },
     dispose: () => model.dispose(),
   };
 }
@@ -88,9 +102,4 @@ function floatContestant(name: Contestant['name'], model: FloatModel, costAt: Co
 /** What a decoded token reads of the weights: all but the other tokens' embeddings. */
 function streamedBytes({ parts: { weightBytes, embeddings, norm } }: FloatModel): number {
   return weightBytes - embeddings.byteLength + norm.byteLength;
-}
-
-function sizesOf(shape: ShapeName, layers: number = SHAPES[shape][2]): Sizes {
-  const [hidden, intermediate] = SHAPES[shape];
-  return { hidden, mixer: hidden, intermediate, layers, vocab: 32_000 };
 }

@@ -8,7 +8,8 @@ import { parseArgs } from 'node:util';
 import { availableBackends, createKernels, createScalarKernels, type Kernels } from 'matmulfree';
 import { createFloatKernels } from './baselines/create.js';
 import { checkResults, denseCandidates, floatCandidates, randomProblem, shapes, ternaryCandidates, type Candidate, type Problem } from './kernel-candidates.js';
-import { complain, enableRelaxedSimd, machine, median, ratio, spread, takeTurns, wholeNumber } from './measure.js';
+import { complain, enableRelaxedSimd, machine, wholeNumber } from './measure.js';
+import { median, ratio, spread, takeTurns } from './turns.js';
 
 const HELP = `Usage: npm run bench:kernels -- [options]
 

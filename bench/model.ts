@@ -4,11 +4,10 @@
  */
 import { parseArgs } from 'node:util';
 import { createKernels, type KernelOptions, type Kernels, type Model } from 'matmulfree';
-import {
-  complain, enableRelaxedSimd, keepOneCoreBusy, machine, median, ratio, residentBytes, spread, takeTurns, wholeNumber,
-} from './measure.js';
+import { complain, enableRelaxedSimd, keepOneCoreBusy, machine, residentBytes, wholeNumber } from './measure.js';
 import { randomModel, SHAPES, type ShapeName } from './random-model.js';
 import { bitLinears, packedBytes } from './ternary-parts.js';
+import { median, ratio, spread, takeTurns } from './turns.js';
 
 const HELP = `Usage: npm run bench:model -- [options]
 

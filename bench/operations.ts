@@ -46,6 +46,16 @@ export function matrixWeights({ hidden, mixer, intermediate, layers, vocab }: Si
   return layers * (4 * hidden * mixer + 3 * hidden * intermediate) + vocab * hidden;
 }
 
+/** Of all matrices in float32, the embeddings among them. */
+export function floatWeightBytes(sizes: Sizes): number {
+  return FLOAT * (matrixWeights(sizes) + sizes.vocab * sizes.hidden);
+}
+
+/** Of a transformer's cache after `position` tokens, in float32. */
+export function keyValueBytes({ layers, mixer }: Sizes, position: number): number {
+  return position * layers * 2 * mixer * FLOAT;
+}
+
 /** Multiplications of one sigmoid: 11 of the exponential, 1 division (src/kernels/scalar/exp.ts). */
 const SIGMOID = 12;
 const FLOAT = 4;

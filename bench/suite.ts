@@ -1,82 +1,52 @@
 /*
- * The benchmark suite: ternary against float32, kernels, whole models, quality; as a table and as JSON (see README.md)
+ * The benchmark suite: npm run bench. Ternary against float32: kernels, layers, whole models, memory, quality; as text, JSON, a page and
+ * pictures (see README.md)
  */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, loadavg } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { availableBackends } from 'matmulfree';
 import { compareReports, formatComparison, parseReport } from './compare.js';
+import type { Listener } from './host.js';
 import { describeMachine } from './machine.js';
-import { complain, enableRelaxedSimd } from './measure.js';
+import { complain, enableRelaxedSimd, wholeNumber } from './measure.js';
+import { nodeHost } from './node-host.js';
+import { fullPlan, quickPlan } from './plans.js';
+import { standaloneSvg } from './report/figure.js';
+import { figuresOf } from './report/figures.js';
+import { lookUp } from './report/lookup.js';
+import { reportPage } from './report/page.js';
+import { verdicts } from './report/words.js';
 import type { Report, Result } from './results.js';
-import { measureKernels } from './suite-kernels.js';
-import { measureModels } from './suite-models.js';
-import { measureQuality } from './suite-quality.js';
+import { measureMemory } from './suite-memory.js';
+import { PARTS, runPlan, type Part } from './suite-run.js';
 
-const HELP = `Usage: npx tsx bench/suite.ts [options]
+const HELP = `Usage: npm run bench -- [options]
 
 Ternary MatMul-free models against float32 ones: the same architecture with multiplications, and a transformer of as many weights.
+Takes some ten minutes and up to 20 GB of memory; what does not fit is left out, and said so. Leave the machine alone meanwhile.
 
 Options:
-  --quick              under a minute: one shape of kernels, the 370M model, short texts (the whole takes some ten minutes)
-  --only NAME,…        parts to run: kernels, models, quality
-  --json FILE          also writes all results to FILE
-  --compare A B        compares two such files instead: what changed beyond noise`;
+  --quick              under a minute: one shape of kernels, the 370M model, short texts
+  --only NAME,…        parts to run: ${PARTS.join(', ')}
+  --out FOLDER         writes report.json, report.html, and charts/*.svg to FOLDER
+  --json FILE          writes all results to FILE
+  --report FILE.html   writes a page with charts and tables, which needs nothing else
+  --from FILE.json     measures nothing: --report and --out draw the results in FILE
+  --compare A B        compares two files of results instead: what changed beyond noise
+  --browser            runs in a headless Chromium (in CHROMIUM, or where it usually is): kernels, the 370M model, quality
+  --by-hand            with --browser: waits until you open a page in a browser of your own
+  --layers N           models of fewer layers, to try the suite out; figures of whole models mean nothing then
 
-/** What a run consists of. */
-interface Plan {
-  readonly kernels: { readonly only: string; readonly rounds: number; readonly roundMs: number };
-  readonly models: readonly { readonly shape: '370M' | '1.3B'; readonly prompt: number; readonly positions: readonly number[] }[];
-  readonly modelRounds: number;
-  readonly threads: readonly number[];
-  readonly quality: { readonly stories: number; readonly rounds: number; readonly roundMs: number };
-}
+Also: npm run bench:kernels (all writings of kernels), bench:model (one model), bench:generate (batches and guesses).`;
 
-const MODEL_ROUND_MS = 100;
-const processors = availableParallelism();
-
-const QUICK: Plan = {
-  kernels: { only: '370M gate_proj', rounds: 7, roundMs: 30 },
-  models: [{ shape: '370M', prompt: 64, positions: [1, 1024] }],
-  modelRounds: 5,
-  threads: [1],
-  quality: { stories: 10, rounds: 7, roundMs: 50 },
-};
-const FULL: Plan = {
-  kernels: { only: '', rounds: 9, roundMs: 40 },
-  models: [
-    { shape: '370M', prompt: 256, positions: [1, 1024, 4096, 16_384, 32_768] },
-    { shape: '1.3B', prompt: 64, positions: [1, 4096] },
-  ],
-  modelRounds: 7,
-  threads: [...new Set([1, processors])],
-  quality: { stories: 100, rounds: 11, roundMs: 100 },
-};
-
-const PARTS = ['kernels', 'models', 'quality'] as const;
-type Part = (typeof PARTS)[number];
-
-async function runPlan(plan: Plan, parts: readonly Part[]): Promise<Result[]> {
-  const results: Result[] = [];
-  const onResult = (result: Result): void => {
-    results.push(result);
-    const { id, median, quartiles, rounds, unit } = result;
+const print: Listener = {
+  result({ id, median, quartiles, rounds, unit }) {
     const spread = rounds === 1 ? '' : `  (${quartiles.map((value) => value.toPrecision(4)).join(' – ')})`;
     console.log(`${id.padEnd(84)} ${median.toPrecision(5).padStart(12)} ${unit}${spread}`);
-  };
-  const note = (text: string): void => console.log(`Note: ${text}`);
-  const backend = (await availableBackends()).includes('relaxed') ? 'relaxed' : 'simd';
-  if (parts.includes('kernels')) await measureKernels({ backend, ...plan.kernels }, onResult);
-  if (parts.includes('models')) {
-    for (const model of plan.models) {
-      for (const [n, threads] of plan.threads.entries()) {
-        await measureModels({ ...model, backend, threads, rounds: plan.modelRounds, roundMs: MODEL_ROUND_MS, counts: n === 0 }, onResult, note);
-      }
-    }
-  }
-  if (parts.includes('quality')) await measureQuality({ backend, ...plan.quality }, onResult, note);
-  return results;
-}
+  },
+  note: (text) => console.log(`Note: ${text}`),
+};
 
 function readParts(text: string): readonly Part[] {
   return text.split(',').map((name) => {
@@ -86,35 +56,84 @@ function readParts(text: string): readonly Part[] {
   });
 }
 
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
+function readOptions() {
+  return parseArgs({
     allowPositionals: true,
     options: {
-      quick: { type: 'boolean', default: false }, only: { type: 'string', default: PARTS.join() }, json: { type: 'string' },
-      compare: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false }, only: { type: 'string', default: PARTS.join() }, layers: { type: 'string' },
+      out: { type: 'string' }, json: { type: 'string' }, report: { type: 'string' }, from: { type: 'string' },
+      compare: { type: 'boolean', default: false }, browser: { type: 'boolean', default: false }, 'by-hand': { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) return console.log(HELP);
-  if (values.compare) {
-    if (positionals.length !== 2) throw new TypeError('--compare takes two files');
-    const [before, after] = positionals.map((file) => parseReport(file, readFileSync(file, 'utf8')));
-    return console.log(formatComparison(compareReports(before, after)));
-  }
-  if (positionals.length > 0) throw new TypeError(`unknown argument "${positionals[0]}"; --help tells what there is`);
-  const parts = readParts(values.only);
+}
+type Options = ReturnType<typeof readOptions>['values'];
+
+async function measure(options: Options): Promise<Report> {
+  const parts = readParts(options.only);
+  const layers = options.layers === undefined ? undefined : wholeNumber('layers', options.layers);
   enableRelaxedSimd();
   const machine = describeMachine();
   const started = new Date();
-  console.log(`${machine.engine}, ${machine.cpu}, ${machine.processors} processors, load ${machine.load.start.toFixed(1)}`);
-  const results = await runPlan(values.quick ? QUICK : FULL, parts);
-  const seconds = (Date.now() - started.getTime()) / 1000;
-  const [load] = loadavg();
-  const report: Report = {
-    format: 1, started: started.toISOString(), seconds, command: ['bench/suite.ts', ...process.argv.slice(2)].join(' '),
-    machine: { ...machine, load: { start: machine.load.start, end: load } }, results,
+  const results: Result[] = [];
+  const notes: string[] = layers === undefined ? [] : [`models have ${layers} layers instead of all: their figures mean nothing`];
+  const tell: Listener = {
+    result(result) {
+      results.push(result);
+      print.result(result);
+    },
+    note(text) {
+      notes.push(text);
+      print.note(text);
+    },
   };
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, undefined, 1)}\n`);
-  console.log(`${results.length} results in ${seconds.toFixed(0)} s, load ${load.toFixed(1)}`);
+  console.log(`${machine.engine}, ${machine.cpu}, ${machine.processors} processors, load ${machine.load.start.toFixed(1)}`);
+  const run = options.browser
+    ? await (await import('./browser.js')).runInBrowser({ quick: options.quick, parts, layers, byHand: options['by-hand'] }, tell)
+    : {
+      engine: machine.engine,
+      parts: await runPlan((options.quick ? quickPlan : fullPlan)(nodeHost.processors), nodeHost, tell, { parts, layers, measureMemory }),
+    };
+  const [load] = loadavg();
+  const seconds = (Date.now() - started.getTime()) / 1000;
+  console.log(`${results.length} results in ${seconds.toFixed(0)} s (${Object.entries(run.parts).map(([name, time]) => `${name} ${time.toFixed(0)}`).join(', ')}), load ${load.toFixed(1)}`);
+  return {
+    format: 1, started: started.toISOString(), seconds, command: ['npm run bench --', ...process.argv.slice(2)].join(' '),
+    machine: { ...machine, engine: run.engine, load: { start: machine.load.start, end: load } }, results, notes, parts: run.parts,
+  };
+}
+
+function write(file: string, text: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+  console.log(`Written: ${file}`);
+}
+
+function writeAll(report: Report, { out, json, report: page, from }: Options): void {
+  const text = `${JSON.stringify(report, undefined, 1)}\n`;
+  if (json !== undefined) write(json, text);
+  if (page !== undefined) write(page, reportPage(report));
+  if (out === undefined) return;
+  if (from === undefined) write(join(out, 'report.json'), text);
+  write(join(out, 'report.html'), reportPage(report));
+  for (const { id, title, chart } of figuresOf(report)) {
+    if (chart) write(join(out, 'charts', `${id}.svg`), standaloneSvg({ id, title, chart }));
+  }
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = readOptions();
+  if (values.help) return console.log(HELP);
+  const read = (file: string): Report => parseReport(file, readFileSync(file, 'utf8'));
+  if (values.compare) {
+    if (positionals.length !== 2) throw new TypeError('--compare takes two files');
+    return console.log(formatComparison(compareReports(read(positionals[0]), read(positionals[1]))));
+  }
+  if (positionals.length > 0) throw new TypeError(`unknown argument "${positionals[0]}"; --help tells what there is`);
+  if (values.from !== undefined && values.out === undefined && values.report === undefined) throw new TypeError('--from draws: it takes --report or --out');
+  const report = values.from === undefined ? await measure(values) : read(values.from);
+  for (const { claim, verdict, why } of verdicts(lookUp(report))) console.log(`\n${claim} ${verdict[0].toUpperCase()}${verdict.slice(1)}.\n${why.join('\n')}`);
+  writeAll(report, values);
 }
 
 await main().catch(complain);

@@ -70,13 +70,15 @@ const MAX_MEMORY_BYTES = 3.75 * 2 ** 30;
 export interface FloatModelOptions extends FloatKernelOptions {
   /** No memory is larger than that. Default: nearly the 4 GiB that WebAssembly can address. */
   readonly maxMemoryBytes?: number;
+  /** Stands between the model and its kernels, to look on. */
+  readonly watch?: (kernels: FloatKernels) => FloatKernels;
 }
 
 /** Makes the model, in as many memories as it takes. @throws RangeError when one layer does not fit one. */
 export async function buildFloatModel(architecture: Architecture, source: WeightSource, options: FloatModelOptions): Promise<FloatModel> {
   const { name, widths, vocabSize, layers, eps, contextLength, memory } = architecture;
-  const { maxMemoryBytes = MAX_MEMORY_BYTES } = options;
-  const first = await createFloatKernels(options);
+  const { maxMemoryBytes = MAX_MEMORY_BYTES, watch = (kernels) => kernels } = options;
+  const first = watch(await createFloatKernels(options));
 
   /** Allocates the layers from `from` to `to`, and what comes after the last one. */
   const allocate = (kernels: FloatKernels, arena: Arena, from: number, to: number, slots: Slot[]) => {
@@ -103,7 +105,7 @@ export async function buildFloatModel(architecture: Architecture, source: Weight
       let to = layers;
       while (to > from && bytesOf(from, to) > maxMemoryBytes) to--;
       if (to === from) throw new RangeError(`${name}: one layer with ${contextLength} tokens of context takes more than one memory`);
-      const kernels = from === 0 ? first : await createFloatKernels(options);
+      const kernels = from === 0 ? first : watch(await createFloatKernels(options));
       const part = allocate(kernels, kernels.createArena(bytesOf(from, to)), from, to, slots);
       stages.push(part.stage);
       end = part.end;

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { compareReports, formatComparison, parseReport } from '../../bench/compare.js';
-import { median, quantile, takeTurns } from '../../bench/measure.js';
 import { estimateEnergy, floatMatMulFreeCost, matrixWeights, transformerCost } from '../../bench/operations.js';
-import { counted, speed, type Report, type Result } from '../../bench/results.js';
+import { counted, share, speed, type Report, type Result } from '../../bench/results.js';
 import { createRoof } from '../../bench/roof.js';
 import { freshSeed, randomFrom } from '../support/random.js';
+import { median, quantile, takeTurns } from '../../bench/turns.js';
 
 const MACHINE = {
   cpu: 'a CPU', processors: 4, memoryBytes: 1e9, freeBytes: 5e8, system: 'linux', engine: 'Node 20', load: { start: 0.5, end: 1 }, commit: 'abc',
 };
 const report = (results: readonly Result[], machine: Partial<typeof MACHINE> = {}): Report =>
-  ({ format: 1, started: '2026-11-22T00:00:00Z', seconds: 1, command: 'bench', machine: { ...MACHINE, ...machine }, results });
+  ({ format: 1, started: '2026-11-22T00:00:00Z', seconds: 1, command: 'bench', machine: { ...MACHINE, ...machine }, results, notes: [], parts: {} });
 
 describe('results', () => {
   it('tell speeds as medians with their spread', () => {
@@ -21,6 +21,11 @@ describe('results', () => {
     expect(speed('x', 'tokens/s', 2, [10, 20, 40], 4)).toMatchObject({ median: 100, range: [50, 200], noise: 0.15 });
     expect(quantile([3, 1, 2], 0)).toBe(1);
     expect(median([3, 1, 2])).toBe(2);
+  });
+
+  it('tell what is reached of a limit, round by round', () => {
+    // 10 of something in 10, 20, 40 ms, where 100 take 50, 50, 100 ms in the same rounds.
+    expect(share('x', 10, [10, 20, 40], 100, [50, 50, 100], 1)).toMatchObject({ median: 0.25, range: [0.25, 0.5], rounds: 3, noise: 0.1 });
   });
 
   it('come from tasks that take turns', () => {
@@ -74,6 +79,12 @@ describe('comparing two reports', () => {
     expect(comparison.changes.map(({ id }) => id)).toEqual(['b']);
     expect(formatComparison(comparison)).toContain('Beware: the machine itself differed by 20 %');
     expect(compareReports(run(100, 10, 5), run(80, 15, 5)).changes.map(({ id }) => id)).toEqual(['a']);
+    // What it does with more threads is no excuse for one.
+    const both = (four: number, ms: number): Report => report([
+      speed('machine/x/bandwidth/1 thread', '1/s', 1, [10, 10, 10], 1), speed('machine/x/bandwidth/4 threads', '1/s', 1, [four, four, four], 4),
+      speed('x/1 thread/a', '1/s', 1, [ms, ms, ms], 1), speed('x/4 threads/a', '1/s', 1, [ms, ms, ms], 4),
+    ]);
+    expect(compareReports(both(10, 10), both(20, 15)).changes.map(({ id }) => id)).toEqual(['x/1 thread/a']);
   });
 
   it('tells what only one has, and why they may not be comparable', () => {
