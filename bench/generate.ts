@@ -5,8 +5,9 @@ import { parseArgs } from 'node:util';
 import { createKernels, type KernelOptions, type Model, type ModelState } from 'matmulfree';
 import { Generation } from '../src/generate/generation.js';
 import { GENERATE_OPTIONS, type GenerateIdsOptions } from '../src/generate/options.js';
-import { complain, enableRelaxedSimd, machine, median, ratio, spread, takeTurns, wholeNumber } from './measure.js';
+import { complain, enableRelaxedSimd, machine, wholeNumber } from './measure.js';
 import { randomModel, SHAPES, type ShapeName } from './random-model.js';
+import { median, ratio, spread, takeTurns } from './turns.js';
 
 const HELP = `Usage: npm run bench:generate -- [options]
 

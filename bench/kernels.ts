@@ -1,17 +1,17 @@
 /*
- * Ternary products against float32 MatMul, one thread: npm run bench (see README.md)
+ * Ternary products against float32 MatMul, one thread: npm run bench:kernels (see README.md)
  *
  * All candidates take turns in one process, on copies of the weights that together exceed the caches, so that the weights
  * stream from memory as they do in a model.
  */
 import { parseArgs } from 'node:util';
-import { availableBackends, createKernels, createScalarKernels, measureArena, type Arena, type Kernels } from 'matmulfree';
-import { DENSE } from './dense.js';
-import { complain, enableRelaxedSimd, machine, median, ratio, spread, takeTurns, wholeNumber } from './measure.js';
-import { SHAPES } from './random-model.js';
-import { createWasmDense } from './wasm-dense.js';
+import { availableBackends, createKernels, createScalarKernels, type Kernels } from 'matmulfree';
+import { createFloatKernels } from './baselines/create.js';
+import { checkResults, denseCandidates, floatCandidates, randomProblem, shapes, ternaryCandidates, type Candidate, type Problem } from './kernel-candidates.js';
+import { complain, enableRelaxedSimd, machine, wholeNumber } from './measure.js';
+import { median, ratio, spread, takeTurns } from './turns.js';
 
-const HELP = `Usage: npm run bench -- [options]
+const HELP = `Usage: npm run bench:kernels -- [options]
 
 Ternary matrix × vector of each backend against float32 dense loops, on the layer shapes of the 370M, 1.3B and 2.7B models.
 
@@ -19,146 +19,20 @@ Options:
   --only TEXT     shapes whose name contains TEXT, such as 370M, gate_proj or 5632×1024
   --rounds N      rounds in which the candidates take turns (default 11)`;
 
-/** Copies of float weights, and of packed ones, take at least so much: beyond a last-level cache. */
-const FLOAT_BYTES = 200e6;
-const PACKED_BYTES = 96e6;
 const ROUND_MS = 40;
-/** Tokens of a call. */
-const TOKENS = [1, 8, 32] as const;
-const MAX_TOKENS = 32;
-
-interface Shape {
-  readonly name: string;
-  readonly rows: number;
-  readonly columns: number;
-}
-
-interface Candidate {
-  readonly label: string;
-  readonly kind: 'js' | 'wasm' | 'ternary';
-  readonly tokens: number;
-  /** Weights read by a call. */
-  readonly bytes: number;
-  /** A call; each on the next copy of the weights. */
-  readonly run: () => void;
-  /** Its results, the first token's first. */
-  readonly out: Float32Array;
-}
-
-interface Problem extends Shape {
-  readonly trits: Int8Array; // [rows, columns]
-  readonly q: Int8Array; //     [MAX_TOKENS, columns]
-}
-
-let seed = 12345;
-function random(): number {
-  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-  return seed / 2 ** 32;
-}
-
-function randomProblem(shape: Shape): Problem {
-  const trits = new Int8Array(shape.rows * shape.columns);
-  for (let i = 0; i < trits.length; i++) trits[i] = Math.floor(random() * 3) - 1;
-  const q = Int8Array.from({ length: MAX_TOKENS * shape.columns }, () => Math.floor(random() * 255) - 127);
-  return { ...shape, trits, q };
-}
-
-function shapes(): Shape[] {
-  return Object.entries(SHAPES).flatMap(([model, [hidden, intermediate]]) => [
-    shape(`${model} i/f/g/o_proj`, hidden, hidden),
-    shape(`${model} gate_proj`, 2 * intermediate, hidden),
-    shape(`${model} down_proj`, hidden, intermediate),
-  ]);
-}
-
-function shape(layer: string, rows: number, columns: number): Shape {
-  return { name: `${layer} ${rows}×${columns}`, rows, columns };
-}
-
-/** Calls `run` with 0, 1, … copies - 1, 0, …. */
-function inTurn(copies: number, run: (copy: number) => void): () => void {
-  let next = 0;
-  return () => {
-    run(next);
-    next = (next + 1) % copies;
-  };
-}
-
-function denseCandidates({ rows, columns, trits, q }: Problem): Candidate[] {
-  const bytes = rows * columns * 4;
-  const copies = Math.max(2, Math.ceil(FLOAT_BYTES / bytes));
-  const weights = Array.from({ length: copies }, () => Float32Array.from(trits));
-  const x = Float32Array.from(q.subarray(0, columns));
-  const x64 = Float64Array.from(x);
-
-  const wasm = createWasmDense(copies * trits.length + columns + rows);
-  const wasmWeights = weights.map((values) => {
-    const copy = wasm.f32(trits.length);
-    copy.set(values);
-    return copy;
-  });
-  const wasmX = wasm.f32(columns);
-  const wasmOut = wasm.f32(rows);
-  wasmX.set(x);
-
-  const js = DENSE.map(([label, dense]): Candidate => {
-    const out = new Float32Array(rows);
-    return { label, kind: 'js', tokens: 1, bytes, out, run: inTurn(copies, (n) => dense(weights[n], x, x64, out, rows, columns)) };
-  });
-  return [...js, ...wasm.kernels.map(([label, dense]): Candidate => (
-    { label, kind: 'wasm', tokens: 1, bytes, out: wasmOut, run: inTurn(copies, (n) => dense(wasmWeights[n], wasmX, wasmOut)) }
-  ))];
-}
-
-function ternaryCandidates(kernels: Kernels, { rows, columns, trits, q }: Problem): Candidate[] {
-  const matrixBytes = measureArena((arena) => kernels.createTernary(arena, rows, columns));
-  const copies = Math.ceil(PACKED_BYTES / matrixBytes);
-  const allocate = (arena: Arena) => ({
-    matrices: Array.from({ length: copies }, () => kernels.createTernary(arena, rows, columns)),
-    activations: arena.i8(q.length),
-    qScales: arena.f32(MAX_TOKENS),
-    out: arena.f32(MAX_TOKENS * rows),
-  });
-  const { matrices, activations, qScales, out } = allocate(kernels.createArena(measureArena(allocate)));
-  const [first] = matrices;
-  for (let r = 0; r < rows; r++) kernels.packRow(first, r, trits.subarray(r * columns, (r + 1) * columns));
-  for (const matrix of matrices) {
-    matrix.packed.set(first.packed);
-    matrix.scales.fill(1);
-  }
-  activations.set(q);
-  qScales.fill(1);
-  return TOKENS.map((tokens): Candidate => ({
-    label: `ternary ${kernels.backend}${tokens === 1 ? '' : `, ${tokens} tokens`}`,
-    kind: 'ternary', tokens, bytes: first.packed.byteLength, out,
-    run: inTurn(copies, (n) => kernels.ternaryMatmul(matrices[n], activations, qScales, tokens, out)),
-  }));
-}
-
-/** All sums are whole numbers below 2²⁴: exact in float32, in whatever order they are added up. */
-function checkResults(candidates: readonly Candidate[], { rows, columns, trits, q }: Problem): void {
-  const expected = new Float32Array(rows);
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) expected[r] += trits[r * columns + c] * q[c];
-  }
-  for (const { label, run, out } of candidates) {
-    out.fill(NaN);
-    run();
-    const wrong = expected.findIndex((sum, r) => out[r] !== sum);
-    if (wrong >= 0) throw new Error(`${label}: row ${wrong} is ${out[wrong]}, not ${expected[wrong]}`);
-  }
-}
 
 function fastest(times: readonly number[][], candidates: readonly Candidate[], kind: Candidate['kind']): readonly number[] {
-  const [first, ...others] = times.filter((_, n) => candidates[n].kind === kind);
+  const [first, ...others] = times.filter((_, n) => candidates[n].kind === kind && candidates[n].tokens === 1);
   return others.reduce((best, other) => (median(other) < median(best) ? other : best), first);
 }
 
 async function measure(problem: Problem, scalar: Kernels, rounds: number): Promise<void> {
   const backends = (await availableBackends()).filter((backend) => backend !== 'scalar');
   const wasm = await Promise.all(backends.map((backend) => createKernels({ backend, threads: 1 })));
+  const float = await Promise.all((['js', ...backends] as const).map((backend) => createFloatKernels({ backend, threads: 1 })));
   const candidates = [
     ...denseCandidates(problem),
+    ...float.flatMap((kernels) => floatCandidates(kernels, problem)),
     ...[scalar, ...wasm].flatMap((kernels) => ternaryCandidates(kernels, problem)),
   ];
   checkResults(candidates, problem);
@@ -166,6 +40,7 @@ async function measure(problem: Problem, scalar: Kernels, rounds: number): Promi
   for (const kernels of wasm) kernels.dispose();
 
   const times = calls.map((list, n) => list.map((ms) => ms / candidates[n].tokens)); // a token
+  // Those with one token: what a ternary product of one token is to be compared with.
   const js = fastest(times, candidates, 'js');
   const dense = fastest(times, candidates, 'wasm');
   console.log(`\n${problem.name.padEnd(30)} GMAC/s    quartiles   GB/s    × JS  × WASM`);

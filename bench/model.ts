@@ -3,11 +3,11 @@
  * (see README.md)
  */
 import { parseArgs } from 'node:util';
-import { createKernels, GLU, MLGRU, type BitLinear, type KernelOptions, type Kernels, type Model } from 'matmulfree';
-import {
-  complain, enableRelaxedSimd, keepOneCoreBusy, machine, median, ratio, residentBytes, spread, takeTurns, wholeNumber,
-} from './measure.js';
+import { createKernels, type KernelOptions, type Kernels, type Model } from 'matmulfree';
+import { complain, enableRelaxedSimd, keepOneCoreBusy, machine, residentBytes, wholeNumber } from './measure.js';
 import { randomModel, SHAPES, type ShapeName } from './random-model.js';
+import { bitLinears, packedBytes } from './ternary-parts.js';
+import { median, ratio, spread, takeTurns } from './turns.js';
 
 const HELP = `Usage: npm run bench:model -- [options]
 
@@ -70,22 +70,6 @@ async function load({ shape, layers, backend }: Settings, threads: Threads): Pro
     `${((after - before) / packed).toFixed(2)} × packed`,
   );
   return { kernels, model };
-}
-
-function bitLinears({ parts: { blocks, head } }: Model): BitLinear[] {
-  const ofBlocks = blocks.flatMap(({ parts: { tokenMixer, channelMixer } }): BitLinear[] => {
-    if (!(tokenMixer instanceof MLGRU && channelMixer instanceof GLU)) throw new TypeError('an unknown mixer');
-    const { inputProjection, forgetProjection, gateProjection, outputProjection } = tokenMixer.parts;
-    return [
-      inputProjection, forgetProjection, gateProjection, outputProjection, channelMixer.gateProjection, channelMixer.downProjection,
-    ];
-  });
-  return [...ofBlocks, head];
-}
-
-function packedBytes(model: Model): number {
-  const ternary = bitLinears(model).reduce((sum, { weight }) => sum + weight.packed.byteLength + weight.scales.byteLength, 0);
-  return ternary + model.parts.embeddings.byteLength;
 }
 
 /** What is measured of a model: decoding a token, all its ternary products one after another, and prompts. */

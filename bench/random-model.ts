@@ -2,6 +2,7 @@
  * Models of the published sizes with random weights, made in memory in seconds: speed does not depend on what the weights are.
  */
 import { loadModel, modelSpec, parseConfig, type Checkpoint, type Kernels, type Model } from 'matmulfree';
+import type { Sizes } from './operations.js';
 
 /** hidden size, intermediate size, layers (MMfreeLM on the Hugging Face Hub); the vocabulary has 32,000 entries. */
 export const SHAPES = {
@@ -12,6 +13,11 @@ export const SHAPES = {
 export type ShapeName = keyof typeof SHAPES;
 
 const VOCAB = 32_000;
+
+export function sizesOf(shape: ShapeName, layers: number = SHAPES[shape][2]): Sizes {
+  const [hidden, intermediate] = SHAPES[shape];
+  return { hidden, mixer: hidden, intermediate, layers, vocab: VOCAB };
+}
 /** Rows are cut from this many random trits, at shifting places. */
 const POOL = 1 << 20;
 

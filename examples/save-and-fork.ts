@@ -19,8 +19,6 @@ console.log(`${state.tokens} tokens read, ${saved.length} bytes saved\n`);
 for (const animal of [' cat', ' elephant']) {
   const fork = lm.restoreState(saved); // or state.clone()
   let text = '';
-  // A piece of text in the middle of a story: ids without the BOS, and without the space that a text would start with.
-  const ids = lm.tokenizer.encode(animal.trimStart(), { addSpecialTokens: false });
-  for await (const piece of lm.generate(ids, { state: fork, maxNewTokens: 60, temperature: 0.6, seed: 3, stop: '\n' })) text += piece;
+  for await (const piece of lm.generate(animal, { state: fork, maxNewTokens: 60, temperature: 0.6, seed: 3, stop: '\n' })) text += piece;
   console.log(`...a big${animal}${text}\n`);
 }

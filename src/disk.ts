@@ -69,6 +69,16 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
 }
 
-function describe(error: unknown): string {
+/** What `action` gives; undefined when the file is not, or no longer, there. */
+export async function unlessGone<T>(action: Promise<T>): Promise<T | undefined> {
+  try {
+    return await action;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+export function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -15,6 +15,14 @@ export type { CompileOptions, Constraint, ConstraintState } from './constrain/co
 export type { PrefixCache } from './generate/prefix-cache.js';
 export type { AppendOptions, InSession, Session, SessionMark } from './session.js';
 export type { Score, ScoreOptions } from './generate/score.js';
+export type { Choice, ChoiceScore, ChooseOptions, PairOptions } from './generate/choose.js';
+export type { ContinuationScore } from './generate/continuations.js';
+export type { EmbedOptions } from './generate/embed.js';
+export type {
+  Perplexity, PerplexityInput, PerplexityOptions, PerplexityProgress, TextFigures,
+} from './generate/perplexity.js';
+export { evaluate, type EvaluatedModel, type EvaluateOptions, type Evaluation, type Metric } from './eval/evaluate.js';
+export { parseTask, type ChoicesItem, type ContextsItem, type LastWordItem, type TaskItem } from './eval/items.js';
 export type { ModelConfig } from './model/config.js';
 export type { LayerInfo, ModelInfo, Operations } from './model/describe.js';
 export type { Progress } from './model/load-model.js';

@@ -1,17 +1,18 @@
 import { loadTokenizer } from './checkpoint-tokenizer.js';
 import { ArgumentError, show, TokenizerError } from './errors.js';
-import type { ConstraintSpec } from './constrain/compile.js';
-import type { Constraint } from './constrain/constraint.js';
-import type { BatchOptions, BatchPrompt, BatchResult, BatchText } from './generate/batch.js';
+import type { BatchOptions, BatchPrompt, BatchResult } from './generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
-import { generateIds, generateText, generateTokens, startOf, type GenerateTokensOptions, type TextStart } from './generate/generate.js';
+import type { GenerateTokensOptions } from './generate/generate.js';
 import { generationDefaults, type GenerationDefaults } from './generate/generation-config.js';
-import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/options.js';
+import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from './generate/options.js';
 import { PrefixCache } from './generate/prefix-cache.js';
 import { decodeSession } from './generate/session-bytes.js';
-import { TextPieces, type TokenPiece } from './generate/text-pieces.js';
+import type { TokenPiece } from './generate/text-pieces.js';
 import { parseOptional } from './model/checkpoint.js';
 import { checkKeys } from './options.js';
+import type { Choice, ChooseOptions } from './generate/choose.js';
+import type { EmbedOptions } from './generate/embed.js';
+import type { Perplexity, PerplexityInput, PerplexityOptions } from './generate/perplexity.js';
 import { scoreIds, scoreIdsAsync, type Score, type ScoreOptions } from './generate/score.js';
 import type { BackendName, Kernels } from './kernels/kernels.js';
 import { createKernels } from './kernels/create.js';
@@ -21,8 +22,9 @@ import { loadModel, type Progress } from './model/load-model.js';
 import type { Model } from './model/model.js';
 import { openCheckpoint } from './model/open-checkpoint.js';
 import { ModelState } from './model/state.js';
-import { Session, type SessionHost } from './session.js';
+import { Session } from './session.js';
 import { openSource, type ModelSource } from './source.js';
+import { TextWriter } from './text-writer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 export interface LoadOptions {
@@ -62,6 +64,7 @@ export class MatMulFreeLM {
   private readonly maybeTokenizer: Tokenizer | undefined;
   private readonly name: string;
   private maybeModel: Model | undefined;
+  private readonly writer = new TextWriter(this);
 
   private constructor(name: string, model: Model, tokenizer: Tokenizer | undefined, defaults: GenerationDefaults) {
     this.name = name;
@@ -151,29 +154,28 @@ export class MatMulFreeLM {
 
   /**
    * Goes on from `prompt`, piece by piece: `for await (const piece of lm.generate('Once'))`. The generator's return value tells
-   * why it stopped. Text gets the tokenizer's special tokens (BOS) unless it continues a state that is not empty.
+   * why it stopped. Text gets the tokenizer's special tokens (BOS), unless it continues a state that is not empty: then it goes on exactly
+   * where the text before it ended, so it needs its own space in front.
    * @throws ArgumentError (an empty prompt, an option), TokenizerError, the signal's reason.
    */
   async *generate(
     prompt: string | ArrayLike<number>, options: GenerateOptions = {},
   ): AsyncGenerator<string, GenerateResult, undefined> {
-    const ids = this.promptIds(prompt, options.state);
-    return yield* this.text(options, () => startOf(this.model, ids, options));
+    return yield* this.writer.generateText(options, () => this.writer.startOf(prompt, options));
   }
 
   /** As `generate`, ids in and ids out: needs no tokenizer. */
   async *generateIds(
     prompt: ArrayLike<number>, options: GenerateIdsOptions = {},
   ): AsyncGenerator<number, GenerateResult, undefined> {
-    return yield* this.ids(options, () => startOf(this.model, prompt, options));
+    return yield* this.writer.generateIds(options, () => this.writer.startOf(prompt, options));
   }
 
   /** As `generate`, with each token's id, text, log-probability, and the most probable tokens in its place. */
   async *generateTokens(
     prompt: string | ArrayLike<number>, options: GenerateTokensOptions = {},
   ): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
-    const ids = this.promptIds(prompt, options.state);
-    return yield* this.tokens(options, () => startOf(this.model, ids, options));
+    return yield* this.writer.generateTokens(options, () => this.writer.startOf(prompt, options));
   }
 
   /**
@@ -182,43 +184,33 @@ export class MatMulFreeLM {
    * @throws ArgumentError, TokenizerError, before anything has run; the signal's reason.
    */
   async generateBatch(prompts: readonly BatchPrompt[], options: BatchOptions = {}): Promise<BatchResult[]> {
-    const { batchTexts, generateBatch } = await import('./generate/batch.js');
-    const compiled = new Map<unknown, Constraint>();
-    const texts: BatchText[] = [];
-    for (const { prompt, options: own } of batchTexts(prompts, this.withDefaults(options))) {
-      const ids = this.promptIds(prompt, undefined);
-      const { constraint: spec } = own;
-      if (spec !== undefined && !compiled.has(spec)) compiled.set(spec, await this.compiledConstraint(spec, own));
-      texts.push({ ids, options: own, constraint: compiled.get(spec)?.start(ids) });
-    }
-    return generateBatch(this.model, this.maybeTokenizer, texts, options);
+    return this.writer.generateBatch(prompts, options);
   }
 
   /** The most probable texts that beam search finds after a prompt, the best first; `text` is '' for a model without a tokenizer. */
   async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
-    const ids = this.promptIds(prompt, undefined);
-    const { beamSearch } = await import('./generate/beam-search.js');
-    const found = await beamSearch(this.model, ids, options);
-    return found.map((beam) => ({ ...beam, text: this.maybeTokenizer ? textAfter(this.maybeTokenizer, ids, beam.ids) : '' }));
+    return this.writer.beamSearch(prompt, options);
   }
 
   /** A text that grows by what you append and what the model writes; it can be forked, taken back and saved at any time. */
   session(): Session {
-    return new Session(this.sessionHost(), { state: this.createState(), unread: [], memory: [] });
+    return new Session(this.writer, { state: this.createState(), unread: [], memory: [] });
   }
 
   /** Goes on from what `session.save()` wrote. @throws ArgumentError when the bytes are damaged or another model's. */
   openSession(bytes: Uint8Array | ArrayBuffer): Session {
     const array = checkBytes('openSession', bytes);
-    return new Session(this.sessionHost(), decodeSession(array, this.model.parts.stateShape, this.config.vocabSize));
+    return new Session(this.writer, decodeSession(array, this.model.parts.stateShape, this.config.vocabSize));
   }
 
   /**
    * Keeps states after the beginnings of prompts, at most `maxBytes` of them (64 MiB), so that what prompts share at their beginning is
    * read once: an option of `generate`, `generateBatch` and `session.append`.
+   * @throws ArgumentError for an option.
    */
-  createPrefixCache({ maxBytes }: { readonly maxBytes?: number } = {}): PrefixCache {
-    return new PrefixCache(this.model.parts.stateShape, maxBytes);
+  createPrefixCache(options: { readonly maxBytes?: number } = {}): PrefixCache {
+    checkKeys('createPrefixCache', options, ['maxBytes']);
+    return new PrefixCache(this.model.parts.stateShape, options.maxBytes);
   }
 
   /**
@@ -232,6 +224,44 @@ export class MatMulFreeLM {
   /** As `score`, for long texts: lets other tasks run meanwhile, reports progress, and can be aborted. */
   async scoreAsync(textOrIds: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<Score> {
     return scoreIdsAsync(this.model, this.idsOf(textOrIds), options);
+  }
+
+  /** As `scoreAsync`, for several texts side by side: each gets the score it gets alone, bit for bit, and short ones get it sooner. */
+  async scoreBatch(texts: readonly (string | ArrayLike<number>)[], options: ScoreOptions = {}): Promise<Score[]> {
+    const { model } = this;
+    if (!Array.isArray(texts)) throw new ArgumentError(`scoreBatch: the texts are ${show(texts)}, not a list`);
+    const ids = texts.map((text: string | ArrayLike<number>) => this.idsOf(text));
+    return (await import('./generate/score-batch.js')).scoreBatch(model, ids, options);
+  }
+
+  /**
+   * How probable each of `choices` is after `prompt`, in sum and per character: what the usual zero-shot tasks are scored by (`acc`,
+   * `acc_norm`). A space is put between, unless `delimiter` says otherwise.
+   * @throws ArgumentError (no choices, an empty one, an option), TokenizerError, the signal's reason.
+   */
+  async choose(prompt: string, choices: readonly string[], options: ChooseOptions = {}): Promise<Choice> {
+    const { model, tokenizer } = this;
+    return (await import('./generate/choose.js')).choose(model, tokenizer, prompt, choices, options);
+  }
+
+  /**
+   * A text as a vector [hidden]: the hidden states after the final norm, averaged over all tokens, or the last one.
+   * @throws ArgumentError (no ids, an id out of range, an option), TokenizerError, the signal's reason.
+   */
+  async embed(textOrIds: string | ArrayLike<number>, options: EmbedOptions = {}): Promise<Float32Array> {
+    const { model } = this;
+    const ids = this.idsOf(textOrIds);
+    return (await import('./generate/embed.js')).embed(model, ids, options);
+  }
+
+  /**
+   * The perplexity of a text of any length, also per byte and word: with a state that runs on, or in windows (`context`, `stride`). A text
+   * that comes in pieces, such as a file that is read, is never in memory as a whole.
+   * @throws ArgumentError (fewer than two tokens, an id out of range, an option), TokenizerError, the signal's reason.
+   */
+  async perplexity(text: PerplexityInput, options: PerplexityOptions = {}): Promise<Perplexity> {
+    const { model } = this;
+    return (await import('./generate/perplexity.js')).measurePerplexity(model, () => this.tokenizer, text, options);
   }
 
   /** Counts, sizes and operations of the loaded model. */
@@ -248,62 +278,6 @@ export class MatMulFreeLM {
   private idsOf(textOrIds: string | ArrayLike<number>): ArrayLike<number> {
     return typeof textOrIds === 'string' ? this.tokenizer.encode(textOrIds) : textOrIds;
   }
-
-  private promptIds(prompt: string | ArrayLike<number>, state: ModelState | undefined): ArrayLike<number> {
-    if (prompt === '') throw emptyPrompt();
-    return typeof prompt === 'string' ? this.tokenizer.encode(prompt, { addSpecialTokens: !state || state.tokens === 0 }) : prompt;
-  }
-
-  private async *ids(given: GenerateIdsOptions, start: () => TextStart): AsyncGenerator<number, GenerateResult, undefined> {
-    const options = this.withDefaults(given);
-    return yield* generateIds(this.model, options, await this.constrained(start(), options));
-  }
-
-  private async *text(given: GenerateOptions, start: () => TextStart): AsyncGenerator<string, GenerateResult, undefined> {
-    const options = this.withDefaults(given);
-    return yield* generateText(this.model, this.tokenizer, options, await this.constrained(start(), options));
-  }
-
-  private async *tokens(given: GenerateTokensOptions, start: () => TextStart): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
-    const options = this.withDefaults(given);
-    return yield* generateTokens(this.model, this.tokenizer, options, await this.constrained(start(), options));
-  }
-
-  private async constrained(start: TextStart, options: GenerateIdsOptions): Promise<TextStart> {
-    const spec = options?.constraint;
-    return spec === undefined ? start : { ...start, constraint: (await this.compiledConstraint(spec, options)).start(start.text) };
-  }
-
-  private async compiledConstraint(spec: ConstraintSpec, { eosTokenIds = this.config.eosTokenIds }: GenerateIdsOptions): Promise<Constraint> {
-    if (typeof (spec as Constraint | null)?.start === 'function') return spec as Constraint; // works without a tokenizer
-    const { compileConstraint } = await import('./constrain/compile.js');
-    return compileConstraint(spec, this.tokenizer, { eosTokenIds });
-  }
-
-  private withDefaults<Options extends GenerateIdsOptions>(options: Options): Options {
-    if (typeof options !== 'object' || options === null) return options; // which is then refused
-    const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    return { ...this.generationDefaults, ...Object.fromEntries(given) } as Options;
-  }
-
-  private sessionHost(): SessionHost {
-    const lm = this;
-    return {
-      get model() {
-        return lm.model;
-      },
-      encode: (text, isStart) => lm.tokenizer.encode(text, { addSpecialTokens: isStart, continues: !isStart }),
-      generateIds: (options, start) => lm.ids(options, start),
-      generateText: (options, start) => lm.text(options, start),
-      generateTokens: (options, start) => lm.tokens(options, start),
-    };
-  }
-}
-
-/** The text that `ids` add to the text of `before`. */
-function textAfter(tokenizer: Tokenizer, before: ArrayLike<number>, ids: readonly number[]): string {
-  const pieces = new TextPieces(tokenizer, before, []);
-  return ids.map((id) => pieces.show(pieces.decode(id))).join('') + pieces.finish().shown;
 }
 
 function checkBytes(what: string, bytes: Uint8Array | ArrayBuffer): Uint8Array {

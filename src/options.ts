@@ -10,6 +10,11 @@ export function checkNumber(name: string, value: unknown, min: number, max: numb
   return value;
 }
 
+/** @throws ArgumentError for what is given and no function. */
+export function checkFunction(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'function') throw new ArgumentError(`option ${name} is ${show(value)}, not a function`);
+}
+
 /** @throws ArgumentError naming an option that does not exist: a misspelt option must not be ignored. */
 export function checkKeys(what: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) throw new ArgumentError(`${what}: the options are ${show(options)}, not an object`);

@@ -1,11 +1,11 @@
 import { ArgumentError, show } from './errors.js';
 import type { GenerateTokensOptions, TextStart } from './generate/generate.js';
 import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './generate/options.js';
-import type { PrefixCache, PrefixPlace } from './generate/prefix-cache.js';
+import { checkPrefixCache, type PrefixCache, type PrefixPlace } from './generate/prefix-cache.js';
 import { encodeSession, SESSION_MEMORY, type SessionContent } from './generate/session-bytes.js';
 import type { TokenPiece } from './generate/text-pieces.js';
 import type { Model } from './model/model.js';
-import { checkKeys } from './options.js';
+import { checkFunction, checkKeys } from './options.js';
 import { Pace } from './pace.js';
 
 export interface AppendOptions {
@@ -69,18 +69,22 @@ export class Session {
    */
   async append(textOrIds: string | ArrayLike<number>, options: AppendOptions = {}): Promise<void> {
     checkKeys('append', options, ['prefixCache', 'onProgress', 'signal']);
+    const { prefixCache, onProgress, signal } = options;
     const { model } = this.host;
-    const ids = typeof textOrIds === 'string' ? this.host.encode(textOrIds, this.tokens === 0) : Array.from(textOrIds ?? []);
-    if (ids.length === 0) return;
-    model.check(ids, this.content.state);
+    checkFunction('onProgress', onProgress);
+    const pace = new Pace(signal);
+    if (prefixCache !== undefined) checkPrefixCache(prefixCache, this.tokens === 0 ? this.content.state : model.createState());
+    const given = typeof textOrIds === 'string' ? this.host.encode(textOrIds, this.tokens === 0) : textOrIds;
+    signal?.throwIfAborted();
+    if (typeof given === 'object' && given?.length === 0) return;
+    model.check(given, this.content.state);
+    const ids = Array.from(given);
     this.begin();
     try {
       const state = this.content.state.clone();
       const { unread, memory } = this.content;
       const all = [...unread, ...ids];
-      const { prefixCache, onProgress, signal } = options;
       const { maxTokens } = model.parts.workspace;
-      const pace = new Pace(signal);
       let place: PrefixPlace | undefined = this.tokens === 0 ? prefixCache?.restore(all, state) : undefined;
       for (let done = place?.length ?? 0; done < all.length - 1; ) {
         await pace.giveWay();
@@ -97,8 +101,8 @@ export class Session {
   }
 
   /**
-   * Goes on from the text, as `lm.generate` does; what is given out is part of the text then. A stop string that was found is too; an
-   * end-of-text token is not.
+   * Goes on from the text, as `lm.generate` does; what is given out is part of the text then. So are a stop string that was found, and tokens
+   * whose text is held back when the consumer leaves (it may begin a stop string, or ends within a character); an end-of-text token is not.
    * @throws ArgumentError (an option, an empty session, one at work), the signal's reason.
    */
   async *generate(options: InSession<GenerateOptions> = {}): AsyncGenerator<string, GenerateResult, undefined> {
@@ -177,12 +181,13 @@ export class Session {
   }
 
   private checkIdle(content = this.content): void {
-    if (this.isBusy || content !== this.content) throw new ArgumentError('session: is at work; wait until that is over, or fork it first');
+    if (this.isBusy || content !== this.content) throw new ArgumentError('session: is at work; wait until that is over, or fork it before');
   }
 }
 
 function checked<Options extends GenerateIdsOptions>(options: InSession<Options>): Options {
   const given = options as Options;
+  if (typeof given !== 'object' || given === null) return given; // which is then refused
   if (given.state !== undefined || given.prefixCache !== undefined) {
     throw new ArgumentError('session.generate: a session has its own state; the options state and prefixCache are not for it');
   }

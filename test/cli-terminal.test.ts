@@ -55,6 +55,50 @@ describe('progress on a terminal', () => {
     expect(shown(output.text)).toMatch(/^downloading x \[2Jyyy/);
   });
 
+  /** The line for a name, 10 seconds after the start of a download of 2 GB. */
+  function line(file: string, columns: number): string {
+    const output = fakeOutput(true, columns);
+    const progress = new ProgressLine(false, output);
+    for (output.time = 0; output.time <= 10_000; output.time += 100) progress.listener({ stage: 'download', file, loaded: 1e9 + output.time * 20_000, total: 2e9 });
+    expect(output.text).not.toContain('\n');
+    return shown(output.text);
+  }
+  const figures = '60% 1.2 GB of 2.0 GB · 20 MB/s · 0:40 left';
+
+  it('rate and time left are there on a terminal of common width, whatever the name of the file', () => {
+    expect(line('m.gguf', 80)).toBe(`downloading m.gguf ${'█'.repeat(10)}${'░'.repeat(7)} ${figures}`);
+    expect(line('model.safetensors', 80)).toBe(`downloading model.safetens… ${'█'.repeat(5)}${'░'.repeat(3)} ${figures}`);
+    expect(line('model-00001-of-00002.safetensors', 80)).toBe(`downloading model-00001-of… ${'█'.repeat(5)}${'░'.repeat(3)} ${figures}`);
+    expect(line('model.safetensors', 100)).toBe(`downloading model.safetensors ${'█'.repeat(14)}${'░'.repeat(10)} ${figures}`);
+  });
+
+  it('on one that is too narrow the bar goes first, then the name, then what stands at the end', () => {
+    expect(line('model.safetensors', 65)).toBe(`downloading model.sa… ${figures}`);
+    expect(line('model.safetensors', 48)).toBe(`dow… ${figures}`);
+    expect(line('model.safetensors', 44)).toBe(`${figures}`);
+    expect(line('model.safetensors', 30)).toBe('60% 1.2 GB of 2.0 GB · 20 MB…');
+    for (const columns of [1, 2, 3, 10]) expect(line('model.safetensors', columns).length).toBeLessThan(columns);
+  });
+
+  it('characters of two columns count as two', () => {
+    for (const file of ['模型'.repeat(20), '모델'.repeat(20), 'モデル'.repeat(20), '🤖'.repeat(40), '𠀀'.repeat(40)]) {
+      for (let columns = 50; columns < 130; columns++) {
+        const text = line(file, columns);
+        const wide = text.match(/[\u3000-\ud7ff\ud800-\udbff]/g) ?? [];
+        expect(text.replace(/[\udc00-\udfff]/g, '').length + wide.length, text).toBeLessThan(columns);
+        expect(text).not.toMatch(/\p{Cs}/u);
+        if (columns > 60) expect(text).toMatch(/0:40 left$/);
+      }
+    }
+  });
+
+  it('more than there was to be does not turn the time left around', () => {
+    const output = fakeOutput(true, 120);
+    const progress = new ProgressLine(false, output);
+    for (output.time = 0; output.time <= 2000; output.time += 100) progress.update('x', output.time * 1000, 1e6);
+    expect(shown(output.text)).toMatch(/100% 2\.0 MB of 1\.0 MB · 1\.0 MB\/s · 0:00 left$/);
+  });
+
   it('another file begins with a rate of its own', () => {
     const output = fakeOutput(true, 120);
     const progress = new ProgressLine(false, output);

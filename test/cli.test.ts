@@ -1,9 +1,11 @@
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MatMulFreeLM } from 'matmulfree';
-import { EMBEDDED, fixture, HAS_SHARED, shared, SHARED_NOTE } from './support/files.js';
+import { EMBEDDED, fixture, HAS_SHARED, repository, shared, SHARED_NOTE } from './support/files.js';
 import { cli, runScript } from './support/run.js';
 import { tinyCheckpoint } from './support/checkpoints.js';
 
@@ -25,6 +27,15 @@ describe('generate', () => {
     expect(stderr.trimEnd()).toMatch(/^\d+ tokens · \d+ tokens\/s · backend (?:simd|relaxed)(?:, \d+ threads)? · state 8\.2 kB · seed 3$/);
   });
 
+  it('goes on when nobody reads what it says on the side', async () => {
+    const child = spawn(process.execPath, ['--import', 'tsx', repository('src/cli/main.ts'), 'generate', '--seed', '3', '-n', '5'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stderr.destroy();
+    let stdout = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text; });
+    expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0);
+    expect(stdout).toMatch(/^Once upon a time/);
+  });
+
   it('repeats itself in another process, and as the library does here', async () => {
     const args = ['generate', 'The dragon', '--seed', '7', '--quiet', '--temperature', '0.9', '--top-k', '30', '-n', '60'];
     const [first, second] = await Promise.all([cli(...args), cli(...args)]);
@@ -34,6 +45,26 @@ describe('generate', () => {
     let text = 'The dragon';
     for await (const piece of lm.generate('The dragon', { seed: 7, temperature: 0.9, topK: 30, topP: 0.95, maxNewTokens: 60 })) text += piece;
     expect(first!.stdout).toBe(`${text}\n`);
+  });
+
+  it('keeps to a constraint, penalties and a limit of time', async () => {
+    const schema = join(folder, 'schema.json');
+    await writeFile(schema, JSON.stringify({ type: 'object', properties: { age: { type: 'integer', minimum: 1, maximum: 9 } }, required: ['age'] }));
+    const [choice, regex, json, penalised] = await Promise.all([
+      cli('generate', 'The sky was', '--choice', ' blue', '--choice', ' grey', '--quiet'),
+      cli('generate', 'Tom is', '--regex', ' [0-9]{2} years old', '--quiet'),
+      cli('generate', 'A cat. ', '--json-schema', schema, '--quiet', '--seed', '1'),
+      cli('generate', 'The cat', '-t', '0', '--repetition-penalty', '1.3', '--penalty-window', '64', '-n', '40', '--speculate', '--quiet'),
+    ]);
+    expect(choice!.stdout).toMatch(/^The sky was (blue|grey)\n$/);
+    expect(regex!.stdout).toMatch(/^Tom is [0-9]{2} years old\n$/);
+    expect((JSON.parse(json!.stdout.slice('A cat. '.length)) as { age: number }).age).toBeLessThan(10);
+    const lm = await MatMulFreeLM.load(EMBEDDED);
+    let text = 'The cat';
+    for await (const piece of lm.generate(text, { repetitionPenalty: 1.3, penaltyWindow: 64, topP: 0.95, maxNewTokens: 40 })) text += piece;
+    expect(penalised!.stdout).toBe(`${text}\n`);
+    const limited = await cli('generate', '-n', '100000000', '--max-time', '0.3', '--seed', '1', '-t', '5');
+    expect(limited.code).toBe(0);
   });
 
   it('Ctrl-C ends it at once, with what is there', async () => {
@@ -62,10 +93,16 @@ describe('score', () => {
     expect(plain.stdout).toMatch(/2 sequences, \d+ tokens predicted\nnegative log-likelihood [\d.]+ .*\nperplexity [\d.]+\n/);
   });
 
-  it('Ctrl-C ends it in the middle of a text', async () => {
-    await writeFile(join(folder, 'long.txt'), 'Once upon a time there was a cat. '.repeat(20_000));
-    const started = performance.now();
-    const { code, stdout, stderr } = await runScript('src/cli/main.ts', ['score', '--text-file', join(folder, 'long.txt')], () => {}, 1500);
+  it.skipIf(process.platform === 'win32')('Ctrl-C ends it in the middle of a text', async () => {
+    const pipe = join(folder, 'long.txt');
+    execFileSync('mkfifo', [pipe]);
+    let started = 0;
+    const { code, stdout, stderr } = await runScript('src/cli/main.ts', ['score', '--text-file', pipe], () => {}, async (kill) => {
+      await writeFile(pipe, 'Once upon a time there was a cat. '.repeat(20_000)); // until it is read: the process is up by then
+      await wait(1000);
+      started = performance.now();
+      kill('SIGINT');
+    });
     expect({ code, stdout, stderr }).toEqual({ code: 130, stdout: '', stderr: '' });
     expect(performance.now() - started).toBeLessThan(20_000);
   });
@@ -161,6 +198,33 @@ describe('convert', () => {
     expect((await readdir(folder)).filter((name) => name.includes('partial'))).toEqual([]);
   });
 
+  it('what cannot be written to is told before anything is read', async () => {
+    const outs = [[join(folder, 'no-such-folder', 'x.gguf'), /cannot write .*x\.gguf.*: no such file or directory/], [join(folder, 'dir.gguf'), /cannot write .*dir\.gguf: is a folder/]] as const;
+    await mkdir(join(folder, 'dir.gguf'));
+    for (const [out, message] of outs) {
+      const { code, stderr } = await cli('convert', '--model', 'no/such/model', '--out', out);
+      expect(code).toBe(1);
+      expectOneLine(stderr);
+      expect(stderr).toMatch(message);
+    }
+    const { stderr } = await cli('convert', '--model', 'no/such/model', '--out', join(folder, 'x.gguf'));
+    expect(stderr).toMatch(/no\/such\/model: no such file or folder/);
+    expect((await readdir(folder)).filter((name) => /^x\.gguf|partial/.test(name))).toEqual([]);
+  });
+
+  it.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s leaves the older file, and nothing else', async (signal, code) => {
+    const place = await mkdtemp(join(folder, 'stopped-'));
+    const out = join(place, 'out.gguf');
+    await writeFile(out, 'an older file');
+    const run = await runScript('src/cli/main.ts', ['convert', '--model', EMBEDDED, '--out', out], () => {}, async (kill) => {
+      while ((await readdir(place)).length < 2) await wait(1);
+      kill(signal);
+    });
+    expect(run).toEqual({ code, stdout: '', stderr: '' });
+    expect(await readdir(place)).toEqual(['out.gguf']);
+    expect(await readFile(out, 'utf8')).toBe('an older file');
+  });
+
   it.skipIf(!HAS_SHARED)(`makes the embedded model from its checkpoint, byte for byte${SHARED_NOTE}`, async () => {
     const out = join(folder, 'tinystories-9m.gguf');
     await cli('convert', '--model', shared('models/tinystories-9m'), '--out', out, '--type', 'TQ1_0', '--name', 'tinystories-9m');
@@ -178,7 +242,7 @@ describe('the command line', () => {
     expect(general.code).toBe(0);
     expect((await cli('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect((await cli('help', 'score')).stdout).toMatch(/^Usage: matmulfree score/);
-    for (const command of ['generate', 'score', 'info', 'convert', 'cache']) {
+    for (const command of ['generate', 'score', 'perplexity', 'eval', 'info', 'convert', 'cache']) {
       expect(general.stdout).toContain(command);
       const help = await cli(command, '--help');
       expect(help).toMatchObject({ code: 0, stderr: '' });
@@ -193,6 +257,8 @@ describe('the command line', () => {
     [['convert', '--model', 'x', '--out', 'x.bin'], 2, /must end in \.gguf/],
     [['generate', '--model', 'no/such/model'], 1, /no such file or folder/], [['score', '--text-file', 'no-such.txt'], 1, /no-such\.txt/],
     [['score', '--ids', 'package.json'], 1, /array of arrays/], [['score', '--text-file', 'src'], 1, /cannot read src: illegal operation on a directory/], [['info', '--model', 'package.json'], 1, /package\.json/],
+    [['generate', '--regex', '('], 2, /constraint: regex/], [['generate', '--regex', 'a', '--choice', 'b'], 2, /one of --choice/],
+    [['generate', '--json-schema', 'README.md'], 2, /README\.md: /], [['generate', '--json-schema', 'no-such.json'], 1, /no-such\.json/],
     [['info', '--backend', 'quantum'], 1, /"quantum" is not available/],
   ] as [string[], number, RegExp][])('%j exits with %i', async (args, code, message) => {
     const run = await cli(...args);

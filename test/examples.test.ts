@@ -29,6 +29,12 @@ it('score', async () => {
   expect(natural).toBeLessThan(shuffled! / 10);
 });
 
+it('choose', async () => {
+  const { code, stdout } = await runScript('examples/choose.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^hammer .*\ncarrot .* ←\ntrain .*\n\n12 items, 100 % right\n\ncat and kitten 0\.8\d, cat and party 0\.7\d\n$/);
+});
+
 it('save-and-fork', async () => {
   const { code, stdout } = await runScript('examples/save-and-fork.ts');
   expect(code).toBe(0);

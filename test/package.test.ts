@@ -69,6 +69,7 @@ describe('the sources', () => {
       'src/model': ['src/model', 'src/layers', 'src/kernels', 'src/tokenizer', 'src/formats', 'src'],
       'src/constrain': ['src/constrain', 'src/tokenizer', 'src'],
       'src/generate': ['src/generate', 'src/constrain', 'src/model', 'src/tokenizer', 'src'],
+      'src/eval': ['src/eval', 'src/generate', 'src/model', 'src/tokenizer', 'src'],
       'src/convert': ['src/convert', 'src/model', 'src/kernels', 'src/tokenizer', 'src/formats', 'src'],
       'src/worker': ['src/worker', 'src/generate', 'src/model', 'src/kernels', 'src/tokenizer', 'src'],
       'src/cli': ['src/cli', 'src'],

@@ -1,5 +1,5 @@
 import { clearCache, listCache, type CacheEntry } from '../index.js';
-import { formatBytes } from './terminal.js';
+import { formatBytes, onOneLine } from './terminal.js';
 import { HELP, parseCommand, UsageError } from './usage.js';
 
 export async function cacheCommand(args: readonly string[]): Promise<void> {
@@ -30,7 +30,7 @@ async function clear(names: readonly string[], quiet: boolean): Promise<void> {
   for (const name of names.length > 0 ? new Set(names) : [undefined]) removed.push(...(await clearCache({ name })));
   if (quiet) return;
   for (const { name, inUse } of entries) {
-    if (inUse && (names.length === 0 || names.includes(name))) process.stderr.write(`${name}: kept, it is being downloaded just now\n`);
+    if (inUse && (names.length === 0 || names.includes(name))) process.stderr.write(`${onOneLine(name)}: kept, it is being downloaded just now\n`);
   }
   process.stderr.write(`removed ${removed.length} model${removed.length === 1 ? '' : 's'}, ${formatBytes(sizeOf(removed))}\n`);
 }
@@ -41,7 +41,7 @@ function describe({ name, bytes, partialBytes, versions, inUse }: CacheEntry): s
     ...(partialBytes > 0 ? [`${formatBytes(partialBytes)} of it not complete`] : []),
     ...(inUse ? ['being downloaded'] : []),
   ];
-  return `${formatBytes(bytes + partialBytes).padStart(7)}  ${name}${notes.length > 0 ? ` (${notes.join(', ')})` : ''}`;
+  return `${formatBytes(bytes + partialBytes).padStart(7)}  ${onOneLine(name)}${notes.length > 0 ? ` (${notes.join(', ')})` : ''}`;
 }
 
 function sizeOf(entries: readonly CacheEntry[]): number {

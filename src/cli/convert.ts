@@ -1,4 +1,5 @@
-import { mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { checkConversion, convert, convertToSafetensors, SourceError, type FilePart } from '../index.js';
 import { describeFileError, formatBytes, ProgressLine } from './terminal.js';
@@ -37,7 +38,7 @@ export async function convertCommand(args: readonly string[], signal: AbortSigna
     if (!isGguf) throw new UsageError(`--out ${out}: the name must end in .gguf`);
     parts = asParts(convert(model, { type, name, ...common }));
   }
-  const bytes = await putInPlace(out, parts, check).finally(() => progress.clear());
+  const bytes = await putInPlace(out, isGguf ? 'file' : 'folder', parts, check).finally(() => progress.clear());
   if (!values.quiet) process.stderr.write(`${out}: ${formatBytes(bytes)}, ${type}; ${checked}\n`);
 }
 
@@ -60,13 +61,34 @@ async function requireFree(folder: string): Promise<void> {
  * Writes a file (all parts have the name '') or the files of a folder beside their name, and moves them into place when they are
  * whole and `check` has nothing against them: a file that was there stays good until then.
  */
-async function putInPlace(out: string, parts: AsyncIterable<FilePart>, check: (path: string) => Promise<void>): Promise<number> {
+async function putInPlace(
+  out: string, kind: 'file' | 'folder', parts: AsyncIterable<FilePart>, check: (path: string) => Promise<void>,
+): Promise<number> {
   const path = resolve(out); // without a slash at its end
-  const partial = `${path}.${process.pid}.partial`;
+  const partial = `${path}.${randomUUID().slice(0, 8)}.partial`;
+  const writing = <T>(action: Promise<T>): Promise<T> => action.catch((error: unknown) => { throw cannotWrite(out, error); });
+  // Before the source is read, which may take long.
+  if (kind === 'file' && (await stat(path).catch(() => undefined))?.isDirectory()) throw cannotWrite(out, 'is a folder');
   try {
-    const bytes = await writeParts(partial, parts);
+    let opened = kind === 'file' ? { file: '', handle: await writing(open(partial, 'wx')) } : undefined;
+    if (kind === 'folder') await writing(mkdir(partial));
+    let bytes = 0;
+    try {
+      for await (const part of parts) {
+        if (opened?.file !== part.file) {
+          if (opened) await finish(opened.handle, writing);
+          opened = { file: part.file, handle: await writing(open(join(partial, part.file), 'wx')) };
+        }
+        await writing(opened.handle.writeFile(part.bytes));
+        bytes += part.bytes.length;
+      }
+      if (opened) await finish(opened.handle, writing);
+    } catch (error) {
+      await opened?.handle.close().catch(() => undefined);
+      throw error;
+    }
     await check(partial);
-    await rename(partial, path).catch((error: unknown) => { throw cannotWrite(out, error); });
+    await writing(rename(partial, path));
     return bytes;
   } catch (error) {
     await rm(partial, { force: true, recursive: true });
@@ -74,34 +96,9 @@ async function putInPlace(out: string, parts: AsyncIterable<FilePart>, check: (p
   }
 }
 
-async function writeParts(partial: string, parts: AsyncIterable<FilePart>): Promise<number> {
-  let open: { readonly file: string; readonly handle: FileHandle } | undefined;
-  let total = 0;
-  try {
-    for await (const { file, bytes } of parts) {
-      // Opened with the first bytes: a source that cannot be read leaves nothing behind.
-      if (open?.file !== file) {
-        if (!open && file !== '') await mkdir(partial).catch((error: unknown) => { throw cannotWrite(partial, error); });
-        await open?.handle.sync();
-        await open?.handle.close();
-        open = { file, handle: await openForWriting(join(partial, file)) };
-      }
-      await open.handle.writeFile(bytes);
-      total += bytes.length;
-    }
-    await open?.handle.sync();
-    return total;
-  } finally {
-    await open?.handle.close().catch(() => undefined);
-  }
-}
-
-async function openForWriting(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'wx');
-  } catch (error) {
-    throw cannotWrite(path, error);
-  }
+async function finish(handle: FileHandle, writing: <T>(action: Promise<T>) => Promise<T>): Promise<void> {
+  await writing(handle.sync());
+  await handle.close();
 }
 
 function cannotWrite(path: string, why: unknown): SourceError {

@@ -1,5 +1,6 @@
 import { ArgumentError, type GenerateOptions, type GenerateResult, type MatMulFreeLM } from '../index.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
+import { readInput } from './input.js';
 import { formatBytes } from './terminal.js';
 import { HELP, numberOption, parseCommand, UsageError } from './usage.js';
 
@@ -22,6 +23,9 @@ export async function generateCommand(args: readonly string[], signal: AbortSign
     'penalty-window': { type: 'string' },
     'max-time': { type: 'string' },
     speculate: { type: 'boolean' },
+    choice: { type: 'string', multiple: true },
+    regex: { type: 'string' },
+    'json-schema': { type: 'string' },
     seed: { type: 'string' },
     stop: { type: 'string', multiple: true },
   }, true);
@@ -42,6 +46,7 @@ export async function generateCommand(args: readonly string[], signal: AbortSign
     penaltyWindow: numberOption('penalty-window', values['penalty-window']),
     maxTimeMs: seconds === undefined ? undefined : seconds * 1000,
     speculate: values.speculate,
+    constraint: await constraintOption(values),
     seed: numberOption('seed', values.seed),
     stop: values.stop,
     signal,
@@ -55,6 +60,22 @@ export async function generateCommand(args: readonly string[], signal: AbortSign
     throw error;
   } finally {
     lm.dispose();
+  }
+}
+
+/** @throws UsageError for two of them, or a schema that is no JSON; SourceError for a file that cannot be read. */
+async function constraintOption(
+  { choice, regex, 'json-schema': schemaFile }: { choice?: string[]; regex?: string; 'json-schema'?: string },
+): Promise<GenerateOptions['constraint']> {
+  if ([choice, regex, schemaFile].filter((each) => each !== undefined).length > 1) throw new UsageError('give one of --choice, --regex and --json-schema');
+  if (choice !== undefined) return { choices: choice };
+  if (regex !== undefined) return { regex };
+  if (schemaFile === undefined) return undefined;
+  const text = await readInput(schemaFile);
+  try {
+    return { jsonSchema: JSON.parse(text) };
+  } catch (error) {
+    throw new UsageError(`${schemaFile}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

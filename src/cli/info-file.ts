@@ -1,4 +1,4 @@
-import { inspect, type FileInfo, type MetadataInfo } from '../index.js';
+import { inspect, type FileInfo, type MetadataInfo, type RemoteOptions } from '../index.js';
 import { formatBytes, formatCount, onOneLine } from './terminal.js';
 
 /** Longest text, and longest list, that is shown of a value. */
@@ -8,8 +8,8 @@ const SHOWN_ITEMS = 4;
 const SHOWN_DEPTH = 8;
 
 /** What a file says about itself, for people, or with `json` for programs. Long values are cut. */
-export async function describeFile(path: string, json: boolean): Promise<string> {
-  const info = await inspect(path);
+export async function describeFile(path: string, json: boolean, options: RemoteOptions): Promise<string> {
+  const info = await inspect(path, options);
   return json ? JSON.stringify(report(info), null, 2) : tables(info);
 }
 

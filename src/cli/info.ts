@@ -1,6 +1,6 @@
 import { BIT_LINEAR_EPS, type MatMulFreeLM } from '../index.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
-import { formatBytes, formatCount } from './terminal.js';
+import { formatBytes, formatCount, ProgressLine } from './terminal.js';
 import { describeFile } from './info-file.js';
 import { HELP, parseCommand, UsageError } from './usage.js';
 
@@ -11,7 +11,10 @@ export async function infoCommand(args: readonly string[], signal: AbortSignal):
   if (extra !== undefined) throw new UsageError('info takes one PATH');
   if (path !== undefined) {
     if (values.model !== undefined) throw new UsageError('info takes a PATH to list, or --model PATH to load, not both');
-    return void process.stdout.write(`${await describeFile(path, values.json === true)}\n`);
+    const progress = new ProgressLine(values.quiet === true);
+    const options = { signal, onProgress: progress.listener };
+    const text = await describeFile(path, values.json === true, options).finally(() => progress.clear());
+    return void process.stdout.write(`${text}\n`);
   }
   const lm = await loadFromFlags(values, signal);
   if (values.json) {

@@ -3,8 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { MatMulFreeError } from '../index.js';
 import { cacheCommand } from './cache.js';
 import { convertCommand } from './convert.js';
+import { evalCommand } from './eval.js';
 import { generateCommand } from './generate.js';
 import { infoCommand } from './info.js';
+import { perplexityCommand } from './perplexity.js';
 import { scoreCommand } from './score.js';
 import { onOneLine } from './terminal.js';
 import { HELP, UsageError } from './usage.js';
@@ -12,6 +14,8 @@ import { HELP, UsageError } from './usage.js';
 const COMMANDS = new Map([
   ['generate', generateCommand],
   ['score', scoreCommand],
+  ['perplexity', perplexityCommand],
+  ['eval', evalCommand],
   ['info', infoCommand],
   ['convert', convertCommand],
   ['cache', cacheCommand],
@@ -19,10 +23,11 @@ const COMMANDS = new Map([
 
 const FAILURE = 1;
 const USAGE = 2;
-const INTERRUPTED = 130;
+/** By convention 128 and the signal's number. */
+const INTERRUPTED = { SIGINT: 130, SIGTERM: 143 } as const;
 const SAME_KEY_PRESS_MS = 300;
 
-/** @returns the exit code: 0, 1 (failure), 2 (the command line is wrong), 130 (Ctrl-C). */
+/** @returns the exit code: 0, 1 (failure), 2 (the command line is wrong), 130 (Ctrl-C), 143 (SIGTERM). */
 async function main(args: readonly string[]): Promise<number> {
   // A reader that goes away, as `| head` does, is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -30,6 +35,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`matmulfree: cannot write the output: ${onOneLine(error.message)}\n`);
     process.exit(FAILURE);
   });
+  process.stderr.on('error', () => undefined); // nobody listens: what is written to stdout matters
   const [first, ...others] = args;
   // `help generate` is `generate --help`.
   const [name, rest] = first === 'help' && others[0] !== undefined ? [others[0], ['--help']] : [first, others];
@@ -41,14 +47,14 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(`${await version()}\n`);
     return 0;
   }
-  const interrupt = abortOnCtrlC();
+  const interrupt = abortOnSignals();
   try {
     const command = COMMANDS.get(name);
     if (!command) throw new UsageError(`unknown command "${name}" (commands: ${[...COMMANDS.keys()].join(', ')})`);
     await command(rest, interrupt.signal);
     return 0;
   } catch (error) {
-    if (interrupt.signal.aborted) return INTERRUPTED;
+    if (interrupt.signal.aborted) return interrupt.exitCode();
     if (error instanceof UsageError) {
       process.stderr.write(`matmulfree: ${onOneLine(error.message)}; see matmulfree ${COMMANDS.has(name) ? `${name} ` : ''}--help\n`);
       return USAGE;
@@ -65,17 +71,22 @@ async function version(): Promise<string> {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-/** Ctrl-C stops cleanly at the next token; again, if that does not help, at once. */
-function abortOnCtrlC(): AbortController {
+/** Ctrl-C, or a SIGTERM, stops cleanly at the next token; again, if that does not help, at once. */
+function abortOnSignals(): { signal: AbortSignal; exitCode: () => number } {
   const interrupt = new AbortController();
+  let exitCode: number = FAILURE;
   let first = 0;
-  process.on('SIGINT', () => {
-    // One key press may arrive twice: from the terminal, and passed on by a runner such as npm or tsx.
-    if (interrupt.signal.aborted && performance.now() - first > SAME_KEY_PRESS_MS) process.exit(INTERRUPTED);
-    if (!interrupt.signal.aborted) first = performance.now();
-    interrupt.abort();
-  });
-  return interrupt;
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      // One key press may arrive twice: from the terminal, and passed on by a runner such as npm or tsx.
+      if (interrupt.signal.aborted && performance.now() - first > SAME_KEY_PRESS_MS) process.exit(exitCode);
+      if (interrupt.signal.aborted) return;
+      first = performance.now();
+      exitCode = INTERRUPTED[name];
+      interrupt.abort();
+    });
+  }
+  return { signal: interrupt.signal, exitCode: () => exitCode };
 }
 
 process.exitCode = await main(process.argv.slice(2));

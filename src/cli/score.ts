@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { ArgumentError, FormatError, SourceError, type MatMulFreeLM } from '../index.js';
+import { ArgumentError, FormatError, type MatMulFreeLM } from '../index.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
-import { describeFileError, formatCount, ProgressLine } from './terminal.js';
+import { readInput } from './input.js';
+import { formatCount, ProgressLine } from './terminal.js';
 import { HELP, parseCommand, UsageError } from './usage.js';
 
 export async function scoreCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
@@ -53,14 +53,6 @@ async function scoreAll(
     progress.clear();
   }
   return { tokens, nll };
-}
-
-async function readInput(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new SourceError(`cannot read ${file}: ${describeFileError(error)}`);
-  }
 }
 
 function parseIds(file: string, text: string): number[][] {

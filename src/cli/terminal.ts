@@ -8,6 +8,12 @@ const LINE_MS = 5_000;
 /** The rate is that of the last so many milliseconds. */
 const RATE_MS = 10_000;
 
+/** Columns of the bar; a label of fewer than MIN_LABEL tells nothing. */
+const MAX_BAR = 24;
+const MIN_BAR = 8;
+const MIN_LABEL = 20;
+const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
+
 /** Where progress is shown, and by which clock. */
 export interface ProgressOutput {
   readonly isTTY?: boolean | undefined;
@@ -48,13 +54,11 @@ export class ProgressLine {
     const share = Math.min(1, done / total);
     const parts = [total > 0 ? `${format(done)} of ${format(total)}` : format(done)];
     if (rate > 0) parts.push(`${format(Math.round(rate))}/s`);
-    if (rate > 0 && total > 0) parts.push(`${formatDuration((total - done) / rate)} left`);
+    if (rate > 0 && total > 0) parts.push(`${formatDuration(Math.max(0, total - done) / rate)} left`);
     const percent = total > 0 ? `${Math.floor(share * 100)}%` : '';
     const amounts = parts.join(' · ');
     if (!isTerminal) return void this.output.write(`${onOneLine(label)}: ${percent}${percent && ', '}${amounts}\n`);
-    const bar = total > 0 ? `${'█'.repeat(Math.round(share * 24)).padEnd(24, '░')} ${percent} ` : '';
-    const line = `${onOneLine(label)} ${bar}${amounts}`;
-    this.output.write(`\r\x1b[2K${line.slice(0, (this.output.columns || 80) - 1)}`);
+    this.output.write(`\r\x1b[2K${layOut(onOneLine(label), total > 0 ? share : undefined, `${percent}${percent && ' '}${amounts}`, (this.output.columns || 80) - 1)}`);
     this.shown = true;
   }
 
@@ -86,6 +90,29 @@ export class ProgressLine {
   }
 }
 
+/** Label, bar and figures in `columns`. What there is no room for goes: first the bar, then the label's end, then the figures'. */
+function layOut(label: string, share: number | undefined, figures: string, columns: number): string {
+  const room = columns - figures.length - 2; // for label and bar
+  const width = Math.max(MIN_BAR, Math.min(MAX_BAR, room - widthOf(label)));
+  const hasBar = share !== undefined && room - width >= Math.min(MIN_LABEL, widthOf(label));
+  const bar = hasBar ? `${'█'.repeat(Math.round(share * width)).padEnd(width, '░')} ` : '';
+  const name = fit(label, hasBar ? room - width : room + 1);
+  return fit(`${name}${name && ' '}${bar}${figures}`, columns);
+}
+
+/** Cuts `text` to so many columns. */
+function fit(text: string, columns: number): string {
+  if (widthOf(text) <= columns) return text;
+  const cut = [...text];
+  while (cut.length > 0 && widthOf(cut.join('')) >= columns) cut.pop();
+  return cut.length > 0 ? `${cut.join('')}…` : '';
+}
+
+/** Columns that a terminal gives it: two to characters of East Asian scripts and to pictures. */
+function widthOf(text: string): number {
+  return [...text].reduce((sum, char) => sum + (WIDE.test(char) ? 2 : 1), 0);
+}
+
 /** "0:07", "12:30", "1:02:03". */
 export function formatDuration(seconds: number): string {
   const whole = Math.ceil(seconds);
@@ -112,9 +139,9 @@ export function describeFileError(error: unknown): string {
   return error instanceof Error ? error.message.replace(/^\w+: /, '').replace(/, \w+( '.*')?$/, '') : String(error);
 }
 
-/** Messages quote files: what they quote must not move the cursor or break the line. */
+/** Messages quote files: what they quote must not move the cursor, break the line, or turn it around. */
 export function onOneLine(message: string): string {
-  return message.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+  return message.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
 }
 
 export function formatCount(count: number): string {

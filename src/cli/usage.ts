@@ -30,11 +30,13 @@ Usage: matmulfree <command> [options]
 Commands:
   generate [prompt]   write on from a prompt, streaming ("Once upon a time" by default)
   score               how well a model predicts a text: negative log-likelihood, perplexity
+  perplexity          the same for a text of any length, also per byte and word, or in windows
+  eval                zero-shot tasks: multiple choice, last words
   info [file]         what a model is made of: weights, zeros, operations per token; what stands in a file
   convert             turn a checkpoint into one GGUF file that loads fast, or a folder of packed safetensors
   cache               list the models that were downloaded, or remove them
 
-Without --model, generate, score and info use the small model of children's stories that comes with the package.
+Without --model, generate, score, perplexity, eval and info use the small model of children's stories that comes with the package.
 
 Examples:
   matmulfree generate "The dragon" --seed 7
@@ -71,10 +73,13 @@ ${MODEL}
   --stop TEXT           stop before TEXT; may be given several times
   --max-time SECONDS    stop after so long
   --speculate           guess from what the text repeats: the same text, faster if it repeats itself
+  --choice TEXT (several times), --regex PATTERN, --json-schema FILE
+                        what the text must be; it is valid, or --max-new-tokens has cut it
   --quiet               the text only
 
 Examples:
   matmulfree generate
+  matmulfree generate "The sky was" --choice " blue" --choice " grey"
   matmulfree generate "The dragon" --seed 7
   matmulfree generate "Lily found a" --temperature 0 --stop "."`;
 
@@ -93,6 +98,45 @@ ${MODEL}
 
 Example:
   matmulfree score --model model.gguf --text-file story.txt --json`;
+
+const PERPLEXITY = `Usage: matmulfree perplexity --text-file FILE [options]
+
+Reads a text of any length piece by piece, in memory that does not grow with it, and tells the perplexity per token and word, and the
+bits per byte (the last two can be compared between models with different tokenizers). Each token is predicted from all before it: the
+state runs on. With --context, from a window of so many tokens, as Transformers are measured.
+
+Options:
+${MODEL}
+  --text-file FILE      UTF-8 text, taken as one document
+  --context N           windows of N tokens, each read from an empty state
+  --stride M            the next window begins M tokens on (default N); each token is predicted once, in the first window that has it
+  --json                {"tokens", "nll", "perplexity", "bytes", "bits_per_byte", "byte_perplexity", "words", "word_perplexity"}
+  --quiet               no progress
+
+Example:
+  matmulfree perplexity --text-file wiki.test.raw --context 2048 --stride 512`;
+
+const EVAL = `Usage: matmulfree eval --task FILE.jsonl [options]
+
+Runs a zero-shot task, scored as EleutherAI's lm-evaluation-harness does it. Each line of the file is an item as JSON, all of one kind:
+
+  {"context": "Question: ...\\nAnswer:", "choices": ["...", "..."], "label": 0}     acc, acc_norm
+  {"contexts": ["...", "..."], "continuation": "...", "label": 0}                  acc (as WinoGrande has it)
+  {"text": "... the last word"} or {"context": "...", "target": "word"}            acc, perplexity (as LAMBADA has it)
+
+label is the index of the right one, from 0. What follows ± is the standard error. Ctrl-C shows what has been found so far.
+
+Options:
+${MODEL}
+  --task FILE.jsonl     the items
+  --limit N             the first N items only
+  --delimiter TEXT      what stands between context and choice or target (default: a space)
+  --no-bos              no BOS token before the context, as older versions of the harness have it by default
+  --json                {"task", "kind", "items", "total", "acc", "acc_stderr", ...} on stdout
+  --quiet               no progress
+
+Example:
+  matmulfree eval --task arc_easy.jsonl --model hf:ridger/MMfreeLM-370M`;
 
 const INFO = `Usage: matmulfree info [PATH | --model PATH] [options]
 
@@ -148,4 +192,6 @@ Examples:
   matmulfree cache list
   matmulfree cache clear hf:ridger/MMfreeLM-370M`;
 
-export const HELP = { general: GENERAL, generate: GENERATE, score: SCORE, info: INFO, convert: CONVERT, cache: CACHE } as const;
+export const HELP = {
+  general: GENERAL, generate: GENERATE, score: SCORE, perplexity: PERPLEXITY, eval: EVAL, info: INFO, convert: CONVERT, cache: CACHE,
+} as const;

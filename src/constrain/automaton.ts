@@ -1,39 +1,16 @@
 /**
- * Runs a grammar over bytes, and builds only the states that are visited. A state is a set of threads: ways in which the text so
- * far may be read. A thread is a list of what is still to come, the nearest part first, which is a consumer of bytes; lists and
- * states are interned, so that what has been worked out for one is there when it comes again. (Partial derivatives after
- * Antimirov, with counters and, for rules, a stack.)
+ * Runs a grammar over bytes, and builds only the states that are visited. A state is a set of threads, which are ways in which the
+ * text so far may be read. States are interned: what was worked out for one is there when it comes again.
  */
-import type { Both, Bytes, Grammar, Node } from './grammar.js';
+import type { Both, Grammar, Node } from './grammar.js';
+import { Lists, withoutCovered, type Beginning, type List } from './lists.js';
 import { refuse } from './refuse.js';
 
-/** A list of parts to come. */
-interface Cell {
-  readonly id: number;
-  readonly node: Node;
-  /** Of a repetition: how often its body was begun. Of `both`: the number of its pair. */
-  readonly used: number;
-  readonly pair: Pair | undefined;
-  readonly tail: Cell | undefined;
-  closure: Closure | undefined;
-}
-
-/** What a list may go on with: threads, and whether it may be over. */
-interface Closure {
-  readonly threads: readonly Cell[];
-  readonly accepts: boolean;
-}
-
-/** How a node may begin: a consumer of bytes, and what comes between it and what follows the node. */
-interface Leaf {
-  readonly node: Bytes | Both;
-  readonly pair: Pair | undefined;
-  readonly rest: readonly { readonly node: Node; readonly used: number }[];
-}
+type Thread = List<Pair>;
 
 export interface State {
   readonly id: number;
-  readonly threads: readonly Cell[];
+  readonly threads: readonly Thread[];
   /** The text so far is a whole one. */
   readonly accepts: boolean;
   /** The text so far ends within a character. */
@@ -51,30 +28,31 @@ interface Pair {
   goesOn: boolean | undefined;
 }
 
-const DEAD = -1;
+/** In place of the number of a state: no text goes on like this. */
+export const DEAD = -1;
 
+/** Beyond so many threads it is worth while to look for some that others cover. */
+const FEW_THREADS = 8;
 /** Ways to read a text at once. Unambiguous grammars have one to some ten. */
-const MAX_THREADS = 4096;
+const MAX_THREADS = 2048;
 /** Steps of threads for one mask: a second, about. */
 const MAX_WORK = 2 ** 23;
 /** States that one mask may add. */
 const MAX_NEW_STATES = 2 ** 17;
-/** Beyond so many states, or lists, an automaton is given up for a new one, when no mask is being made. */
+/** Beyond so many states, threads of them, or lists, an automaton is given up for a new one, when no mask is being made. */
 const MANY_STATES = 2 ** 14;
-const MANY_CELLS = 2 ** 18;
-
-const NOTHING_LEFT: Closure = { threads: [], accepts: true };
+const MANY_THREADS = 2 ** 20;
+const MANY_LISTS = 2 ** 18;
 
 export class Automaton {
   /** Class of each byte: bytes that no part of the grammar tells apart share one. */
   readonly classOf: Uint8Array;
   private readonly bytes: number[] = []; // of each class
+  private readonly lists: Lists<Pair>;
   private readonly states: State[] = [];
   private readonly stateOf = new Map<string, State>();
-  private readonly leaves: (readonly Leaf[] | undefined)[] = []; // by id of the node
-  private readonly items = new Map<number, number>(); // numbers of nodes with counts
-  private readonly cells = new Map<number, Cell>(); // by tail and item
   private readonly pairOf = new Map<string, Pair>();
+  private threads = 0; // of all states
   private work = 0;
   private allowedStates = MAX_NEW_STATES;
 
@@ -88,13 +66,11 @@ export class Automaton {
       if (byte === 0 || begins[byte]) this.bytes.push(byte);
       this.classOf[byte] = this.bytes.length - 1;
     }
+    this.lists = new Lists((both) => {
+      const pair = this.pair(this.startOf(both.a), this.startOf(both.b));
+      return this.goesOn(pair) ? pair : undefined;
+    });
     this.state([], false); // number 0 stands for what is not known
-  }
-
-  /** The state before the first byte of a text of `node`. */
-  start(node: Node): State {
-    this.begin();
-    return this.startOf(node);
   }
 
   /** To be called before each request, whose work is bounded. */
@@ -105,13 +81,26 @@ export class Automaton {
 
   /** Whether it has grown so large that it should be given up. */
   get isFull(): boolean {
-    return this.states.length > MANY_STATES || this.cells.size > MANY_CELLS;
+    return this.states.length > MANY_STATES || this.threads > MANY_THREADS || this.lists.count > MANY_LISTS;
+  }
+
+  /** The state before the first byte of a text of `node`. */
+  startOf(node: Node): State {
+    return this.stateFrom(this.lists.beginningOf(this.lists.of(node, 0, undefined)));
   }
 
   /** The same state in this automaton, of one that another automaton for the same grammar made. */
   adopt(state: State): State {
-    this.begin();
-    return this.copyOf(state);
+    const copy = (thread: Thread): Thread => {
+      const parts: Thread[] = [];
+      for (let at: Thread | undefined = thread; at; at = at.tail) parts.push(at);
+      return parts.reduceRight<Thread | undefined>((tail, { node, used, pair }) => {
+        if (!pair) return this.lists.of(node, used, tail);
+        const own = this.pair(this.adopt(pair.a), this.adopt(pair.b));
+        return this.lists.of(node, own.id, tail, own);
+      }, undefined)!;
+    };
+    return this.stateFrom({ threads: state.threads.map(copy), accepts: state.accepts });
   }
 
   /** The state after `byte`, or undefined when no text goes on like this. */
@@ -120,7 +109,7 @@ export class Automaton {
     return id === DEAD ? undefined : this.states[id];
   }
 
-  /** As `step`, with a class and with numbers: -1 for a dead end. */
+  /** As `step`, with a class and with numbers. */
   next(state: State, byteClass: number): number {
     const row = (state.row ??= new Int32Array(this.bytes.length));
     return row[byteClass]! || (row[byteClass] = this.derive(state, this.bytes[byteClass]!));
@@ -137,24 +126,20 @@ export class Automaton {
     return (a.accepts && b.accepts) || this.goesOn(this.pair(a, b));
   }
 
-  private startOf(node: Node): State {
-    return this.stateFrom(this.closure(this.cell(node, 0, undefined)));
-  }
-
   private derive(state: State, byte: number): number {
-    const threads = new Set<Cell>();
+    const threads = new Set<Thread>();
     let accepts = false;
-    const follow = (tail: Cell | undefined): void => {
-      const closure = this.closure(tail);
-      accepts ||= closure.accepts;
-      for (const thread of closure.threads) threads.add(thread);
+    const follow = (tail: Thread | undefined): void => {
+      const beginning = this.lists.beginningOf(tail);
+      accepts ||= beginning.accepts;
+      for (const thread of beginning.threads) threads.add(thread);
     };
     this.work += 1 + state.threads.length;
     if (this.work > MAX_WORK) refuse('it is too ambiguous: there are too many ways to read the same text');
     for (const { node, pair, tail } of state.threads) {
       if (node.kind === 'bytes') {
         const edge = node.edges.find(({ low, high }) => low <= byte && byte <= high);
-        if (edge?.to) threads.add(this.cell(edge.to, 0, tail));
+        if (edge?.to) threads.add(this.lists.of(edge.to, 0, tail));
         else if (edge) follow(tail);
       } else {
         const a = this.step(pair!.a, byte);
@@ -162,128 +147,36 @@ export class Automaton {
         if (!a || !b) continue;
         if (a.accepts && b.accepts) follow(tail);
         const next = this.pair(a, b);
-        if (this.goesOn(next)) threads.add(this.cell(node, next.id, tail, next));
+        if (this.goesOn(next)) threads.add(this.lists.of(node, next.id, tail, next));
       }
     }
     return threads.size === 0 && !accepts ? DEAD : this.stateFrom({ threads: [...threads], accepts }).id;
   }
 
-  private stateFrom({ threads, accepts }: Closure): State {
-    if (threads.length > MAX_THREADS) refuse(`it is too ambiguous: there are more than ${MAX_THREADS} ways to read the same text`);
+  private stateFrom({ threads, accepts }: Beginning<Pair>): State {
+    const needed = threads.length > FEW_THREADS ? withoutCovered(threads) : [...threads];
+    if (needed.length > MAX_THREADS) refuse(`it is too ambiguous: there are more than ${MAX_THREADS} ways to read the same text`);
     this.work += threads.length;
-    return this.state([...threads].sort((a, b) => a.id - b.id), accepts);
+    return this.state(needed.sort((a, b) => a.id - b.id), accepts);
   }
 
-  private state(threads: readonly Cell[], accepts: boolean): State {
+  private state(threads: readonly Thread[], accepts: boolean): State {
     const key = `${accepts ? '+' : '-'}${threads.map(({ id }) => id).join()}`;
     let state = this.stateOf.get(key);
     if (!state) {
-      if (this.states.length > this.allowedStates) refuse('it is too ambiguous: the next token alone leads to too many states');
-      state = { id: this.states.length, threads, accepts, isInside: this.isInside(threads[0]), row: undefined };
+      if (this.states.length > this.allowedStates) refuse('it is too ambiguous, or too long: what comes next has too many states');
+      state = { id: this.states.length, threads, accepts, isInside: isInside(threads[0]), row: undefined };
       this.states.push(state);
+      this.threads += threads.length;
       this.stateOf.set(key, state);
     }
     return state;
   }
 
-  private isInside(thread: Cell | undefined): boolean {
-    if (thread?.pair) return thread.pair.a.isInside;
-    return thread?.node.kind === 'bytes' && thread.node.isInside;
-  }
-
-  private copyOf(state: State): State {
-    const copy = (thread: Cell): Cell => {
-      const parts: Cell[] = [];
-      for (let at: Cell | undefined = thread; at; at = at.tail) parts.push(at);
-      return parts.reduceRight<Cell | undefined>((tail, { node, used, pair }) => {
-        if (!pair) return this.cell(node, used, tail);
-        const own = this.pair(this.copyOf(pair.a), this.copyOf(pair.b));
-        return this.cell(node, own.id, tail, own);
-      }, undefined)!;
-    };
-    return this.stateFrom({ threads: state.threads.map(copy), accepts: state.accepts });
-  }
-
-  private cell(node: Node, used: number, tail: Cell | undefined, pair?: Pair): Cell {
-    const part = node.id * 2 ** 32 + used;
-    let item = this.items.get(part);
-    if (item === undefined) this.items.set(part, (item = this.items.size));
-    const key = (tail ? tail.id + 1 : 0) * 2 ** 26 + item;
-    let cell = this.cells.get(key);
-    if (!cell) {
-      cell = { id: this.cells.size, node, used, pair, tail, closure: undefined };
-      this.cells.set(key, cell);
-    }
-    return cell;
-  }
-
-  private closure(list: Cell | undefined): Closure {
-    if (!list) return NOTHING_LEFT;
-    if (list.closure) return list.closure;
-    const threads = new Set<Cell>();
-    let at: Cell | undefined = list;
-    while (at && this.enter(at, threads)) at = at.tail;
-    return (list.closure = { threads: [...threads], accepts: at === undefined });
-  }
-
-  /** Adds the threads with which the first part of a list may begin; returns whether that part may be left out. */
-  private enter({ node, used, tail }: Cell, threads: Set<Cell>): boolean {
-    if (node.kind === 'bytes') {
-      threads.add(this.cell(node, 0, tail));
-      return false;
-    }
-    const add = (leaf: Leaf, after: Cell | undefined): void => {
-      for (let i = leaf.rest.length - 1; i >= 0; i--) after = this.cell(leaf.rest[i]!.node, leaf.rest[i]!.used, after);
-      threads.add(this.cell(leaf.node, leaf.pair?.id ?? 0, after, leaf.pair));
-    };
-    if (node.kind !== 'repeat') {
-      for (const leaf of this.leavesOf(node)) add(leaf, tail);
-      return node.nullable;
-    }
-    const again = afterOnce(node, used);
-    const after = again === undefined ? tail : this.cell(node, again, tail);
-    for (const leaf of this.leavesOf(node.body)) add(leaf, after);
-    return used >= node.min || node.body.nullable;
-  }
-
-  private leavesOf(node: Node): readonly Leaf[] {
-    return (this.leaves[node.id] ??= this.findLeaves(node));
-  }
-
-  private findLeaves(node: Node): readonly Leaf[] {
-    if (!node.productive) return [];
-    switch (node.kind) {
-      case 'bytes': return [{ node, pair: undefined, rest: [] }];
-      case 'rule': return this.leavesOf(node.body);
-      case 'choice': return node.parts.flatMap((part) => this.leavesOf(part));
-      case 'sequence': {
-        const leaves: Leaf[] = [];
-        for (const [i, part] of node.parts.entries()) {
-          const behind = node.parts.slice(i + 1).map((other) => ({ node: other, used: 0 }));
-          for (const leaf of this.leavesOf(part)) leaves.push({ ...leaf, rest: [...leaf.rest, ...behind] });
-          if (!part.nullable) break;
-        }
-        return leaves;
-      }
-      case 'repeat': {
-        const again = afterOnce(node, 0);
-        const rest = again === undefined ? [] : [{ node, used: again }];
-        return this.leavesOf(node.body).map((leaf) => ({ ...leaf, rest: [...leaf.rest, ...rest] }));
-      }
-      case 'both': {
-        const pair = this.pair(this.startOf(node.a), this.startOf(node.b));
-        return this.goesOn(pair) ? [{ node, pair, rest: [] }] : [];
-      }
-    }
-  }
-
   private pair(a: State, b: State): Pair {
     const key = `${a.id},${b.id}`;
     let pair = this.pairOf.get(key);
-    if (!pair) {
-      pair = { id: this.pairOf.size, a, b, goesOn: undefined };
-        this.pairOf.set(key, pair);
-    }
+    if (!pair) this.pairOf.set(key, (pair = { id: this.pairOf.size + 1, a, b, goesOn: undefined }));
     return pair;
   }
 
@@ -318,9 +211,7 @@ export class Automaton {
   }
 }
 
-/** How often the body of a repetition was begun after once more; undefined when that was the last time. */
-function afterOnce(node: { readonly min: number; readonly max: number }, used: number): number | undefined {
-  const count = used + 1;
-  if (count === node.max) return undefined;
-  return node.max === Infinity ? Math.min(count, node.min) : count;
+function isInside(thread: Thread | undefined): boolean {
+  if (thread?.pair) return thread.pair.a.isInside;
+  return thread?.node.kind === 'bytes' && thread.node.isInside;
 }

@@ -41,7 +41,7 @@ export function compileChoices(choices: readonly string[], tokenizer: Tokenizer,
   if (units > MAX_CHOICES) refuse(`choices have more than ${MAX_CHOICES} characters together`);
   return compileGrammar(tokenizer, options, (grammar) => {
     for (const choice of choices) {
-      if (grammar.text(choice) === grammar.nothing) refuse(`choices has ${show(choice)}, which the tokenizer cannot write`);
+      if (!Array.from(choice as string).every((char) => grammar.canWrite(char.codePointAt(0)!))) refuse(`choices has ${show(choice)}, which the tokenizer cannot write`);
     }
     return oneOfTexts(grammar, choices);
   }, 'no choice can be written');
@@ -70,7 +70,8 @@ export function compileRegex(pattern: string, tokenizer: Tokenizer, options: Com
  * - arrays: `items`, `prefixItems` (no more without `items`), `minItems`, `maxItems`;
  * - strings: `minLength`, `maxLength`, `pattern` (as `compileRegex`, but found anywhere if not anchored), `format` (date, time,
  *   date-time, duration, uuid, ipv4, hostname, email);
- * - integers and numbers: `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`; 15 digits where nothing bounds them.
+ * - integers and numbers: `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`; up to 15 digits, and numbers with a bound have
+ *   no exponent.
  *
  * Without `type`, the types are those that the keywords are about. Annotations, and keywords that begin with `x-`, are ignored.
  * @throws ArgumentError naming place and keyword for all else.

@@ -1,5 +1,6 @@
 /** What may be written next, so that the whole output follows a constraint. */
 import { ArgumentError, show } from '../errors.js';
+import { checkKeys } from '../options.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { Automaton, type State } from './automaton.js';
 import { Grammar, type Node } from './grammar.js';
@@ -42,6 +43,7 @@ export interface CompileOptions {
 export function compileGrammar(
   tokenizer: Tokenizer, options: CompileOptions, build: (grammar: Grammar) => Node, impossible: string,
 ): Constraint {
+  checkKeys('constraint', options, ['eosTokenIds']);
   const vocabulary = vocabularyOf(tokenizer, options.eosTokenIds ?? []);
   const grammar = new Grammar(vocabulary.writable);
   const root = build(grammar);
@@ -51,7 +53,9 @@ export function compileGrammar(
     const { missing } = grammar;
     refuse(missing === undefined ? impossible : `${impossible} (the tokenizer cannot write ${show(String.fromCodePoint(missing))})`);
   }
-  return new Compiled(vocabulary, grammar, root);
+  const compiled = new Compiled(vocabulary, grammar, root);
+  compiled.begin(); // complains now of what is too ambiguous from the first byte on
+  return compiled;
 }
 
 /** An automaton with the masks of its states. */
@@ -81,14 +85,18 @@ class Compiled implements Constraint {
   }
 
   start(prompt: ArrayLike<number> = []): ConstraintState {
-    const { engine } = this;
-    const place: Place = { engine, state: engine.automaton.start(this.root) };
+    const place = this.begin();
     if (this.vocabulary.hasText(prompt)) return new Point(this, place, false);
     const first = new Point(this, place, true);
     if (!first.complete && first.mask.every((word) => word === 0)) {
       refuse('no output can begin here: at the beginning of a text, no token of this tokenizer writes what it begins with');
     }
     return first;
+  }
+
+  begin(): Place {
+    const engine = this.ready();
+    return { engine, state: engine.automaton.startOf(this.root) };
   }
 
   mask(place: Place, isFirst: boolean): Uint32Array {
@@ -107,11 +115,17 @@ class Compiled implements Constraint {
     return { engine, state: next };
   }
 
-  /** The place in the automaton of now: one that has grown large is given up, so that memory stays bounded. */
+  /** The place in the automaton of now. */
   private current(place: Place): Place {
-    if (this.engine.automaton.isFull) this.engine = this.newEngine();
-    const { engine } = this;
+    const engine = this.ready();
     return place.engine === engine ? place : { engine, state: engine.automaton.adopt(place.state) };
+  }
+
+  /** An automaton that has grown large is given up, so that memory stays bounded however long the outputs are. */
+  private ready(): Engine {
+    if (this.engine.automaton.isFull) this.engine = this.newEngine();
+    this.engine.automaton.begin();
+    return this.engine;
   }
 
   private newEngine(): Engine {

@@ -1,5 +1,5 @@
 /**
- * What an output may be, as a graph of nodes over UTF-8 bytes: built by choices.ts, pattern.ts and the schema files, run by
+ * What an output may be, as a graph of nodes over UTF-8 bytes: built by texts.ts, pattern.ts and the schema files, run by
  * automaton.ts. Only characters that the vocabulary can write go in, so that what is left can always be written.
  */
 import { ANY, complement, has, intersect, type CodeSet } from './code-points.js';
@@ -73,8 +73,11 @@ export class Grammar {
   readonly empty: Node = this.add({ kind: 'sequence', parts: [], ...this.facts() });
   /** A character that was asked for and that the vocabulary cannot write, for messages. */
   missing: number | undefined;
+  /** Sets of characters by name that patterns have looked up. */
+  readonly properties = new Map<string, CodeSet>();
   private readonly writable: CodeSet;
-  private readonly known = new Map<string, Bytes>();
+  private readonly known = new Map<string, Bytes>(); // by edges
+  private readonly single = new Map<number, Node>(); // by code point
 
   /** @param writable the characters that the vocabulary can write. */
   constructor(writable: CodeSet) {
@@ -103,20 +106,30 @@ export class Grammar {
 
   /** The text itself, which must be well-formed. */
   text(text: string): Node {
-    return this.sequence(...Array.from(text, (char) => this.char(char.codePointAt(0)!)));
+    return this.sequenceOf(Array.from(text, (char) => this.char(char.codePointAt(0)!)));
   }
 
   char(code: number): Node {
-    return this.chars([code, code]);
+    let node = this.single.get(code);
+    if (!node) this.single.set(code, (node = this.chars([code, code])));
+    return node;
   }
 
   sequence(...parts: Node[]): Node {
+    return this.sequenceOf(parts);
+  }
+
+  sequenceOf(parts: readonly Node[]): Node {
     if (parts.includes(this.nothing)) return this.nothing;
     const flat = parts.flatMap((part) => (part.kind === 'sequence' ? part.parts : [part]));
     return flat.length === 0 ? this.empty : flat.length === 1 ? flat[0]! : this.add({ kind: 'sequence', parts: flat, ...this.facts() });
   }
 
   choice(...parts: Node[]): Node {
+    return this.choiceOf(parts);
+  }
+
+  choiceOf(parts: readonly Node[]): Node {
     const different = [...new Set(parts.filter((part) => part !== this.nothing))];
     if (different.length <= 1) return different[0] ?? this.nothing;
     return this.add({ kind: 'choice', parts: different, ...this.facts() });
@@ -152,16 +165,29 @@ export class Grammar {
    */
   seal(meet: (both: Both) => boolean): void {
     const met = new Map<Both, boolean>();
-    for (let changed = true; changed; ) {
-      changed = false;
-      // Parts come before what they are parts of; only the bodies of rules may come later.
-      for (const node of this.nodes) {
-        if (node.kind === 'both' && !met.has(node)) met.set(node, meet(node));
-        const nullable = node.nullable || isNullable(node);
-        const productive = node.productive || isProductive(node, met);
-        changed ||= nullable !== node.nullable || productive !== node.productive;
-        node.nullable = nullable;
-        node.productive = productive;
+    const wholes = new Map<Node, Node[]>(); // by part
+    for (const node of this.nodes) {
+      for (const part of partsOf(node)) {
+        const list = wholes.get(part);
+        if (!list) wholes.set(part, [node]);
+        else if (list.at(-1) !== node) list.push(node);
+      }
+    }
+    // In this order parts come before what they are parts of; only the bodies of rules may come later.
+    const due = [...this.nodes];
+    const isDue = new Set(due);
+    for (const node of due) {
+      isDue.delete(node);
+      if (node.kind === 'both' && !met.has(node)) met.set(node, meet(node));
+      const nullable = isNullable(node);
+      const productive = isProductive(node, met);
+      if (nullable === node.nullable && productive === node.productive) continue;
+      node.nullable = nullable;
+      node.productive = productive;
+      for (const whole of wholes.get(node) ?? []) {
+        if (isDue.has(whole)) continue;
+        isDue.add(whole);
+        due.push(whole);
       }
     }
     this.refuseLeftRecursion();
@@ -241,7 +267,7 @@ export class Grammar {
   }
 
   private facts(): Facts {
-    return { id: this.nodes?.length ?? 0, nullable: false, productive: false };
+    return { id: this.nodes.length, nullable: false, productive: false };
   }
 
   private add<T extends Node>(node: T): T {
@@ -270,6 +296,15 @@ function isProductive(node: Node, met: ReadonlyMap<Both, boolean>): boolean {
     case 'repeat': return node.min === 0 || node.body.productive;
     case 'rule': return node.body.productive;
     case 'both': return met.get(node) === true;
+  }
+}
+
+function partsOf(node: Node): readonly Node[] {
+  switch (node.kind) {
+    case 'bytes': return [];
+    case 'sequence': case 'choice': return node.parts;
+    case 'repeat': case 'rule': return [node.body];
+    case 'both': return [node.a, node.b];
   }
 }
 

@@ -11,9 +11,10 @@ export interface Bounds {
   readonly isMaxExcluded: boolean;
 }
 
-/** Largest magnitude that is written where there is no bound. */
-const MAX_UNBOUNDED = 1e15 - 1;
 const MAX_DIGITS = 15;
+/** Largest magnitudes that are written where there is no bound: of whole numbers, and of others, which need room for a fraction. */
+const MAX_WHOLE = 1e15 - 1;
+const MAX_NUMBER = 1e9 - 1;
 
 /** A magnitude: digits before the point, and behind it without trailing zeros. */
 interface Decimal {
@@ -27,14 +28,14 @@ const ZERO: Decimal = { whole: 0, fraction: '', isExcluded: false };
 /** Largest bound that is understood: beyond it float64 does not tell whole numbers apart. */
 export const MAX_BOUND = Number.MAX_SAFE_INTEGER;
 
-/** Whole numbers, at most 15 digits where there is no bound. */
+/** Whole numbers, of up to 15 digits where there is no bound. */
 export function integersWithin(grammar: Grammar, { min, max, isMinExcluded, isMaxExcluded }: Bounds): Node {
   let low = Math.ceil(min);
   let high = Math.floor(max);
   if (isMinExcluded && low === min) low++;
   if (isMaxExcluded && high === max) high--;
-  if (low === -Infinity) low = high < -MAX_UNBOUNDED ? -MAX_BOUND : -MAX_UNBOUNDED;
-  if (high === Infinity) high = low > MAX_UNBOUNDED ? MAX_BOUND : MAX_UNBOUNDED;
+  if (low === -Infinity) low = high < -MAX_WHOLE ? -MAX_BOUND : -MAX_WHOLE;
+  if (high === Infinity) high = low > MAX_WHOLE ? MAX_BOUND : MAX_WHOLE;
   const numbers = new Numbers(grammar);
   return grammar.choice(
     low < 0 ? grammar.sequence(grammar.text('-'), numbers.wholes(Math.max(1, -high), -low)) : grammar.nothing,
@@ -42,10 +43,10 @@ export function integersWithin(grammar: Grammar, { min, max, isMinExcluded, isMa
   );
 }
 
-/** Numbers with or without a fraction. Zero has no sign. */
+/** Numbers with or without a fraction, of up to nine digits before it where there is no bound. Zero has no sign. */
 export function numbersWithin(grammar: Grammar, { min, max, isMinExcluded, isMaxExcluded }: Bounds): Node {
-  const low = min === -Infinity ? Math.min(-MAX_UNBOUNDED, max) : min;
-  const high = max === Infinity ? Math.max(MAX_UNBOUNDED, min) : max;
+  const low = min === -Infinity ? (max > -MAX_NUMBER ? -MAX_NUMBER : -MAX_WHOLE) : min;
+  const high = max === Infinity ? (min < MAX_NUMBER ? MAX_NUMBER : MAX_WHOLE) : max;
   const numbers = new Numbers(grammar);
   const negative = (): Node => {
     const from = high < 0 ? decimal(-high, isMaxExcluded) : { ...ZERO, isExcluded: true };

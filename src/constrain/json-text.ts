@@ -54,9 +54,9 @@ export class JsonText {
     return this.grammar.text(this.literal(text));
   }
 
-  /** As `string`, one of several. */
-  oneOfStrings(texts: readonly string[]): Node {
-    return oneOfTexts(this.grammar, texts.map((text) => this.literal(text)));
+  /** One of some values that are no lists or objects. */
+  oneOfSimple(values: readonly unknown[]): Node {
+    return oneOfTexts(this.grammar, values.map((value) => (typeof value === 'string' ? this.literal(value) : JSON.stringify(value))));
   }
 
   /** A string that holds what `content` matches. */
@@ -70,7 +70,7 @@ export class JsonText {
 
   /** A value as it is, with the spaces that are free. */
   value(value: unknown): Node {
-    const separated = (nodes: readonly Node[]): Node => this.grammar.sequence(...nodes.flatMap((node, i) => (i === 0 ? [node] : [this.comma, node])));
+    const separated = (nodes: readonly Node[]): Node => this.grammar.sequenceOf(nodes.flatMap((node, i) => (i === 0 ? [node] : [this.comma, node])));
     if (typeof value === 'string') return this.string(value);
     if (Array.isArray(value)) return this.list('[', separated(value.map((item) => this.value(item))), ']');
     if (typeof value === 'object' && value !== null) {
@@ -96,11 +96,11 @@ export class JsonText {
     }
     const isName = names.some((name) => name.length === at);
     const codes = [...next.keys()].sort((a, b) => a - b).flatMap((code) => [code, code]);
-    return grammar.choice(
+    return grammar.choiceOf([
       isName ? grammar.nothing : this.quote,
       grammar.sequence(this.char(allBut(codes)), this.endsUnlike([], 0)),
       ...[...next].map(([code, rest]) => grammar.sequence(this.char([code, code]), this.endsUnlike(rest, at + (code > 0xffff ? 2 : 1)))),
-    );
+    ]);
   }
 
   private spell(set: CodeSet): Node {

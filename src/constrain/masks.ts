@@ -1,12 +1,10 @@
 /** Which tokens a state allows: a walk over the tree of tokens and the automaton together, remembered for states met again. */
-import type { Automaton, State } from './automaton.js';
+import { DEAD, type Automaton, type State } from './automaton.js';
 import type { TokenTrie } from './token-trie.js';
 
 /** Masks that are kept, for one constraint: the least recently used go first. */
 const MAX_BYTES = 2 ** 23;
 const MAX_MASKS = 4096;
-
-const DEAD = -1;
 
 export class Masks {
   private readonly automaton: Automaton;
@@ -41,7 +39,6 @@ export class Masks {
     const { automaton } = this;
     const { classOf } = automaton;
     const { bytes, depths, ends, firsts, ids } = trie;
-    automaton.begin();
     const mask = new Uint32Array(this.words);
     const path: State[] = new Array<State>(trie.maxDepth + 1); // states behind the bytes of the node and of those above it
     path[0] = state;
@@ -64,7 +61,6 @@ export class Masks {
 
   /** The state behind a token, undefined if the token is not allowed. */
   after(state: State, bytes: Uint8Array): State | undefined {
-    this.automaton.begin();
     const reached = this.follow(state, bytes);
     return reached && this.canEndAt(reached) ? reached : undefined;
   }

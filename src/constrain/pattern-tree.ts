@@ -31,11 +31,11 @@ const GROUPS: readonly (readonly [string, string])[] = [
   ['(?P=', 'a back-reference'], ['(?', 'a group of options'],
 ];
 
-/** @throws ArgumentError naming the construct and its offset. */
-export function readPattern(pattern: string, refuse: (complaint: string) => never): Alternatives {
+/** @param properties see `CharReader`. @throws ArgumentError naming the construct and its offset. */
+export function readPattern(pattern: string, properties: Map<string, CodeSet>, refuse: (complaint: string) => never): Alternatives {
   if (pattern.length > MAX_PATTERN) refuse(`the pattern is longer than ${MAX_PATTERN} characters`);
   const shown = show(pattern);
-  return new PatternReader(new CharReader(pattern, (what, at) => refuse(`the pattern ${shown} has ${what} at offset ${at}`))).read();
+  return new PatternReader(new CharReader(pattern, properties, (what, at) => refuse(`the pattern ${shown} has ${what} at offset ${at}`))).read();
 }
 
 class PatternReader {

@@ -14,7 +14,14 @@ export interface PatternOptions {
 
 /** @throws ArgumentError for a pattern outside the subset: see `compileRegex`. */
 export function patternGrammar(pattern: string, grammar: Grammar, options: PatternOptions): Node {
-  return new PatternBuilder(pattern, grammar, options).alternatives(readPattern(pattern, options.refuse), true, true);
+  const { around } = options;
+  return new PatternBuilder(pattern, grammar, options).alternatives(readPattern(pattern, grammar.properties, options.refuse), { start: around, end: around });
+}
+
+/** What may stand before and behind; undefined where there is no edge of the text. */
+interface Edges {
+  readonly start: Node | undefined;
+  readonly end: Node | undefined;
 }
 
 class PatternBuilder {
@@ -28,42 +35,43 @@ class PatternBuilder {
     this.options = options;
   }
 
-  /** @param isStart whether the text begins here, @param isEnd whether it ends behind. */
-  alternatives(rows: Alternatives, isStart: boolean, isEnd: boolean): Node {
-    return this.grammar.choice(...rows.map((row) => this.row(row, isStart, isEnd)));
+  alternatives(rows: Alternatives, edges: Edges): Node {
+    return this.grammar.choiceOf(rows.map((row) => this.row(row, edges)));
   }
 
-  private row(items: readonly Item[], isStart: boolean, isEnd: boolean): Node {
+  private row(items: readonly Item[], { start, end }: Edges): Node {
+    const { empty } = this.grammar;
     let from = 0;
     let to = items.length;
-    if (isStart) while (from < to && isAnchor(items[from]!, '^')) from++;
-    if (isEnd) while (to > from && isAnchor(items[to - 1]!, '$')) to--;
-    // Without an anchor the edge is passed on to a group that stands there, or else open.
-    const startsWith = isStart && from === 0 ? items[0] : undefined;
-    const endsWith = isEnd && to === items.length ? items.at(-1) : undefined;
-    const parts = items.slice(from, to).map((item) => this.item(item, item === startsWith, item === endsWith));
-    if (isStart && from === 0 && !takesEdge(startsWith)) parts.unshift(this.options.around);
-    if (isEnd && to === items.length && !takesEdge(endsWith)) parts.push(this.options.around);
-    return this.grammar.sequence(...parts);
+    if (start) for (; from < to && isAnchor(items[from]!, '^'); from++) start = empty;
+    if (end) for (; to > from && isAnchor(items[to - 1]!, '$'); to--) end = empty;
+    const parts: Node[] = [];
+    for (let i = from; i < to; i++) {
+      const item = items[i]!;
+      // A group at an edge has the edge within it: it may hold anchors itself.
+      const own: Edges = isOnce(item) ? { start: i === from ? start : undefined, end: i === to - 1 ? end : undefined } : NO_EDGES;
+      if (i === from && start && !own.start) parts.push(start);
+      parts.push(this.item(item, own));
+      if (i === to - 1 && end && !own.end) parts.push(end);
+    }
+    return from < to ? this.grammar.sequenceOf(parts) : this.grammar.sequence(start ?? empty, end ?? empty);
   }
 
-  private item(item: Item, isStart: boolean, isEnd: boolean): Node {
-    const { atom, min, max, at } = item;
+  private item({ atom, min, max, at }: Item, edges: Edges): Node {
     switch (atom.kind) {
       case 'set': return this.grammar.repeat(this.options.chars(atom.set), min, max);
+      case 'group': return this.grammar.repeat(this.alternatives(atom.alternatives, edges), min, max);
       case 'anchor': return this.options.refuse(`the pattern ${show(this.pattern)} has ${atom.sign} at offset ${at}, which is not an edge of the text`);
-      case 'group': {
-        const edge = takesEdge(item);
-        return this.grammar.repeat(this.alternatives(atom.alternatives, isStart && edge, isEnd && edge), min, max);
-      }
     }
   }
 }
+
+const NO_EDGES: Edges = { start: undefined, end: undefined };
 
 function isAnchor({ atom }: Item, sign: string): boolean {
   return atom.kind === 'anchor' && atom.sign === sign;
 }
 
-function takesEdge(item: Item | undefined): boolean {
-  return item?.atom.kind === 'group' && item.min === 1 && item.max === 1;
+function isOnce({ atom, min, max }: Item): boolean {
+  return atom.kind === 'group' && min === 1 && max === 1;
 }

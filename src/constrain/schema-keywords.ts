@@ -19,14 +19,15 @@ const SUPPORTED: ReadonlySet<string> = new Set([...GENERAL, ...Object.values(KEY
 
 /** Say nothing about what is valid. */
 const ANNOTATIONS: ReadonlySet<string> = new Set([
-  '$schema', '$id', '$comment', '$defs', 'definitions', 'title', 'description', 'default', 'example', 'examples', 'deprecated', 'readOnly',
-  'writeOnly',
+  '$schema', '$id', '$anchor', '$comment', '$defs', 'definitions', 'title', 'description', 'default', 'example', 'examples', 'deprecated',
+  'readOnly', 'writeOnly', 'contentEncoding', 'contentMediaType', 'discriminator',
 ]);
 
 /** Lists and objects within each other: about two to a schema. */
 const MAX_DEPTH = 128;
-/** Values in a schema. */
+/** Values in a schema, and UTF-16 units of its texts. */
 const MAX_VALUES = 2 ** 17;
+const MAX_UNITS = 2 ** 22;
 
 /** A place in a schema: a JSON pointer with #, and how deep it is. */
 export class Place {
@@ -50,14 +51,18 @@ export class Place {
 }
 
 /** A copy of a JSON value, so that what follows is a tree of limited size that nobody changes. */
-export function copyJson(value: unknown, place: Place, budget = { left: MAX_VALUES }): unknown {
-  if (--budget.left < 0) place.fail(`more than ${MAX_VALUES} values`);
+export function copyJson(value: unknown, place: Place, budget = { values: MAX_VALUES, units: MAX_UNITS }): unknown {
+  if (--budget.values < 0) place.fail(`more than ${MAX_VALUES} values`);
+  if (typeof value === 'string' && (budget.units -= value.length) < 0) place.fail(`more than ${MAX_UNITS} characters`);
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
   if (typeof value === 'number' && Number.isFinite(value)) return value;
   if (Array.isArray(value)) return value.map((item: unknown, i) => copyJson(item, place.in(i), budget));
   if (!isObject(value)) return place.fail(`${show(value)} is no value of JSON`);
   const copy = Object.create(null) as Record<string, unknown>; // a key may be __proto__
-  for (const [key, item] of Object.entries(value)) if (item !== undefined) copy[key] = copyJson(item, place.in(key), budget);
+  for (const [key, item] of Object.entries(value)) {
+    budget.units -= key.length;
+    if (item !== undefined) copy[key] = copyJson(item, place.in(key), budget);
+  }
   return copy;
 }
 

@@ -9,6 +9,10 @@ const SMALLEST = ['maximum', 'exclusiveMaximum', 'maxLength', 'maxItems', 'maxPr
  * @throws ArgumentError for what has no simple common form.
  */
 export function mergeSchemas(a: Schema, b: Schema, place: Place): Schema {
+  for (const [x, y] of [[a, b], [b, a]] as const) {
+    // `items` means all items to a schema without prefixItems, and the others to one with them.
+    if (x['prefixItems'] !== undefined && y['prefixItems'] === undefined && y['items'] !== undefined) place.fail('prefixItems and items of two schemas that both hold are not supported');
+  }
   const merged: Record<string, unknown> = { ...a };
   for (const [key, value] of Object.entries(b)) {
     if (merged[key] === undefined || sameJson(merged[key], value)) merged[key] = value;
@@ -82,12 +86,12 @@ export function areDisjoint(a: unknown, b: unknown, place: Place, open: (schema:
   if (common.length === 0) return isNamed;
   if (common.some((kind) => kind !== 'object')) return false;
   const [px, py] = [new Map(propertiesOf(x, place)), new Map(propertiesOf(y, place))];
-  const must = (schema: Schema): readonly string[] => requiredOf(schema, place);
+  const [inX, inY] = [new Set(requiredOf(x, place)), new Set(requiredOf(y, place))];
   const isClosed = (schema: Schema): boolean => schema['additionalProperties'] === false;
-  return (
-    must(x).some((name) => (isClosed(y) && !py.has(name)) || (must(y).includes(name) && px.has(name) && py.has(name) && areDisjoint(px.get(name), py.get(name), place, open, depth + 1))) ||
-    must(y).some((name) => isClosed(x) && !px.has(name))
-  );
+  if (isClosed(y) && [...inX].some((name) => !py.has(name))) return true;
+  if (isClosed(x) && [...inY].some((name) => !px.has(name))) return true;
+  const shared = [...inX].filter((name) => inY.has(name) && px.has(name) && py.has(name));
+  return shared.some((name) => areDisjoint(px.get(name), py.get(name), place, open, depth + 1));
 }
 
 /** The alternatives of `anyOf` or `oneOf`. @throws ArgumentError for both at once. */

@@ -12,8 +12,9 @@ import { stringGrammar } from './schema-string.js';
 /** Schemas that are put together from others, by `allOf` or beside `$ref` and `anyOf`: each may come from two before it. */
 const MAX_MERGED = 10_000;
 
-/** Alternatives of `oneOf`, which are compared with each other. */
+/** Alternatives of `oneOf`, which are compared with each other, and schemas within them that are looked at for it. */
 const MAX_EXCLUSIVE = 256;
+const MAX_COMPARED = 2 ** 18;
 
 /** @throws ArgumentError naming keyword and place. */
 export function schemaGrammar(schema: unknown, grammar: Grammar): Node {
@@ -31,6 +32,7 @@ class SchemaBuilder {
   private readonly maker: Maker;
   private anything: Node | undefined;
   private merged = 0;
+  private compared = 0;
 
   constructor(root: unknown, grammar: Grammar) {
     this.root = root;
@@ -67,10 +69,7 @@ class SchemaBuilder {
     if (key === 'oneOf') this.requireDisjoint(list, place);
     const { [key]: _, ...beside } = flat;
     const isAlone = Object.keys(beside).length === 0;
-    return this.grammar.choice(...list.map((item, i) => {
-      const inner = place.in(key, i);
-      return this.make(isAlone ? item : { allOf: [beside, item] }, inner);
-    }));
+    return this.grammar.choiceOf(list.map((item, i) => this.make(isAlone ? item : { allOf: [beside, item] }, place.in(key, i))));
   }
 
   /** A rule, so that a schema may contain itself. */
@@ -118,6 +117,7 @@ class SchemaBuilder {
   private requireDisjoint(list: readonly unknown[], place: Place): void {
     if (list.length > MAX_EXCLUSIVE) place.fail(`oneOf has more than ${MAX_EXCLUSIVE} alternatives; anyOf may have more`);
     const open = (schema: unknown): Schema | undefined => {
+      if (++this.compared > MAX_COMPARED) place.fail('oneOf has too many alternatives with too many properties');
       if (!this.opened.has(schema)) {
         const read = readSchema(schema, place);
         const flat = read && this.flatten(read, place, 0);
@@ -144,9 +144,12 @@ class SchemaBuilder {
   }
 
   private oneOf(values: readonly unknown[]): Node {
-    const texts = values.filter((value) => typeof value === 'string');
-    const others = values.filter((value) => typeof value !== 'string').map((value) => this.json.value(value));
-    return this.grammar.choice(texts.length > 0 ? this.json.oneOfStrings(texts) : this.grammar.nothing, ...others);
+    const isWhole = (value: unknown): boolean => typeof value === 'object' && value !== null;
+    const simple = values.filter((value) => !isWhole(value));
+    return this.grammar.choiceOf([
+      simple.length > 0 ? this.json.oneOfSimple(simple) : this.grammar.nothing,
+      ...values.filter(isWhole).map((value) => this.json.value(value)),
+    ]);
   }
 
   private typed(type: TypeName, schema: Schema, place: Place): Node {

@@ -27,7 +27,7 @@ function subtree(grammar: Grammar, texts: readonly string[], from: number, to: n
     while (next < to && texts[next]!.codePointAt(shared) === code) next++;
     parts.push(subtree(grammar, texts, begin, next, shared));
   }
-  return grammar.sequence(start, grammar.choice(...parts));
+  return grammar.sequence(start, grammar.choiceOf(parts));
 }
 
 function isHigh(unit: number): boolean {

@@ -42,10 +42,10 @@ export function vocabularyOf(tokenizer: Tokenizer, eosTokenIds: readonly number[
 }
 
 function readVocabulary(tokenizer: Tokenizer, eosTokenIds: readonly number[]): Vocabulary {
-  const silent = new Set([...eosTokenIds, tokenizer.eosTokenId]);
+  const ends = new Set([...eosTokenIds, tokenizer.eosTokenId]);
   const ids: number[] = [];
   for (let id = 0; id < tokenizer.vocabSize; id++) {
-    if (tokenizer.idToToken(id) !== undefined && !tokenizer.isSpecial(id) && !silent.has(id)) ids.push(id);
+    if (tokenizer.idToToken(id) !== undefined && !tokenizer.isSpecial(id) && !ends.has(id)) ids.push(id);
   }
   const mark = findMark(tokenizer, ids);
   const spell = new Speller(tokenizer, mark);

@@ -32,12 +32,12 @@ export function findWritable(texts: Iterable<Uint8Array>): Writable {
     const canEnd: boolean[] = []; // by number of bytes less one: whether so many can be written
     const visit = (): void => {
       const count = bytes.length;
-      const ends = (from: number): boolean => (from === 0 || canEnd[from - 1]!) && short.has(pack(bytes, from, count));
-      canEnd[count - 1] = bytes.some((_, from) => ends(from));
+      const fits = (pieces: ReadonlySet<number>): boolean => bytes.some((_, from) => (from === 0 || canEnd[from - 1]!) && pieces.has(pack(bytes, from, count)));
+      canEnd[count - 1] = fits(short);
       if (canEnd[count - 1] && (count === length || hasAllTails)) {
         const [low, high] = codesBehind(bytes, length);
         if (low <= high) ranges.push(low, high);
-      } else if (count < length && (begun.has(pack(bytes, 0, count)) || (continuations.length > 0 && canEnd.slice(0, count).includes(true)))) {
+      } else if (count < length && ((canEnd[count - 1] && continuations.length > 0) || fits(begun))) {
         for (let byte = 0x80; byte < 0xc0; byte++) {
           bytes.push(byte);
           visit();

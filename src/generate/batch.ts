@@ -3,14 +3,15 @@ import { ArgumentError, show } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { SequenceInput } from '../model/chunk.js';
 import type { ModelState } from '../model/state.js';
-import { checkKeys, checkNumber } from '../options.js';
+import { checkFunction, checkKeys, checkNumber } from '../options.js';
 import { Pace } from '../pace.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { Continuation } from './continuation.js';
 import {
   checkLimits, emptyPrompt, GENERATE_OPTIONS, stopStrings, type FinishReason, type GenerateOptions, type Limits,
 } from './options.js';
-import type { PrefixCache, PrefixPlace } from './prefix-cache.js';
+import { checkPrefixCache, PREFIX_STEP, type PrefixCache, type PrefixPlace } from './prefix-cache.js';
+import { checkSamplerOptions, pickSamplingOptions } from './sampling-options.js';
 import { TextPieces } from './text-pieces.js';
 
 /** Options of one text of a batch: as `generate`, but it has a state of its own, and there are no guesses. */
@@ -52,21 +53,25 @@ export interface BatchText {
   readonly constraint: ConstraintState | undefined;
 }
 
-const BATCH_OPTIONS = ['batchSize', 'onPiece', 'signal', 'prefixCache', 'prompt'];
-const TEXT_OPTIONS = [...GENERATE_OPTIONS.filter((key) => !['state', 'speculate', 'draftModel'].includes(key)), 'stop', ...BATCH_OPTIONS];
+const NOT_IN_A_BATCH = ['state', 'speculate', 'draftModel', 'signal', 'prefixCache'];
+const TEXT_OPTIONS = [...GENERATE_OPTIONS.filter((key) => !NOT_IN_A_BATCH.includes(key)), 'stop'];
+const BATCH_OPTIONS = [...TEXT_OPTIONS, 'batchSize', 'onPiece', 'signal', 'prefixCache'];
 const DEFAULT_BATCH_SIZE = 16;
 const MAX_BATCH_SIZE = 64;
 
 /** Prompt and options of each text. @throws ArgumentError for what is no prompt. */
 export function batchTexts(prompts: readonly BatchPrompt[], options: BatchOptions): { prompt: string | ArrayLike<number>; options: BatchTextOptions }[] {
   if (!Array.isArray(prompts)) throw new ArgumentError(`generateBatch: the prompts are ${show(prompts)}, not a list`);
-  const { seed } = options;
+  checkKeys('generateBatch', options, BATCH_OPTIONS);
+  const { batchSize: _batchSize, onPiece: _onPiece, signal: _signal, prefixCache: _prefixCache, ...shared } = options;
+  const { seed } = shared;
   return prompts.map((each: BatchPrompt, index) => {
     const hasOptions = typeof each === 'object' && each !== null && 'prompt' in each;
     const { prompt, ...own } = hasOptions ? each : { prompt: each };
     const isPrompt = typeof prompt === 'string' || (typeof prompt === 'object' && prompt !== null && typeof prompt.length === 'number');
     if (!isPrompt) throw new ArgumentError(`generateBatch: prompt ${index} is ${show(prompt)}, not a text or a list of ids`);
-    return { prompt, options: { ...options, ...(seed === undefined ? {} : { seed: seed + index }), ...own } };
+    const given = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
+    return { prompt, options: { ...shared, ...(typeof seed === 'number' ? { seed: seed + index } : {}), ...given } };
   });
 }
 
@@ -82,8 +87,8 @@ class BatchSequence {
   private readonly ids: number[] = [];
   private readonly onPiece: BatchOptions['onPiece'];
   private readonly prefixCache: PrefixCache | undefined;
-  private readonly begun = performance.now();
-  private readonly cachedTokens: number;
+  private begun: number | undefined;
+  private cachedTokens = 0;
   private place: PrefixPlace | undefined;
   private read = 0; // ids of the prompt that have been read
   private text = '';
@@ -93,29 +98,42 @@ class BatchSequence {
     this.index = index;
     this.state = model.createState();
     this.prompt = Array.from(ids);
-    this.limits = checkLimits('generateBatch', options, TEXT_OPTIONS, config);
+    this.limits = checkLimits(`generateBatch: prompt ${index}`, options, TEXT_OPTIONS, config);
     this.continuation = new Continuation(config, this.prompt, this.limits, options, constraint);
     this.pieces = tokenizer && new TextPieces(tokenizer, this.prompt, stopStrings(options.stop));
     this.onPiece = batch.onPiece;
     this.prefixCache = batch.prefixCache;
-    this.place = this.prefixCache?.restore(this.prompt, this.state);
-    this.read = this.cachedTokens = this.place?.length ?? 0;
     this.isOver = this.continuation.finishReason !== undefined;
   }
 
-  /** What is to be read next: at most `maxTokens` ids. */
-  input(maxTokens: number): SequenceInput {
-    const left = this.prompt.length - this.read;
-    if (left === 0) return { ids: this.ids.slice(-1), state: this.state, want: 'last' };
-    const ids = this.prompt.slice(this.read, this.read + maxTokens);
-    return { ids, state: this.state, want: ids.length === left ? 'last' : 'nothing' };
+  /** Whether all of the prompt has been read. */
+  get isWriting(): boolean {
+    return this.read === this.prompt.length;
+  }
+
+  /** What is to be read next: what was chosen last, or at most `room` ids of the prompt. */
+  input(room: number): SequenceInput {
+    const { prompt, state } = this;
+    if (this.isWriting) return { ids: this.ids.slice(-1), state, want: 'last' };
+    if (this.begun === undefined) this.begin();
+    const most = this.place ? Math.min(room, PREFIX_STEP - (this.read % PREFIX_STEP)) : room;
+    const ids = prompt.slice(this.read, this.read + most);
+    return { ids, state, want: this.read + ids.length === prompt.length ? 'last' : 'nothing' };
+  }
+
+  private begin(): void {
+    this.begun = performance.now();
+    this.place = this.prefixCache?.restore(this.prompt, this.state);
+    this.read = this.cachedTokens = this.place?.length ?? 0;
   }
 
   /** Takes note that the last input has been read. */
   haveRead({ ids, want }: SequenceInput): void {
-    if (this.read === this.prompt.length) return;
+    if (this.isWriting) return;
     this.read += ids.length;
-    if (this.place && want === 'nothing') this.place = this.prefixCache!.store(this.prompt, this.place, this.state);
+    if (this.place && want === 'nothing' && this.read % PREFIX_STEP === 0) {
+      this.place = this.prefixCache!.store(this.prompt, this.place, this.state);
+    }
   }
 
   /** Chooses the next token, from the logits after the last input. */
@@ -125,7 +143,7 @@ class BatchSequence {
       this.ids.push(id);
       if (this.pieces) this.show(this.pieces.show(this.pieces.decode(id)));
     }
-    if (!this.continuation.finishReason && performance.now() - this.begun >= this.limits.maxTimeMs) this.continuation.finishReason = 'time';
+    if (!this.continuation.finishReason && performance.now() - this.begun! >= this.limits.maxTimeMs) this.continuation.finishReason = 'time';
     if (this.pieces?.stopString !== undefined || this.continuation.finishReason) this.finish();
   }
 
@@ -158,29 +176,51 @@ class BatchSequence {
 export async function generateBatch(
   model: Model, tokenizer: Tokenizer | undefined, texts: readonly BatchText[], options: BatchOptions,
 ): Promise<BatchResult[]> {
-  checkKeys('generateBatch', options, TEXT_OPTIONS);
+  const { parts: { config, workspace: { maxTokens } } } = model;
+  const { signal, prefixCache } = options;
   const batchSize = checkNumber('batchSize', options.batchSize ?? DEFAULT_BATCH_SIZE, 1, MAX_BATCH_SIZE, 'whole');
-  const begin = (index: number): BatchSequence => new BatchSequence(model, tokenizer, index, texts[index]!, options);
+  checkFunction('onPiece', options.onPiece);
   const unused = model.createState();
-  texts.forEach(({ ids, options: own, constraint }, index) => {
+  checkPrefixCache(prefixCache, unused);
+  texts.forEach(({ ids, options: own }, index) => {
     if (ids.length === 0) throw emptyPrompt(`generateBatch: prompt ${index}`);
     model.check(ids, unused);
     stopStrings(own.stop);
-    new Continuation(model.parts.config, [], checkLimits('generateBatch', own, TEXT_OPTIONS, model.parts.config), own, constraint);
+    checkLimits(`generateBatch: prompt ${index}`, own, TEXT_OPTIONS, config);
+    checkSamplerOptions(config.vocabSize, { seed: 0, ...pickSamplingOptions(own) });
   });
-  const { maxTokens } = model.parts.workspace;
-  const pace = new Pace(options.signal);
+  const pace = new Pace(signal);
   const results: BatchResult[] = [];
   let active: BatchSequence[] = [];
   let next = 0;
   for (;;) {
-    while (active.length < batchSize && next < texts.length) active.push(begin(next++));
+    while (active.length < batchSize && next < texts.length) active.push(new BatchSequence(model, tokenizer, next, texts[next++]!, options));
     for (const sequence of active) if (sequence.isOver) results[sequence.index] = sequence.result();
     active = active.filter((sequence) => !sequence.isOver);
     if (active.length === 0 && next === texts.length) return results;
     await pace.giveWay();
-    const inputs = active.map((sequence) => sequence.input(maxTokens));
-    model.forwardSequences(inputs, (logits, _position, n) => active[n]!.choose(logits));
-    active.forEach((sequence, n) => sequence.haveRead(inputs[n]!));
+    const { inputs, sequences } = nextPass(active, maxTokens, Boolean(prefixCache));
+    model.forwardSequences(inputs, (logits, _position, n) => sequences[n]!.choose(logits));
+    sequences.forEach((sequence, n) => sequence.haveRead(inputs[n]!));
   }
+}
+
+/**
+ * All that write, and as much of the prompts as fits beside them: a pass is one chunk, or two where those that write take more than half of
+ * one, however many long prompts there are.
+ * @param inTurn read one prompt after another: what it leaves in the prefix cache is there for the next one.
+ */
+function nextPass(active: readonly BatchSequence[], maxTokens: number, inTurn: boolean): { inputs: SequenceInput[]; sequences: BatchSequence[] } {
+  const writing = active.filter(({ isWriting }) => isWriting).length;
+  let room = (writing > maxTokens / 2 ? 2 : 1) * maxTokens - writing;
+  const inputs: SequenceInput[] = [];
+  const sequences = active.filter((sequence) => {
+    if (!sequence.isWriting && room <= 0) return false;
+    const isPrompt = !sequence.isWriting;
+    const input = sequence.input(room);
+    inputs.push(input);
+    if (isPrompt) room -= inTurn && input.want === 'nothing' ? room : input.ids.length;
+    return true;
+  });
+  return { inputs, sequences };
 }

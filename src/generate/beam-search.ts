@@ -4,7 +4,7 @@ import type { ModelState } from '../model/state.js';
 import { exp, log } from '../numeric.js';
 import { checkKeys, checkNumber } from '../options.js';
 import { Pace } from '../pace.js';
-import { largestIds, logProbability } from './logprobs.js';
+import { largestIds, logNormalizer, logProbability } from './logprobs.js';
 import { checkLimits, emptyPrompt, type GenerateIdsOptions } from './options.js';
 
 export interface BeamSearchOptions extends Pick<GenerateIdsOptions, 'maxNewTokens' | 'eosTokenIds' | 'signal'> {
@@ -45,8 +45,9 @@ interface Candidate {
 const MAX_BEAMS = 64;
 
 /**
- * Beam search as in Hugging Face transformers: of all texts one token longer than the beams the 2 · numBeams most probable are looked at;
- * those that end are put aside with their score, the others are the next beams, up to numBeams. It is over when numBeams texts have ended
+ * Beam search as in Hugging Face transformers: of all texts one token longer than the beams the 2 · numBeams most probable are looked at
+ * (more if there are several EOS ids, so that enough of them go on); those that end are put aside with their score, the others are the next
+ * beams, up to numBeams. It is over when numBeams texts have ended
  * and no beam can still do better than the worst of them. Equal ones come in the order of beams and ids.
  * @throws ArgumentError for an option or a prompt; the signal's reason.
  */
@@ -61,6 +62,7 @@ export async function beamSearch(model: Model, prompt: ArrayLike<number>, option
   if (typeof earlyStopping !== 'boolean') throw new ArgumentError('option earlyStopping is not true or false');
   if (prompt?.length === 0) throw emptyPrompt('beamSearch');
 
+  const looked = Math.max(2, 1 + limits.eosTokenIds.length) * numBeams;
   const score = (logprob: number, length: number): number => logprob / power(Math.max(1, length), lengthPenalty);
   const ended: BeamIds[] = [];
   const end = (found: BeamIds): void => {
@@ -78,11 +80,13 @@ export async function beamSearch(model: Model, prompt: ArrayLike<number>, option
     await pace.giveWay();
     const candidates: Candidate[] = [];
     model.forwardSequences(beams.map((_, n) => ({ ids: inputs[n]!, state: states[n]!, want: 'last' as const })), (logits, _, beam) => {
-      for (const id of largestIds(logits, 2 * numBeams)) candidates.push({ beam, id, logprob: beams[beam]!.logprob + logProbability(logits, id) });
+      const before = beams[beam]!.logprob;
+      const normalizer = logNormalizer(logits);
+      for (const id of largestIds(logits, looked)) candidates.push({ beam, id, logprob: before + logProbability(logits, id, normalizer) });
     });
     candidates.sort((a, b) => b.logprob - a.logprob || a.beam - b.beam || a.id - b.id);
     const chosen: Candidate[] = [];
-    candidates.slice(0, 2 * numBeams).forEach((candidate, rank) => {
+    candidates.slice(0, looked).forEach((candidate, rank) => {
       const { ids } = beams[candidate.beam]!;
       if (!limits.eosTokenIds.includes(candidate.id)) {
         if (chosen.length < numBeams) chosen.push(candidate);
@@ -96,6 +100,7 @@ export async function beamSearch(model: Model, prompt: ArrayLike<number>, option
       const hope = score(candidates[0]!.logprob, length);
       if (earlyStopping || hope <= ended[numBeams - 1]!.score) return ended.slice(0, nBest);
     }
+    if (chosen.length === 0) break; // every text has ended
     inputs = chosen.map(({ id }) => [id]);
     const next = chosen.map(({ beam }) => {
       const state = spare.pop() ?? model.createState();

@@ -30,6 +30,7 @@ export class Continuation {
     this.sampler.readPrompt(text);
     this.constraint = constraint;
     if (limits.maxNewTokens === 0) this.finishReason = 'length';
+    if (constraint?.complete && limits.eosTokenIds.length === 0 && isEmpty(constraint.mask)) this.finishReason = 'complete'; // there is only ''
   }
 
   /** Ids that may still come. */
@@ -54,8 +55,12 @@ export class Continuation {
     const after = constraint?.next(id);
     this.constraint = after;
     // Without an end-of-text token nothing else would tell that this is all.
-    if (after?.complete && (eosTokenIds.length === 0 || after.mask.every((bits) => bits === 0))) this.finishReason = 'complete';
+    if (after?.complete && (eosTokenIds.length === 0 || isEmpty(after.mask))) this.finishReason = 'complete';
     else if (this.chosen === this.limits.maxNewTokens) this.finishReason = after?.complete ? 'complete' : 'length';
     return id;
   }
+}
+
+function isEmpty(mask: Uint32Array): boolean {
+  return mask.every((bits) => bits === 0);
 }

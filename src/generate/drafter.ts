@@ -2,7 +2,7 @@
 export interface Drafter {
   /** Tells what the text is so far, before anything else. */
   read(ids: ArrayLike<number>): void;
-  /** At most `most` ids that may come next; none if it is not worth it. */
+  /** At most `most` ids that may come next; none if it is not worth it. Any other answer is an error, and leaves the text as it is. */
   draft(most: number): readonly number[];
   /** Tells the id that did come next, whether it had been guessed or not. */
   accept(id: number): void;

@@ -75,7 +75,10 @@ export async function* generateText(
   }
 }
 
-/** As `generateText`, with each token's id, text and log-probability. A token comes as soon as all of its text can be shown. */
+/**
+ * As `generateText`, with each token's id, text and log-probability. A token comes as soon as all of its text can be shown; one that may
+ * end within a character comes with the next.
+ */
 export async function* generateTokens(
   model: Model, tokenizer: Tokenizer, options: GenerateTokensOptions, start: TextStart,
 ): AsyncGenerator<TokenPiece, GenerateResult, undefined> {

@@ -1,14 +1,12 @@
 import type { ConstraintState } from '../constrain/constraint.js';
-import { ArgumentError, show } from '../errors.js';
 import type { Model } from '../model/model.js';
-import { StateHistory } from '../model/state-history.js';
 import type { ModelState } from '../model/state.js';
 import { Pace } from '../pace.js';
 import { Continuation } from './continuation.js';
-import { MAX_DRAFT, type Drafter } from './drafter.js';
+import type { Drafting } from './drafting.js';
 import { logProbabilities, type TokenLogprob } from './logprobs.js';
 import { checkLimits, emptyPrompt, type GenerateIdsOptions, type GenerateResult, type Limits } from './options.js';
-import type { PrefixPlace } from './prefix-cache.js';
+import { checkPrefixCache, type PrefixPlace } from './prefix-cache.js';
 
 /** A token that was chosen. */
 export interface ChosenToken {
@@ -49,8 +47,7 @@ export class Generation {
   private readonly start: GenerationStart;
   private readonly limits: Limits;
   private readonly pace: Pace;
-  private drafter: Drafter | undefined;
-  private history: StateHistory | undefined;
+  private drafting: Drafting | undefined;
   private readonly previous: ModelState | undefined; // the state before the last pass
   private readonly begun = performance.now();
   private readonly promptTokens: number;
@@ -80,7 +77,7 @@ export class Generation {
     this.promptTokens = this.unread.length;
     this.pace = new Pace(options.signal);
     this.continuation = new Continuation(model.parts.config, start.text, this.limits, options, start.constraint);
-    checkDrafting(options);
+    checkPrefixCache(options.prefixCache, start.state);
     this.previous = start.keepLast ? model.createState() : undefined;
   }
 
@@ -88,8 +85,8 @@ export class Generation {
   async next(): Promise<ChosenToken | undefined> {
     if (!this.hasStarted) await this.prefill();
     await this.pace.giveWay();
+    if (this.isOver()) return undefined;
     if (this.delivered === this.queue.length) {
-      if (this.isOver()) return undefined;
       const start = performance.now();
       const isPrompt = this.newTokens === 0;
       this.step();
@@ -105,18 +102,23 @@ export class Generation {
   }
 
   private isOver(): boolean {
-    const { continuation, limits, newTokens } = this;
-    if (!continuation.finishReason && newTokens > 0 && performance.now() - this.begun >= limits.maxTimeMs) continuation.finishReason = 'time';
-    return continuation.finishReason !== undefined;
+    const { continuation, newTokens } = this;
+    if (this.delivered === this.queue.length && continuation.finishReason) return true;
+    if (newTokens === 0 || performance.now() - this.begun < this.limits.maxTimeMs) return false;
+    continuation.finishReason = 'time';
+    return true;
   }
 
   /** Reads the prompt up to its last tokens. */
   private async prefill(): Promise<void> {
+    this.options.signal?.throwIfAborted();
     this.hasStarted = true;
-    this.drafter = await drafterFor(this.options, this.model.parts.config.vocabSize);
-    this.drafter?.read(this.start.text);
-    this.history = this.drafter && new StateHistory(this.state.shape, MAX_DRAFT + 1);
-    const { model, state, options: { prefixCache } } = this;
+    const { model, state, options } = this;
+    const { prefixCache, speculate, draftModel } = options;
+    if ((speculate ?? false) !== false || (draftModel ?? undefined) !== undefined) {
+      this.drafting = new (await import('./drafting.js')).Drafting(model, options);
+      this.drafting.read(this.start.text);
+    }
     const { maxTokens } = model.parts.workspace;
     const prompt = this.unread;
     const start = performance.now();
@@ -137,21 +139,21 @@ export class Generation {
 
   /** One pass over what is unread, and over guesses of what follows: fills the queue. */
   private step(): void {
-    const { model, state, previous, history, drafter } = this;
+    const { model, state, previous, drafting } = this;
     const before = this.unread;
-    const draft = drafter && before.length === 1 ? drafter.draft(Math.min(MAX_DRAFT, this.continuation.room - 1)) : NOTHING;
+    const draft = (before.length === 1 && drafting?.draft(this.continuation.room)) || NOTHING;
     const ids = draft.length > 0 ? [...before, ...draft] : before;
     const chosen: ChosenToken[] = [];
+    const tokens = state.tokens;
     let done = false;
     this.firstRow = before.length - 1;
     this.stateRow = ids.length - 1;
     this.queue = NO_TOKENS;
     this.delivered = 0;
-    this.unread = NOTHING;
     previous?.copyFrom(state);
     try {
-      const input = draft.length > 0 ? { ids, state, want: 'all' as const, history: history! } : { ids, state, want: 'last' as const };
-      const start = drafter ? performance.now() : 0;
+      const input = draft.length > 0 ? { ids, state, want: 'all' as const, history: drafting!.history } : { ids, state, want: 'last' as const };
+      const start = drafting ? performance.now() : 0;
       model.forwardSequences([input], (logits, row) => {
         if (done) return;
         const id = this.continuation.choose(logits);
@@ -159,16 +161,12 @@ export class Generation {
         done = id === undefined || this.continuation.finishReason !== undefined || ids[row + 1] !== id;
         if (done) this.stateRow = row;
       });
-      drafter?.observe(ids.length, performance.now() - start);
+      drafting?.learn(ids.length, performance.now() - start, chosen);
     } catch (error) {
-      if (previous) {
-        state.copyFrom(previous);
-        this.unread = before;
-      }
+      this.takeBack(before, ids.length, tokens);
       throw error;
     }
-    if (this.stateRow < ids.length - 1) history!.rollBack(state, this.stateRow, ids.length);
-    for (const { id } of chosen) drafter?.accept(id);
+    if (this.stateRow < ids.length - 1) drafting!.history.rollBack(state, this.stateRow, ids.length);
     this.draftedTokens += draft.length;
     this.acceptedTokens += this.stateRow - this.firstRow;
     this.queue = chosen;
@@ -176,21 +174,31 @@ export class Generation {
     else this.unread = [chosen.at(-1)!.id];
   }
 
+  /** After an error in a pass: what it chose has not been given out, so nothing of it is in the text. */
+  private takeBack(before: readonly number[], length: number, tokens: number): void {
+    const { state, previous, drafting, firstRow } = this;
+    if (previous) return state.copyFrom(previous);
+    if (state.tokens === tokens) return; // it failed before the model moved on
+    if (length > before.length) drafting!.history.rollBack(state, firstRow, length);
+    this.unread = NOTHING;
+  }
+
   private token(id: number, logits: Float32Array): ChosenToken {
     const { topLogprobs } = this.start;
     return topLogprobs === undefined ? { id } : { id, ...logProbabilities(logits, id, topLogprobs) };
   }
 
-  /** The model ended the text: takes the last id of it out of the state again, if the next generation is to go on from there. */
+  /** The model ended the text: all of it has been read. Takes the last id of it out of the state again, if the next generation is to go on from there. */
   private unreadLast(before: readonly number[], ids: readonly number[]): void {
-    const { state, previous, history, stateRow } = this;
+    const { state, previous, drafting, stateRow } = this;
+    this.unread = NOTHING;
     if (!previous) return;
     if (stateRow === this.firstRow) {
       state.copyFrom(previous);
       this.unread = before;
       return;
     }
-    history!.rollBack(state, stateRow - 1, stateRow + 1);
+    drafting!.history.rollBack(state, stateRow - 1, stateRow + 1);
     this.unread = [ids[stateRow]!];
     this.stateRow--;
   }
@@ -199,7 +207,7 @@ export class Generation {
   close(): void {
     if (this.delivered < this.queue.length) {
       const row = this.firstRow + this.delivered - 1;
-      if (row < this.stateRow) this.history!.rollBack(this.state, row, this.stateRow + 1);
+      if (row < this.stateRow) this.drafting!.history.rollBack(this.state, row, this.stateRow + 1);
       this.unread = [this.queue[this.delivered - 1]!.id];
       this.queue = NO_TOKENS;
       this.delivered = 0;
@@ -221,16 +229,3 @@ export class Generation {
 }
 
 const NO_TOKENS: ChosenToken[] = [];
-
-function checkDrafting({ speculate = false, draftModel }: GenerateIdsOptions): void {
-  if (draftModel && speculate) throw new ArgumentError('options speculate and draftModel exclude each other');
-  if (typeof speculate !== 'boolean' && typeof speculate !== 'function') {
-    throw new ArgumentError(`option speculate is ${show(speculate)}, not true, false or a function`);
-  }
-}
-
-async function drafterFor({ speculate, draftModel }: GenerateIdsOptions, vocabSize: number): Promise<Drafter | undefined> {
-  if (draftModel) return new (await import('./draft-model.js')).ModelDrafter(draftModel.model, vocabSize);
-  if (typeof speculate === 'function') return speculate();
-  return speculate ? new (await import('./prompt-lookup.js')).PromptLookup() : undefined;
-}

@@ -11,9 +11,17 @@ export interface TokenLogprob {
  * reports them by default. So they do not depend on options, and their sum over a text is what `score` gives. In float64, added in the
  * order of the ids.
  */
-export function logProbability(logits: Float32Array, id: number): number {
-  const maximum = largest(logits);
-  return logits[id]! - maximum - log(sumOfExp(logits, maximum));
+export function logProbability(logits: Float32Array, id: number, [maximum, logSum] = logNormalizer(logits)): number {
+  return logits[id]! - maximum - logSum;
+}
+
+/** The largest of `logits`, and log Σ exp(logit - largest): what all log-probabilities of a position have in common. */
+export function logNormalizer(logits: Float32Array): readonly [maximum: number, logSum: number] {
+  let maximum = -Infinity;
+  for (let v = 0; v < logits.length; v++) if (logits[v]! > maximum) maximum = logits[v]!;
+  let sum = 0;
+  for (let v = 0; v < logits.length; v++) sum += exp(logits[v]! - maximum);
+  return [maximum, log(sum)];
 }
 
 /**
@@ -21,9 +29,8 @@ export function logProbability(logits: Float32Array, id: number): number {
  * @param logits [vocab]
  */
 export function logProbabilities(logits: Float32Array, id: number, count: number): { logprob: number; top: TokenLogprob[] } {
-  const maximum = largest(logits);
-  const logSum = log(sumOfExp(logits, maximum));
-  const logprob = (token: number): number => logits[token]! - maximum - logSum;
+  const normalizer = logNormalizer(logits);
+  const logprob = (token: number): number => logProbability(logits, token, normalizer);
   return { logprob: logprob(id), top: largestIds(logits, count).map((token) => ({ id: token, logprob: logprob(token) })) };
 }
 
@@ -47,16 +54,4 @@ export function largestIds(logits: Float32Array, count: number): number[] {
     ids.splice(low, 0, id);
   }
   return ids;
-}
-
-function largest(logits: Float32Array): number {
-  let maximum = -Infinity;
-  for (let v = 0; v < logits.length; v++) if (logits[v]! > maximum) maximum = logits[v]!;
-  return maximum;
-}
-
-function sumOfExp(logits: Float32Array, maximum: number): number {
-  let sum = 0;
-  for (let v = 0; v < logits.length; v++) sum += exp(logits[v]! - maximum);
-  return sum;
 }

@@ -55,6 +55,7 @@ export interface GenerateResult {
   readonly finishReason: FinishReason;
   /** Which of the strings of `stop` was found. */
   readonly stopString?: string;
+  /** Ids of the prompt; 1 for a session, which has read all of its text but the last id. */
   readonly promptTokens: number;
   /** Of these, how many came out of the prefix cache. */
   readonly cachedTokens: number;

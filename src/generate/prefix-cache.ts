@@ -1,4 +1,4 @@
-import { ArgumentError } from '../errors.js';
+import { ArgumentError, show } from '../errors.js';
 import { requireShape, type ModelState, type StateShape } from '../model/state.js';
 import { checkNumber } from '../options.js';
 
@@ -51,6 +51,12 @@ export class PrefixCache {
     return this.byUse.size;
   }
 
+  /** @throws ArgumentError for another model's state, or one that has read something. */
+  check(state: ModelState): void {
+    requireShape('prefixCache: the state', state.shape, this.shape);
+    if (state.tokens > 0) throw new ArgumentError('prefixCache: works for texts from their beginning on, not for a state that has read something');
+  }
+
   clear(): void {
     this.roots.clear();
     this.byUse.clear();
@@ -58,11 +64,10 @@ export class PrefixCache {
 
   /**
    * Takes `state`, an empty one, to after the longest beginning of `ids` that is known, and is not all of it.
-   * @returns where that is. @throws ArgumentError for another model's state, or one that has read something.
+   * @returns where that is. @throws as `check`.
    */
   restore(ids: readonly number[], state: ModelState): PrefixPlace {
-    requireShape('prefixCache: the state', state.shape, this.shape);
-    if (state.tokens > 0) throw new ArgumentError('prefixCache: works for texts from their beginning on, not for a state that has read something');
+    this.check(state);
     let entry: Entry | undefined;
     let length = 0;
     for (; length + PREFIX_STEP < ids.length; length += PREFIX_STEP) {
@@ -102,6 +107,13 @@ export class PrefixCache {
       this.byUse.add(each);
     }
   }
+}
+
+/** @throws ArgumentError unless `cache`, an option, is not given or one that `state` can be restored from. */
+export function checkPrefixCache(cache: PrefixCache | undefined, state: ModelState): void {
+  if ((cache ?? undefined) === undefined) return;
+  if (!(cache instanceof PrefixCache)) throw new ArgumentError(`option prefixCache is ${show(cache)}, not what lm.createPrefixCache() gave`);
+  cache.check(state);
 }
 
 function keyAt(ids: readonly number[], at: number): string {

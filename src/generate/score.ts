@@ -1,9 +1,10 @@
 import { ArgumentError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { ModelState } from '../model/state.js';
-import { exp, log } from '../numeric.js';
+import { exp } from '../numeric.js';
 import { checkKeys } from '../options.js';
 import { Pace } from '../pace.js';
+import { logProbability } from './logprobs.js';
 
 /** How well a model predicts a text. Logarithms are natural. */
 export interface Score {
@@ -85,13 +86,4 @@ class Scoring {
     const { logprobs, nll } = this;
     return { tokens: logprobs.length, nll, perplexity: exp(nll / logprobs.length), logprobs };
   }
-}
-
-/** log softmax(logits)[id], in float64, added in the order of the ids. */
-function logProbability(logits: Float32Array, id: number): number {
-  let maximum = -Infinity;
-  for (let v = 0; v < logits.length; v++) if (logits[v]! > maximum) maximum = logits[v]!;
-  let sum = 0;
-  for (let v = 0; v < logits.length; v++) sum += exp(logits[v]! - maximum);
-  return logits[id]! - maximum - log(sum);
 }

@@ -19,7 +19,7 @@ const VERSION = 1;
 /** magic 4, version u32, unread u32, memory u32; then the ids of `memory`, u32 each, and the state. */
 const HEADER_BYTES = 16;
 
-/** At most 32 + 4 · 1024 bytes more than the floats of the state. */
+/** At most 48 + 4 · 1024 bytes more than the floats of the state. */
 export function encodeSession({ state, unread, memory }: SessionContent): Uint8Array {
   const kept = memory.slice(-Math.max(SESSION_MEMORY, unread.length));
   const saved = state.serialize();

@@ -6,7 +6,7 @@ import { StopStrings } from './stop-strings.js';
 /** A token as `generateTokens` gives it out. */
 export interface TokenPiece {
   readonly id: number;
-  /** What it adds to the text: '' while a character is incomplete, all of a character with its last token. */
+  /** What it adds to the text: '' while a character is incomplete, all of a character with its last token, or U+FFFD if the text ends before. */
   readonly text: string;
   /** Natural logarithm of the probability that the model gave it: of its raw logits, whatever the options made of them. */
   readonly logprob: number;
@@ -19,6 +19,7 @@ export class TextPieces {
   private readonly tokenizer: Tokenizer;
   private readonly decoder: DecodeStream;
   private readonly stops: StopStrings;
+  private isEmpty = true;
 
   /** @param before ids of the text before, which the decoder must know of to put spaces right. */
   constructor(tokenizer: Tokenizer, before: ArrayLike<number>, stops: readonly string[]) {
@@ -34,6 +35,7 @@ export class TextPieces {
 
   /** The text that an id adds, whether it can be shown yet or not. */
   decode(id: number): string {
+    this.isEmpty = false;
     return this.isToken(id) ? this.decoder.push(id) : '';
   }
 
@@ -45,7 +47,7 @@ export class TextPieces {
   /** The end of the text, if no stop string was found: what an incomplete character leaves, and what is left to show. */
   finish(): { last: string; shown: string } {
     if (this.stops.found !== undefined) return { last: '', shown: '' };
-    const last = this.decoder.flush();
+    const last = this.isEmpty ? '' : this.decoder.flush(); // without an id of its own, what is left is that of the text before
     return { last, shown: this.stops.push(last) + this.stops.flush() };
   }
 
@@ -58,7 +60,7 @@ export class TextPieces {
 /** Holds tokens back until their text can be shown. */
 export class TokenQueue {
   private readonly tokenizer: Tokenizer;
-  private readonly held: { token: ChosenToken; text: string }[] = [];
+  private readonly held: { token: ChosenToken; text: string; mayGrow: boolean }[] = [];
   private shown = 0; // units of the held text that can be shown
 
   constructor(tokenizer: Tokenizer) {
@@ -66,14 +68,17 @@ export class TokenQueue {
   }
 
   push(token: ChosenToken, text: string): void {
-    this.held.push({ token, text });
+    // It gets what is left of an incomplete character if nothing more comes.
+    const mayGrow = text === '' || this.tokenizer.decode([token.id]).endsWith('\ufffd');
+    this.held.push({ token, text, mayGrow });
   }
 
   /** Tells that so much more text can be shown. @returns the tokens that can be given out whole. */
-  release(units: number): TokenPiece[] {
+  release(units: number, isEnd = false): TokenPiece[] {
     this.shown += units;
     const out: TokenPiece[] = [];
     while (this.held.length > 0 && this.held[0]!.text.length <= this.shown) {
+      if (this.held.length === 1 && this.held[0]!.mayGrow && !isEnd) break;
       const { token, text } = this.held.shift()!;
       this.shown -= text.length;
       out.push(this.piece(token, text));
@@ -85,7 +90,7 @@ export class TokenQueue {
   finish(last: string, units: number): TokenPiece[] {
     const end = this.held.at(-1);
     if (end) end.text += last;
-    const out = this.release(units);
+    const out = this.release(units, true);
     const cut = this.held[0];
     return cut && this.shown > 0 ? [...out, this.piece(cut.token, cut.text.slice(0, this.shown))] : out;
   }

@@ -1,3 +1,6 @@
+import { ArgumentError, show, SourceError } from '../errors.js';
+import { checkKeys } from '../options.js';
+import { describe, unlessGone } from '../disk.js';
 import { nodeModules, type NodeModules } from '../platform.js';
 import { cachePlace } from './cache.js';
 import { isLockHeld } from './disk-store.js';
@@ -21,28 +24,38 @@ export interface CacheEntry {
 
 export interface CacheOptions {
   /** As for `MatMulFreeLM.load`. */
-  readonly cache?: string;
+  readonly cache?: string | undefined;
 }
 
-/** What the cache holds, sorted by name. @throws ArgumentError. */
+/** What the cache holds, sorted by name. @throws ArgumentError, SourceError when it cannot be read. */
 export async function listCache(options: CacheOptions = {}): Promise<CacheEntry[]> {
+  checkKeys('listCache', options, ['cache']);
   const node = nodeModules();
   const place = cachePlace(node, options.cache);
-  const entries = node ? await onDisk(node, place) : (await inBrowser(place)).entries;
+  const entries = node
+    ? await onDisk(node, place).catch((error: unknown) => { throw new SourceError(`cannot read the cache ${place}: ${describe(error)}`); })
+    : (await inBrowser(place)).entries;
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /**
  * Removes downloaded models, but for those that somebody is downloading just now, and nothing else that may lie in the folder.
  * @param options.name the one to remove; all of them by default.
- * @returns what was removed.
+ * @returns what was removed. @throws ArgumentError, SourceError.
  */
-export async function clearCache(options: CacheOptions & { readonly name?: string } = {}): Promise<CacheEntry[]> {
+export async function clearCache(options: CacheOptions & { readonly name?: string | undefined } = {}): Promise<CacheEntry[]> {
+  checkKeys('clearCache', options, ['cache', 'name']);
+  const { cache: given, name: only } = options;
+  if (only !== undefined && typeof only !== 'string') throw new ArgumentError(`clearCache: name is ${show(only)}, not a text`);
   const node = nodeModules();
-  const place = cachePlace(node, options.cache);
-  const chosen = (await listCache(options)).filter(({ name, inUse }) => !inUse && (options.name === undefined || name === options.name));
+  const place = cachePlace(node, given);
+  const chosen = (await listCache({ cache: given })).filter(({ name, inUse }) => !inUse && (only === undefined || name === only));
   if (node) {
-    for (const { folder } of chosen) await node.fs.rm(folder!, { recursive: true, force: true });
+    for (const { folder } of chosen) {
+      await node.fs.rm(folder!, { recursive: true, force: true }).catch((error: unknown) => {
+        throw new SourceError(`cannot remove ${folder!}: ${describe(error)}`);
+      });
+    }
   } else {
     const { cache, keys } = await inBrowser(place);
     for (const entry of chosen) for (const key of keys.get(entry.name) ?? []) await cache?.delete(key);
@@ -68,15 +81,15 @@ async function readEntry(node: NodeModules, folder: string): Promise<CacheEntry>
   let partialBytes = 0;
   let inUse = false;
   const visit = async (at: string, isRefs: boolean): Promise<void> => {
-    for (const entry of await fs.readdir(at, { withFileTypes: true })) {
+    for (const entry of (await unlessGone(fs.readdir(at, { withFileTypes: true }))) ?? []) {
       const file = path.join(at, entry.name);
       if (entry.isDirectory()) await visit(file, isRefs);
       if (!entry.isFile()) continue; // links are left alone
       if (isRefs) name ??= await fs.readFile(file, 'utf8').then(sourceOf, () => undefined);
       else if (entry.name.endsWith('.lock')) inUse ||= await isLockHeld(node, file);
-      else if (!entry.name.startsWith('.')) bytes += (await fs.stat(file)).size;
+      else if (!entry.name.startsWith('.')) bytes += (await unlessGone(fs.stat(file)))?.size ?? 0;
       else if (entry.name.endsWith('.part')) {
-        const { size, blocks } = await fs.stat(file);
+        const { size = 0, blocks } = (await unlessGone(fs.stat(file))) ?? {};
         partialBytes += Math.min(size, blocks ? blocks * 512 : size); // it has holes where bytes are missing
       }
     }
@@ -88,7 +101,7 @@ async function readEntry(node: NodeModules, folder: string): Promise<CacheEntry>
 }
 
 async function folders({ fs }: NodeModules, parent: string, pattern: RegExp): Promise<string[]> {
-  const entries = await fs.readdir(parent, { withFileTypes: true }).catch(() => []);
+  const entries = (await unlessGone(fs.readdir(parent, { withFileTypes: true }))) ?? [];
   return entries.filter((entry) => entry.isDirectory() && pattern.test(entry.name)).map(({ name }) => name).sort();
 }
 

@@ -1,9 +1,11 @@
 import { SourceError } from '../errors.js';
-import { isNotFound, openFile } from '../disk.js';
-import type { NodeModules } from '../platform.js';
+import { describe, isNotFound, openFile, unlessGone } from '../disk.js';
+import type { FileSystem, NodeModules } from '../platform.js';
 import { sleep } from './http.js';
 import type { Key } from './names.js';
 import type { PartialFile, Span, Store } from './store.js';
+
+type FileHandle = Awaited<ReturnType<FileSystem['open']>>;
 
 /** Another process's turn is looked at so often. */
 const POLL_MS = 100;
@@ -19,23 +21,18 @@ const MAX_TEXT_BYTES = 64 * 1024 * 1024;
  *   .NAME.ID.log    which of them are there: lines "from-to", only ever added to
  *   .NAME.lock      whose turn it is
  * ID stands for the content (its checksum or ETag), so two processes with the same .part write the same bytes to the same places:
- * should both take a turn, no harm is done. Names of models' files never begin with a dot.
+ * should both take a turn, as after the machine's sleep, no harm is done. Neither cuts short what the other may have given its
+ * name, and neither names, or notes in the log, what is not its own. Names of models' files never begin with a dot.
  */
 
 /** Files in the folder `root`, each in its place under its own name: fit to be loaded, or copied, from there. */
 export function diskStore(node: NodeModules, root: string): Store {
   const { fs, path, os } = node;
   const failed = (error: unknown, doing: string): SourceError => {
-    const why = error instanceof Error ? error.message : String(error);
-    return new SourceError(`cannot ${doing} the cache ${root}: ${why}; set MATMULFREE_CACHE, or the option cache, to another folder`);
+    return new SourceError(`cannot ${doing} the cache ${root}: ${describe(error)}; set MATMULFREE_CACHE, or the option cache, to another folder`);
   };
-  const writing = async <T>(action: () => Promise<T>): Promise<T> => {
-    try {
-      return await action();
-    } catch (error) {
-      throw failed(error, 'write to');
-    }
-  };
+  const writing = <T>(action: () => Promise<T>): Promise<T> => action().catch((error: unknown) => { throw failed(error, 'write to'); });
+  const reading = <T>(action: () => Promise<T>): Promise<T> => action().catch((error: unknown) => { throw failed(error, 'read'); });
 
   /** The path of `key`, if it leads to a place inside the cache: links out of it are not followed. */
   const inside = async (key: Key): Promise<string | undefined> => {
@@ -63,7 +60,7 @@ export function diskStore(node: NodeModules, root: string): Store {
 
     async readText(key) {
       const file = await inside(key);
-      return file === undefined ? undefined : readSmall(node, file);
+      return file === undefined ? undefined : reading(() => readSmall(node, file));
     },
 
     async writeText(key, text) {
@@ -78,27 +75,24 @@ export function diskStore(node: NodeModules, root: string): Store {
     async lock(key, id, signal, onWait) {
       const folder = await folderFor(key);
       const file = path.join(folder, `.${key.at(-1)!}.lock`);
-      for (;;) {
-        try {
-          await fs.writeFile(file, `${process.pid} ${os.hostname()}`, { flag: 'wx' });
-          break;
-        } catch (error) {
-          if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw failed(error, 'write to');
-        }
-        if (!(await isLockHeld(node, file))) {
+      const turn = `${process.pid} ${os.hostname()} ${node.crypto.randomUUID()}`;
+      while (!(await writing(() => create(node, file, turn)))) {
+        if (await reading(() => isLockHeld(node, file))) {
+          onWait(bytesIn(parseLog(await reading(() => readSmall(node, path.join(folder, `.${key.at(-1)!}.${id}.log`))))));
+          await sleep(POLL_MS, signal);
+        } else {
           // Renamed first: of several that find it abandoned, one succeeds.
           const away = `${file}.${node.crypto.randomUUID()}`;
-          await fs.rename(file, away).then(() => fs.rm(away, { force: true }), () => undefined);
-          continue;
+          await writing(() => unlessGone(fs.rename(file, away)));
+          await fs.rm(away, { force: true });
         }
-        onWait(bytesIn(parseLog(await readSmall(node, path.join(folder, `.${key.at(-1)!}.${id}.log`)))));
-        await sleep(POLL_MS, signal);
       }
       const renewal = setInterval(() => void fs.utimes(file, new Date(), new Date()).catch(() => undefined), RENEW_MS);
       renewal.unref();
       return async () => {
         clearInterval(renewal);
-        await fs.rm(file, { force: true });
+        // Somebody may have taken it for abandoned.
+        if ((await readSmall(node, file).catch(() => undefined)) === turn) await fs.rm(file, { force: true }).catch(() => undefined);
       };
     },
 
@@ -120,16 +114,14 @@ async function diskPartial(
     const isOurs = isResumable && other.startsWith(`.${name}.${id}.`);
     if (isOld && !isOurs) await fs.rm(path.join(folder, other), { force: true });
   }
-  const { O_RDWR, O_CREAT, O_NOFOLLOW = 0 } = fs.constants;
-  const handle = await fs.open(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0o666);
+  const { O_RDWR, O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW = 0 } = fs.constants;
+  const openPart = (): Promise<FileHandle> => fs.open(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0o666);
+  let handle = await openPart();
   const { size } = await handle.stat();
   const spans = merge(parseLog(await readSmall(node, log)).filter(([, to]) => to <= size));
   let isWorthKeeping = spans.length > 0;
-  let open = true;
-  const close = async (): Promise<void> => {
-    if (open) await handle.close();
-    open = false;
-  };
+  /** Whether the .part is still what we write to: another process whose turn it is, too, may have named it, or begun anew. */
+  const isOurs = async (): Promise<boolean> => (await unlessGone(fs.stat(file)))?.ino === (await handle.stat()).ino;
   return {
     spans,
     write: (_from, at, bytes) => writing(async () => {
@@ -137,11 +129,11 @@ async function diskPartial(
         done += (await handle.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
       }
     }),
-    keep: ([from, to], sync) => writing(async () => {
-      if (!isResumable) return;
+    keep: ([from, to]) => writing(async () => {
+      if (!isResumable || !(await isOurs())) return;
       isWorthKeeping = true;
-      if (sync) await handle.datasync();
-      await fs.appendFile(log, `${from}-${to}\n`);
+      await handle.datasync();
+      await fs.appendFile(log, `${from}-${to}\n`, { flag: O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW });
     }),
     async contents(as) {
       const source = await openFile(fs, file, as);
@@ -151,36 +143,49 @@ async function diskPartial(
     seal: (length) => writing(async () => {
       await handle.truncate(length);
       await handle.sync();
-      await close();
-      await fs.rename(file, path.join(folder, name)).catch(async (error: unknown) => {
+      try {
+        if (!(await isOurs())) throw new Error(`another process began anew with ${name}`);
+        await handle.close();
+        await fs.rename(file, path.join(folder, name));
+      } catch (error) {
         // Another process was quicker with the same bytes; some systems do not replace a file that is being read.
-        if (!(await fs.stat(path.join(folder, name)).catch(() => undefined))) throw error;
+        if (!(await unlessGone(fs.stat(path.join(folder, name))))) throw error;
         await fs.rm(file, { force: true });
-      });
+      }
       await fs.rm(log, { force: true });
     }),
     reset: () => writing(async () => {
       isWorthKeeping = false;
       await fs.rm(log, { force: true });
-      await handle.truncate(0);
+      await handle.close();
+      await fs.rm(file, { force: true });
+      handle = await openPart();
     }),
     async close() {
-      await close();
+      await handle.close();
       if (!isWorthKeeping) await fs.rm(file, { force: true });
     },
   };
 }
 
-/** Whether somebody is at work who holds the lock: a process of this machine that lives, or one that renewed it lately. */
-export async function isLockHeld({ fs, os }: NodeModules, file: string): Promise<boolean> {
+/** @returns false when the file is there already. */
+async function create({ fs }: NodeModules, file: string, text: string): Promise<boolean> {
   try {
-    const [pid = '', host] = (await fs.readFile(file, 'utf8')).split(' ');
-    if (Date.now() - (await fs.stat(file)).mtimeMs > STALE_MS) return false;
-    return host !== os.hostname() || isAlive(Number(pid));
+    await fs.writeFile(file, text, { flag: 'wx' });
+    return true;
   } catch (error) {
-    if (isNotFound(error)) return false;
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
     throw error;
   }
+}
+
+/** Whether somebody is at work who holds the lock: a process of this machine that lives, or one that renewed it lately. */
+export async function isLockHeld({ fs, os }: NodeModules, file: string): Promise<boolean> {
+  const stat = await unlessGone(fs.stat(file));
+  const text = await unlessGone(fs.readFile(file, 'utf8'));
+  if (!stat || text === undefined || Date.now() - stat.mtimeMs > STALE_MS) return false;
+  const [pid = '', host] = text.split(' ');
+  return host !== os.hostname() || isAlive(Number(pid));
 }
 
 function isAlive(pid: number): boolean {
@@ -193,13 +198,8 @@ function isAlive(pid: number): boolean {
 }
 
 async function readSmall({ fs }: NodeModules, file: string): Promise<string | undefined> {
-  try {
-    const { size } = await fs.stat(file);
-    return size > MAX_TEXT_BYTES ? undefined : await fs.readFile(file, 'utf8');
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
+  const { size = Infinity } = (await unlessGone(fs.stat(file))) ?? {};
+  return size > MAX_TEXT_BYTES ? undefined : unlessGone(fs.readFile(file, 'utf8'));
 }
 
 /** A line that a crash cut short is passed over. */

@@ -81,13 +81,16 @@ export async function fetchFile(fetcher: Fetcher, file: RemoteFile): Promise<Byt
   };
   const atOnce = await find();
   if (atOnce) return atOnce;
-  const report = (loaded: number): void => {
-    fetcher.onProgress?.({ stage: 'download', file: file.name, loaded, total: file.size ?? 0 });
+  const report = (loaded: number, total = file.size ?? 0): void => {
+    fetcher.onProgress?.({ stage: 'download', file: file.name, loaded, total });
   };
-  const unlock = await store.lock(file.key, id ?? '', net.signal, report);
+  const unlock = await store.lock(file.key, id ?? '', net.signal, (loaded) => report(loaded));
   try {
     const byAnother = await find();
-    if (byAnother) return byAnother;
+    if (byAnother) {
+      report(byAnother.size, byAnother.size);
+      return byAnother;
+    }
     const partial = await store.partial(file.key, id);
     try {
       await partial.seal(await fillAndCheck(fetcher, file, partial));
@@ -210,7 +213,7 @@ async function transfer(
     try {
       await get({ ...net, signal }, file.label, file.url, range, use, () => mostLoaded);
     } finally {
-      if (at > start) await partial.keep([start, at], at === end);
+      if (at > start) await partial.keep([start, at]);
     }
     return at;
   };

@@ -79,6 +79,13 @@ export interface Reply {
   read(onChunk: (bytes: Uint8Array) => void | Promise<void>): Promise<void>;
 }
 
+/** With an answer in the cache, being offline is told by fewer attempts. */
+const ATTEMPTS_WITH_CACHE = 2;
+
+export function withFewAttempts(net: Net): Net {
+  return { ...net, tuning: { ...net.tuning, attempts: Math.min(ATTEMPTS_WITH_CACHE, net.tuning.attempts) } };
+}
+
 const MAX_REDIRECTS = 10;
 
 /**

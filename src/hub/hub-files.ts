@@ -2,7 +2,7 @@ import { FormatError, shorten, show, SourceError } from '../errors.js';
 import { decodeUtf8, isJsonObject, parseJsonObject, type FileSet } from '../formats/bytes.js';
 import { foldFileName, isPlainFileName, isPlainPath } from '../formats/file-names.js';
 import { fetchFile, untilStable, type Fetcher } from './download.js';
-import { Broken, get, refusal, Unreachable, type Net } from './http.js';
+import { Broken, get, refusal, Unreachable, withFewAttempts, type Net } from './http.js';
 import { hostKey, hubName, slug, type HubLocation, type Key } from './names.js';
 
 /** The files of a model at one commit. */
@@ -21,8 +21,6 @@ interface HubFile {
 /** Lists of repositories with thousands of files are a few MB. */
 const MAX_LIST_BYTES = 32 * 1024 * 1024;
 const MAX_FILES = 100_000;
-/** With a list in the cache, being offline is told by fewer attempts. */
-const ATTEMPTS_WITH_CACHE = 2;
 /** In a message. */
 const MAX_LISTED = 12;
 /** What is fetched from a model: nothing else is of use to anybody here. */
@@ -42,9 +40,8 @@ export async function hubFiles(fetcher: Fetcher, where: HubLocation): Promise<Fi
 
   let snapshot = saved;
   if (!saved || !isCommit) {
-    const attempts = saved ? Math.min(ATTEMPTS_WITH_CACHE, net.tuning.attempts) : net.tuning.attempts;
     try {
-      snapshot = await fetchList({ ...net, tuning: { ...net.tuning, attempts } }, where, name);
+      snapshot = await fetchList(saved ? withFewAttempts(net) : net, where, name);
     } catch (error) {
       if (!saved || !(error instanceof Unreachable)) throw error;
       onProgress?.({ stage: 'offline', file: name, loaded: 0, total: 0 });

@@ -26,8 +26,8 @@ export interface PartialFile {
   readonly spans: readonly Span[];
   /** `from`: where the span began that these bytes go on with, in order. */
   write(from: number, at: number, bytes: Uint8Array): Promise<void>;
-  /** Notes that the bytes of a span are there for good. `sync`: even if the power fails. */
-  keep(span: Span, sync: boolean): Promise<void>;
+  /** Notes that the bytes of a span are there for good, even if the power fails. */
+  keep(span: Span): Promise<void>;
   /** What was kept, to be read back under `name`. */
   contents(name: string): Promise<ByteSource>;
   /** Puts the file, which is whole with `size` bytes, under its name. */
@@ -69,7 +69,8 @@ export function blobStore(cache?: Cache): Store {
     async writeText(key, text) {
       await cache?.put(addressOf(key), new Response(text)).catch(() => undefined);
     },
-    lock: (key, _id, signal) => webLock(addressOf(key), signal),
+    // What is in this memory nobody else fetches.
+    lock: async (key, _id, signal) => (cache ? webLock(addressOf(key), signal) : async () => {}),
     partial: (key, id) => blobPartial(addressOf(key), id, cache, memory),
   };
 }

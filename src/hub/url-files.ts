@@ -2,7 +2,7 @@ import { show, SourceError } from '../errors.js';
 import type { ByteSource, FileSet } from '../formats/bytes.js';
 import { isPlainFileName } from '../formats/file-names.js';
 import { fetchFile, untilStable, type Fetcher } from './download.js';
-import { get, refusal, Unreachable, type Net } from './http.js';
+import { get, refusal, Unreachable, withFewAttempts, type Net } from './http.js';
 import { hostKey, showUrl, slug, type Key } from './names.js';
 import { shortHash } from './sha256.js';
 
@@ -21,7 +21,6 @@ interface Saved {
 
 /** A URL has no list of files: these are asked for, the preferred first. */
 const WEIGHTS = ['model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin', 'pytorch_model.bin.index.json'];
-const ATTEMPTS_WITH_CACHE = 2;
 
 /** A .gguf file under a URL, or what lies beside config.json in a folder of one. Files are told from older ones by their ETag. */
 export async function urlFiles(fetcher: Fetcher, location: string): Promise<FileSet> {
@@ -48,8 +47,7 @@ export async function urlFiles(fetcher: Fetcher, location: string): Promise<File
 
   const ask = async (file: string, isSaved: boolean): Promise<Probe | undefined> => {
     if (isOffline) throw isOffline; // a model in the cache is to load soon
-    const attempts = isSaved ? Math.min(ATTEMPTS_WITH_CACHE, net.tuning.attempts) : net.tuning.attempts;
-    const asked = probes.get(file) ?? probe({ ...net, tuning: { ...net.tuning, attempts } }, at(file), isOptional(file));
+    const asked = probes.get(file) ?? probe(isSaved ? withFewAttempts(net) : net, at(file), isOptional(file));
     probes.set(file, asked);
     return asked.catch((error: unknown) => {
       if (error instanceof Unreachable) isOffline = error;

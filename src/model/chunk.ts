@@ -126,7 +126,7 @@ export class Chunk {
   /** Notes, for the sequences that ask for it, the states of a layer that its token mixer has just gone through. */
   keepHistory(inputs: readonly SequenceInput[], layer: number, states: Float32Array | undefined): void {
     for (let piece = 0, row = 0; piece < this.pieces; row += this.allLengths[piece++]!) {
-      inputs[this.sequence[piece]!]!.history?.keep(layer, this.first[piece]!, states, row, this.allLengths[piece]!);
+      inputs[this.sequence[piece]!]!.history?.keep(layer, this.first[piece]!, states!, row, this.allLengths[piece]!);
     }
   }
 

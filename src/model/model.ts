@@ -8,6 +8,7 @@ import type { Workspace } from '../layers/workspace.js';
 import { Chunk, type SequenceInput } from './chunk.js';
 import type { ModelConfig } from './config.js';
 import { ModelState, requireShape, type StateShape } from './state.js';
+import type { StateHistory } from './state-history.js';
 import type { TernaryCount } from './weights.js';
 
 export interface ModelParts {
@@ -43,7 +44,8 @@ export type RowSink = (row: Float32Array, position: number, sequence: number) =>
  */
 export class Model {
   readonly parts: ModelParts;
-  private readonly chunk: Chunk;
+  private chunk: Chunk;
+  private rowsOut = 0; // rows that a sink is being handed just now
   private readonly logitsRows: readonly Float32Array[]; // [maxTokens][vocab]
   private readonly hiddenRows: readonly Float32Array[]; // [maxTokens][hidden]
 
@@ -59,6 +61,11 @@ export class Model {
 
   createState(): ModelState {
     return new ModelState(this.parts.stateShape);
+  }
+
+  /** Whether states can be taken back to the middle of a pass: `StateHistory`. */
+  get keepsHistory(): boolean {
+    return this.parts.blocks.every(({ parts }) => parts.tokenMixer.history !== undefined);
   }
 
   /** Advances `state` over `ids`, without logits: for all of a prompt but its last token. */
@@ -78,8 +85,9 @@ export class Model {
 
   /**
    * Advances several sequences, each its own state over its own ids, and hands over the logits that they want. The weights are read
-   * once for all tokens of a chunk.
-   * @throws ArgumentError for no ids, an id out of range, another model's state, one state given twice; no state has changed then.
+   * once for all tokens of a chunk. The sink may use the model itself, with other states.
+   * @throws ArgumentError for no ids, an id out of range, another model's state, one state given twice, a history that cannot be kept;
+   * no state has changed then.
    */
   forwardSequences(inputs: readonly SequenceInput[], sink: RowSink): void {
     this.run(inputs, (rows) => {
@@ -94,15 +102,39 @@ export class Model {
   }
 
   private run(inputs: readonly SequenceInput[], finish: (rows: number) => readonly Float32Array[], sink: RowSink): void {
+    this.checkInputs(inputs);
+    if (this.rowsOut > 0) return this.aside(() => this.run(inputs, finish, sink));
     const { chunk } = this;
     const { norm, workspace: { residual, normed } } = this.parts;
-    this.checkInputs(inputs);
     for (let start = chunk.fill(inputs); chunk.tokens > 0; start = chunk.fill(inputs, start)) {
       this.blocks(inputs);
       if (chunk.wantedRows === 0) continue;
       chunk.gatherWanted(residual);
       norm.forward(residual, chunk.wantedRows, normed);
-      chunk.handOver(finish(chunk.wantedRows), sink);
+      const rows = finish(chunk.wantedRows);
+      this.rowsOut = chunk.wantedRows;
+      try {
+        chunk.handOver(rows, sink);
+      } finally {
+        this.rowsOut = 0;
+      }
+    }
+  }
+
+  /** Runs a pass that a sink asks for, and leaves all as it was for the pass around it, which goes on handing over its rows. */
+  private aside(run: () => void): void {
+    const { chunk, rowsOut, parts: { config, liveState, lengths, logits, workspace: { maxTokens, normed } } } = this;
+    const keptLogits = logits.slice(0, rowsOut * config.vocabSize);
+    const keptHidden = normed.slice(0, rowsOut * config.hiddenSize);
+    this.chunk = new Chunk(maxTokens, liveState, lengths);
+    this.rowsOut = 0;
+    try {
+      run();
+    } finally {
+      this.chunk = chunk;
+      this.rowsOut = rowsOut;
+      logits.set(keptLogits);
+      normed.set(keptHidden);
     }
   }
 
@@ -120,10 +152,19 @@ export class Model {
   }
 
   private checkInputs(inputs: readonly SequenceInput[]): void {
-    for (const { ids, state } of inputs) this.check(ids, state);
+    for (const { ids, state, history } of inputs) {
+      this.check(ids, state);
+      if (history) this.checkHistory(history, ids.length);
+    }
     if (inputs.length > 1 && new Set(inputs.map(({ state }) => state)).size < inputs.length) {
       throw new ArgumentError('forward: two sequences have the same state; give each its own (state.clone())');
     }
+  }
+
+  private checkHistory({ shape, positions }: StateHistory, length: number): void {
+    requireShape('forward: the history', shape, this.parts.stateShape);
+    if (!this.keepsHistory) throw new ArgumentError('forward: a token mixer of this model keeps no history, so no state can be taken back');
+    if (length > positions) throw new ArgumentError(`forward: a history of ${positions} positions cannot hold ${length}`);
   }
 
   /** @throws ArgumentError for no ids, an id out of range, another model's state. */
@@ -133,7 +174,8 @@ export class Model {
       throw new ArgumentError(`forward: the token ids are ${show(ids)}, not a number or an array of numbers`);
     }
     if (!(state instanceof ModelState)) throw new ArgumentError('forward: the state is not one of createState()');
-    if (!(ids.length > 0)) throw new ArgumentError('forward: no token ids were given');
+    if (ids.length === 0) throw new ArgumentError('forward: no token ids were given');
+    if (!(Number.isSafeInteger(ids.length) && ids.length > 0)) throw new ArgumentError(`forward: there cannot be ${ids.length} token ids`);
     for (let t = 0; t < ids.length; t++) {
       const id = ids[t]!;
       if (!(Number.isInteger(id) && id >= 0 && id < vocabSize)) {

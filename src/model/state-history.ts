@@ -1,4 +1,4 @@
-import { ArgumentError } from '../errors.js';
+import { ArgumentError, show } from '../errors.js';
 import type { ModelState, StateShape } from './state.js';
 
 /**
@@ -6,29 +6,31 @@ import type { ModelState, StateShape } from './state.js';
  * them: a recurrent model cannot forget tokens otherwise.
  */
 export class StateHistory {
+  readonly shape: StateShape;
   readonly positions: number;
-  private readonly width: number;
   private readonly layers: readonly Float32Array[]; // [layers][positions, width]
 
   constructor(shape: StateShape, positions: number) {
+    this.shape = shape;
     this.positions = positions;
-    this.width = shape.width;
     this.layers = Array.from({ length: shape.layers }, () => new Float32Array(positions * shape.width));
   }
 
   /** Notes the states of a layer after `count` positions, `first` and on: rows `row`, … of `states` [tokens, width]. */
-  keep(layer: number, first: number, states: Float32Array | undefined, row: number, count: number): void {
-    const { width } = this;
-    if (!states) throw new ArgumentError(`layer ${layer}: its token mixer keeps no history, so the model cannot be rolled back`);
-    if (first + count > this.positions) throw new ArgumentError(`a history of ${this.positions} positions cannot hold ${first + count}`);
+  keep(layer: number, first: number, states: Float32Array, row: number, count: number): void {
+    const { width } = this.shape;
     this.layers[layer]!.set(states.subarray(row * width, (row + count) * width), first * width);
   }
 
   /**
    * Takes `state`, which has gone through all `length` positions of the last pass, back to after `position` (0: the first one).
+   * @throws ArgumentError for a position that is not one of these.
    */
   rollBack(state: ModelState, position: number, length: number): void {
-    const { width } = this;
+    if (!(Number.isInteger(position) && position >= 0 && position < length && length <= this.positions)) {
+      throw new ArgumentError(`rollBack: ${show(position)} is not a position from 0 to ${Math.min(length, this.positions) - 1}`);
+    }
+    const { width } = this.shape;
     state.layers.forEach((layer, n) => layer.set(this.layers[n]!.subarray(position * width, (position + 1) * width)));
     state.tokens -= length - 1 - position;
   }

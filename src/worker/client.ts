@@ -80,8 +80,9 @@ export class Client {
         end: (outcome) => {
           signal?.removeEventListener('abort', stop);
           if (thrown) reject(thrown.error);
+          else if (signal?.aborted) reject(signal.reason); // also if it was done before it heard of that
           else if ('result' in outcome) resolve(outcome.result as Result<M>);
-          else reject(signal?.aborted ? signal.reason : outcome.error);
+          else reject(outcome.error);
         },
       });
       const stop = (): void => this.stop(call);

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { extname, join } from 'node:path';
+import { dirname, extname, join, relative } from 'node:path';
 import { compile } from '../support/compile.js';
 import { repository } from '../support/files.js';
 import { sendFile, sha256 } from '../support/servers.js';
@@ -23,6 +23,8 @@ export interface PagesServer {
   readonly offline: Set<string>;
   /** Folders beside the repository, by the beginning of their paths: `/installed/`. */
   readonly folders: Map<string, string>;
+  /** Told what a page posts to `message`, in JSON, while it works. */
+  onMessage: (message: unknown) => void;
   /** @returns the address of a page that does `job` and reports, and what it reports. */
   addPage(serving: Serving, job: unknown): { url: string; report: Promise<unknown> };
   close(): Promise<void>;
@@ -31,9 +33,10 @@ export interface PagesServer {
 const TYPES: Record<string, string> = { '.js': 'text/javascript', '.html': 'text/html', '.json': 'application/json', '.css': 'text/css' };
 const PAGE = '<!doctype html><meta charset="utf-8"><title>test</title><link rel="icon" href="data:,"><script type="module" src="/test/browser/pages/runner.js"></script>';
 
-/** A module for pages in test/browser/pages, which find the library by its place. */
+/** A module of the repository, which finds the library by its place. */
 function script(file: string): string {
-  return compile(file).replaceAll("from 'matmulfree'", "from '../../../src/index.js'").replaceAll("from 'matmulfree/worker'", "from '../../../src/worker/index.js'");
+  const library = relative(dirname(file), repository('src')).replaceAll('\\', '/');
+  return compile(file).replaceAll("from 'matmulfree'", `from '${library}/index.js'`).replaceAll("from 'matmulfree/worker'", `from '${library}/worker/index.js'`);
 }
 
 /** Serves the repository, with .ts files as .js; and pages with jobs to do, in headers of their own. */
@@ -71,10 +74,10 @@ export async function startPages(): Promise<PagesServer> {
     const { serving } = page;
     if (rest === '/') return send(request, response, serving, 'text/html', PAGE.replaceAll('"/', `"/${id}/`));
     if (rest === '/job') return send(request, response, serving, 'application/json', page.job);
-    if (rest === '/report') {
+    if (rest === '/report' || rest === '/message') {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', () => {
-        page.resolve(JSON.parse(Buffer.concat(chunks).toString()));
+        (rest === '/report' ? page.resolve : pagesServer.onMessage)(JSON.parse(Buffer.concat(chunks).toString()));
         response.writeHead(204).end();
       });
       return;
@@ -85,11 +88,12 @@ export async function startPages(): Promise<PagesServer> {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return {
+  const pagesServer: PagesServer = {
     url,
     seen,
     offline,
     folders,
+    onMessage() {},
     addPage(serving, job) {
       const id = String(pages.size + 1);
       const report = new Promise((resolve) => pages.set(id, { serving, job: JSON.stringify(job), resolve }));
@@ -100,4 +104,5 @@ export async function startPages(): Promise<PagesServer> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+  return pagesServer;
 }

@@ -51,7 +51,7 @@ describe('a batch', () => {
     const prompts = [1, 2, 3, 4].map((n) => [...shared, 300 + n]);
     const options = { maxNewTokens: 6, batchSize: 2 };
     const results = await lm.generateBatch(prompts, { ...options, prefixCache });
-    expect(results.map(({ cachedTokens }) => cachedTokens)).toEqual([0, 0, 192, 192]);
+    expect(results.map(({ cachedTokens }) => cachedTokens)).toEqual([0, 192, 192, 192]);
     expect(results.map(({ ids }) => ids)).toEqual((await lm.generateBatch(prompts, options)).map(({ ids }) => ids));
   });
 
@@ -72,10 +72,57 @@ describe('a batch', () => {
     expect(await lm.generateBatch([])).toEqual([]);
   });
 
+  it('takes what a text leaves undefined from the options for all, and refuses options that are not for one text', async () => {
+    const options = { maxNewTokens: 5, temperature: 1, seed: 4 };
+    const prompts = [{ prompt: 'Tom', temperature: undefined, seed: undefined, maxNewTokens: undefined }] as never;
+    expect(await lm.generateBatch(prompts, options)).toEqual(await lm.generateBatch(['Tom'], options));
+    for (const wrong of [{ batchSize: 2 }, { onPiece() {} }, { signal: new AbortController().signal }, { prefixCache: lm.createPrefixCache() }, { state: lm.createState() }]) {
+      await expect(lm.generateBatch(['x', { prompt: 'y', ...wrong } as never])).rejects.toThrow(/prompt 1: unknown option/);
+    }
+    await expect(lm.generateBatch(['x'], { prompt: 'y' } as never)).rejects.toThrow(/unknown option "prompt"/);
+    await expect(lm.generateBatch(['x', ''])).rejects.toThrow(/prompt 1.*empty/);
+  });
+
+  it('reads long prompts a piece at a time, so that nothing has to wait long', async () => {
+    const { model } = lm;
+    const passes: number[] = [];
+    const original = model.forwardSequences.bind(model);
+    model.forwardSequences = (inputs, sink) => {
+      passes.push(inputs.reduce((sum, { ids }) => sum + ids.length, 0));
+      original(inputs, sink);
+    };
+    try {
+      const prompts = Array.from({ length: 60 }, (_, n) => Array.from({ length: 1 + ((n * 37) % 200) }, (_, k) => 3 + k));
+      for (const prefixCache of [undefined, lm.createPrefixCache()]) {
+        await lm.generateBatch(prompts, { batchSize: 60, maxNewTokens: 3, eosTokenIds: [], ...(prefixCache ? { prefixCache } : {}) });
+      }
+      expect(Math.max(...passes)).toBeLessThanOrEqual(128);
+    } finally {
+      model.forwardSequences = original;
+    }
+  });
+
+  it('may be shown by what uses the model itself', async () => {
+    const options = { maxNewTokens: 12, temperature: 1, seed: 2 };
+    const prompts = ['Tom', 'Lily', 'The dragon'];
+    const logitsProcessor = (): void => void lm.forward([7], lm.createState());
+    expect(await lm.generateBatch(prompts, { ...options, logitsProcessor, onPiece: () => void lm.score([1, 2, 3]) })).toEqual(await lm.generateBatch(prompts, options));
+  });
+
+  it('compiles a constraint again for other EOS ids', async () => {
+    const constraint = { regex: '[a-z ]{1,40}' };
+    const a = lm.tokenizer.encode('a', { addSpecialTokens: false, continues: true });
+    expect(a.length).toBe(1);
+    const results = await lm.generateBatch(['x', { prompt: 'x', eosTokenIds: a }], { constraint, maxNewTokens: 40, temperature: 1, seed: 3 });
+    const alone = await collect(lm.generate('x', { constraint, eosTokenIds: a, maxNewTokens: 40, temperature: 1, seed: 4 }));
+    expect(results[1]!.text).toBe(alone.all.join(''));
+  });
+
   it('takes ids where there is no tokenizer', async () => {
     const bare = await MatMulFreeLM.load(tinyCheckpoint(TINY));
     const [found] = await bare.generateBatch([[1, 2]], { maxNewTokens: 3, eosTokenIds: [] });
     expect(found).toMatchObject({ text: '', newTokens: 3 });
+    await expect(bare.generateBatch([[1, 2]], { stop: 'x' })).rejects.toThrow(/no tokenizer/);
   });
 });
 
@@ -121,6 +168,20 @@ describe('beam search', () => {
       expect(logprob).toBeCloseTo(logprobs.slice(-ids.length).reduce((sum, value) => sum + value, 0), 8);
     }
     expect(new Set(found.map(({ text }) => text)).size).toBe(5);
+  });
+
+  it('ends when all texts have ended, and goes on with numBeams of them whatever number of ids ends a text', async () => {
+    const model = await MatMulFreeLM.load(tinyCheckpoint({ ...TINY, vocab: 14 }, 3), { backend: 'scalar' });
+    const all = Array.from({ length: 14 }, (_, id) => id);
+    for (const lengthPenalty of [1, 3, -2]) {
+      const found = await model.beamSearch([1, 5], { numBeams: 4, nBest: 4, lengthPenalty, eosTokenIds: all });
+      expect(found.map(({ ids, finishReason }) => [ids, finishReason])).toEqual(Array(4).fill([[], 'eos']));
+    }
+    // Of the most probable third ids nine end the text; five others are the beams.
+    const logits = model.forward([1, 5], model.createState());
+    const order = all.sort((a, b) => logits[b]! - logits[a]!);
+    const found = await model.beamSearch([1, 5], { numBeams: 5, nBest: 5, maxNewTokens: 1, lengthPenalty: -100, eosTokenIds: order.slice(0, 9) });
+    expect(found.length).toBe(5);
   });
 
   it('early stopping ends with the first texts that end; options are checked; an abort stops it', async () => {

@@ -2,6 +2,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { ArgumentError, MatMulFreeLM, type GenerateOptions, type GenerateResult } from 'matmulfree';
 import { tinyCheckpoint } from '../support/checkpoints.js';
 import { EMBEDDED } from '../support/files.js';
+import { tinyModelWithText } from '../support/naive-generation.js';
+import { collect } from './support.js';
 
 async function run(lm: MatMulFreeLM, prompt: string | number[], options: GenerateOptions = {}): Promise<{ pieces: string[]; text: string; result: GenerateResult }> {
   const generator = lm.generate(prompt, options);
@@ -94,6 +96,62 @@ describe('generate', () => {
     lm.forward([1, 496, ...first.slice(0, -1)], rewound);
     const rest = (await runIds(lm, first.slice(-1), { ...options, maxNewTokens: 14, state: rewound })).ids;
     expect([...first, ...rest]).toEqual(whole);
+  });
+
+  it('text goes on from a state as in a session: without a second BOS, and without a space of its own', async () => {
+    const [state, expected] = [lm.createState(), lm.createState()];
+    for (const each of [state, expected]) lm.forward(lm.tokenizer.encode('Once upon a ti'), each);
+    await run(lm, 'me there was', { state, maxNewTokens: 0 });
+    lm.forward(lm.tokenizer.encode('me there was', { addSpecialTokens: false, continues: true }), expected);
+    expect(state.serialize()).toEqual(expected.serialize());
+  });
+
+  it('a state is as before when it was over before it began', async () => {
+    for (const prompt of [[5], Array<number>(200).fill(5)]) {
+      const state = lm.createState();
+      await expect(run(lm, prompt, { state, signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow('no');
+      expect(state.tokens).toBe(0);
+    }
+  });
+
+  it('no token comes after maxTimeMs, not even one that was guessed', async () => {
+    const whole = (await runIds(lm, [1], { maxNewTokens: 20, eosTokenIds: [] })).ids;
+    let at = 0;
+    const oracle = { read() {}, observe() {}, accept: () => void at++, draft: (most: number) => whole.slice(at, at + Math.min(most, 9)) };
+    const state = lm.createState();
+    const { ids, result } = await runIds(lm, [1], { maxNewTokens: 20, eosTokenIds: [], maxTimeMs: 0, state, speculate: () => oracle });
+    expect(ids).toEqual(whole.slice(0, 1));
+    expect(result).toMatchObject({ finishReason: 'time', newTokens: 1 });
+    const expected = lm.createState();
+    lm.forward([1, ...ids], expected);
+    expect(state.serialize()).toEqual(expected.serialize());
+  });
+
+  it('an error in a pass over guesses leaves none of them in a state', async () => {
+    const state = lm.createState();
+    const wrong = { read() {}, observe() {}, accept() {}, draft: () => [9, 9, 9] };
+    const logitsProcessor = (_logits: Float32Array, { newTokens }: { newTokens: number }): void => { if (newTokens === 4) throw new Error('mine'); };
+    const shown: number[] = [];
+    const use = async (): Promise<void> => { for await (const id of lm.generateIds([1, 5], { state, logitsProcessor, speculate: () => wrong })) shown.push(id); };
+    await expect(use()).rejects.toThrow('mine');
+    const expected = lm.createState();
+    lm.forward([1, 5, ...shown], expected);
+    expect(shown.length).toBe(4);
+    expect(state.serialize()).toEqual(expected.serialize());
+  });
+
+  it('what is left of a character at the end is U+FFFD, with tokens too, and nothing where no token was written', async () => {
+    const small = await MatMulFreeLM.load(tinyModelWithText(2), { backend: 'scalar' });
+    for (const forcedTokens of [[3, 8], [3, 8, 0], [8, 8, 9], [3, 8, 13], [8]]) {
+      const options = { forcedTokens, maxNewTokens: forcedTokens.length };
+      const { text } = await run(small, [0, 4], options);
+      expect(text.endsWith('\ufffd')).toBe(true);
+      const tokens = (await collect(small.generateTokens([0, 4], options))).all;
+      expect(tokens.map((token) => token.text).join('')).toBe(text);
+      expect(tokens.map(({ id }) => id)).toEqual(forcedTokens);
+    }
+    for (const options of [{ maxNewTokens: 0 }, { forcedTokens: [1] }]) expect((await run(small, [0, 4, 8], options)).text).toBe('');
+    expect((await small.generateBatch([[0, 4, 8]], { forcedTokens: [1] }))[0]!.text).toBe('');
   });
 
   it('leaves the state right when the consumer walks away', async () => {

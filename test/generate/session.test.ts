@@ -207,6 +207,16 @@ describe('a prefix cache', () => {
     expect(() => lm.createPrefixCache({ maxBytes: -1 })).toThrow(/maxBytes/);
   });
 
+  it('may be emptied in the middle of a prompt: what is read afterwards is not taken for a beginning', async () => {
+    const cache = lm.createPrefixCache();
+    const block = Array.from({ length: 64 }, (_, n) => 3 + n);
+    const session = lm.session();
+    await session.append([...block, ...block, ...block, 5], { prefixCache: cache, onProgress: (tokens) => void (tokens === 64 && cache.clear()) });
+    expect(cache.size).toBe(0);
+    const prompt = [...block, 7];
+    expect((await collect(lm.generateIds(prompt, { ...some, prefixCache: cache }))).all).toEqual((await collect(lm.generateIds(prompt, some))).all);
+  });
+
   it('is refused by another model, and beside a state that has read something', async () => {
     const cache = lm.createPrefixCache();
     const other = await MatMulFreeLM.load(fixture('models/f16-bin'));

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
@@ -67,6 +67,22 @@ describe('a model from the Hub on the command line', () => {
     expect(hub.seen.map(({ range }) => range)).toEqual([undefined, `bytes=${2 * MIB}-${3 * MIB - 1}`, `bytes=${3 * MIB}-${model.length - 1}`]);
   });
 
+  it.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s stops the download of a file to be listed, and nothing stays locked', async (signal, code) => {
+    hold();
+    const { child, ended } = start('info', 'hf:someone/model');
+    while (!isHeld()) await wait(10);
+    await wait(300);
+    child.kill(signal);
+    expect(await ended).toEqual({ code, stdout: '', stderr: '' });
+    expect((await allFiles(cache)).filter((path) => path.endsWith('.lock'))).toEqual([]);
+    hub.intercept = () => false;
+    expect((await cli('info', 'hf:someone/model')).stdout).toMatch(/^tiny\.gguf: GGUF v3, /);
+    await hub.close();
+    const offline = 'hf:someone/model: the server cannot be reached; using what is in the cache\n';
+    expect((await cli('info', 'hf:someone/model')).stderr).toBe(offline);
+    expect((await cli('info', 'hf:someone/model', '--quiet')).stderr).toBe('');
+  });
+
   it('a process that is killed holds up nobody', async () => {
     hold();
     const { child, ended } = start(...ask);
@@ -127,6 +143,11 @@ describe('cache', () => {
       ` ${(size / 1e6).toFixed(1)} MB  hf:someone/model\n 8.2 kB  models--other--model (8.2 kB of it not complete)\n ${((size + 8192) / 1e6).toFixed(1)} MB  in all\n`,
     );
     expect(JSON.parse((await cli('cache', 'list', '--json')).stdout)).toMatchObject([{ name: 'hf:someone/model', bytes: size }, { partialBytes: 8192 }]);
+    const named = join(cache, host, 'models--x', 'refs');
+    await mkdir(named, { recursive: true });
+    await writeFile(join(named, 'x.json'), JSON.stringify({ source: 'hf:x\u001b[2J\u202e/y' }));
+    expect((await cli('cache', 'list')).stdout).toContain('  hf:x [2J /y\n');
+    await rm(join(named, '..'), { recursive: true });
     expect(await cli('cache', 'clear', 'hf:no/such')).toMatchObject({ code: 2, stderr: expect.stringMatching(/the cache holds no "hf:no\/such"/) as string });
     expect(await cli('cache', 'clear', 'hf:someone/model')).toEqual({ code: 0, stdout: '', stderr: `removed 1 model, ${(size / 1e6).toFixed(1)} MB\n` });
     expect(await cli('cache', 'clear', '--quiet')).toEqual({ code: 0, stdout: '', stderr: '' });

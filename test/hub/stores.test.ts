@@ -1,13 +1,14 @@
-import { mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import fs, { mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { clearCache, listCache } from 'matmulfree';
-import { SourceError } from '../../src/errors.js';
+import { ArgumentError, SourceError } from '../../src/errors.js';
 import { cachePlace } from '../../src/hub/cache.js';
 import { fetchFile, type DownloadProgress, type Fetcher, type RemoteFile } from '../../src/hub/download.js';
-import { blobStore, type Store } from '../../src/hub/store.js';
+import { diskStore } from '../../src/hub/disk-store.js';
+import { blobStore, type PartialFile, type Store } from '../../src/hub/store.js';
 import { nodeModules } from '../../src/platform.js';
 import { sendFile, sha256, startFiles, startHub, type TestServer } from '../support/servers.js';
 import { allFiles, bytesOf, FAST, fetchBytes, readAll, temporaryFolder, use, wholeFiles } from './setup.js';
@@ -131,6 +132,14 @@ describe('the folder of downloads', () => {
     await symlink(join(outside, 'm.gguf'), part);
     await expect(get()).rejects.toThrow(/cannot write to the cache/);
     expect(await readFile(join(outside, 'm.gguf'))).toEqual(Buffer.alloc(SIZE));
+
+    await rm(cache, { recursive: true });
+    await interrupt();
+    const log = await find(/\.log$/);
+    await rm(log);
+    await symlink(join(outside, 'm.gguf'), log);
+    await expect(get()).rejects.toThrow(/cannot write to the cache/);
+    expect(await readFile(join(outside, 'm.gguf'))).toEqual(Buffer.alloc(SIZE));
   });
 
   it('may itself be a link', async () => {
@@ -178,6 +187,76 @@ describe('the folder of downloads', () => {
     await wait(50);
     await rm(lock);
     expect(await again).toEqual(bytes);
+  });
+
+  it('an abandoned lock that cannot be taken away is an error, not a wait without end', async () => {
+    await interrupt();
+    await writeFile((await find(/\.part$/)).replace(/m\.gguf\..*$/, 'm.gguf.lock'), `999999999 ${hostname()}`);
+    const { rename } = fs;
+    let renames = 0;
+    vi.spyOn(fs, 'rename').mockImplementation(async (from, to) => {
+      if (!String(from).endsWith('.lock') || ++renames > 50) return rename(from, to); // as it is in the folder of somebody else
+      throw Object.assign(new Error('EPERM: operation not permitted'), { code: 'EPERM' });
+    });
+    try {
+      await expect(get()).rejects.toThrow(/cannot write to the cache .*EPERM/);
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
+  it('a lock that cannot be read is an error that says where', async () => {
+    await interrupt();
+    await mkdir((await find(/\.part$/)).replace(/m\.gguf\..*$/, 'm.gguf.lock'));
+    const error = await get().catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(SourceError);
+    expect((error as Error).message).toMatch(/cannot read the cache .*EISDIR/);
+  });
+
+  it('a turn that somebody else took meanwhile is theirs to end', async () => {
+    const store = diskStore(nodeModules()!, cache);
+    const key = ['h', 'm', 'v', 'm.gguf'];
+    const unlock = await store.lock(key, 'id', undefined, () => undefined);
+    const lock = await find(/\.lock$/);
+    await writeFile(lock, '1 another-machine');
+    await unlock();
+    expect(await readFile(lock, 'utf8')).toBe('1 another-machine');
+    await rm(lock);
+    await (await store.lock(key, 'id', undefined, () => undefined))();
+    expect(await allFiles(cache)).toEqual([]);
+  });
+
+  // As after a night's sleep of the machine: nobody renewed a lock, and all wake at once.
+  it.each(['the other forgets', 'the other is done as well', 'one forgets before'])('two that take a turn at once cannot spoil the file: %s', async (what) => {
+    const store = diskStore(nodeModules()!, cache);
+    const key = ['h', 'm', 'v', 'm.gguf'];
+    const open = async (): Promise<PartialFile> => {
+      const partial = await store.partial(key, 'id');
+      await partial.write(0, 0, bytes.subarray(0, 5000));
+      await partial.keep([0, 5000]);
+      return partial;
+    };
+    const [one, other] = [await open(), await open()];
+    if (what === 'one forgets before') {
+      await one.reset();
+      await one.write(0, 0, bytes.subarray(0, 10)); // the beginning of what it does anew
+      await other.write(0, 5000, bytes.subarray(5000));
+      await expect(other.seal(SIZE)).rejects.toThrow(/cannot write to the cache .*another process/);
+      await other.close();
+      expect(await store.open(key)).toBeUndefined();
+      await one.write(0, 10, bytes.subarray(10));
+      await one.seal(SIZE);
+    } else {
+      await one.write(0, 5000, bytes.subarray(5000));
+      await one.seal(SIZE);
+      await one.close();
+      if (what === 'the other forgets') await other.reset();
+      else await other.seal(SIZE);
+      await other.close();
+    }
+    await one.close();
+    expect(await readAll((await store.open(key))!)).toEqual(bytes);
+    expect(await allFiles(cache)).toEqual(['h/m/v/m.gguf']);
   });
 
   it('is where the system keeps such things, or where one says', () => {
@@ -235,6 +314,58 @@ describe('listCache and clearCache', () => {
     expect(await clearCache({ cache })).toHaveLength(1);
     expect(await wholeFiles(cache)).toEqual(['https--link', 'https--mine/precious', 'precious']);
     expect(await readdir(outside)).toEqual(['precious']);
+  });
+});
+
+describe('listCache and clearCache, when', () => {
+  it('a file goes while they look', async () => {
+    await interrupt();
+    await get();
+    await interruptAnother();
+    for (const name of ['stat', 'readdir'] as const) {
+      const real = fs[name] as (...args: unknown[]) => unknown;
+      vi.spyOn(fs as unknown as Record<string, (...args: unknown[]) => unknown>, name).mockImplementation((...args) => {
+        const isGone = name === 'stat' ? String(args[0]).endsWith('.part') : /url--.*\/\w{16}$/.test(String(args[0]));
+        return isGone ? Promise.reject(Object.assign(new Error('ENOENT'), { code: 'ENOENT' })) : real.apply(fs, args);
+      });
+      try {
+        const entries = await listCache({ cache });
+        expect(entries.map(({ bytes: size, partialBytes }) => [size, partialBytes])).toContainEqual(name === 'stat' ? [SIZE, 0] : [0, 0]);
+      } finally {
+        vi.restoreAllMocks();
+      }
+    }
+  });
+
+  /** Of another address. */
+  async function interruptAnother(): Promise<void> {
+    const folder = dirname(dirname(await find(/\/m\.gguf$/)));
+    await mkdir(join(folder, '0123456789abcdef'));
+    await writeFile(join(folder, '0123456789abcdef', '.m.gguf.0123456789abcdef.part'), bytes);
+  }
+
+  it('something cannot be read or removed: an error of ours', async () => {
+    await get();
+    const denied = (): Promise<never> => Promise.reject(Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' }));
+    try {
+      vi.spyOn(fs, 'rm').mockImplementation(denied);
+      await expect(clearCache({ cache })).rejects.toThrow(/^cannot remove .*url--.*: EACCES/);
+      await expect(clearCache({ cache })).rejects.toBeInstanceOf(SourceError);
+      vi.spyOn(fs, 'stat').mockImplementation(denied);
+      await expect(listCache({ cache })).rejects.toThrow(/^cannot read the cache .*: EACCES/);
+      await expect(listCache({ cache })).rejects.toBeInstanceOf(SourceError);
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
+  it('an option is misspelt: nothing is removed', async () => {
+    await get();
+    for (const options of [{ cache, model: 'hf:a/b' }, { cache, name: 7 }, { cache, name: null }, 'hf:a/b']) {
+      await expect(clearCache(options as never), JSON.stringify(options)).rejects.toBeInstanceOf(ArgumentError);
+    }
+    await expect(listCache({ cach: cache } as never)).rejects.toThrow('listCache: unknown option "cach"');
+    expect(await wholeFiles(cache)).toHaveLength(1);
   });
 });
 
@@ -303,6 +434,15 @@ describe('the cache of a browser', () => {
     await browser.delete(piece);
     expect(await blobStore(browser).open(file().key)).toBeUndefined();
     expect(await readAll(await fetchFile(fetcher(blobStore(browser)), file()))).toEqual(bytes);
+  });
+
+  it('without a cache there is nothing to wait for', async () => {
+    vi.stubGlobal('navigator', { locks: { request: () => new Promise(() => undefined) } }); // somebody else's turn, for ever
+    try {
+      expect(await readAll(await fetchFile(fetcher(blobStore()), file()))).toEqual(bytes);
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 
   it('that is full: the file is there for this time', async () => {

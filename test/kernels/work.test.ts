@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { tileWorkBytes } from '../../src/kernels/wasm/batch.js';
+import { tileWorkBytes } from '../../src/kernels/wasm/tile.js';
 import { TILES } from '../../src/kernels/wasm/emit.js';
 import { WORK_BYTES } from '../../src/kernels/wasm/jobs.js';
 import { panelBlocks } from '../../src/kernels/wasm/layout.js';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ArgumentError, MatMulFreeLM, StateHistory, type ModelState } from 'matmulfree';
+import { ArgumentError, Block, MatMulFreeLM, Model, StateHistory, type ModelState, type TokenMixer } from 'matmulfree';
+import { generateIds, startOf } from '../../src/generate/generate.js';
 import { SOME_BACKENDS } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';
 import { EMBEDDED, fixture } from '../support/files.js';
@@ -60,6 +61,51 @@ describe.each(SOME_BACKENDS)('several sequences in one forward pass, $name', ({ 
   });
 });
 
+it('what is handed logits or hidden states may use the model itself', async () => {
+  const lm = await MatMulFreeLM.load(EMBEDDED);
+  const texts = [[1, 5, 9], Array.from({ length: 150 }, (_, n) => 3 + n), [7]];
+  const rows = (busy: boolean, pass: 'forwardSequences' | 'hiddenSequences'): Float32Array[] => {
+    const found: Float32Array[] = [];
+    lm.model[pass](texts.map((ids) => ({ ids, state: lm.createState(), want: 'all' as const })), (row, position) => {
+      const before = row.slice();
+      if (busy && position % 7 === 0) {
+        lm.forward(texts[1]!, lm.createState(), { all: true });
+        lm.model.hiddenSequences([{ ids: [4, 5], state: lm.createState(), want: 'last' }], () => void lm.score([1, 2, 3]));
+      }
+      expectSameBits(row, before);
+      found.push(before);
+    });
+    return found;
+  };
+  for (const pass of ['forwardSequences', 'hiddenSequences'] as const) expect(rows(true, pass)).toEqual(rows(false, pass));
+});
+
+it('refuses a history that cannot be kept before any state has changed', async () => {
+  const lm = await MatMulFreeLM.load(fixture('models/f16-bin'), { backend: 'scalar' });
+  const { parts } = lm.model;
+  const forgetful = new Model({
+    ...parts,
+    blocks: parts.blocks.map((block) => {
+      const { tokenMixer } = block.parts;
+      const without: TokenMixer = { stateSize: tokenMixer.stateSize, forward: (...all) => tokenMixer.forward(...all) };
+      return new Block(parts.kernels, parts.workspace, { ...block.parts, tokenMixer: without });
+    }),
+  });
+  const state = lm.createState();
+  const { shape } = state;
+  const run = (model: Model, history: StateHistory): void => model.forwardSequences([{ ids: Array<number>(100).fill(3), state, want: 'last', history }], () => {});
+  expect(() => run(lm.model, new StateHistory(shape, 99))).toThrow(/99 positions cannot hold 100/);
+  expect(() => run(lm.model, new StateHistory({ ...shape, width: shape.width + 1 }, 100))).toThrow(ArgumentError);
+  expect(() => run(forgetful, new StateHistory(shape, 100))).toThrow(/keeps no history/);
+  const all = { maxNewTokens: 5, eosTokenIds: [], state };
+  await expect(generateIds(forgetful, { ...all, speculate: true }, startOf(forgetful, [3], { state })).next()).rejects.toThrow(/speculate.*history/);
+  expect(state.tokens).toBe(0);
+  for await (const _ of generateIds(forgetful, all, startOf(forgetful, [3], { state }))) { /* without guesses it writes */ }
+  expect(state.tokens).toBe(6);
+  const history = new StateHistory(shape, 4);
+  for (const position of [-1, 4, 0.5, NaN]) expect(() => history.rollBack(state, position, 4)).toThrow(ArgumentError);
+});
+
 it('hidden states are what the head makes logits of', async () => {
   const lm = await MatMulFreeLM.load(EMBEDDED, { backend: 'scalar' });
   const rows: Float32Array[] = [];
@@ -78,6 +124,7 @@ it('refuses one state for two sequences, and bad ids, before anything changes', 
   const run = (...inputs: Parameters<typeof lm.model.forwardSequences>[0]): void => lm.model.forwardSequences(inputs, () => {});
   expect(() => run({ ids: [1], state, want: 'last' }, { ids: [2], state, want: 'last' })).toThrow(/two sequences have the same state/);
   expect(() => run({ ids: [1], state, want: 'last' }, { ids: [4096], state: lm.createState(), want: 'last' })).toThrow(/token id 4096/);
+  for (const length of [1.5, Infinity, NaN, -1]) expect(() => run({ ids: { length, 0: 1, 1: 1 }, state, want: 'last' })).toThrow(ArgumentError);
   expect(state.tokens).toBe(0);
   run();
 });

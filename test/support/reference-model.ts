@@ -12,7 +12,9 @@ export interface ReferenceResult {
 
 type Tensors = Record<string, GoldenTensor>;
 
-export function runReference(tensors: Tensors, config: Record<string, unknown>, ids: readonly number[]): ReferenceResult {
+export function runReference(
+  tensors: Tensors, config: Record<string, unknown>, ids: readonly number[], activations: 'int8' | 'as they are' = 'int8',
+): ReferenceResult {
   const layers = Number(config['num_hidden_layers']);
   const useLowerBound = config['use_lower_bound'] !== false;
   const eps = 1e-6;
@@ -23,7 +25,7 @@ export function runReference(tensors: Tensors, config: Record<string, unknown>, 
   const bitLinear = (name: string, x: number[]): number[] => {
     let apply = linears.get(name);
     if (!apply) {
-      apply = makeBitLinear(matrix(tensors[`${name}.weight`]!), values(`${name}.norm.weight`));
+      apply = makeBitLinear(matrix(tensors[`${name}.weight`]!), values(`${name}.norm.weight`), activations === 'int8');
       linears.set(name, apply);
     }
     return apply(x);
@@ -59,14 +61,14 @@ export function runReference(tensors: Tensors, config: Record<string, unknown>, 
   return { logits, hidden, state };
 }
 
-function makeBitLinear(weight: number[][], norm: number[]): (x: number[]) => number[] {
+function makeBitLinear(weight: number[][], norm: number[], quantize: boolean): (x: number[]) => number[] {
   const all = weight.flat();
   const weightScale = 1 / Math.max(all.reduce((sum, w) => sum + Math.abs(w), 0) / all.length, 1e-5);
   const trits = weight.map((row) => row.map((w) => clamp(roundHalfToEven(w * weightScale), -1, 1)));
   return (x) => {
     const y = rmsNorm(x, norm, 1e-6);
-    const scale = 127 / Math.max(Math.max(...y.map(Math.abs)), 1e-5);
-    const q = y.map((v) => clamp(roundHalfAway(v * scale), -128, 127));
+    const scale = quantize ? 127 / Math.max(Math.max(...y.map(Math.abs)), 1e-5) : 1;
+    const q = quantize ? y.map((v) => clamp(roundHalfAway(v * scale), -128, 127)) : y;
     return trits.map((row) => row.reduce((sum, t, j) => sum + t * q[j]!, 0) / (scale * weightScale));
   };
 }

@@ -8,12 +8,12 @@ export interface Run {
 }
 
 /**
- * Runs a TypeScript file of the repository in a process of its own. `during` may act on it when it writes; after
- * `interruptAfterMs` it gets a Ctrl-C.
+ * Runs a TypeScript file of the repository in a process of its own. `during` may act on it when it writes; `interrupt` from its
+ * start.
  */
 export function runScript(
   file: string, args: readonly string[] = [], during: (kill: (signal: NodeJS.Signals) => void, stdout: string) => void = () => {},
-  interruptAfterMs?: number,
+  interrupt?: (kill: (signal: NodeJS.Signals) => void) => Promise<void>,
 ): Promise<Run> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--import', 'tsx', repository(file), ...args], {
@@ -26,7 +26,7 @@ export function runScript(
       during((signal) => child.kill(signal), stdout);
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text; });
-    if (interruptAfterMs !== undefined) setTimeout(() => child.kill('SIGINT'), interruptAfterMs);
+    interrupt?.((signal) => child.kill(signal)).catch(reject);
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, stdout, stderr }));
   });

@@ -176,6 +176,17 @@ describe('abort', () => {
     expect((await collect(lm.generate('The dragon', OPTIONS))).pieces.length).toBeGreaterThan(10);
   });
 
+  it('that comes too late for the worker rejects all the same', async () => {
+    const { lm, worker } = await start();
+    const controller = new AbortController();
+    const { onmessage } = worker;
+    worker.onmessage = (event) => {
+      controller.abort(new Error('enough'));
+      onmessage!(event);
+    };
+    await expect(lm.score('A cat sat.', { signal: controller.signal })).rejects.toThrow('enough');
+  });
+
   it('before anything, of load, of score', async () => {
     const { lm, worker } = await start();
     const gone = AbortSignal.abort(new Error('too late'));

@@ -1,9 +1,10 @@
 import { createModule, type Parameters } from '../../wasm/module.js';
-import { emitTernaryTile, TILE_PARAMETERS, type TileShape } from './batch.js';
+import { emitTernaryTile, TILE_PARAMETERS } from './batch.js';
 import { ELEMENTWISE_PARAMETERS, emitElementwise } from './elementwise.js';
 import { emitJobs, type SharedKernel } from './jobs.js';
 import { emitTernaryRows, ROWS_PARAMETERS } from './lookup.js';
 import { emitPackBlocks, PACK_PARAMETERS } from './pack.js';
+import type { TileShape } from './tile.js';
 
 export interface EmitOptions {
   /** Use relaxed SIMD's swizzle, which takes half the instructions on x86. */
@@ -13,7 +14,7 @@ export interface EmitOptions {
 }
 
 /** Token tiles, widest last. */
-export const TILES: readonly TileShape[] = [{ tokens: 8, quads: 16 }, { tokens: 16, quads: 32 }];
+export const TILES: readonly TileShape[] = [{ tokens: 8, quads: 16 }, { tokens: 16, quads: 16 }];
 
 export type KernelName = 'packBlocks' | 'ternaryRows' | `ternaryTile${number}` | keyof typeof ELEMENTWISE_PARAMETERS;
 

@@ -22,12 +22,14 @@ interface Exports {
 
 /** Jobs below this many multiply-accumulates (some 10 µs) are not worth waking others for. */
 const MIN_SHARED_WORK = 500_000;
-/** As many elements of an elementwise kernel. */
-const MIN_SHARED_ELEMENTS = 20_000;
+/** As many elements of an elementwise kernel: eight tokens of 1024, not one of a 2.7B model. */
+const MIN_SHARED_ELEMENTS = 8_000;
 /** Row blocks of a task of the token tiles, at most: their sums should stay in the second-level cache. */
 const TILE_TASK_BLOCKS = 64;
-/** From so many tokens on, a tile of eight is faster than one after another. */
-const MIN_TILE_TOKENS = { simd: 6, relaxed: 7 } as const;
+/** From so many tokens on, a tile of eight is as fast as one after another (relaxed, one thread), or faster. */
+const MIN_TILE_TOKENS = 4;
+/** Up to so many, a tile of eight and one or two alone are faster than a tile of sixteen. */
+const MAX_EIGHT_TOKENS = 10;
 
 const KERNEL_NUMBERS = Object.fromEntries(SHARED_KERNELS.map(([name], n) => [name, n])) as Record<KernelName, number>;
 const ARGUMENTS = CONTROL.arguments / 4;
@@ -172,11 +174,11 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
       const { rows, columns } = matrix;
       const [qAt, scalesAt, outAt] = [at(q), at(qScales), at(out)];
       let t = 0;
-      while (tokens - t >= MIN_TILE_TOKENS[backend]) {
+      while (tokens - t >= MIN_TILE_TOKENS) {
         const left = tokens - t;
-        // Whole tiles of 16, then one that holds the rest.
-        const width = left > 8 ? 16 : 8;
-        const count = left >= 16 ? left - (left % 16) : left;
+        // Whole tiles of 16, then one for the rest.
+        const width = left > MAX_EIGHT_TOKENS ? 16 : 8;
+        const count = left >= 16 ? left - (left % 16) : Math.min(left, width);
         multiplyTiles(matrix, width, qAt + t * columns, scalesAt + 4 * t, count, outAt + 4 * t * rows);
         t += count;
       }

@@ -1,0 +1,81 @@
+import type { Result } from '../results.js';
+import type { Figure } from './figure.js';
+import { formatValue, short, tokens } from './format.js';
+import { cell, CONTESTANTS, derived, SIZES, type Lookup } from './lookup.js';
+
+/* Operations, energy, and quality beside cost: tables. */
+
+const ENERGY_NOTE = 'An estimate from figures for single operations, by M. Horowitz (ISSCC 2014, 45 nm): 0.1 pJ for an integer addition, 0.9 for a float addition, '
+  + '3.7 for a float multiplication, 1.3 to 2.6 nJ for 64 bits from DRAM. Instructions, caches and what the chip takes at rest are left out; nothing was measured.';
+
+function energyCells(lookup: Lookup, at: (what: string) => string) {
+  const [arithmetic, least, most] = ['energy of arithmetic|estimate', 'energy of memory|estimate, least', 'energy of memory|estimate, most'].map((what) => lookup.get(at(what)));
+  return [
+    arithmetic ? derived(`${short(arithmetic.median)} mJ`, [arithmetic]) : '–',
+    least && most ? derived(`${short(least.median)}–${short(most.median)} mJ`, [least, most]) : '–',
+  ];
+}
+
+export function operationsOfToken(lookup: Lookup): Figure | undefined {
+  const positions = [1, 32_768];
+  const id = (shape: string, name: string, what: string, position: number): string => {
+    const [start, kind] = what.split('|');
+    return `models/${shape}/${name}/${start} at ${position}${kind === undefined ? '' : ` (${kind})`}`;
+  };
+  const at = (shape: string, name: string, what: string, position: number): Result | undefined => lookup.get(id(shape, name, what, position));
+  const sizes = SIZES.filter(({ shape }) => at(shape, 'ternary', 'bytes read', 1));
+  const [first] = sizes;
+  if (!first) return undefined;
+  const [ours, theirs] = ['ternary', 'Transformer++'].map((name) => at(first.shape, name, 'float multiplications', 1));
+  return {
+    id: 'operations', title: 'Operations, bytes and energy of a token', chart: undefined,
+    says: ours && theirs
+      ? `A decoded token of the ternary ${first.shape} model takes ${formatValue(ours.median, '1/token')} float multiplications (norms, gates, scales), one of the transformer ${formatValue(theirs.median, '1/token')}. By the estimate, what a token costs in energy is nearly all memory, for either.`
+      : '',
+    table: {
+      caption: 'For one decoded token, counted; energy is an estimate',
+      columns: ['model, tokens before', 'integer additions', 'float additions', 'float multiplications', 'bytes read', 'energy of arithmetic (estimate)', 'energy of memory (estimate)'],
+      rows: sizes.flatMap(({ shape }) => CONTESTANTS.flatMap(({ name }) => (name === 'Transformer++' ? positions : positions.slice(0, 1)).flatMap((position) => {
+        if (!at(shape, name, 'bytes read', position)) return [];
+        return [[
+          `${shape} ${name}${name === 'Transformer++' ? `, ${tokens(position)}` : ', any'}`,
+          ...['integer additions', 'float additions', 'float multiplications', 'bytes read'].map((what) => cell(at(shape, name, what, position))),
+          ...energyCells(lookup, (what) => id(shape, name, what, position)),
+        ]];
+      }))),
+    },
+    note: ENERGY_NOTE,
+  };
+}
+
+export function quality(lookup: Lookup): Figure | undefined {
+  const found = (name: string, pattern: RegExp): Result | undefined => lookup.matching(/^quality\/([^/]+)\/(.+)$/).find(({ groups: [who, what] }) => who === name && pattern.test(what))?.result;
+  const perplexity = (name: string): Result | undefined => found(name, /^perplexity/);
+  const stories = /perplexity of (\d+) stories/.exec(perplexity('ternary')?.id ?? '')?.[1];
+  if (stories === undefined) return undefined;
+  const [ours, theirs] = [perplexity('ternary')!, perplexity('Transformer++')];
+  const speeds = ['ternary', 'Transformer++'].map((name) => found(name, /^decode/));
+  const weights = ['ternary', 'Transformer++'].map((name) => found(name, /^weights/));
+  return {
+    id: 'quality', title: 'Quality beside cost', chart: undefined,
+    says: theirs && speeds[0] && speeds[1] && weights[0] && weights[1]
+      ? `Trained on the same text with as many weights, the float transformer predicts ${theirs.median < ours.median ? 'better' : 'worse'}: perplexity ${theirs.median.toFixed(3)} against ${ours.median.toFixed(3)} over ${stories} validation stories (lower is better). The ternary model decodes ${short(speeds[0].median / speeds[1].median)} times as fast, with weights that take ${short(weights[1].median / weights[0].median)} times less memory.`
+      : `Perplexity ${ours.median.toFixed(3)} over ${stories} validation stories.`,
+    table: {
+      caption: `Models of 9 million parameters, ${stories} stories, one thread`,
+      columns: ['model', 'perplexity', 'decoding', 'weights', 'load', 'integer additions', 'float multiplications', 'bytes read', 'energy of arithmetic (estimate)', 'energy of memory (estimate)'],
+      rows: CONTESTANTS.filter(({ name }) => perplexity(name)).map(({ name }) => {
+        const position = /at (\d+)$/.exec(found(name, /^bytes read/)?.id ?? '')?.[1] ?? '';
+        const of = (what: string): string => {
+          const [start, kind] = what.split('|');
+          return `quality/${name}/${start} at ${position} (${kind})`;
+        };
+        return [
+          name, derived(perplexity(name)!.median.toFixed(3), [perplexity(name)]), cell(found(name, /^decode/)), cell(found(name, /^weights/)), cell(found(name, /^seconds to load/)),
+          cell(found(name, /^integer additions/)), cell(found(name, /^float multiplications/)), cell(found(name, /^bytes read/)), ...energyCells(lookup, of),
+        ];
+      }),
+    },
+    note: 'tinystories-9m, the same with float products, and llama-9m: one text, tokenizer, size and number of steps. The float MatMul-free model has the ternary weights, but activations that are not rounded: what is left between it and the transformer is the architecture and its ternary weights.',
+  };
+}

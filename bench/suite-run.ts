@@ -1,0 +1,52 @@
+import { availableBackends } from 'matmulfree';
+import type { Host, Listener } from './host.js';
+import type { Plan } from './plans.js';
+import { measureKernels } from './suite-kernels.js';
+import { measureLayers } from './suite-layers.js';
+import { measureModels } from './suite-models.js';
+import { measureQuality } from './suite-quality.js';
+import type { MemorySettings } from './suite-memory.js';
+
+/** In the order in which they run: what needs room comes before what leaves little. */
+export const PARTS = ['quality', 'kernels', 'memory', 'layers', 'models'] as const;
+export type Part = (typeof PARTS)[number];
+
+export interface RunOptions {
+  readonly parts: readonly Part[];
+  /** Fewer layers than the models have: to try the suite out. */
+  readonly layers?: number | undefined;
+  /** How to measure resident memory, where there are processes. */
+  readonly measureMemory?: (settings: MemorySettings, host: Host, tell: Listener) => Promise<void>;
+}
+
+/** Measures what `plan` says. @returns seconds by part. */
+export async function runPlan(plan: Plan, host: Host, tell: Listener, options: RunOptions): Promise<Record<string, number>> {
+  const { layers, measureMemory } = options;
+  const backends = (await availableBackends()).filter((name) => name !== 'scalar');
+  const backend = backends.includes('relaxed') ? 'relaxed' : 'simd';
+  const run: Record<Part, () => Promise<void>> = {
+    quality: () => measureQuality({ ...plan.quality, backend }, host, tell),
+    kernels: () => measureKernels({ ...plan.kernels, backends: plan.kernels.allBackends ? backends : [backend] }, tell),
+    async memory() {
+      for (const settings of measureMemory ? plan.memory : []) await measureMemory!({ ...settings, layers, backend }, host, tell);
+    },
+    async layers() {
+      for (const settings of plan.layers) await measureLayers({ ...settings, layers, backend }, host, tell);
+    },
+    async models() {
+      for (const { threads, ...model } of plan.models) {
+        for (const [n, count] of threads.entries()) {
+          const less = n === 0 ? {} : { positions: model.positions.slice(0, 1), batches: [] };
+          await measureModels({ ...model, ...less, layers, backend, threads: count, counts: n === 0 }, host, tell);
+        }
+      }
+    },
+  };
+  const seconds: Record<string, number> = {};
+  for (const part of PARTS.filter((name) => options.parts.includes(name))) {
+    const start = performance.now();
+    await run[part]();
+    seconds[part] = (performance.now() - start) / 1000;
+  }
+  return seconds;
+}

@@ -1,0 +1,139 @@
+/*
+ * The benchmark suite: npm run bench. Ternary against float32: kernels, layers, whole models, memory, quality; as text, JSON, a page and
+ * pictures (see README.md)
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { compareReports, formatComparison, parseReport } from './compare.js';
+import type { Listener } from './host.js';
+import { describeMachine } from './machine.js';
+import { complain, enableRelaxedSimd, wholeNumber } from './measure.js';
+import { nodeHost } from './node-host.js';
+import { fullPlan, quickPlan } from './plans.js';
+import { standaloneSvg } from './report/figure.js';
+import { figuresOf } from './report/figures.js';
+import { lookUp } from './report/lookup.js';
+import { reportPage } from './report/page.js';
+import { verdicts } from './report/words.js';
+import type { Report, Result } from './results.js';
+import { measureMemory } from './suite-memory.js';
+import { PARTS, runPlan, type Part } from './suite-run.js';
+
+const HELP = `Usage: npm run bench -- [options]
+
+Ternary MatMul-free models against float32 ones: the same architecture with multiplications, and a transformer of as many weights.
+Takes some ten minutes and up to 20 GB of memory; what does not fit is left out, and said so. Leave the machine alone meanwhile.
+
+Options:
+  --quick              under a minute: one shape of kernels, the 370M model, short texts
+  --only NAME,…        parts to run: ${PARTS.join(', ')}
+  --out FOLDER         writes report.json, report.html, and charts/*.svg to FOLDER
+  --json FILE          writes all results to FILE
+  --report FILE.html   writes a page with charts and tables, which needs nothing else
+  --from FILE.json     measures nothing: --report and --out draw the results in FILE
+  --compare A B        compares two files of results instead: what changed beyond noise
+  --browser            runs in a headless Chromium (in CHROMIUM, or where it usually is): kernels, the 370M model, quality
+  --by-hand            with --browser: waits until you open a page in a browser of your own
+  --layers N           models of fewer layers, to try the suite out; figures of whole models mean nothing then
+
+Also: npm run bench:kernels (all writings of kernels), bench:model (one model), bench:generate (batches and guesses).`;
+
+const print: Listener = {
+  result({ id, median, quartiles, rounds, unit }) {
+    const spread = rounds === 1 ? '' : `  (${quartiles.map((value) => value.toPrecision(4)).join(' – ')})`;
+    console.log(`${id.padEnd(84)} ${median.toPrecision(5).padStart(12)} ${unit}${spread}`);
+  },
+  note: (text) => console.log(`Note: ${text}`),
+};
+
+function readParts(text: string): readonly Part[] {
+  return text.split(',').map((name) => {
+    const part = PARTS.find((known) => known === name);
+    if (part === undefined) throw new TypeError(`--only takes ${PARTS.join(', ')}, not "${name}"`);
+    return part;
+  });
+}
+
+function readOptions() {
+  return parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false }, only: { type: 'string', default: PARTS.join() }, layers: { type: 'string' },
+      out: { type: 'string' }, json: { type: 'string' }, report: { type: 'string' }, from: { type: 'string' },
+      compare: { type: 'boolean', default: false }, browser: { type: 'boolean', default: false }, 'by-hand': { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+}
+type Options = ReturnType<typeof readOptions>['values'];
+
+async function measure(options: Options): Promise<Report> {
+  const parts = readParts(options.only);
+  const layers = options.layers === undefined ? undefined : wholeNumber('layers', options.layers);
+  enableRelaxedSimd();
+  const machine = describeMachine();
+  const started = new Date();
+  const results: Result[] = [];
+  const notes: string[] = layers === undefined ? [] : [`models have ${layers} layers instead of all: their figures mean nothing`];
+  const tell: Listener = {
+    result(result) {
+      results.push(result);
+      print.result(result);
+    },
+    note(text) {
+      notes.push(text);
+      print.note(text);
+    },
+  };
+  console.log(`${machine.engine}, ${machine.cpu}, ${machine.processors} processors, load ${machine.load.start.toFixed(1)}`);
+  const run = options.browser
+    ? await (await import('./browser.js')).runInBrowser({ quick: options.quick, parts, layers, byHand: options['by-hand'] }, tell)
+    : {
+      engine: machine.engine,
+      parts: await runPlan((options.quick ? quickPlan : fullPlan)(nodeHost.processors), nodeHost, tell, { parts, layers, measureMemory }),
+    };
+  const [load] = loadavg();
+  const seconds = (Date.now() - started.getTime()) / 1000;
+  console.log(`${results.length} results in ${seconds.toFixed(0)} s (${Object.entries(run.parts).map(([name, time]) => `${name} ${time.toFixed(0)}`).join(', ')}), load ${load.toFixed(1)}`);
+  return {
+    format: 1, started: started.toISOString(), seconds, command: ['npm run bench --', ...process.argv.slice(2)].join(' '),
+    machine: { ...machine, engine: run.engine, load: { start: machine.load.start, end: load } }, results, notes, parts: run.parts,
+  };
+}
+
+function write(file: string, text: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+  console.log(`Written: ${file}`);
+}
+
+function writeAll(report: Report, { out, json, report: page, from }: Options): void {
+  const text = `${JSON.stringify(report, undefined, 1)}\n`;
+  if (json !== undefined) write(json, text);
+  if (page !== undefined) write(page, reportPage(report));
+  if (out === undefined) return;
+  if (from === undefined) write(join(out, 'report.json'), text);
+  write(join(out, 'report.html'), reportPage(report));
+  for (const { id, title, chart } of figuresOf(report)) {
+    if (chart) write(join(out, 'charts', `${id}.svg`), standaloneSvg({ id, title, chart }));
+  }
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = readOptions();
+  if (values.help) return console.log(HELP);
+  const read = (file: string): Report => parseReport(file, readFileSync(file, 'utf8'));
+  if (values.compare) {
+    if (positionals.length !== 2) throw new TypeError('--compare takes two files');
+    return console.log(formatComparison(compareReports(read(positionals[0]), read(positionals[1]))));
+  }
+  if (positionals.length > 0) throw new TypeError(`unknown argument "${positionals[0]}"; --help tells what there is`);
+  if (values.from !== undefined && values.out === undefined && values.report === undefined) throw new TypeError('--from draws: it takes --report or --out');
+  const report = values.from === undefined ? await measure(values) : read(values.from);
+  for (const { claim, verdict, why } of verdicts(lookUp(report))) console.log(`\n${claim} ${verdict[0].toUpperCase()}${verdict.slice(1)}.\n${why.join('\n')}`);
+  writeAll(report, values);
+}
+
+await main().catch(complain);

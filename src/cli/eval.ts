@@ -1,0 +1,66 @@
+import { basename } from 'node:path';
+import { evaluate, parseTask, type Evaluation, type Metric } from '../index.js';
+import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
+import { readInput } from './input.js';
+import { formatCount, onOneLine, ProgressLine } from './terminal.js';
+import { HELP, numberOption, parseCommand, UsageError } from './usage.js';
+
+export async function evalCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const { values } = parseCommand(args, {
+    ...MODEL_OPTIONS,
+    task: { type: 'string' },
+    limit: { type: 'string' },
+    delimiter: { type: 'string' },
+    'no-bos': { type: 'boolean' },
+    json: { type: 'boolean' },
+  }, false);
+  if (values.help) return void process.stdout.write(`${HELP.eval}\n`);
+  const { task: file } = values;
+  if (file === undefined) throw new UsageError('eval takes --task FILE.jsonl');
+  const limit = numberOption('limit', values.limit);
+  if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) throw new UsageError(`--limit takes a whole number above 0, not "${values.limit}"`);
+  const items = parseTask(await readInput(file), file).slice(0, limit);
+  const lm = await loadFromFlags(values, signal);
+  const progress = new ProgressLine(values.quiet === true);
+  const show = (result: Evaluation): void => {
+    progress.clear();
+    process.stdout.write(values.json ? `${JSON.stringify(jsonOf(file, result))}\n` : tableOf(file, result));
+  };
+  let soFar: Evaluation | undefined;
+  const onProgress = (result: Evaluation): void => {
+    soFar = result;
+    progress.update('evaluating', result.items, result.total, (count) => `${formatCount(count)} items`);
+  };
+  try {
+    show(await evaluate(lm, items, { delimiter: values.delimiter, addSpecialTokens: !values['no-bos'], onProgress, signal }));
+  } catch (error) {
+    if (signal.aborted && soFar) show(soFar); // hours of work are not thrown away at Ctrl-C
+    throw error;
+  } finally {
+    progress.clear();
+    lm.dispose();
+  }
+}
+
+/** The metrics under the names of the harness. */
+function metricsOf(result: Evaluation): [name: string, metric: Metric][] {
+  switch (result.kind) {
+    case 'choices': return [['acc', result.acc], ['acc_norm', result.accNorm]];
+    case 'contexts': return [['acc', result.acc]];
+    case 'last-word': return [['acc', result.acc], ['perplexity', result.perplexity]];
+  }
+}
+
+function jsonOf(file: string, result: Evaluation): Record<string, unknown> {
+  const metrics = metricsOf(result).flatMap(([name, { value, stderr }]) => [[name, value], [`${name}_stderr`, stderr ?? null]]);
+  return { task: basename(file), kind: result.kind, items: result.items, total: result.total, ...Object.fromEntries(metrics) as object };
+}
+
+function tableOf(file: string, result: Evaluation): string {
+  const { items, total } = result;
+  const kind = { choices: 'multiple choice', contexts: 'multiple choice of contexts', 'last-word': 'last word' }[result.kind];
+  const title = `${onOneLine(basename(file))}: ${kind}, ${items < total ? `${formatCount(items)} of ` : ''}${formatCount(total)} items\n`;
+  const lines = metricsOf(result).map(([name, { value, stderr }]) =>
+    `${name.padEnd(10)} ${value.toFixed(4)}${stderr === undefined ? '' : ` ± ${stderr.toFixed(4)}`}\n`);
+  return title + lines.join('');
+}

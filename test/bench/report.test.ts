@@ -1,0 +1,156 @@
+import { describe, expect, it } from 'vitest';
+import { standaloneSvg, type Cell, type Figure } from '../../bench/report/figure.js';
+import { figuresOf } from '../../bench/report/figures.js';
+import { lookUp } from '../../bench/report/lookup.js';
+import { reportPage } from '../../bench/report/page.js';
+import { verdicts } from '../../bench/report/words.js';
+import { browserPlan, fullPlan, quickPlan, threadCounts } from '../../bench/plans.js';
+import type { Report, Result } from '../../bench/results.js';
+import { reportFixture } from '../support/bench-report.js';
+import { everyElement, parseXml } from '../support/xml.js';
+
+const report = reportFixture();
+const figures = figuresOf(report);
+const charts = figures.filter((figure): figure is Figure & { chart: NonNullable<Figure['chart']> } => figure.chart !== undefined);
+const cellsOf = ({ table }: Figure): Cell[] => table.rows.flat();
+const without = (pattern: RegExp): Report => ({ ...report, results: report.results.filter(({ id }) => !pattern.test(id)) });
+/** The fixture with the medians and ranges of some results multiplied. */
+const scaled = (pattern: RegExp, factor: number): Report => ({
+  ...report,
+  results: report.results.map((result): Result => (pattern.test(result.id)
+    ? { ...result, median: factor * result.median, range: [factor * result.range[0], factor * result.range[1]] } : result)),
+});
+
+describe('figures', () => {
+  it('are there for all that a full run measures', () => {
+    expect(figures.map(({ id }) => id)).toEqual([
+      'speed-by-size-1-thread', 'speed-by-size-all-threads', 'memory-by-size', 'time-by-context-370M', 'memory-by-context-370M', 'prefill', 'roofline',
+      'threads-decode', 'threads-prefill', 'batch-370M', 'layers-370M', 'resident-memory', 'operations', 'quality',
+    ]);
+    expect(new Set(charts.map(({ id }) => id)).size).toBe(charts.length);
+  });
+
+  it('come from the results, all of them', () => {
+    for (const figure of figures) {
+      const numbers = cellsOf(figure).filter((cell) => typeof cell !== 'string');
+      expect(numbers.length, figure.id).toBeGreaterThan(2);
+      for (const { from, text } of numbers) {
+        expect(from.length, `${figure.id}: ${text}`).toBeGreaterThan(0);
+        for (const result of from) expect(report.results).toContain(result);
+      }
+      // What is not a figure is a heading, or is missing.
+      for (const [, ...others] of figure.table.rows) for (const cell of others) if (typeof cell === 'string') expect(cell).toBe('–');
+      for (const row of figure.table.rows) expect(row.length, figure.id).toBe(figure.table.columns.length);
+    }
+  });
+
+  it('say in words what the numbers say', () => {
+    const context = figures.find(({ id }) => id === 'time-by-context-370M')!;
+    expect(context.says).toMatch(/^From 1 token to 32,768, a token of the transformer comes to take 5\.7\d times as long; one of the ternary model takes as long as before/);
+    const row = context.table.rows.at(-1)!;
+    expect(row[0]).toBe('32k');
+    const { median } = lookUp(report).get('models/370M/Transformer++/1 thread/decode at 32768')!;
+    expect(Number((row[3] as { text: string }).text)).toBeCloseTo(1000 / median, 0);
+    expect(figures.find(({ id }) => id === 'quality')!.says).toContain('the float transformer predicts better: perplexity 8.715 against 9.107 over 100');
+  });
+
+  it('are left out where there is nothing to show', () => {
+    expect(figuresOf({ ...report, results: [] })).toEqual([]);
+    expect(figuresOf(without(/^(models|layers|memory|machine|kernels)/)).map(({ id }) => id)).toEqual(['quality']);
+    expect(figuresOf(without(/Transformer\+\+/)).map(({ id }) => id)).not.toContain('time-by-context-370M');
+    for (const part of ['ternary', 'float MatMul-free', 'Transformer++', 'decode', '4 threads', 'weights', 'machine', 'bytes read', 'peak']) {
+      const some = { ...report, results: report.results.filter(({ id }) => !id.includes(part)) };
+      expect(/.{0,80}(NaN|undefined|Infinity).{0,40}/.exec(reportPage(some))?.[0], part).toBeUndefined();
+    }
+  });
+});
+
+describe('charts', () => {
+  it.each(charts)('$id is well-formed, with a title and a description, and all of it is inside', ({ id, title, chart }) => {
+    const svg = parseXml(standaloneSvg({ id, title, chart }));
+    expect(svg.name).toBe('svg');
+    expect(svg.attributes.get('viewBox')).toBe(`0 0 ${chart.width} ${chart.height}`);
+    const [first, second] = svg.children;
+    expect([first!.name, first!.text, second!.name]).toEqual(['title', title, 'desc']);
+    expect(second!.text.length).toBeGreaterThan(40);
+    expect(svg.attributes.get('aria-labelledby')).toBe(`${first!.attributes.get('id')} ${second!.attributes.get('id')}`);
+    for (const { name, attributes } of everyElement(svg)) {
+      for (const [key, value] of attributes) {
+        expect(value, `${name} ${key}`).not.toMatch(/NaN|Infinity|undefined/);
+        const most = /^(x|x1|x2|cx)$/.test(key) ? chart.width : /^(y|y1|y2|cy)$/.test(key) ? chart.height : undefined;
+        if (most !== undefined && name !== 'tspan') expect(Number(value) >= 0 && Number(value) <= most, `${name} ${key}=${value}`).toBe(true);
+        if (key === 'd') for (const [number] of value.matchAll(/-?[\d.]+/g)) expect(Number(number) >= 0 && Number(number) <= Math.max(chart.width, chart.height)).toBe(true);
+      }
+    }
+  });
+
+  it('tell spreads as whiskers from the lowest to the highest of four in five rounds', () => {
+    const { chart } = charts.find(({ id }) => id === 'speed-by-size-1-thread')!;
+    const whiskers = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart })))].filter(({ attributes }) => attributes.get('class') === 'whisker s-ternary');
+    expect(whiskers).toHaveLength(3);
+    const marks = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart })))].filter(({ name }) => name === 'circle');
+    whiskers.forEach(({ attributes }, n) => {
+      const [low, high, middle] = [Number(attributes.get('y1')), Number(attributes.get('y2')), Number(marks[n]!.attributes.get('cy'))];
+      expect(low).toBeGreaterThan(middle);
+      expect(high).toBeLessThan(middle);
+    });
+  });
+
+  it('show a stacked bar as long as its parts', () => {
+    const { chart } = charts.find(({ id }) => id === 'memory-by-size')!;
+    const bars = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart })))].filter(({ attributes }) => attributes.get('class') === 'f-transformer');
+    const [weights, text] = bars.slice(-2).map(({ attributes }) => Number(attributes.get('width')));
+    const lookup = lookUp(report);
+    const [a, b] = ['weights', 'memory of 32768 tokens'].map((what) => lookup.get(`models/2.7B/Transformer++/${what}`)!.median);
+    expect(text! / weights!).toBeCloseTo(b! / a!, 1);
+  });
+});
+
+describe('the page', () => {
+  const page = reportPage(report);
+
+  it('needs nothing else, and carries its results', () => {
+    expect(/<(?:script|img|link|iframe)[^>]*\b(?:src|href)=|@import|url\(/.exec(page)?.[0]).toBeUndefined();
+    const [, json] = /<script type="application\/json" id="report">(.*?)<\/script>/s.exec(page)!;
+    expect(JSON.parse(json!)).toEqual(JSON.parse(JSON.stringify(report)));
+  });
+
+  it('is well-formed, and names are text', () => {
+    const body = parseXml(/<body>.*<\/body>/s.exec(page)![0].replace(/<script.*?<\/script>/s, ''));
+    const elements = [...everyElement(body)];
+    expect(elements.some(({ name, text }) => name === 'dd' && text.startsWith('AMD <EPYC> & others'))).toBe(true);
+    const ids = elements.flatMap(({ attributes }) => attributes.get('id') ?? []);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const { name, attributes } of elements) {
+      if (name === 'a') expect(ids).toContain(attributes.get('href')!.slice(1));
+      for (const id of attributes.get('aria-labelledby')?.split(' ') ?? []) expect(ids).toContain(id);
+    }
+    // Each link leads to the row of the result that its title names.
+    const [link] = elements.filter(({ name }) => name === 'a');
+    const [, n, id] = /^results\[(\d+)\] (.*)/.exec(link!.attributes.get('title')!)!;
+    expect(report.results[Number(n)]!.id).toBe(id!.split('\n')[0]);
+    expect(link!.attributes.get('href')).toBe(`#r${n}`);
+  });
+});
+
+describe('verdicts', () => {
+  const wordsOf = (some: Report): string[] => verdicts(lookUp(some)).map(({ verdict }) => verdict);
+
+  it('follow from the figures', () => {
+    expect(wordsOf(report)).toEqual(['confirmed in part', 'not confirmed']);
+    expect(wordsOf(scaled(/^models\/2\.7B\/ternary\/1 thread\/decode/, 1.5))[1]).toBe('confirmed');
+    expect(wordsOf(scaled(/^models\/2\.7B\/ternary\/1 thread\/decode/, 0.6))[1]).toBe('refuted');
+    expect(wordsOf(scaled(/^models\/[^/]+\/Transformer\+\+\/weights/, 3))[0]).toBe('confirmed');
+    expect(wordsOf(scaled(/^models\/[^/]+\/Transformer\+\+\/(weights|memory of)/, 0.1))[0]).toBe('refuted');
+    expect(wordsOf({ ...report, results: [] })).toEqual(['not measured', 'not measured']);
+  });
+});
+
+describe('plans', () => {
+  it('take the threads that there are', () => {
+    expect([1, 2, 4, 6, 16].map(threadCounts)).toEqual([[1], [1, 2], [1, 2, 3, 4], [1, 2, 3, 4, 6], [1, 2, 3, 4, 8, 16]]);
+    expect(quickPlan(1).models[0]!.threads).toEqual([1]);
+    expect(fullPlan(4).models.map(({ shape }) => shape)).toEqual(['370M', '1.3B', '2.7B']);
+    expect(browserPlan(4, false).models.map(({ positions }) => Math.max(...positions))).toEqual([4096]);
+  });
+});
