@@ -1,7 +1,7 @@
 import { availableBackends } from 'matmulfree';
-import { CONTROL, emitJobs } from '../src/kernels/wasm/jobs.js';
+import { CONTROL, emitJobs, MAIN_SPINS } from '../src/kernels/wasm/jobs.js';
 import { createMemory } from '../src/kernels/wasm/memory.js';
-import { createThreadPool, MAIN_SPINS } from '../src/kernels/wasm/threads.js';
+import { createThreadPool } from '../src/kernels/wasm/threads.js';
 import { f32, f32x4, i32, v128, type V128 } from '../src/wasm/instructions.js';
 import { createModule, type Func, type ModuleBuilder } from '../src/wasm/module.js';
 import { multiplyAdd } from './baselines/emit-product.js';

@@ -1,5 +1,5 @@
 import { isJsonObject, parseJsonObject, readText, type ByteSource, type FileSet } from './formats/bytes.js';
-import { openGguf } from './formats/gguf-split.js';
+import { openGguf } from './formats/open-gguf.js';
 import { isWeightsFile } from './formats/file-names.js';
 import { readSafetensorsHeader, readSafetensorsMetadata } from './formats/safetensors.js';
 import { openWeights } from './formats/shards.js';

@@ -88,7 +88,7 @@ export class MatMulFreeLM {
     const checkpoint = await openCheckpoint(await openSource(source, options));
     let kernels: Kernels | undefined;
     try {
-      const tokenizer = loadTokenizer(checkpoint);
+      const tokenizer = await loadTokenizer(checkpoint);
       const { texts, config } = checkpoint;
       const defaults = generationDefaults(parseOptional('generation_config.json', texts.generationConfig), config.vocabSize);
       kernels = await createKernels({ backend, threads });

@@ -1,7 +1,7 @@
 import { ArgumentError, show } from './errors.js';
 import type { ConstraintSpec } from './constrain/compile.js';
 import type { Constraint } from './constrain/constraint.js';
-import type { BatchOptions, BatchPrompt, BatchResult, BatchText } from './generate/batch.js';
+import type { BatchOptions, BatchPrompt, BatchResult } from './generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
 import { generateIds, generateText, generateTokens, startOf, type GenerateTokensOptions, type TextStart } from './generate/generate.js';
 import type { GenerationDefaults } from './generate/generation-config.js';
@@ -11,6 +11,7 @@ import type { ModelConfig } from './model/config.js';
 import type { Model } from './model/model.js';
 import type { ModelState } from './model/state.js';
 import type { SessionHost } from './session.js';
+import type { BatchHost } from './text-batch.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 /** A loaded model, as far as writing needs it. */
@@ -24,7 +25,7 @@ export interface WritingModel {
 }
 
 /** Writes texts with a model: puts prompts, the model's defaults and constraints together for what is in `generate/`. */
-export class TextWriter implements SessionHost {
+export class TextWriter implements SessionHost, BatchHost {
   private readonly lm: WritingModel;
 
   constructor(lm: WritingModel) {
@@ -35,9 +36,17 @@ export class TextWriter implements SessionHost {
     return this.lm.model;
   }
 
+  get tokenizer(): Tokenizer {
+    return this.lm.tokenizer;
+  }
+
+  get hasTokenizer(): boolean {
+    return this.lm.hasTokenizer;
+  }
+
   /** Ids of text at the beginning, or of text that goes on exactly where other text ended. */
   encode(text: string, isStart: boolean): number[] {
-    return this.lm.tokenizer.encode(text, { addSpecialTokens: isStart, continues: !isStart });
+    return this.tokenizer.encode(text, { addSpecialTokens: isStart, continues: !isStart });
   }
 
   /** A prompt as ids, for a text that starts with it or goes on from `options.state`. */
@@ -58,31 +67,16 @@ export class TextWriter implements SessionHost {
 
   async *generateText(given: GenerateOptions, start: () => TextStart): AsyncGenerator<string, GenerateResult, undefined> {
     const options = this.withDefaults(given);
-    return yield* generateText(this.model, this.lm.tokenizer, options, await this.constrained(start(), options));
+    return yield* generateText(this.model, this.tokenizer, options, await this.constrained(start(), options));
   }
 
   async *generateTokens(given: GenerateTokensOptions, start: () => TextStart): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
     const options = this.withDefaults(given);
-    return yield* generateTokens(this.model, this.lm.tokenizer, options, await this.constrained(start(), options));
+    return yield* generateTokens(this.model, this.tokenizer, options, await this.constrained(start(), options));
   }
 
   async generateBatch(prompts: readonly BatchPrompt[], options: BatchOptions): Promise<BatchResult[]> {
-    const { batchTexts, generateBatch } = await import('./generate/batch.js');
-    const compiled: { spec: ConstraintSpec; eosTokenIds: readonly number[] | undefined; constraint: Constraint }[] = [];
-    const texts: BatchText[] = [];
-    for (const [index, { prompt, options: own }] of batchTexts(prompts, this.withDefaults(options)).entries()) {
-      const ids = this.promptIds(prompt, undefined, `generateBatch: prompt ${index}`);
-      const { constraint: spec, eosTokenIds } = own;
-      if (spec === undefined) {
-        texts.push({ ids, options: own, constraint: undefined });
-        continue;
-      }
-      let known = compiled.find((each) => each.spec === spec && each.eosTokenIds === eosTokenIds);
-      if (!known) compiled.push((known = { spec, eosTokenIds, constraint: await this.compiled(spec, own) }));
-      texts.push({ ids, options: own, constraint: known.constraint.start(ids) });
-    }
-    const needsText = texts.some(({ options: { stop } }) => (stop?.length ?? 0) > 0);
-    return generateBatch(this.model, this.lm.hasTokenizer || needsText ? this.lm.tokenizer : undefined, texts, options);
+    return (await import('./text-batch.js')).writeBatch(this, prompts, this.withDefaults(options));
   }
 
   async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions): Promise<(BeamIds & { readonly text: string })[]> {
@@ -90,18 +84,19 @@ export class TextWriter implements SessionHost {
     const { beamSearch } = await import('./generate/beam-search.js');
     const { maxNewTokens } = this.lm.generationDefaults;
     const found = await beamSearch(this.model, ids, { ...(maxNewTokens === undefined ? {} : { maxNewTokens }), ...given(options) });
-    return found.map((beam) => ({ ...beam, text: this.lm.hasTokenizer ? textAfter(this.lm.tokenizer, ids, beam.ids) : '' }));
+    return found.map((beam) => ({ ...beam, text: this.hasTokenizer ? textAfter(this.tokenizer, ids, beam.ids) : '' }));
   }
 
   private async constrained(start: TextStart, options: GenerateIdsOptions): Promise<TextStart> {
     const spec = options?.constraint;
-    return spec === undefined ? start : { ...start, constraint: (await this.compiled(spec, options)).start(start.text) };
+    return spec === undefined ? start : { ...start, constraint: (await this.compile(spec, options)).start(start.text) };
   }
 
-  private async compiled(spec: ConstraintSpec, { eosTokenIds = this.lm.config.eosTokenIds }: GenerateIdsOptions): Promise<Constraint> {
+  /** What a constraint stands for. @throws as `compileConstraint`. */
+  async compile(spec: ConstraintSpec, { eosTokenIds = this.lm.config.eosTokenIds }: GenerateIdsOptions): Promise<Constraint> {
     if (typeof (spec as Constraint | null)?.start === 'function') return spec as Constraint; // works without a tokenizer
     const { compileConstraint } = await import('./constrain/compile.js');
-    return compileConstraint(spec, this.lm.tokenizer, { eosTokenIds });
+    return compileConstraint(spec, this.tokenizer, { eosTokenIds });
   }
 
   private withDefaults<Options extends GenerateIdsOptions>(options: Options): Options {

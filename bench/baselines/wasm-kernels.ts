@@ -1,7 +1,7 @@
-import { CONTROL, emitJobs, type SharedKernel } from '../../src/kernels/wasm/jobs.js';
+import { CONTROL, emitJobs, MAIN_SPINS, type SharedKernel } from '../../src/kernels/wasm/jobs.js';
 import { ELEMENTWISE_PARAMETERS, emitElementwise } from '../../src/kernels/wasm/elementwise.js';
 import { createMemory, type KernelMemory } from '../../src/kernels/wasm/memory.js';
-import { createThreadPool, MAIN_SPINS, type ThreadPool } from '../../src/kernels/wasm/threads.js';
+import { createThreadPool, type ThreadPool } from '../../src/kernels/wasm/threads.js';
 import { createModule, type Parameters } from '../../src/wasm/module.js';
 import {
   ATTENTION_PARAMETERS, emitAttention, emitRotate, emitStore, keyTile, MAX_HEAD_SIZE, QUERY_TILE, ROTATE_PARAMETERS, STORE_PARAMETERS,

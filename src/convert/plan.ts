@@ -47,7 +47,7 @@ export async function* convertSource<T extends string, Y>(
   options.signal?.throwIfAborted();
   const checkpoint = await openCheckpoint(await openSource(source, options));
   try {
-    const tokenizer = loadTokenizer(checkpoint); // refuses here what `load` would refuse later
+    const tokenizer = await loadTokenizer(checkpoint); // refuses here what `load` would refuse later
     yield* write(checkpoint, tokenizer, await planTensors(checkpoint, layout, options));
   } finally {
     await checkpoint.close();

@@ -3,7 +3,7 @@ import { readPieces } from '../formats/bytes.js';
 import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
 import { alignUp, TENSOR_TYPES, type GgufMetadata, type GgufTensorType } from '../formats/gguf.js';
 import { decodeGgufFloats } from '../formats/gguf-floats.js';
-import type { GgufModel, StoredGgufTensor } from '../formats/gguf-split.js';
+import type { GgufModel, StoredGgufTensor } from '../formats/gguf-model.js';
 import { BLOCK_WEIGHTS } from '../formats/ternary-blocks.js';
 import { checkFinite, checkTensors, decodeFinite, parseOptional, readTable, type Checkpoint, type CheckpointTexts } from './checkpoint.js';
 import { configFromMetadata, KEYS, textValue } from './gguf-metadata.js';

@@ -1,7 +1,8 @@
 import { SourceError } from '../errors.js';
 import type { FileSet } from '../formats/bytes.js';
+import { ggufModels } from '../formats/gguf-model.js';
 import { isGguf } from '../formats/gguf-reader.js';
-import { ggufModels, openGguf } from '../formats/gguf-split.js';
+import { openGguf } from '../formats/open-gguf.js';
 import { refuseLfsPointer } from '../formats/lfs.js';
 import { isWeightsFile } from '../formats/file-names.js';
 import type { Checkpoint } from './checkpoint.js';

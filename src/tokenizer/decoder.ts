@@ -5,9 +5,10 @@
 import type { Json } from './json.js';
 import { byteAlphabetInverse } from './byte-level.js';
 import { Growth } from './growth.js';
+import { metaspaceScheme } from './metaspace.js';
 import * as stages from './decode-stages.js';
 import { buildReplace } from './normalizer.js';
-import { metaspaceScheme } from './pre-tokenizer.js';
+import type { TranslateRegex } from './pattern.js';
 
 /** Makes fresh stages for one text, which share its `growth`; `streaming` is false when all of it comes in one go. */
 type StageFactory = (streaming: boolean, growth: Growth) => stages.Stage;
@@ -21,10 +22,10 @@ export interface DecodeRun {
 const SUPPORTED = 'Replace, ByteFallback, Fuse, Strip, ByteLevel, Metaspace, BPEDecoder, Sequence';
 
 /** Builds what a `decoder` entry describes: a function that starts a new text. */
-export function buildDecoder(json: Json): (streaming: boolean) => DecodeRun {
+export function buildDecoder(json: Json, translateRegex: TranslateRegex): (streaming: boolean) => DecodeRun {
   const factories: StageFactory[] = [];
   if (json.absent) factories.push(() => stages.join(' '));
-  else collect(json, factories, false);
+  else collect(json, factories, false, translateRegex);
   return (streaming) => {
     const growth = new Growth();
     return startRun(factories.map((make) => make(streaming, growth)), growth);
@@ -58,15 +59,15 @@ function startRun(chain: stages.Stage[], growth: Growth): DecodeRun {
 }
 
 /** Appends the stages of an entry. `fused`: the input is one token, in fragments. Returns the same about the output. */
-function collect(json: Json, factories: StageFactory[], fused: boolean): boolean {
+function collect(json: Json, factories: StageFactory[], fused: boolean, translateRegex: TranslateRegex): boolean {
   switch (json.type()) {
     case 'Sequence':
-      return json.key('decoders').items().reduce((current, step) => collect(step, factories, current), fused);
+      return json.key('decoders').items().reduce((current, step) => collect(step, factories, current, translateRegex), fused);
     case 'Fuse':
       factories.push(() => stages.perToken((token) => token));
       return true;
     case 'Replace': {
-      const replace = buildReplace(json);
+      const replace = buildReplace(json, translateRegex);
       const search = json.key('pattern').key('String');
       // Only a single character cannot lie across two fragments.
       const anywhere = !search.absent && search.isChar;

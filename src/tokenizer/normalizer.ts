@@ -3,7 +3,7 @@ import { show } from '../errors.js';
 import type { Json } from './json.js';
 import { forEachUtf8Byte } from './byte-level.js';
 import { Growth } from './growth.js';
-import { compilePattern, forEachMatch, forEachOccurrence, readLiteral, replaceMatches } from './pattern.js';
+import { compilePattern, forEachMatch, forEachOccurrence, readLiteral, replaceMatches, type TranslateRegex } from './pattern.js';
 
 /**
  * `growth` is what the text may yet grow by, where it is not alone. With `continues`, the text goes on from an earlier one: it gets no
@@ -28,17 +28,17 @@ const SPACE = /\p{White_Space}/u;
 const SUPPORTED = 'Prepend, Replace, NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Sequence';
 
 /** Builds the normalizer a `normalizer` entry describes; an absent entry changes nothing. */
-export function buildNormalizer(json: Json): Normalizer {
-  const step = buildStep(json);
+export function buildNormalizer(json: Json, translateRegex: TranslateRegex): Normalizer {
+  const step = buildStep(json, translateRegex);
   return (text, growth = new Growth(text.length), continues) => step(text, growth, continues);
 }
 
-function buildStep(json: Json): TextStep {
+function buildStep(json: Json, translateRegex: TranslateRegex): TextStep {
   if (json.absent) return (text) => text;
   const type = json.type();
   switch (type) {
     case 'Sequence': {
-      const steps = json.key('normalizers').items().map(buildStep);
+      const steps = json.key('normalizers').items().map((item) => buildStep(item, translateRegex));
       return (text, growth, continues) => steps.reduce((current, step) => step(current, growth, continues), text);
     }
     case 'Prepend': {
@@ -50,7 +50,7 @@ function buildStep(json: Json): TextStep {
       };
     }
     case 'Replace':
-      return buildReplace(json);
+      return buildReplace(json, translateRegex);
     case 'NFC':
     case 'NFD':
     case 'NFKC':
@@ -71,7 +71,7 @@ function buildStep(json: Json): TextStep {
 }
 
 /** `Replace`, as a normalizer and as a decoder. */
-export function buildReplace(json: Json): TextStep {
+export function buildReplace(json: Json, translateRegex: TranslateRegex): TextStep {
   const content = readLiteral(json.key('content'));
   const text = json.key('pattern').key('String');
   if (!text.absent && text.string() !== '') {
@@ -80,7 +80,7 @@ export function buildReplace(json: Json): TextStep {
   }
   // Library versions disagree on whether "$1" in the content refers to a group.
   if (text.absent && /\$[\w{]/.test(content)) json.key('content').fail(`group references (${show(content)}) are not supported`);
-  const pattern = compilePattern(json.key('pattern'));
+  const pattern = compilePattern(json.key('pattern'), translateRegex);
   return (input, growth) => replaceMatches(input, (each) => forEachMatch(input, pattern, each), content, growth, json);
 }
 

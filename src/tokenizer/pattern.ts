@@ -1,10 +1,6 @@
-/** `{"String": …}` and `{"Regex": …}` patterns, and how a text is cut by them. */
+/** `{"String": …}` and `{"Regex": …}` patterns, and where a text has them. */
 import type { Growth } from './growth.js';
 import type { Json } from './json.js';
-import { escapeLiteral, translateRegex } from './regex.js';
-
-export const SPLIT_BEHAVIORS = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous'] as const;
-export type SplitBehavior = (typeof SPLIT_BEHAVIORS)[number];
 
 /** Longest text that a pattern or a step may bring along, in UTF-16 units. Real ones have a few characters. */
 const MAX_LITERAL = 1024;
@@ -12,14 +8,11 @@ const MAX_LITERAL = 1024;
 /** Pieces of a text that are joined at a time, so that no list holds all of them. */
 const JOINED_PIECES = 4096;
 
+/** `translateRegex` of regex.ts, which only files with `{"Regex": …}` in them need. */
+export type TranslateRegex = (json: Json) => RegExp;
+
 /** Takes where a match begins and ends. */
 type Each = (start: number, end: number) => void;
-
-export interface Span {
-  start: number;
-  end: number;
-  match: boolean;
-}
 
 /** A text that a pattern looks for or that a step puts in. */
 export function readLiteral(json: Json): string {
@@ -27,8 +20,13 @@ export function readLiteral(json: Json): string {
   return text.length <= MAX_LITERAL ? text : json.fail(`longer than ${MAX_LITERAL} characters`);
 }
 
+/** A pattern that matches exactly `text`. */
+export function escapeLiteral(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+}
+
 /** Compiles a pattern to a `gu` expression. */
-export function compilePattern(json: Json): RegExp {
+export function compilePattern(json: Json, translateRegex: TranslateRegex): RegExp {
   const text = json.key('String');
   if (!text.absent) return new RegExp(escapeLiteral(readLiteral(text)), 'gu');
   const regex = json.key('Regex');
@@ -51,19 +49,6 @@ export function forEachMatch(text: string, pattern: RegExp, each: Each): void {
     lastEnd = start + length;
     each(start, lastEnd);
   }
-}
-
-/** Cuts `text` into matches and what lies between them, covering all of it (UTF-16 offsets). */
-export function findSpans(text: string, pattern: RegExp): Span[] {
-  const spans: Span[] = [];
-  let done = 0;
-  forEachMatch(text, pattern, (start, end) => {
-    if (start > done) spans.push({ start: done, end: start, match: false });
-    spans.push({ start, end, match: true });
-    done = end;
-  });
-  if (done < text.length) spans.push({ start: done, end: text.length, match: false });
-  return spans;
 }
 
 /** Calls `each` with every place where `search`, which is not empty, is in `text`. */
@@ -89,38 +74,4 @@ export function replaceMatches(text: string, find: (each: Each) => void, content
   pieces.push(text.slice(done));
   chunks.push(pieces.join(''));
   return chunks.join('');
-}
-
-/** Applies what is to happen to the matches (the delimiters). Empty spans may remain. */
-export function applyBehavior(spans: Span[], behavior: SplitBehavior): Span[] {
-  switch (behavior) {
-    case 'Isolated':
-      return spans;
-    case 'Removed':
-      return spans.filter((span) => !span.match);
-    case 'Contiguous':
-      return fold(spans, (span, previousMatch) => span.match === previousMatch);
-    case 'MergedWithPrevious':
-      return fold(spans, (span, previousMatch) => span.match && !previousMatch);
-    case 'MergedWithNext':
-      return fold(spans.reverse(), (span, previousMatch) => span.match && !previousMatch).reverse();
-  }
-}
-
-/** Joins a span to the one before it where `join` says so. The span before the first counts as "no match". */
-function fold(spans: Span[], join: (span: Span, previousMatch: boolean) => boolean): Span[] {
-  const out: Span[] = [];
-  let previousMatch = false;
-  for (const span of spans) {
-    const last = out.at(-1);
-    if (last !== undefined && join(span, previousMatch)) {
-      last.start = Math.min(last.start, span.start);
-      last.end = Math.max(last.end, span.end);
-      previousMatch = span.match;
-    } else {
-      out.push({ ...span });
-      previousMatch = span.match;
-    }
-  }
-  return out;
 }

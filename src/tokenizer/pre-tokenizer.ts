@@ -2,8 +2,9 @@
 import type { Json } from './json.js';
 import { byteAlphabet, forEachUtf8Byte } from './byte-level.js';
 import { Growth } from './growth.js';
-import { applyBehavior, compilePattern, findSpans, SPLIT_BEHAVIORS, type Span, type SplitBehavior } from './pattern.js';
-import { escapeLiteral } from './regex.js';
+import { metaspaceScheme } from './metaspace.js';
+import { compilePattern, escapeLiteral, type TranslateRegex } from './pattern.js';
+import { applyBehavior, findSpans, SPLIT_BEHAVIORS, type Span, type SplitBehavior } from './spans.js';
 
 export interface Word {
   readonly text: string;
@@ -26,8 +27,8 @@ const BYTE_LEVEL_UNITS = 4096;
 const SUPPORTED = 'ByteLevel, Split, Metaspace, Digits, Punctuation, Whitespace, WhitespaceSplit, Sequence';
 
 /** Builds the pre-tokenizer a `pre_tokenizer` entry describes; an absent entry leaves the text whole. */
-export function buildPreTokenizer(json: Json): PreTokenizer {
-  const step = buildStep(json);
+export function buildPreTokenizer(json: Json, translateRegex: TranslateRegex): PreTokenizer {
+  const step = buildStep(json, translateRegex);
   return (words, growth = new Growth(totalLength(words)), continues = false) => step(words, growth, continues);
 }
 
@@ -35,11 +36,11 @@ function totalLength(words: Word[]): number {
   return words.reduce((sum, word) => sum + word.text.length, 0);
 }
 
-function buildStep(json: Json): WordStep {
+function buildStep(json: Json, translateRegex: TranslateRegex): WordStep {
   if (json.absent) return (words) => words;
   switch (json.type()) {
     case 'Sequence': {
-      const steps = json.key('pretokenizers').items().map(buildStep);
+      const steps = json.key('pretokenizers').items().map((item) => buildStep(item, translateRegex));
       return (words, growth, continues) => steps.reduce((current, step) => step(current, growth, continues), words);
     }
     case 'ByteLevel':
@@ -47,7 +48,7 @@ function buildStep(json: Json): WordStep {
     case 'Split': {
       const behavior = json.key('behavior').oneOf(SPLIT_BEHAVIORS);
       const invert = json.key('invert').boolean(false);
-      return splitter(compilePattern(json.key('pattern')), behavior, invert);
+      return splitter(compilePattern(json.key('pattern'), translateRegex), behavior, invert);
     }
     case 'Metaspace':
       return buildMetaspace(json);
@@ -124,15 +125,6 @@ function buildByteLevel(json: Json): WordStep {
     if (useRegex) current = current.flatMap((word) => cut(word, pattern, 'Isolated', false));
     return current.map(({ text, atStart }) => ({ text: toBytes(text, growth), atStart }));
   };
-}
-
-/** How Metaspace treats the beginning of a text, for the pre-tokenizer and the decoder alike. */
-export function metaspaceScheme(json: Json): 'always' | 'first' | 'never' {
-  const scheme = json.key('prepend_scheme').oneOf(['always', 'first', 'never'] as const, 'always');
-  const legacy = json.key('add_prefix_space');
-  if (legacy.absent || legacy.boolean()) return scheme;
-  if (!json.key('prepend_scheme').absent && scheme !== 'never') legacy.fail(`false does not go with prepend_scheme "${scheme}"`);
-  return 'never';
 }
 
 function buildMetaspace(json: Json): WordStep {

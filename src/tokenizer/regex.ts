@@ -5,6 +5,7 @@
  */
 import { show } from '../errors.js';
 import type { Json } from './json.js';
+import { escapeLiteral } from './pattern.js';
 import { caseVariants, CharClasses, classOf, NOTHING_AHEAD, NOTHING_BEHIND, WORD_BOUNDARY } from './regex-class.js';
 import { excessiveCost } from './regex-cost.js';
 import { PatternReader } from './regex-reader.js';
@@ -59,11 +60,6 @@ export function translateRegex(json: Json): RegExp {
   } catch {
     return json.fail(`the pattern ${show(pattern)} cannot be translated (tried ${show(translation)})`);
   }
-}
-
-/** A pattern that matches exactly `text`. */
-export function escapeLiteral(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
 }
 
 class Translator {

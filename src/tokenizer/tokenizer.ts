@@ -9,7 +9,8 @@ import { Growth } from './growth.js';
 import { Json } from './json.js';
 import { buildNormalizer } from './normalizer.js';
 import { buildPostProcessor, type PostProcessor } from './post-processor.js';
-import { buildPreTokenizer, type PreTokenizer } from './pre-tokenizer.js';
+import type { TranslateRegex } from './pattern.js';
+import type { buildPreTokenizer, PreTokenizer } from './pre-tokenizer.js';
 import { Vocabulary } from './vocabulary.js';
 
 export interface TokenizerOptions {
@@ -48,6 +49,13 @@ export interface DecodeStream {
   flush(): string;
 }
 
+/** What some files need and others do not: loaded for those that do. */
+export interface TokenizerParts {
+  /** Undefined where no pre-tokenizer is asked for. */
+  readonly buildPreTokenizer: typeof buildPreTokenizer | undefined;
+  readonly translateRegex: TranslateRegex;
+}
+
 /**
  * Tokenizer of a BPE model. Encoding and decoding agree with the Hugging Face `tokenizers` library; `truncation` and
  * `padding` entries are not applied, for they belong to training batches. What a file can make a text cost is bounded: patterns
@@ -67,24 +75,26 @@ export class Tokenizer {
   readonly #startDecoding: (streaming: boolean) => DecodeRun;
 
   /**
-   * Builds a tokenizer from parsed JSON. Throws a TokenizerError naming file and key when the structure is broken, or when it
+   * Builds a tokenizer from parsed JSON. Rejects with a TokenizerError naming file and key when the structure is broken, or when it
    * asks for something this library does not have (a model other than BPE, an unknown component, an untranslatable pattern).
    */
-  static fromJSON(json: unknown, options?: TokenizerOptions): Tokenizer {
-    if (options !== undefined) checkKeys('Tokenizer.fromJSON', options, ['file', 'config']);
-    return new Tokenizer(json, options ?? {});
+  static async fromJSON(json: unknown, options: TokenizerOptions = {}): Promise<Tokenizer> {
+    checkKeys('Tokenizer.fromJSON', options, ['file', 'config']);
+    return new Tokenizer(json, options, await loadParts(json));
   }
 
-  private constructor(json: unknown, options: TokenizerOptions) {
+  /** @internal Use `fromJSON`. */
+  constructor(json: unknown, options: TokenizerOptions, parts: TokenizerParts) {
+    const { translateRegex } = parts;
     const root = new Json(json, options.file ?? 'tokenizer.json');
     const model = root.key('model');
     requireBpe(model);
     this.#vocabulary = new Vocabulary(model.key('vocab'));
     this.#model = new BpeModel(model, this.#vocabulary.model);
-    this.#added = new AddedTokens(root.key('added_tokens'), this.#vocabulary, buildNormalizer(root.key('normalizer')));
-    this.#preTokenize = buildPreTokenizer(root.key('pre_tokenizer'));
+    this.#added = new AddedTokens(root.key('added_tokens'), this.#vocabulary, buildNormalizer(root.key('normalizer'), translateRegex));
+    this.#preTokenize = parts.buildPreTokenizer?.(root.key('pre_tokenizer'), translateRegex) ?? ((words) => words);
     this.#postProcess = buildPostProcessor(root.key('post_processor'), (id) => this.idToToken(id) !== undefined);
-    this.#startDecoding = buildDecoder(root.key('decoder'));
+    this.#startDecoding = buildDecoder(root.key('decoder'), translateRegex);
     this.vocabSize = this.#vocabulary.size;
     const config = new Json(options.config ?? {}, 'tokenizer_config.json');
     this.bosTokenId = this.#configuredToken(config.key('bos_token'));
@@ -162,4 +172,27 @@ function requireBpe(model: Json): void {
   if (type.absent ? model.key('merges').absent : type.value !== 'BPE') {
     throw new TokenizerError(`${model.file}: model.type: a model of type ${show(type.value)} is not supported (supported: BPE)`);
   }
+}
+
+async function loadParts(json: unknown): Promise<TokenizerParts> {
+  const { normalizer, pre_tokenizer: preTokenizer, decoder } = (json ?? {}) as Record<string, unknown>;
+  return {
+    buildPreTokenizer: (preTokenizer ?? undefined) === undefined ? undefined : (await import('./pre-tokenizer.js')).buildPreTokenizer,
+    translateRegex: hasRegex([normalizer, preTokenizer, decoder]) ? (await import('./regex.js')).translateRegex : noRegex,
+  };
+}
+
+/** Whether there may be a `{"Regex": …}`. */
+function hasRegex(components: readonly unknown[]): boolean {
+  const values = new Set(components); // grows as it is gone through
+  for (const value of values) {
+    if (typeof value !== 'object' || value === null) continue;
+    if (Object.hasOwn(value, 'Regex')) return true;
+    for (const inner of Object.values(value)) values.add(inner);
+  }
+  return false;
+}
+
+function noRegex(json: Json): never {
+  return json.fail('a pattern in an unexpected place');
 }

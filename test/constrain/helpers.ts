@@ -1,6 +1,7 @@
 import { Tokenizer } from 'matmulfree';
 import type { Constraint, ConstraintState } from '../../src/constrain/constraint.js';
 import { fixture, random, vocabOf } from '../tokenizer/helpers.js';
+import { tokenizerOf } from '../support/tokenizer.js';
 
 export interface Random {
   unit(): number;
@@ -21,7 +22,7 @@ export function randomOf(seed: number): Random {
 /** Tokenizers of every kind, each with a prompt that has text. */
 export function tokenizers(): { name: string; tokenizer: Tokenizer; prompt: number[] }[] {
   const real = ['gpt2', 'llama', 'llama3'].map((name) => {
-    const tokenizer = Tokenizer.fromJSON(fixture(`${name}.tokenizer.json`));
+    const tokenizer = tokenizerOf(fixture(`${name}.tokenizer.json`));
     return { name, tokenizer, prompt: tokenizer.encode('Answer:') };
   });
   const others = [['characters alone', charactersAlone()], ['Metaspace', metaspace()], ['few bytes', fewBytes()]] as const;
@@ -52,7 +53,7 @@ export function fewBytes(): Tokenizer {
 
 export function build(tokens: string[], rest: Record<string, unknown> = {}): Tokenizer {
   const special = ['<s>', '</s>'].filter((token) => tokens.includes(token));
-  return Tokenizer.fromJSON({
+  return tokenizerOf({
     added_tokens: special.map((content) => ({ id: tokens.indexOf(content), content, special: true })),
     ...rest, model: { type: 'BPE', vocab: vocabOf(tokens), merges: [] },
   }, { config: { eos_token: '</s>' } });

@@ -3,13 +3,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { ArgumentError, MatMulFreeLM, TokenizerError, type PerplexityProgress } from 'matmulfree';
 import { measurePerplexity } from '../../src/generate/perplexity.js';
 import { encodeStream } from '../../src/generate/text-stream.js';
-import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
 import { SOME_BACKENDS } from '../support/backends.js';
 import { TINY, tinyCheckpoint } from '../support/checkpoints.js';
 import { EMBEDDED, fixture } from '../support/files.js';
 import { naiveLogprobs } from '../support/naive-scores.js';
 import { freshSeed, randomFrom } from '../support/random.js';
 import { fixture as tokenizerFile, type Vector } from '../tokenizer/helpers.js';
+import { tokenizerOf } from '../support/tokenizer.js';
 
 const seed = freshSeed();
 const stories = JSON.parse(readFileSync(fixture('tinystories-9m/validation-stories.json'), 'utf8')) as number[][];
@@ -110,7 +110,7 @@ describe('perplexity', () => {
 
   it('counts a gap between two words once, however long it is', async () => {
     const { model } = await MatMulFreeLM.load(tinyCheckpoint({ ...TINY, vocab: 3003 }));
-    const gpt2 = Tokenizer.fromJSON(tokenizerFile('gpt2.tokenizer.json'));
+    const gpt2 = tokenizerOf(tokenizerFile('gpt2.tokenizer.json'));
     const { text: figures } = await measurePerplexity(model, () => gpt2, inPieces(`a${' '.repeat(90_000)}b`, () => 5000));
     expect(figures).toMatchObject({ words: 2, bytes: 90_002 });
   });
@@ -144,7 +144,7 @@ describe('perplexity', () => {
 });
 
 describe.each(['gpt2', 'llama3', 'llama'])('a text in pieces, %s', (name) => {
-  const tokenizer = Tokenizer.fromJSON(tokenizerFile(`${name}.tokenizer.json`));
+  const tokenizer = tokenizerOf(tokenizerFile(`${name}.tokenizer.json`));
   const vectors = tokenizerFile<Vector[]>(`${name}.vectors.json`).map(({ text }) => text);
 
   async function encode(text: string, sizes: () => number): Promise<{ ids: number[]; longest: number; text: string }> {

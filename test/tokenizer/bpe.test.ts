@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
 import { fixture, random, tiny, tokensOf } from './helpers.js';
+import { tokenizerOf } from '../support/tokenizer.js';
 
 /** Merges the best-ranked leftmost pair, again and again: the definition, quadratic. */
 function naive(symbols: string[], merges: [string, string][]): string[] {
@@ -49,7 +49,7 @@ describe('merging', () => {
 
   it('agrees with the definition on the real Llama merges', () => {
     const file = fixture<{ model: { merges: [string, string][] } }>('llama.tokenizer.json');
-    const tokenizer = Tokenizer.fromJSON(file);
+    const tokenizer = tokenizerOf(file);
     const seed = 99;
     const next = random(seed);
     for (let round = 0; round < 12; round++) {
@@ -84,7 +84,7 @@ describe('long words', () => {
     const word = Array.from({ length: 100_000 }, () => 'etaoinshrdlu'[Math.floor(next() * 12)]).join('');
     const began = performance.now();
     for (const name of ['gpt2', 'llama3', 'llama']) {
-      const tokenizer = Tokenizer.fromJSON(fixture(`${name}.tokenizer.json`));
+      const tokenizer = tokenizerOf(fixture(`${name}.tokenizer.json`));
       for (const text of [word, 'a'.repeat(100_000), ' '.repeat(100_000), '😀'.repeat(25_000)]) {
         expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
       }
@@ -107,7 +107,7 @@ describe('long words', () => {
   });
 
   it('gives the same for a word in a long text as on its own', () => {
-    const tokenizer = Tokenizer.fromJSON(fixture('llama.tokenizer.json'));
+    const tokenizer = tokenizerOf(fixture('llama.tokenizer.json'));
     const words = ['Once', 'upon', 'a', 'time,', 'there', 'was', 'Ǆ', '🎈', 'girl'];
     const apart = words.flatMap((word) => tokenizer.encode(word, { addSpecialTokens: false }));
     expect(tokenizer.encode(words.join(' ').repeat(1), { addSpecialTokens: false })).toEqual(apart);
@@ -172,12 +172,12 @@ describe('model options', () => {
   });
 
   it('reads files without a model type, and ignores dropout', () => {
-    expect(Tokenizer.fromJSON({ model: { vocab: { a: 0, b: 1, ab: 2 }, merges: ['a b'], dropout: 0.5 } }).encode('ab')).toEqual([2]);
+    expect(tokenizerOf({ model: { vocab: { a: 0, b: 1, ab: 2 }, merges: ['a b'], dropout: 0.5 } }).encode('ab')).toEqual([2]);
   });
 
   it('has nothing odd about __proto__ and its kind', () => {
     const vocab = JSON.parse('{"__proto__": 0, "constructor": 1, "a": 2, "toString": 3}') as unknown;
-    const tokenizer = Tokenizer.fromJSON({ model: { type: 'BPE', vocab, merges: [] } });
+    const tokenizer = tokenizerOf({ model: { type: 'BPE', vocab, merges: [] } });
     expect([tokenizer.vocabSize, tokenizer.tokenToId('__proto__'), tokenizer.idToToken(1)]).toEqual([4, 0, 'constructor']);
     expect([tokenizer.tokenToId('hasOwnProperty'), tokenizer.tokenToId('valueOf')]).toEqual([undefined, undefined]);
     expect(tokenizer.encode('a')).toEqual([2]);

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
 import { freshSeed } from '../support/random.js';
 import { fixture, random, tiny, tokensOf } from './helpers.js';
+import { tokenizerOf } from '../support/tokenizer.js';
 
 const seed = freshSeed();
 
 describe.each(['llama', 'gpt2', 'llama3'])('text that goes on from an earlier one (%s)', (name) => {
-  const tokenizer = Tokenizer.fromJSON(fixture(`${name}.tokenizer.json`));
+  const tokenizer = tokenizerOf(fixture(`${name}.tokenizer.json`));
 
   it(`decodes to the two texts joined (seed ${seed})`, () => {
     const next = random(seed);

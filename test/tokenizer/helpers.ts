@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Json } from '../../src/tokenizer/json.js';
 import { Tokenizer, type TokenizerOptions } from '../../src/tokenizer/tokenizer.js';
+import { tokenizerOf } from '../support/tokenizer.js';
 
 export interface Vector {
   text: string;
@@ -26,7 +27,7 @@ export function vocabOf(tokens: string[]): Record<string, number> {
 /** A tokenizer over characters and merges; every other part of the file can be given. */
 export function tiny(tokens: string[], merges: unknown[] = [], rest: Record<string, unknown> = {}, options?: TokenizerOptions): Tokenizer {
   const { model, ...top } = rest;
-  return Tokenizer.fromJSON({ ...top, model: { type: 'BPE', vocab: vocabOf(tokens), merges, ...(model as object | undefined) } }, options);
+  return tokenizerOf({ ...top, model: { type: 'BPE', vocab: vocabOf(tokens), merges, ...(model as object | undefined) } }, options);
 }
 
 /** The tokens of a text, as strings. */

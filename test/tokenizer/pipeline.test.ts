@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { translateRegex } from '../../src/tokenizer/regex.js';
 import { buildNormalizer } from '../../src/tokenizer/normalizer.js';
 import { buildPostProcessor } from '../../src/tokenizer/post-processor.js';
 import { buildPreTokenizer } from '../../src/tokenizer/pre-tokenizer.js';
 import { json, tiny, tokensOf } from './helpers.js';
 
-const normalize = (config: unknown, text: string): string => buildNormalizer(json(config))(text);
-const words = (config: unknown, text: string): string[] => buildPreTokenizer(json(config))([{ text, atStart: true }]).map((word) => word.text);
+const normalize = (config: unknown, text: string): string => buildNormalizer(json(config), translateRegex)(text);
+const words = (config: unknown, text: string): string[] => buildPreTokenizer(json(config), translateRegex)([{ text, atStart: true }]).map((word) => word.text);
 
 describe('normalizers', () => {
   it.each<[string, unknown, string, string]>([

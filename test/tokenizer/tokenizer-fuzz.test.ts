@@ -2,8 +2,8 @@ import { it } from 'vitest';
 import { TokenizerError } from 'matmulfree';
 import { parseJsonObject } from '../../src/formats/bytes.js';
 import { byteAlphabet } from '../../src/tokenizer/byte-level.js';
-import { Tokenizer } from '../../src/tokenizer/tokenizer.js';
 import { expectNoPollution, fuzz, mutate, mutateJson, pick, type Random } from '../support/fuzz.js';
+import { tokenizerOf } from '../support/tokenizer.js';
 
 const split = (Regex: string, behavior = 'Isolated', invert = false): unknown => ({ type: 'Split', pattern: { Regex }, behavior, invert });
 const replace = (pattern: unknown, content: string): unknown => ({ type: 'Replace', pattern, content });
@@ -92,7 +92,7 @@ fuzz<Input>({
   },
   async use({ tokenizer: bytes, config }, n) {
     const parse = (file: string, text: Uint8Array): unknown => parseJsonObject(file, new TextDecoder().decode(text));
-    const tokenizer = Tokenizer.fromJSON(parse('tokenizer.json', bytes), { config: parse('tokenizer_config.json', config) });
+    const tokenizer = tokenizerOf(parse('tokenizer.json', bytes), { config: parse('tokenizer_config.json', config) });
     const failures: unknown[] = [];
     for (const text of n % 10 === 0 ? TEXTS : [TEXTS[0]!, TEXTS[n % TEXTS.length]!]) {
       try {

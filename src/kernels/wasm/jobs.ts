@@ -41,6 +41,9 @@ export const MAX_CHUNKS = 0xffff;
 
 const MAX_ARGUMENTS = 20;
 
+/** How often the main thread looks whether the others are done (`runJob`'s argument), before it sleeps. */
+export const MAIN_SPINS = 400_000;
+
 /** A kernel that threads share: its last parameters are `first`, `last` (units) and `work`, an address. */
 export interface SharedKernel {
   readonly func: Func;

@@ -4,8 +4,6 @@ import { CONTROL } from './jobs.js';
 
 /** How often an idle thread looks for a job before it sleeps: some 100 µs, longer than what lies between two jobs of a token. */
 const WORKER_SPINS = 100_000;
-/** How often the main thread looks whether the others are done, before it sleeps. */
-export const MAIN_SPINS = 400_000;
 /** A chunk takes milliseconds at most; when none was finished for this long, its thread has died. */
 const PATIENCE_MS = 10_000;
 const SLICE_MS = 20;

@@ -1,11 +1,11 @@
 import { ArgumentError, BackendError } from '../../errors.js';
 import { MAX_COLUMNS, type Kernels, type TernaryMatrix } from '../kernels.js';
 import { emitKernels, SHARED_KERNELS, type KernelName } from './emit.js';
-import { CONTROL } from './jobs.js';
+import { CONTROL, MAIN_SPINS } from './jobs.js';
 import { clearPadding, packedBytes, packRow, paddedColumns, panelBlocks, ROW_BLOCK, rowBlocks } from './layout.js';
 import { createMemory, type KernelMemory } from './memory.js';
 import { packBlocks } from './pack.js';
-import { createThreadPool, MAIN_SPINS, type ThreadPool } from './threads.js';
+import type { ThreadPool } from './threads.js';
 
 export interface WasmOptions {
   /** `relaxed` needs an engine with relaxed SIMD. */
@@ -39,7 +39,8 @@ const ARGUMENTS = CONTROL.arguments / 4;
  * @throws BackendError when the engine does not allow WebAssembly, or lacks what the backend needs.
  */
 export async function createWasmKernels({ backend, threads = 1 }: WasmOptions): Promise<Kernels> {
-  const pool = threads > 1 ? await createThreadPool(threads - 1) : undefined;
+  const canShare = threads > 1 && typeof SharedArrayBuffer !== 'undefined';
+  const pool = canShare ? await (await import('./threads.js')).createThreadPool(threads - 1) : undefined; // pages that may not share memory need none of it
   const shared = pool !== undefined && pool.size > 0;
   try {
     const module = await WebAssembly.compile(emitKernels({ relaxed: backend === 'relaxed', threads: shared }));
