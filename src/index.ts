@@ -10,7 +10,8 @@ export type { BatchOptions, BatchPrompt, BatchResult, BatchTextOptions } from '.
 export type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
 export type { TokenPiece } from './generate/text-pieces.js';
 export type { Drafter } from './generate/drafter.js';
-export { compileChoices, compileJsonSchema, compileRegex, type ConstraintSpec } from './constrain/compile.js';
+export { compileChoices, compileJsonSchema, compileRegex } from './constraints.js';
+export type { ConstraintSpec } from './constrain/compile.js';
 export type { CompileOptions, Constraint, ConstraintState } from './constrain/constraint.js';
 export type { PrefixCache } from './generate/prefix-cache.js';
 export type { AppendOptions, InSession, Session, SessionMark } from './session.js';

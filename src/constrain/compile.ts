@@ -27,10 +27,7 @@ export function compileConstraint(spec: ConstraintSpec, tokenizer: Tokenizer, op
   return compileJsonSchema(spec['jsonSchema'], tokenizer, options);
 }
 
-/**
- * One of some texts, exactly. They begin where the output begins: behind a prompt that does not end in a space, give ' yes', not 'yes'.
- * @throws ArgumentError for an empty list, what is no text, or a text that the tokenizer cannot write.
- */
+/** `compileChoices` of constraints.ts. */
 export function compileChoices(choices: readonly string[], tokenizer: Tokenizer, options: CompileOptions = {}): Constraint {
   if (!Array.isArray(choices) || choices.length === 0) refuse('choices is not a list of strings with at least one of them');
   let units = 0;
@@ -47,13 +44,7 @@ export function compileChoices(choices: readonly string[], tokenizer: Tokenizer,
   }, 'no choice can be written');
 }
 
-/**
- * A text that a regular expression matches as a whole, in JavaScript's spelling with the flag `u`: characters and escapes
- * (`\n`, `\x41`, `\u00e9`, `\u{1f600}`), `.`, classes (`[^a-z]`, `\d`, `\w`, `\s`, `\p{L}` and their negations), groups (named or not), `|`,
- * `*`, `+`, `?`, `{n}`, `{n,}`, `{n,m}`, lazy or not; `^` and `$` at the edges. Not look-around, back-references, `\b`, or options.
- * Characters that the tokenizer cannot write are left out.
- * @throws ArgumentError naming construct and offset, or when nothing is left that can be written.
- */
+/** `compileRegex` of constraints.ts. */
 export function compileRegex(pattern: string, tokenizer: Tokenizer, options: CompileOptions = {}): Constraint {
   if (typeof pattern !== 'string') refuse(`regex is ${show(pattern)}, not a string`);
   return compileGrammar(tokenizer, options, (grammar) => patternGrammar(pattern, grammar, {
@@ -61,21 +52,7 @@ export function compileRegex(pattern: string, tokenizer: Tokenizer, options: Com
   }), `regex: no text that the tokenizer can write matches ${show(pattern)}`);
 }
 
-/**
- * The text of a JSON value that is valid for a JSON Schema (2020-12), compact, with at most one space behind `:` and `,`. Supported:
- * - `type` (one or several), `enum`, `const`, `anyOf`; `oneOf` where the alternatives are seen to exclude each other; `allOf`, and
- *   keywords beside `$ref` and `anyOf`, where they have a simple common form; `$ref` into the same schema, also to itself; `true`, `false`;
- * - objects: `properties` in their order, `required`, `additionalProperties` (behind the others; without it none are made up unless
- *   nothing is said about properties at all), simple cases of `minProperties` and `maxProperties`;
- * - arrays: `items`, `prefixItems` (no more without `items`), `minItems`, `maxItems`;
- * - strings: `minLength`, `maxLength`, `pattern` (as `compileRegex`, but found anywhere if not anchored), `format` (date, time,
- *   date-time, duration, uuid, ipv4, hostname, email);
- * - integers and numbers: `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`; up to 15 digits, and numbers with a bound have
- *   no exponent.
- *
- * Without `type`, the types are those that the keywords are about. Annotations, and keywords that begin with `x-`, are ignored.
- * @throws ArgumentError naming place and keyword for all else.
- */
+/** `compileJsonSchema` of constraints.ts. */
 export function compileJsonSchema(schema: unknown, tokenizer: Tokenizer, options: CompileOptions = {}): Constraint {
   return compileGrammar(tokenizer, options, (grammar) => schemaGrammar(schema, grammar), 'jsonSchema: no value that the tokenizer can write is valid');
 }

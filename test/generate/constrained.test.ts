@@ -56,7 +56,7 @@ describe('generate with a constraint', () => {
   });
 
   it('takes a compiled constraint again and again, and one of the caller\'s own for a model without a tokenizer', async () => {
-    const constraint = compileJsonSchema(schema, lm.tokenizer, { eosTokenIds: lm.config.eosTokenIds });
+    const constraint = await compileJsonSchema(schema, lm.tokenizer, { eosTokenIds: lm.config.eosTokenIds });
     const texts = await Promise.all([1, 2].map(() => collect(lm.generate('x', { constraint, seed: 1, temperature: 1 }))));
     expect(texts[0]!.all).toEqual(texts[1]!.all);
     const bare = await MatMulFreeLM.load(tinyCheckpoint());

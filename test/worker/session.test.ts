@@ -145,7 +145,7 @@ describe('a session in a worker', () => {
       [/the option speculate is a function/, { speculate: () => ({}) }],
       [/the option draftModel is another model/, { draftModel: right }],
       [/the option prefixCache belongs to a model/, { prefixCache: right.createPrefixCache() }],
-      [/the option constraint is compiled; give .*regex/, { constraint: compileRegex('a+', right.tokenizer) }],
+      [/the option constraint is compiled; give .*regex/, { constraint: await compileRegex('a+', right.tokenizer) }],
     ];
     for (const [message, option] of options) {
       const calls = {
