@@ -77,7 +77,7 @@ describe('comparing two reports', () => {
     ]);
     const comparison = compareReports(run(100, 10, 5), run(80, 11.5, 6));
     expect(comparison.changes.map(({ id }) => id)).toEqual(['b']);
-    expect(formatComparison(comparison)).toContain('Beware: the machine itself differed by 20 %');
+    expect(formatComparison(comparison)).toContain('Beware: a, 1 thread: not even the machine and the float baselines are the same; differences of less than 20 % are not told');
     expect(compareReports(run(100, 10, 5), run(80, 15, 5)).changes.map(({ id }) => id)).toEqual(['a']);
     // What it does with more threads is no excuse for one.
     const both = (four: number, ms: number): Report => report([
@@ -87,11 +87,31 @@ describe('comparing two reports', () => {
     expect(compareReports(both(10, 10), both(20, 15)).changes.map(({ id }) => id)).toEqual(['x/1 thread/a']);
   });
 
+  it(`knows a change by the float models that took turns with it, seed ${seed}`, () => {
+    const random = randomFrom(seed);
+    const names = ['ternary', 'float MatMul-free', 'Transformer++'];
+    const run = (common: number, jitter: number, ternary: number): Report => report(names.flatMap((name) => Array.from({ length: 12 }, (_, n) => {
+      const ms = 10 * common * (1 + jitter * (2 * random.unit() - 1)) * (name === 'ternary' ? ternary : 1);
+      return speed(`models/370M/${name}/1 thread/task ${n}`, '1/s', 1, Array.from({ length: 7 }, () => ms * (1 + 0.01 * random.unit())), 1);
+    })));
+    const changed = (before: Report, after: Report): string[] => compareReports(before, after).changes.map(({ id, verdict }) => `${id.split('/')[2]} ${verdict}`);
+    for (let n = 0; n < 20; n++) {
+      // The whole machine is slower by up to an eighth, and every task by something of its own.
+      const common = 1 + 0.12 * random.unit();
+      expect(changed(run(1, 0.01, 1), run(common, 0.01, 1))).toEqual([]);
+      expect(new Set(changed(run(1, 0.005, 1), run(1, 0.005, 1.1)))).toEqual(new Set(['ternary worse']));
+      expect(changed(run(1, 0.005, 1), run(1, 0.005, 0.9))).toEqual(Array.from({ length: 12 }, () => 'ternary better'));
+      expect(changed(run(1, 0.005, 1), run(common, 0.005, common * 1.1))).toHaveLength(12);
+    }
+    expect(formatComparison(compareReports(run(1, 0, 1), run(1.1, 0, 1)))).toMatch(/^Beware: models\/370M, 1 thread: not even .* less than 14 %/);
+  });
+
   it('tells what only one has, and why they may not be comparable', () => {
     const comparison = compareReports(report([counted('old', '', 1)]), report([counted('new', '', 1)], { cpu: 'another', load: { start: 3, end: 3 } }));
     expect(comparison).toMatchObject({ compared: 0, onlyBefore: ['old'], onlyAfter: ['new'] });
     expect(comparison.warnings).toEqual(['different cpu: a CPU, then another', 'different load when they started: 0.5, then 3.0']);
     expect(formatComparison(comparison)).toContain('Beware: different cpu');
+    expect(compareReports(report([]), { ...report([]), notes: ['2 layers'] }).warnings).toEqual(['only one of them says: 2 layers']);
   });
 
   it('reads only reports', () => {
