@@ -21,6 +21,8 @@ export interface ModelSettings {
   readonly batches: readonly number[];
   readonly rounds: number;
   readonly roundMs: number;
+  /** Rounds are fewer when they would take longer. */
+  readonly seconds: number;
   /** Whether to tell sizes and operations too, which are the same with any number of threads. */
   readonly counts: boolean;
 }
@@ -30,7 +32,7 @@ const SPARE_BYTES = 2e9;
 
 /** Whole models with random weights, alive at the same time and taking turns. */
 export async function measureModels(settings: ModelSettings, host: Host, tell: Listener): Promise<void> {
-  const { shape, layers, backend, threads, prompt, batches, rounds, roundMs } = settings;
+  const { shape, layers, backend, threads, prompt, batches, rounds, roundMs, seconds } = settings;
   host.collectGarbage(); // the models before
   const { positions, both } = whatFits(settings, host.freeBytes(), tell);
   if (positions.length === 0) return;
@@ -49,8 +51,9 @@ export async function measureModels(settings: ModelSettings, host: Host, tell: L
   }
   for (const contestant of contestants) contestant.reach(furthest);
   const tasks = [...positions.map(decodeAt), prefill(prompt), ...batches.map(batchOf)].flatMap((create) => contestants.map(create));
-  const times = takeTurns([...tasks.map(({ run }) => run), roof.read.run, roof.compute.run], { rounds, roundMs });
+  const times = takeTurns([...tasks.map(({ run }) => run), roof.read.run, roof.compute.run], { rounds, roundMs, seconds });
   const [reads, computes] = times.slice(tasks.length);
+  if (reads.length < rounds) tell.note(`${shape}, ${threadsOf(threads)}: ${reads.length} rounds of ${rounds}, for lack of time`);
   tellRoof(settings, roof, [reads, computes], tell);
   tasks.forEach(({ contestant, name, tokens, position }, n) => {
     tell.result(speed(idOf(settings, contestant, name), 'tokens/s', tokens, times[n], threads));

@@ -4,7 +4,7 @@ import { figuresOf } from '../../bench/report/figures.js';
 import { lookUp } from '../../bench/report/lookup.js';
 import { reportPage } from '../../bench/report/page.js';
 import { verdicts } from '../../bench/report/words.js';
-import { browserPlan, fullPlan, quickPlan, threadCounts } from '../../bench/plans.js';
+import { browserPlan, fullPlan, quickPlan, threadCounts, type Plan } from '../../bench/plans.js';
 import type { Report, Result } from '../../bench/results.js';
 import { reportFixture } from '../support/bench-report.js';
 import { everyElement, parseXml } from '../support/xml.js';
@@ -149,8 +149,14 @@ describe('verdicts', () => {
 describe('plans', () => {
   it('take the threads that there are', () => {
     expect([1, 2, 4, 6, 16].map(threadCounts)).toEqual([[1], [1, 2], [1, 2, 3, 4], [1, 2, 3, 4, 6], [1, 2, 3, 4, 8, 16]]);
-    expect(quickPlan(1).models[0]!.threads).toEqual([1]);
-    expect(fullPlan(4).models.map(({ shape }) => shape)).toEqual(['370M', '1.3B', '2.7B']);
-    expect(browserPlan(4, false).models.map(({ positions }) => Math.max(...positions))).toEqual([4096]);
+    const runsOf = ({ models }: Plan): string[] => models.map(({ shape, threads, optional = false }) => `${shape} ${threads}${optional ? '?' : ''}`);
+    expect(runsOf(quickPlan(1))).toEqual(['370M 1']);
+    expect(runsOf(quickPlan(8))).toEqual(['370M 1', '370M 8?']);
+    // What the claims are about comes first, and is never left out.
+    expect(runsOf(fullPlan(4))).toEqual(['370M 1', '370M 4', '1.3B 1', '1.3B 4', '370M 2?', '370M 3?', '2.7B 1?', '2.7B 4?']);
+    expect(runsOf(fullPlan(1))).toEqual(['370M 1', '1.3B 1', '2.7B 1?']);
+    expect(runsOf(browserPlan(4, false))).toEqual(['370M 1', '370M 4']);
+    for (const plan of [quickPlan(4), fullPlan(4)]) expect(plan.models.map(({ counts }) => counts)).toEqual(plan.models.map(({ threads }) => threads === 1));
+    expect(browserPlan(4, false).models.map(({ positions }) => Math.max(...positions))).toEqual([4096, 1]);
   });
 });

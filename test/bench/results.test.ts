@@ -4,7 +4,7 @@ import { estimateEnergy, floatMatMulFreeCost, matrixWeights, transformerCost } f
 import { counted, share, speed, type Report, type Result } from '../../bench/results.js';
 import { createRoof } from '../../bench/roof.js';
 import { freshSeed, randomFrom } from '../support/random.js';
-import { median, quantile, takeTurns } from '../../bench/turns.js';
+import { LEAST_ROUNDS, median, quantile, takeTurns } from '../../bench/turns.js';
 
 const MACHINE = {
   cpu: 'a CPU', processors: 4, memoryBytes: 1e9, freeBytes: 5e8, system: 'linux', engine: 'Node 20', load: { start: 0.5, end: 1 }, commit: 'abc',
@@ -39,6 +39,15 @@ describe('results', () => {
     expect(times.map((list) => list.length)).toEqual([3, 3]);
     expect(order.slice(-6).join('')).toBe('ababab');
     for (const ms of times.flat()) expect(ms).toBeGreaterThanOrEqual(2);
+  });
+
+  it('are of fewer rounds where there is no time for all', () => {
+    const slow = (): void => {
+      const end = performance.now() + 5;
+      while (performance.now() < end);
+    };
+    expect(takeTurns([slow], { rounds: 1000, roundMs: 1, warmUpMs: 5, seconds: 0 })[0]).toHaveLength(LEAST_ROUNDS);
+    expect(takeTurns([slow], { rounds: LEAST_ROUNDS + 1, roundMs: 1, warmUpMs: 5, seconds: 60 })[0]).toHaveLength(LEAST_ROUNDS + 1);
   });
 });
 
