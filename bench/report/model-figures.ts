@@ -12,7 +12,7 @@ const MARKED = 'Lines through markers are medians; whiskers hold four of five ro
 /** How often `a` goes into `b`, in words for a sentence. */
 const times = (a: number, b: number): string => `${short(a / b)} times`;
 
-const asLong = (ratio: number): string => (Math.abs(ratio - 1) < 0.05 ? 'as long as before' : `${short(ratio)} times as long`);
+export const asLong = (ratio: number): string => (Math.abs(ratio - 1) < 0.05 ? 'as long as before' : `${short(ratio)} times as long`);
 
 export function speedBySize(lookup: Lookup, threads: number): Figure | undefined {
   const at = (shape: string, name: string): Result | undefined => lookup.get(modelId(shape, name, threads, 'decode at 1'));

@@ -137,12 +137,53 @@ describe('verdicts', () => {
   const wordsOf = (some: Report): string[] => verdicts(lookUp(some)).map(({ verdict }) => verdict);
 
   it('follow from the figures', () => {
-    expect(wordsOf(report)).toEqual(['confirmed in part', 'not confirmed']);
-    expect(wordsOf(scaled(/^models\/2\.7B\/ternary\/1 thread\/decode/, 1.5))[1]).toBe('confirmed');
-    expect(wordsOf(scaled(/^models\/2\.7B\/ternary\/1 thread\/decode/, 0.6))[1]).toBe('refuted');
+    expect(wordsOf(report)).toEqual(['confirmed in part', 'confirmed in part']);
     expect(wordsOf(scaled(/^models\/[^/]+\/Transformer\+\+\/weights/, 3))[0]).toBe('confirmed');
     expect(wordsOf(scaled(/^models\/[^/]+\/Transformer\+\+\/(weights|memory of)/, 0.1))[0]).toBe('refuted');
     expect(wordsOf({ ...report, results: [] })).toEqual(['not measured', 'not measured']);
+  });
+
+  const latency = (factor: number, pattern = /^models\/2\.7B\/ternary\/\d threads?\/decode/) => verdicts(lookUp(scaled(pattern, factor)))[1]!;
+
+  it.each([
+    [1, 'confirmed in part', 'grows as the transformer does', 'no difference beyond the spread'],
+    [1.5, 'confirmed', 'In milliseconds and in proportion', 'in proportion, less than the transformer'],
+    [0.6, 'confirmed in part', 'when small it grows faster', 'in proportion, more than the transformer'],
+    [0.05, 'refuted', 'The ternary model grows faster', 'ms more (more)'],
+    [0.19, 'not confirmed', 'not beyond the spread', 'ms more (no difference beyond the spread)'],
+  ])('say of latency what the numbers say: the largest ternary model %d times as fast', (factor, verdict, ...words) => {
+    const found = latency(factor);
+    expect(found.verdict).toBe(verdict);
+    for (const some of words) expect(found.why.join(' ')).toContain(some);
+  });
+
+  it('of latency rest on all thread counts', () => {
+    const found = latency(1.5, /^models\/2\.7B\/ternary\/1 thread\/decode/);
+    expect(found.verdict).toBe('confirmed in part');
+    expect(found.why[0]).toContain('in some of the measurements only');
+    expect(found.why.filter((text) => /^With (1 thread|4 threads)/.test(text))).toHaveLength(2);
+    expect(found.why.at(-1)).toMatch(/^The length of the text .* 32,768 tokens, a token comes to take 5\.7\d times as long with the transformer, as long as before with the ternary/);
+  });
+
+  it('compute their numbers from results', () => {
+    const lookup = lookUp(report);
+    const ms = (shape: string, name: string): number => 1000 / lookup.get(`models/${shape}/${name}/1 thread/decode at 1`)!.median;
+    const [, told] = verdicts(lookup)[1]!.why;
+    const [, more, theirs, times] = /That is ([\d.]+) ms more against ([\d.]+) ms more \(less\), and ([\d.]+) times/.exec(told!)!.map(Number);
+    expect(more).toBeCloseTo(ms('2.7B', 'ternary') - ms('370M', 'ternary'), 1);
+    expect(theirs).toBeCloseTo(ms('2.7B', 'Transformer++') - ms('370M', 'Transformer++'), 0);
+    expect(times).toBeCloseTo(ms('2.7B', 'ternary') / ms('370M', 'ternary'), 2);
+  });
+
+  it('never round a ratio to the other side of what is claimed', () => {
+    const weights = (ratio: number): string => {
+      const changed = { ...report, results: report.results.map((result): Result => (/^models\/[^/]+\/Transformer\+\+\/weights$/.test(result.id)
+        ? { ...result, median: ratio * lookUp(report).get(result.id.replace('Transformer++', 'ternary'))!.median } : result)) };
+      return verdicts(lookUp(changed))[0]!.why[0]!;
+    };
+    expect(weights(9.9996)).toMatch(/takes 9\.9996 \(370M\).*: less than 10\.$/);
+    expect(weights(10.004)).toMatch(/takes 10\.004 \(370M\).*: more than 10 at every size\.$/);
+    expect(weights(9.84)).toMatch(/takes 9\.84 \(370M\)/);
   });
 });
 
