@@ -62,10 +62,16 @@ export async function measureModels(settings: ModelSettings, host: Host, tell: L
     tell.result(share(idOf(settings, contestant, `${name}/share of bandwidth`), bytes, times[n], roof.read.bytes, reads, threads));
   });
   for (const contestant of contestants) {
+    checkLogits(shape, contestant.name, contestant.read([5], positions[0]));
     if (settings.counts) tellCounts(shape, contestant, tell);
     contestant.dispose();
   }
   roof.dispose();
+}
+
+/** What was timed has computed something: numbers, and not one number everywhere. */
+function checkLogits(shape: ShapeName, name: string, logits: Float32Array): void {
+  if (!logits.every(Number.isFinite) || logits.every((logit) => logit === logits[0])) throw new Error(`${shape} ${name}: its logits are not those of a model`);
 }
 
 /** Something that a contestant does, as often as it is asked to. */

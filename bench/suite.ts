@@ -12,7 +12,7 @@ import { describeMachine } from './machine.js';
 import { complain, enableRelaxedSimd, wholeNumber } from './measure.js';
 import { nodeHost } from './node-host.js';
 import { fullPlan, quickPlan } from './plans.js';
-import { standaloneSvg } from './report/figure.js';
+import { sourceOf, standaloneSvg } from './report/figure.js';
 import { figuresOf } from './report/figures.js';
 import { lookUp } from './report/lookup.js';
 import { reportPage } from './report/page.js';
@@ -117,7 +117,7 @@ function writeAll(report: Report, { out, json, report: page, from }: Options): v
   if (from === undefined) write(join(out, 'report.json'), text);
   write(join(out, 'report.html'), reportPage(report));
   for (const { id, title, chart } of figuresOf(report)) {
-    if (chart) write(join(out, 'charts', `${id}.svg`), standaloneSvg({ id, title, chart }));
+    if (chart) write(join(out, 'charts', `${id}.svg`), standaloneSvg({ id, title, chart }, sourceOf(report)));
   }
 }
 

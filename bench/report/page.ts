@@ -53,14 +53,14 @@ function header({ machine, started, command, seconds }: Report): string {
   return element(
     'header', {},
     element('h1', {}, 'What it buys to leave out matrix multiplication'),
-    element('p', { class: 'lead' }, 'Ternary MatMul-free language models against float32 ones of as many weights: the same architecture with multiplications, and a transformer. All in WebAssembly, on one machine, taking turns.'),
+    element('p', { class: 'lead' }, 'Ternary MatMul-free language models against float32 ones of as many weights: the same architecture with multiplications, and a transformer. The models run in WebAssembly, on one machine, taking turns.'),
     element('dl', { class: 'facts' }, ...facts.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, escapeText(value))))),
   );
 }
 
 function verdictBlock({ claim, verdict, why, figures }: Verdict, lookup: Lookup): string {
   return element(
-    'article', { class: `verdict ${verdict === 'confirmed' ? 'good' : ''}` },
+    'article', { class: `verdict ${{ confirmed: 'good', 'confirmed in part': 'part', 'not confirmed': '', refuted: '', 'not measured': 'none' }[verdict]}` },
     element('h3', {}, escapeText(claim)),
     element('p', { class: 'word' }, `${verdict[0].toUpperCase()}${verdict.slice(1)}`),
     ...why.map((text) => element('p', {}, escapeText(text))),
@@ -86,8 +86,9 @@ function tableBlock({ caption, columns, rows }: Table, lookup: Lookup): string {
     'tr', {}, element('th', { scope: 'row' }, cellMarkup(first, lookup)), ...others.map((one) => element('td', {}, cellMarkup(one, lookup))),
   ));
   return element(
-    'div', { class: 'table', role: 'region', tabindex: 0, 'aria-label': caption },
-    element('table', {}, element('caption', {}, escapeText(caption)), element('thead', {}, head), element('tbody', {}, ...body)),
+    'div', {}, // the caption outside of what is moved sideways on narrow screens
+    element('p', { class: 'caption' }, escapeText(caption)),
+    element('div', { class: 'table', role: 'region', tabindex: 0, 'aria-label': caption }, element('table', { 'aria-label': caption }, element('thead', {}, head), element('tbody', {}, ...body))),
   );
 }
 
@@ -102,9 +103,9 @@ function cellMarkup(cell: Cell, lookup: Lookup): string {
 
 function method({ notes, parts }: Report): string {
   const paragraphs = [
-    'Whatever is compared takes turns in one process, round by round, after a warm-up and a round that does not count. Shown are medians; spreads hold four of five rounds. Weights are random in the large models, which makes no difference to speed, and stream from memory, as they are larger than the caches. Loops that do nothing but read memory, or multiply and add, take part in the same rounds: they are the limits that shares are of.',
-    'The float baselines are written with the same care, in the same WebAssembly, with the same threads; before anything is timed, the results of all kernels are compared. What a figure means and what it does not, and what the float baselines are better at, is in bench/README.md.',
-    'Every figure in a table is a link to its result below, which has the same place in the list "results" of the JSON that this page carries (the element with the id "report").',
+    'Whatever is compared takes turns in one process, round by round, after a warm-up and a round that does not count. Shown are medians; spreads hold four of five rounds. Weights are random in the large models, which makes no difference to speed, and stream from memory where they are larger than the caches: 85 MB for the smallest ternary one. Loops that do nothing but read memory, or multiply and add, take part in the same rounds: they are the limits that shares are of.',
+    'The float baselines are written with the same care, in the same WebAssembly, with the same threads; before kernels are timed, their results are compared with those of a plain loop, and after models are, that their logits are numbers. What a figure means and what it does not, and what the float baselines are better at, is in bench/README.md.',
+    'Every figure in a table is a link to its result below, or to the first of those that it is computed from, which its title lists; a chart shows what the table beside it has, and sentences are computed from the same results. A result has the same place in the list "results" of the JSON that this page carries (the element with the id "report").',
   ];
   const list = (items: readonly string[]): string => element('ul', {}, ...items.map((item) => element('li', {}, escapeText(item))));
   return section(

@@ -2,14 +2,13 @@ import { LAYER_PARTS } from '../layer-parts.js';
 import type { Result } from '../results.js';
 import { barChart } from './bar-chart.js';
 import type { Cell, Figure } from './figure.js';
-import { compact, formatValue, short, tokens } from './format.js';
+import { compact, formatValue, percent, short, tokens } from './format.js';
 import { lineChart, type Series } from './line-chart.js';
 import { cell, CONTESTANTS, derived, type Lookup } from './lookup.js';
+import { logTicks } from './scale.js';
 import type { Ink } from './style.js';
 
 /* Kernels against the roof of the machine, and where the time of a token goes. */
-
-const percent = (share: number): string => `${share < 0.0095 ? (100 * share).toFixed(1) : Math.round(100 * share)} %`;
 
 interface KernelPoint {
   readonly shape: string;
@@ -64,7 +63,7 @@ export function roofline(lookup: Lookup): Figure | undefined {
   const [float, ternary] = [DRAWN[1], DRAWN[4]].map(({ pattern }) => sharesOf(pattern));
   const title = 'Kernels under the roof of the machine';
   const says = float.length > 0 && ternary.length > 0
-    ? `With one token, the float product reaches ${shareOf(float)} of the memory bandwidth, the ternary one ${shareOf(ternary)} with a sixteenth of the bytes${Math.max(...ternary) < 0.8 ? ': its look-ups are the limit, not memory' : ''}.`
+    ? `With one token, the float product reaches ${shareOf(float)} of the memory bandwidth, the ternary one ${shareOf(ternary)} with a sixteenth of the bytes${Math.max(...ternary) < 0.8 ? ': for it, memory is not the limit' : ''}.`
     : 'Kernels, with what the machine can do at most.';
   const series = DRAWN.map(({ pattern, ink, name, side }): Series => ({
     name: name.replace(', ', ',\n'), ink, scattered: side,
@@ -79,7 +78,7 @@ export function roofline(lookup: Lookup): Figure | undefined {
     chart: lineChart({
       heading: 'Kernels under the roof, 1 thread', description: `${title}. ${says}`, height: 360,
       x: { label: 'operations for each byte of weights, logarithmic', kind: 'log', format: short, ticks: [0.5, 2, 8, 32, 128, 512], domain: [left, right] },
-      y: { label: 'operations/s (a product counts as two), logarithmic', kind: 'log', format: compact, domain: [lowest * 0.8, highest * 1.9] },
+      y: { label: 'operations/s (a product counts as two), logarithmic', kind: 'log', format: compact, ticks: logTicks(lowest, highest, 12), domain: [lowest * 0.8, highest * 1.9] },
       series: [...roof, ...series],
     }),
     table: kernelTable(points, lookup),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { standaloneSvg, type Cell, type Figure } from '../../bench/report/figure.js';
+import { sourceOf, standaloneSvg, type Cell, type Figure } from '../../bench/report/figure.js';
 import { figuresOf } from '../../bench/report/figures.js';
 import { lookUp } from '../../bench/report/lookup.js';
 import { reportPage } from '../../bench/report/page.js';
@@ -54,6 +54,24 @@ describe('figures', () => {
     expect(figures.find(({ id }) => id === 'quality')!.says).toContain('the float transformer predicts better: perplexity 8.715 against 9.107 over 100');
   });
 
+  it('say it in other words when the numbers turn', () => {
+    const saysOf = (id: string, pattern: RegExp, factor: number): string => figuresOf(scaled(pattern, factor)).find((figure) => figure.id === id)!.says;
+    const batches = /\/ternary\/1 thread\/batch of 32$/;
+    expect(saysOf('batch-370M', batches, 1)).toContain('which gains more from reading weights once');
+    expect(saysOf('batch-370M', batches, 10)).not.toContain('gains more');
+    expect(saysOf('roofline', /^kernels/, 1)).toContain('for it, memory is not the limit');
+    expect(saysOf('roofline', /^kernels\/[^/]*\/ternary relaxed$/, 1.9)).not.toContain('is not the limit');
+    expect(saysOf('prefill', /x/, 1)).toMatch(/37\.\d times as many; of tokens that are decoded one by one it is 5\.8\d times as many\.$/);
+    expect(saysOf('operations', /x/, 1)).toMatch(/memory takes at least 100 % of the energy with ternary weights, 99 % with the transformer\.$/);
+    expect(saysOf('operations', /energy of memory/, 0.01)).not.toMatch(/99 % with the transformer/);
+  });
+
+  it('are tables alone where a chart would have one point', () => {
+    const small = figuresOf(without(/^models\/(1\.3B|2\.7B)/)).find(({ id }) => id === 'speed-by-size-1-thread')!;
+    expect(small.chart).toBeUndefined();
+    expect(small.table.rows).toHaveLength(1);
+  });
+
   it('are left out where there is nothing to show', () => {
     expect(figuresOf({ ...report, results: [] })).toEqual([]);
     expect(figuresOf(without(/^(models|layers|memory|machine|kernels)/)).map(({ id }) => id)).toEqual(['quality']);
@@ -67,9 +85,10 @@ describe('figures', () => {
 
 describe('charts', () => {
   it.each(charts)('$id is well-formed, with a title and a description, and all of it is inside', ({ id, title, chart }) => {
-    const svg = parseXml(standaloneSvg({ id, title, chart }));
+    const svg = parseXml(standaloneSvg({ id, title, chart }, sourceOf(report)));
     expect(svg.name).toBe('svg');
-    expect(svg.attributes.get('viewBox')).toBe(`0 0 ${chart.width} ${chart.height}`);
+    expect(svg.attributes.get('viewBox')).toBe(`0 0 ${chart.width} ${chart.height + 20}`);
+    expect([...everyElement(svg)].some(({ text }) => text === 'AMD <EPYC> & others, 4 processors; Node 24; 2026-11-22')).toBe(true);
     const [first, second] = svg.children;
     expect([first!.name, first!.text, second!.name]).toEqual(['title', title, 'desc']);
     expect(second!.text.length).toBeGreaterThan(40);
@@ -77,7 +96,7 @@ describe('charts', () => {
     for (const { name, attributes } of everyElement(svg)) {
       for (const [key, value] of attributes) {
         expect(value, `${name} ${key}`).not.toMatch(/NaN|Infinity|undefined/);
-        const most = /^(x|x1|x2|cx)$/.test(key) ? chart.width : /^(y|y1|y2|cy)$/.test(key) ? chart.height : undefined;
+        const most = /^(x|x1|x2|cx)$/.test(key) ? chart.width : /^(y|y1|y2|cy)$/.test(key) ? chart.height + 20 : undefined;
         if (most !== undefined && name !== 'tspan') expect(Number(value) >= 0 && Number(value) <= most, `${name} ${key}=${value}`).toBe(true);
         if (key === 'd') for (const [number] of value.matchAll(/-?[\d.]+/g)) expect(Number(number) >= 0 && Number(number) <= Math.max(chart.width, chart.height)).toBe(true);
       }
@@ -86,9 +105,9 @@ describe('charts', () => {
 
   it('tell spreads as whiskers from the lowest to the highest of four in five rounds', () => {
     const { chart } = charts.find(({ id }) => id === 'speed-by-size-1-thread')!;
-    const whiskers = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart })))].filter(({ attributes }) => attributes.get('class') === 'whisker s-ternary');
+    const whiskers = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart }, 'somewhere')))].filter(({ attributes }) => attributes.get('class') === 'whisker s-ternary');
     expect(whiskers).toHaveLength(3);
-    const marks = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart })))].filter(({ name }) => name === 'circle');
+    const marks = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart }, 'somewhere')))].filter(({ name }) => name === 'circle');
     whiskers.forEach(({ attributes }, n) => {
       const [low, high, middle] = [Number(attributes.get('y1')), Number(attributes.get('y2')), Number(marks[n]!.attributes.get('cy'))];
       expect(low).toBeGreaterThan(middle);
@@ -98,7 +117,7 @@ describe('charts', () => {
 
   it('show a stacked bar as long as its parts', () => {
     const { chart } = charts.find(({ id }) => id === 'memory-by-size')!;
-    const bars = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart })))].filter(({ attributes }) => attributes.get('class') === 'f-transformer');
+    const bars = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart }, 'somewhere')))].filter(({ attributes }) => attributes.get('class') === 'f-transformer');
     const [weights, text] = bars.slice(-2).map(({ attributes }) => Number(attributes.get('width')));
     const lookup = lookUp(report);
     const [a, b] = ['weights', 'memory of 32768 tokens'].map((what) => lookup.get(`models/2.7B/Transformer++/${what}`)!.median);
