@@ -113,7 +113,7 @@ async function trainedFloat(files: FileSet, backend: QualitySettings['backend'])
   const { hiddenSize: hidden, recurrentSize: mixer, intermediateSize: intermediate, layers, vocabSize: vocab } = checkpoint.config;
   const model = await buildFloatMatMulFree(checkpoint, { backend, threads: 1 });
   await checkpoint.close();
-  return floatTrained('float MatMul-free', model, (bytes) => floatMatMulFreeCost({ hidden, mixer, intermediate, layers, vocab }, bytes));
+  return floatTrained('float MatMul-free', model, (bytes) => floatMatMulFreeCost({ hidden, mixer, intermediate, layers, vocab, heads: 0 }, bytes));
 }
 
 async function trainedLlama(files: FileSet, backend: QualitySettings['backend']): Promise<Trained> {
@@ -121,7 +121,7 @@ async function trainedLlama(files: FileSet, backend: QualitySettings['backend'])
   const model = await buildTransformer(config, weights, CONTEXT, { backend, threads: 1 });
   await close();
   const sizes: Sizes = {
-    hidden: config.hiddenSize, mixer: config.heads * config.headSize, intermediate: config.intermediateSize, layers: config.layers, vocab: config.vocabSize,
+    hidden: config.hiddenSize, mixer: config.heads * config.headSize, intermediate: config.intermediateSize, layers: config.layers, vocab: config.vocabSize, heads: config.heads,
   };
   return floatTrained('Transformer++', model, (bytes) => transformerCost(sizes, bytes, POSITION));
 }

@@ -35,16 +35,19 @@ export async function runPlan(plan: Plan, host: Host, tell: Listener, options: R
       for (const settings of plan.layers) await measureLayers({ ...settings, layers, backend }, host, tell);
     },
     async models() {
-      const took = new Map<string, number>(); // by shape
+      const took = new Map<string, { readonly seconds: number; readonly tasks: number }>(); // the last one of each shape
       for (const { optional = false, ...settings } of plan.models) {
         const start = performance.now();
-        const expected = took.get(settings.shape) ?? Math.max(0, ...took.values());
+        const tasks = settings.positions.length + settings.batches.length + 1;
+        const like = took.get(settings.shape) ?? [...took.values()].at(-1);
+        // Half of it is making the models, or nearly.
+        const expected = like ? like.seconds * Math.max(0.5, tasks / like.tasks) : 0;
         if (optional && (start - began) / 1000 + expected > plan.seconds) {
           tell.note(`${settings.shape}, ${threadsOf(settings.threads)}: left out for lack of time`);
           continue;
         }
         await measureModels({ ...settings, layers, backend }, host, tell);
-        took.set(settings.shape, (performance.now() - start) / 1000);
+        took.set(settings.shape, { seconds: (performance.now() - start) / 1000, tasks });
       }
     },
   };

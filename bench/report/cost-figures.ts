@@ -22,7 +22,7 @@ function memoryShares(energyOf: (name: string, what: string) => Result | undefin
     const [arithmetic, memory] = [energyOf(name, 'energy of arithmetic|estimate'), energyOf(name, 'energy of memory|estimate, least')];
     return arithmetic && memory ? memory.median / (memory.median + arithmetic.median) : undefined;
   });
-  return ours === undefined || theirs === undefined ? '' : `By the estimate, memory takes at least ${percent(ours)} of the energy with ternary weights, ${percent(theirs)} with the transformer.`;
+  return ours === undefined || theirs === undefined ? '' : `By the estimate, memory takes at least ${percent(Math.min(ours, 0.99))} of the energy with ternary weights, ${percent(Math.min(theirs, 0.99))} with the transformer.`;
 }
 
 export function operationsOfToken(lookup: Lookup): Figure | undefined {

@@ -38,7 +38,7 @@ th,td{padding:5px 10px 5px 0;text-align:right;vertical-align:top;border-bottom:1
 th:first-child{text-align:left;font-weight:500}
 thead th{font-weight:600;color:var(--soft);border-color:var(--rule);vertical-align:bottom;line-height:1.3}
 td small{display:block;color:var(--soft);font-size:.92em;white-space:nowrap}
-td a,tbody th{white-space:nowrap}
+td a,tbody th,thead span{white-space:nowrap}
 .all td.id{text-align:left;white-space:nowrap}
 .all tr:target{background:var(--wash)}
 summary{cursor:pointer;color:var(--soft)}

@@ -81,7 +81,7 @@ function figureBlock(figure: Figure, lookup: Lookup): string {
 }
 
 function tableBlock({ caption, columns, rows }: Table, lookup: Lookup): string {
-  const head = element('tr', {}, ...columns.map((name) => element('th', { scope: 'col' }, escapeText(name))));
+  const head = element('tr', {}, ...columns.map((name) => element('th', { scope: 'col' }, escapeText(name).replace('MatMul-free', '<span>$&</span>'))));
   const body = rows.map(([first, ...others]) => element(
     'tr', {}, element('th', { scope: 'row' }, cellMarkup(first, lookup)), ...others.map((one) => element('td', {}, cellMarkup(one, lookup))),
   ));

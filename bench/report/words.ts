@@ -54,7 +54,7 @@ function memoryVerdict(lookup: Lookup): Verdict {
     claim,
     verdict: all('half') ? 'confirmed' : anywhere ? 'confirmed in part' : 'refuted',
     why: [
-      `Of weights alone, embeddings included, a float32 transformer takes ${list('weights')} times as much as the ternary model: ${all('weights') ? 'more than 10 at every size' : some('weights') ? 'more than 10 at some sizes' : 'less than 10'}.`,
+      `Of weights alone, embeddings included, a float32 transformer takes ${list('weights')} times as much as the ternary model: ${all('weights') ? 'more than 10 at every size' : some('weights') ? 'more than 10 at some sizes only' : 'not more than 10'}.`,
       `In 16 bits, as transformers mostly are kept, it would take half of that, ${list('half')} times (calculated, not run): ${all('half') ? 'still more than 10' : some('half') ? 'more than 10 at some sizes only' : 'not more than 10'}. `
         + 'Ternary matrices shrink 8 times against 16 bits; embeddings, which stay bfloat16, do not shrink, and weigh more in smaller models.',
       `With a text of ${FAR.toLocaleString('en')} tokens, whose keys and values a transformer keeps, it takes ${list('far')} times as much in float32, and ${list('halfFar')} times in 16 bits (calculated): ${all('halfFar') ? 'confirmed for long texts' : all('far') ? 'more than 10 in float32 alone' : 'not always more than 10'}.`,

@@ -131,12 +131,12 @@ describe('comparing two reports', () => {
 });
 
 describe('costs', () => {
-  const sizes = { hidden: 8, mixer: 8, intermediate: 16, layers: 2, vocab: 32 };
+  const sizes = { hidden: 8, mixer: 8, intermediate: 16, layers: 2, vocab: 32, heads: 4 };
 
   it('count every weight once, and the text so far for a transformer', () => {
     expect(matrixWeights(sizes)).toBe(2 * (8 * 8 * 4 + 16 * 8 * 2 + 8 * 16) + 32 * 8);
     const [first, later] = [0, 100].map((position) => transformerCost(sizes, 1000, position));
-    expect(later!.floatMultiplications - first!.floatMultiplications).toBe(100 * 2 * 2 * 8);
+    expect(later!.floatMultiplications - first!.floatMultiplications).toBe(100 * 2 * (2 * 8 + 4 * 12));
     expect(later!.bytes - first!.bytes).toBe(100 * 2 * 2 * 8 * 4);
     expect(first!.floatMultiplications).toBeGreaterThan(matrixWeights(sizes));
     expect(floatMatMulFreeCost(sizes, 1000).bytes).toBe(1000 + 2 * 8 * 4);
