@@ -13,8 +13,8 @@ export interface Change {
 
 export interface Comparison {
   readonly changes: readonly Change[];
-  /** Of results that take turns, where more is tolerated than their own noise: what must be exceeded to be told, as a share. */
-  readonly tolerated: ReadonlyMap<string, number>;
+  /** Of results that take turns, where more is tolerated than their own noise: from what share to what share none is told. */
+  readonly tolerated: ReadonlyMap<string, readonly [number, number]>;
   /** Results that were compared. */
   readonly compared: number;
   /** Ids that only one of them has. */
@@ -86,13 +86,15 @@ export function compareReports(before: Report, after: Report): Comparison {
   });
   const controls = pairs.flatMap(({ old: { id, rounds }, share }) => (rounds > 1 && CONTROL.test(id) && !id.includes('/share of ') ? [{ id, share }] : []));
   const changes: Change[] = [];
-  const tolerated = new Map<string, number>();
+  const tolerated = new Map<string, readonly [number, number]>();
   for (const { old, now, share } of pairs) {
     if (MACHINE.test(old.id)) continue;
     const noise = Math.max(old.noise, now.noise);
-    const [low, high] = old.rounds > 1 ? toleratedFor(old.id, noise, controls) : [-noise, noise];
-    const most = Math.max(-low, high);
-    if (most > noise) tolerated.set(groupOf(old.id), Math.max(tolerated.get(groupOf(old.id)) ?? 0, most));
+    const [low, high] = old.rounds > 1 ? toleratedFor(old.id, noise, controls) : [1 / (1 + noise) - 1, noise];
+    if (Math.max(-low, high) > noise) {
+      const [lowest, highest] = tolerated.get(groupOf(old.id)) ?? [0, 0];
+      tolerated.set(groupOf(old.id), [Math.min(low, lowest), Math.max(high, highest)]);
+    }
     const between = Math.max(now.range[0] - old.range[1], old.range[0] - now.range[1]);
     const widths = now.range[1] - now.range[0] + (old.range[1] - old.range[0]);
     if (between <= GAP * widths || (share >= low && share <= high)) continue;
@@ -123,8 +125,8 @@ function warningsFor({ machine: a, notes: notesBefore }: Report, { machine: b, n
 /** For a terminal. */
 export function formatComparison({ changes, compared, tolerated, onlyBefore, onlyAfter, warnings }: Comparison): string {
   const lines = warnings.map((warning) => `Beware: ${warning}`);
-  for (const [group, share] of tolerated) {
-    lines.push(`Beware: ${group}: not even the machine and the float baselines are the same; differences of less than ${(100 * share).toFixed(0)} % are not told`);
+  for (const [group, [low, high]] of tolerated) {
+    lines.push(`Beware: ${group}: not even the machine and the float baselines are the same; from ${(100 * low).toFixed(0)} to +${(100 * high).toFixed(0)} %, differences are not told`);
   }
   lines.push(changes.length === 0 ? `${compared} results compared: nothing changed beyond noise` : `${compared} results compared, ${changes.length} changed beyond noise:`);
   for (const { id, before, after, ratio, verdict } of changes) {

@@ -2,7 +2,7 @@ import { createKernels, createScalarKernels, type BackendName } from 'matmulfree
 import { createFloatKernels } from './baselines/create.js';
 import type { Listener } from './host.js';
 import { checkResults, floatCandidates, randomProblem, shapes, ternaryCandidates } from './kernel-candidates.js';
-import { counted, share, speed } from './results.js';
+import { counted, JAVASCRIPT_NOISE, share, speed } from './results.js';
 import { createRoof } from './roof.js';
 import { takeTurns } from './turns.js';
 
@@ -44,10 +44,11 @@ export async function measureKernels({ backends, only, tokens, rounds, roundMs, 
     candidates.forEach(({ label, tokens: count, bytes, kind }, c) => {
       const id = `kernels/${shape.name}/${label}`;
       const products = shape.rows * shape.columns * count;
-      tell.result(speed(id, 'MAC/s', products, times[c], 1));
+      const inJavaScript = kind === 'js' || label.startsWith('ternary scalar') ? { noise: JAVASCRIPT_NOISE } : {};
+      tell.result({ ...speed(id, 'MAC/s', products, times[c], 1), ...inJavaScript });
       tell.result(counted(`${id}/bytes read`, 'bytes', bytes));
-      tell.result(share(`${id}/share of bandwidth`, bytes, times[c], roof.read.bytes, reads, 1));
-      if (kind !== 'ternary') tell.result(share(`${id}/share of float operations`, 2 * products, times[c], roof.compute.operations, computes, 1));
+      tell.result({ ...share(`${id}/share of bandwidth`, bytes, times[c], roof.read.bytes, reads, 1), ...inJavaScript });
+      if (kind !== 'ternary') tell.result({ ...share(`${id}/share of float operations`, 2 * products, times[c], roof.compute.operations, computes, 1), ...inJavaScript });
     });
     for (const kernels of [...floats, ...ternaries]) kernels.dispose();
   }

@@ -3,7 +3,7 @@ import { createFloatMatMulFree, createTernary, createTransformer, type Contestan
 import type { Host, Listener } from './host.js';
 import { estimateEnergy, floatWeightBytes, keyValueBytes } from './operations.js';
 import { sizesOf, type ShapeName } from './random-model.js';
-import { counted, share, speed } from './results.js';
+import { counted, ONCE_NOISE, share, speed } from './results.js';
 import { createRoof, type Roof } from './roof.js';
 import { takeTurns } from './turns.js';
 
@@ -47,7 +47,7 @@ export async function measureModels(settings: ModelSettings, host: Host, tell: L
     const start = performance.now();
     const contestant = await create();
     contestants.push(contestant);
-    tell.result(counted(idOf(settings, contestant, 'seconds to make'), 's', (performance.now() - start) / 1000, 'lower', 0.5));
+    tell.result(counted(idOf(settings, contestant, 'seconds to make'), 's', (performance.now() - start) / 1000, 'lower', ONCE_NOISE));
   }
   for (const contestant of contestants) contestant.reach(furthest);
   const tasks = [...positions.map(decodeAt), prefill(prompt), ...batches.map(batchOf)].flatMap((create) => contestants.map(create));

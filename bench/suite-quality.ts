@@ -10,7 +10,7 @@ import { scoreFloat, type FloatScore } from './baselines/score.js';
 import { buildTransformer } from './baselines/transformer.js';
 import type { Host, Listener } from './host.js';
 import { estimateEnergy, floatMatMulFreeCost, transformerCost, type Sizes, type TokenCost } from './operations.js';
-import { counted, speed } from './results.js';
+import { counted, ONCE_NOISE, speed } from './results.js';
 import { packedBytes } from './ternary-parts.js';
 import { takeTurns } from './turns.js';
 
@@ -51,7 +51,7 @@ export async function measureQuality({ backend, stories, rounds, roundMs }: Qual
     const start = performance.now();
     const model = await load();
     models.push(model);
-    tell.result(counted(`quality/${model.name}/seconds to load`, 's', (performance.now() - start) / 1000, 'lower', 0.5));
+    tell.result(counted(`quality/${model.name}/seconds to load`, 's', (performance.now() - start) / 1000, 'lower', ONCE_NOISE));
   }
   if (!llama) tell.note('the trained transformer (../shared/models/llama-9m) is not here: left out');
 
