@@ -51,12 +51,12 @@ export function sourceOf({ machine: { cpu, processors, engine }, started }: Pick
   return `${name}, ${processors} processors; ${engine.replace(/,.*/, '')}; ${started.slice(0, 10)}`;
 }
 
-const SOURCE_HEIGHT = 20;
+const SOURCE_HEIGHT = 26;
 
 /** The chart as a file. @param source what it comes from, for a line at its foot. */
 export function standaloneSvg({ id, title, chart: inner }: Pick<Figure, 'id' | 'title'> & { readonly chart: Drawing }, source: string): string {
   const chart = {
-    ...inner, height: inner.height + SOURCE_HEIGHT, body: `${inner.body}\n${textElement(12, inner.height + 8, source, { class: 'source' })}`,
+    ...inner, height: inner.height + SOURCE_HEIGHT, body: `${inner.body}\n${textElement(12, inner.height + 14, source, { class: 'source' })}`,
   };
   const style = element('style', {}, `${colours('.chart')}\n${CHART_STYLE}`);
   return `${svg(id, title, chart, style, { xmlns: 'http://www.w3.org/2000/svg', width: chart.width, height: chart.height })}\n`;

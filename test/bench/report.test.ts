@@ -87,7 +87,7 @@ describe('charts', () => {
   it.each(charts)('$id is well-formed, with a title and a description, and all of it is inside', ({ id, title, chart }) => {
     const svg = parseXml(standaloneSvg({ id, title, chart }, sourceOf(report)));
     expect(svg.name).toBe('svg');
-    expect(svg.attributes.get('viewBox')).toBe(`0 0 ${chart.width} ${chart.height + 20}`);
+    expect(svg.attributes.get('viewBox')).toBe(`0 0 ${chart.width} ${chart.height + 26}`);
     expect([...everyElement(svg)].some(({ text }) => text === 'AMD <EPYC> & others, 4 processors; Node 24; 2026-11-22')).toBe(true);
     const [first, second] = svg.children;
     expect([first!.name, first!.text, second!.name]).toEqual(['title', title, 'desc']);
@@ -96,7 +96,7 @@ describe('charts', () => {
     for (const { name, attributes } of everyElement(svg)) {
       for (const [key, value] of attributes) {
         expect(value, `${name} ${key}`).not.toMatch(/NaN|Infinity|undefined/);
-        const most = /^(x|x1|x2|cx)$/.test(key) ? chart.width : /^(y|y1|y2|cy)$/.test(key) ? chart.height + 20 : undefined;
+        const most = /^(x|x1|x2|cx)$/.test(key) ? chart.width : /^(y|y1|y2|cy)$/.test(key) ? chart.height + 26 : undefined;
         if (most !== undefined && name !== 'tspan') expect(Number(value) >= 0 && Number(value) <= most, `${name} ${key}=${value}`).toBe(true);
         if (key === 'd') for (const [number] of value.matchAll(/-?[\d.]+/g)) expect(Number(number) >= 0 && Number(number) <= Math.max(chart.width, chart.height)).toBe(true);
       }
