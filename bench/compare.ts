@@ -13,7 +13,7 @@ export interface Change {
 
 export interface Comparison {
   readonly changes: readonly Change[];
-  /** Of results that take turns, where more is tolerated than their own noise: from what share to what share none is told. */
+  /** Of results that take turns, where more is tolerated than their own noise: between which logarithms of a ratio none is told. */
   readonly tolerated: ReadonlyMap<string, readonly [number, number]>;
   /** Results that were compared. */
   readonly compared: number;
@@ -50,24 +50,24 @@ function groupOf(id: string): string {
 
 interface Shift {
   readonly id: string;
-  /** after / before - 1. */
-  readonly share: number;
+  /** Logarithm of after / before. */
+  readonly log: number;
 }
 
 /**
- * Between which shares a result may shift that has not changed: as far as those that took turns with it and cannot have changed, and as far as two
- * runs of the same code differ anyhow.
+ * Between which ratios, as logarithms, a result may shift that has not changed: as far as those that took turns with it and cannot have
+ * changed, and as far as two runs of the same code differ anyhow.
  */
 function toleratedFor(id: string, noise: number, controls: readonly Shift[]): readonly [number, number] {
   const others = controls.filter((control) => control.id !== id);
-  const beside = others.filter((control) => groupOf(control.id) === groupOf(id)).map(({ share }) => share);
+  const beside = others.filter((control) => groupOf(control.id) === groupOf(id)).map(({ log }) => log);
   if (beside.length >= ENOUGH_CONTROLS) {
     const middle = median(beside);
-    const width = Math.max(noise, DEVIATIONS * MAD_TO_DEVIATION * median(beside.map((share) => Math.abs(share - middle))));
+    const width = Math.max(Math.log1p(noise), DEVIATIONS * MAD_TO_DEVIATION * median(beside.map((log) => Math.abs(log - middle))));
     return [Math.min(0, middle) - width, Math.max(0, middle) + width];
   }
-  const few = beside.length > 0 ? beside : others.filter((one) => MACHINE.test(one.id) && threadsOf(one.id) === threadsOf(id)).map(({ share }) => share);
-  const width = Math.max(noise, ...few.map(Math.abs));
+  const few = beside.length > 0 ? beside : others.filter((one) => MACHINE.test(one.id) && threadsOf(one.id) === threadsOf(id)).map(({ log }) => log);
+  const width = Math.max(Math.log1p(noise), ...few.map(Math.abs));
   return [-width, width];
 }
 
@@ -79,26 +79,27 @@ function toleratedFor(id: string, noise: number, controls: readonly Shift[]): re
 export function compareReports(before: Report, after: Report): Comparison {
   const afterById = new Map(after.results.map((result) => [result.id, result]));
   const beforeIds = new Set(before.results.map(({ id }) => id));
-  const shiftOf = (old: Result, now: Result): number => (now.median === old.median ? 0 : now.median / old.median - 1);
+  const ratioOf = (old: Result, now: Result): number => (now.median === old.median ? 1 : now.median / old.median);
   const pairs = before.results.flatMap((old) => {
     const now = afterById.get(old.id);
-    return now ? [{ old, now, share: shiftOf(old, now) }] : [];
+    return now ? [{ old, now, ratio: ratioOf(old, now) }] : [];
   });
-  const controls = pairs.flatMap(({ old: { id, rounds }, share }) => (rounds > 1 && CONTROL.test(id) && !id.includes('/share of ') ? [{ id, share }] : []));
+  const controls = pairs.flatMap(({ old: { id, rounds }, ratio }) => (rounds > 1 && CONTROL.test(id) && !id.includes('/share of ') ? [{ id, log: Math.log(ratio) }] : []));
   const changes: Change[] = [];
   const tolerated = new Map<string, readonly [number, number]>();
-  for (const { old, now, share } of pairs) {
+  for (const { old, now, ratio } of pairs) {
     if (MACHINE.test(old.id)) continue;
     const noise = Math.max(old.noise, now.noise);
-    const [low, high] = old.rounds > 1 ? toleratedFor(old.id, noise, controls) : [1 / (1 + noise) - 1, noise];
-    if (Math.max(-low, high) > noise) {
+    const own = Math.log1p(noise);
+    const [low, high] = old.rounds > 1 ? toleratedFor(old.id, noise, controls) : [-own, own];
+    if (Math.max(-low, high) > own) {
       const [lowest, highest] = tolerated.get(groupOf(old.id)) ?? [0, 0];
       tolerated.set(groupOf(old.id), [Math.min(low, lowest), Math.max(high, highest)]);
     }
     const between = Math.max(now.range[0] - old.range[1], old.range[0] - now.range[1]);
     const widths = now.range[1] - now.range[0] + (old.range[1] - old.range[0]);
-    if (between <= GAP * widths || (share >= low && share <= high)) continue;
-    changes.push({ id: old.id, before: old, after: now, ratio: 1 + share, verdict: (share > 0) === (now.better === 'higher') ? 'better' : 'worse' });
+    if (between <= GAP * widths || (Math.log(ratio) >= low && Math.log(ratio) <= high)) continue;
+    changes.push({ id: old.id, before: old, after: now, ratio, verdict: (ratio > 1) === (now.better === 'higher') ? 'better' : 'worse' });
   }
   return {
     changes, tolerated, compared: pairs.length,
@@ -126,7 +127,8 @@ function warningsFor({ machine: a, notes: notesBefore }: Report, { machine: b, n
 export function formatComparison({ changes, compared, tolerated, onlyBefore, onlyAfter, warnings }: Comparison): string {
   const lines = warnings.map((warning) => `Beware: ${warning}`);
   for (const [group, [low, high]] of tolerated) {
-    lines.push(`Beware: ${group}: not even the machine and the float baselines are the same; from ${(100 * low).toFixed(0)} to +${(100 * high).toFixed(0)} %, differences are not told`);
+    const [least, most] = [low, high].map((log) => (100 * Math.expm1(log)).toFixed(0));
+    lines.push(`Beware: ${group}: not even the machine and the float baselines are the same; from ${least} to +${most} %, differences are not told`);
   }
   lines.push(changes.length === 0 ? `${compared} results compared: nothing changed beyond noise` : `${compared} results compared, ${changes.length} changed beyond noise:`);
   for (const { id, before, after, ratio, verdict } of changes) {

@@ -63,12 +63,15 @@ function verdictBlock({ claim, verdict, why, figures }: Verdict, lookup: Lookup)
     'article', { class: `verdict ${{ confirmed: 'good', 'confirmed in part': 'part', 'not confirmed': '', refuted: '', 'not measured': 'none' }[verdict]}` },
     element('h3', {}, escapeText(claim)),
     element('p', { class: 'word' }, `${verdict[0].toUpperCase()}${verdict.slice(1)}`),
-    ...why.map((text) => element('p', {}, escapeText(text))),
+    ...why.map((text) => element('p', {}, prose(text))),
     figures.length === 0 ? '' : element(
       'ul', { class: 'evidence' }, ...figures.map(({ name, cell }) => element('li', {}, `${escapeText(name)}: ${cellMarkup(cell, lookup)}`)),
     ),
   );
 }
+
+/** Sentences, whose numbers stay with their units. */
+const prose = (text: string): string => escapeText(text).replace(/(\d) (%|ms|[kMGT]?B\b)/g, '$1\u00a0$2');
 
 /** Tables with more columns go below their chart. */
 const WIDEST_BESIDE = 5;
@@ -77,7 +80,7 @@ function figureBlock(figure: Figure, lookup: Lookup): string {
   const { id, title, says, chart, table, note } = figure;
   const drawn = chart ? element('div', { class: 'drawing' }, inlineSvg({ id, title, chart })) : '';
   const content = element('div', { class: !chart || table.columns.length > WIDEST_BESIDE ? 'single' : 'pair' }, drawn, tableBlock(table, lookup));
-  return section(`figure-${id}`, title, element('p', { class: 'says' }, escapeText(says)), content, note === undefined ? '' : element('p', { class: 'note' }, escapeText(note)));
+  return section(`figure-${id}`, title, element('p', { class: 'says' }, prose(says)), content, note === undefined ? '' : element('p', { class: 'note' }, prose(note)));
 }
 
 function tableBlock({ caption, columns, rows }: Table, lookup: Lookup): string {

@@ -51,7 +51,7 @@ export function roofline(lookup: Lookup): Figure | undefined {
   // The best backend there is stands for each family.
   const best = points.some(({ label }) => label.includes('relaxed')) ? 'relaxed' : 'simd';
   const family = (pattern: RegExp): KernelPoint[] => points.filter(({ label }) => pattern.test(label) && (!/relaxed|simd/.test(label) || label.includes(best)));
-  const [left, right] = [0.3, 700];
+  const [left, start, right] = [0.3, 0.45, 700]; // the slope starts where no label is
   const knee = peak.median / bandwidth.median;
   const highest = Math.max(...points.map(({ operations: [, , high] }) => high), peak.median);
   const lowest = Math.min(...points.map(({ operations: [low] }) => low), left * bandwidth.median);
@@ -70,7 +70,7 @@ export function roofline(lookup: Lookup): Figure | undefined {
     points: family(pattern).map(({ intensity, operations: [low, median, high] }) => ({ x: intensity, y: median, range: [low, high] as const })),
   }));
   const roof: Series[] = [
-    { name: 'memory bandwidth', ink: 'muted', guide: true, points: [{ x: left, y: left * bandwidth.median }, { x: highest / bandwidth.median, y: highest }] },
+    { name: 'memory bandwidth', ink: 'muted', guide: true, points: [{ x: start, y: start * bandwidth.median }, { x: highest / bandwidth.median, y: highest }] },
     { name: 'float\noperations', ink: 'muted', guide: true, points: [{ x: knee, y: peak.median }, { x: right, y: peak.median }] },
   ];
   return {
