@@ -20,6 +20,14 @@ export interface ModelRun extends Omit<ModelSettings, 'backend' | 'layers'> {
   readonly optional?: boolean;
 }
 
+/** How long a run may take, by those before it: the last one with its shape, or else the last one. */
+export function expectedSeconds(run: ModelRun, before: readonly { readonly run: ModelRun; readonly seconds: number }[]): number {
+  const like = before.filter((one) => one.run.shape === run.shape).at(-1) ?? before.at(-1);
+  const tasksOf = ({ positions, batches }: ModelRun): number => positions.length + batches.length + 1;
+  // Half of it is making the models, or nearly.
+  return like ? like.seconds * Math.max(0.5, tasksOf(run) / tasksOf(like.run)) : 0;
+}
+
 /** All of a model with the first number of threads; with the others, decoding at the first position and the prompt. */
 function runsOf(model: Omit<ModelRun, 'threads' | 'counts'>, threads: readonly number[], seconds = model.seconds): ModelRun[] {
   return threads.map((count, n) => (n === 0

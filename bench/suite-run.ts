@@ -1,6 +1,6 @@
 import { availableBackends } from 'matmulfree';
 import type { Host, Listener } from './host.js';
-import type { Plan } from './plans.js';
+import { expectedSeconds, type ModelRun, type Plan } from './plans.js';
 import { measureKernels } from './suite-kernels.js';
 import { measureLayers } from './suite-layers.js';
 import { measureModels, threadsOf } from './suite-models.js';
@@ -35,19 +35,16 @@ export async function runPlan(plan: Plan, host: Host, tell: Listener, options: R
       for (const settings of plan.layers) await measureLayers({ ...settings, layers, backend }, host, tell);
     },
     async models() {
-      const took = new Map<string, { readonly seconds: number; readonly tasks: number }>(); // the last one of each shape
-      for (const { optional = false, ...settings } of plan.models) {
+      const before: { run: ModelRun; seconds: number }[] = [];
+      for (const modelRun of plan.models) {
+        const { optional = false, ...settings } = modelRun;
         const start = performance.now();
-        const tasks = settings.positions.length + settings.batches.length + 1;
-        const like = took.get(settings.shape) ?? [...took.values()].at(-1);
-        // Half of it is making the models, or nearly.
-        const expected = like ? like.seconds * Math.max(0.5, tasks / like.tasks) : 0;
-        if (optional && (start - began) / 1000 + expected > plan.seconds) {
+        if (optional && (start - began) / 1000 + expectedSeconds(modelRun, before) > plan.seconds) {
           tell.note(`${settings.shape}, ${threadsOf(settings.threads)}: left out for lack of time`);
           continue;
         }
         await measureModels({ ...settings, layers, backend }, host, tell);
-        took.set(settings.shape, { seconds: (performance.now() - start) / 1000, tasks });
+        before.push({ run: modelRun, seconds: (performance.now() - start) / 1000 });
       }
     },
   };

@@ -4,7 +4,7 @@ import { figuresOf } from '../../bench/report/figures.js';
 import { lookUp } from '../../bench/report/lookup.js';
 import { reportPage } from '../../bench/report/page.js';
 import { verdicts } from '../../bench/report/words.js';
-import { browserPlan, fullPlan, quickPlan, threadCounts, type Plan } from '../../bench/plans.js';
+import { browserPlan, expectedSeconds, fullPlan, quickPlan, threadCounts, type Plan } from '../../bench/plans.js';
 import type { Report, Result } from '../../bench/results.js';
 import { reportFixture } from '../support/bench-report.js';
 import { everyElement, parseXml } from '../support/xml.js';
@@ -207,6 +207,17 @@ describe('verdicts', () => {
 });
 
 describe('plans', () => {
+  it('reckon with what has been', () => {
+    const [first, ...others] = fullPlan(4).models;
+    expect(expectedSeconds(first!, [])).toBe(0);
+    const last = others.at(-1)!;
+    const before = [{ run: first!, seconds: 80 }, { run: others[1]!, seconds: 50 }];
+    expect(others[1]!.shape).toBe('1.3B');
+    expect(expectedSeconds(others[0]!, before)).toBe(40); // the same shape, fewer tasks
+    expect(expectedSeconds(last, before)).toBeCloseTo((50 * 2) / 3, 9); // no such shape yet
+    expect(expectedSeconds(last, [...before, { run: last, seconds: 33 }])).toBe(33);
+  });
+
   it('take the threads that there are', () => {
     expect([1, 2, 4, 6, 16].map(threadCounts)).toEqual([[1], [1, 2], [1, 2, 3, 4], [1, 2, 3, 4, 6], [1, 2, 3, 4, 8, 16]]);
     const runsOf = ({ models }: Plan): string[] => models.map(({ shape, threads, optional = false }) => `${shape} ${threads}${optional ? '?' : ''}`);
