@@ -148,7 +148,10 @@ export function parseReport(name: string, text: string): Report {
     throw new TypeError(`${name} is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
   const { format, results, machine, notes, parts } = (report ?? {}) as Partial<Report>;
-  const isReport = format === 1 && Array.isArray(results) && typeof machine === 'object' && Array.isArray(notes) && typeof parts === 'object';
+  const isResult = ({ id, unit, median: middle, quartiles, range }: Partial<Result>): boolean =>
+    typeof id === 'string' && typeof unit === 'string' && [middle, ...(quartiles ?? [NaN]), ...(range ?? [NaN])].every(Number.isFinite);
+  const isReport = format === 1 && Array.isArray(results) && results.every((result) => isResult(result ?? {})) && machine && typeof machine.load === 'object'
+    && Array.isArray(notes) && typeof parts === 'object';
   if (!isReport) throw new TypeError(`${name} is no report of npm run bench -- --json`);
   return report as Report;
 }

@@ -25,7 +25,7 @@ export interface Report {
   readonly command: string;
   readonly machine: Machine;
   readonly results: readonly Result[];
-  /** What was left out, and why. */
+  /** What was left out, and why; what went wrong. */
   readonly notes: readonly string[];
   /** Seconds that each part took. */
   readonly parts: { readonly [part: string]: number };

@@ -53,7 +53,13 @@ async function measureOne(settings: MemorySettings, name: Contestant['name'], fi
   const sizes = sizesOf(shape, layers);
   const needed = name === 'ternary' ? floatWeightBytes(sizes) / 8 : floatWeightBytes(sizes) + (name === 'Transformer++' ? keyValueBytes(sizes, position) : 0);
   if (needed + SPARE_BYTES > host.freeBytes()) return tell.note(`${shape} ${name} with ${position} tokens: resident memory not measured, as it does not fit`);
-  const { before, seconds, loaded, peakOfLoading, withText } = await runChild({ name, shape, layers, backend, file, position });
+  let findings: MemoryFindings;
+  try {
+    findings = await runChild({ name, shape, layers, backend, file, position });
+  } catch (error) {
+    return tell.failure(error instanceof Error ? error.message : String(error)); // such as a system that is out of memory after all
+  }
+  const { before, seconds, loaded, peakOfLoading, withText } = findings;
   const bytes = (what: string, value: number): void => tell.result(counted(`memory/${shape}/${name}/${what}`, 'bytes', value, 'lower', NOISE_BYTES));
   bytes('resident without a model', before);
   bytes('resident', loaded);

@@ -51,7 +51,11 @@ export async function runPlan(plan: Plan, host: Host, tell: Listener, options: R
   const seconds: Record<string, number> = {};
   for (const part of PARTS.filter((name) => options.parts.includes(name))) {
     const start = performance.now();
-    await run[part]();
+    try {
+      await run[part]();
+    } catch (error) {
+      tell.failure(`${part} failed: ${error instanceof Error ? error.message : String(error)}`); // the other parts are still worth having
+    }
     seconds[part] = (performance.now() - start) / 1000;
   }
   return seconds;

@@ -113,7 +113,7 @@ function method({ notes, parts }: Report): string {
   const list = (items: readonly string[]): string => element('ul', {}, ...items.map((item) => element('li', {}, escapeText(item))));
   return section(
     'method', 'How it was measured', ...paragraphs.map((text) => element('p', {}, escapeText(text))),
-    notes.length === 0 ? '' : `${element('h3', {}, 'Left out')}${list(notes)}`,
+    notes.length === 0 ? '' : `${element('h3', {}, 'Notes')}${list(notes)}`,
     element('p', { class: 'note' }, `Parts: ${escapeText(Object.entries(parts).map(([name, seconds]) => `${name} ${Math.round(seconds)} s`).join(', '))}.`),
   );
 }

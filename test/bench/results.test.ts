@@ -125,7 +125,8 @@ describe('comparing two reports', () => {
 
   it('reads only reports', () => {
     expect(parseReport('a.json', JSON.stringify(report([])))).toEqual(report([]));
-    for (const text of ['{}', 'null', '[1]', '{"format":2,"results":[],"machine":{}}']) expect(() => parseReport('a.json', text)).toThrow('a.json is no report');
+    for (const text of ['{}', 'null', '[1]', '{"format":2,"results":[],"machine":{}}', '{"format":1,"results":[],"machine":null,"notes":[],"parts":{}}',
+      JSON.stringify(report([{ ...counted('x', '', 1), range: [1, NaN] }])), JSON.stringify({ ...report([]), results: [null] })]) expect(() => parseReport('a.json', text)).toThrow('a.json is no report');
     expect(() => parseReport('a.json', '{')).toThrow('a.json is not JSON');
   });
 });
