@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { compareReports, formatComparison, parseReport } from '../../bench/compare.js';
 import { estimateEnergy, floatMatMulFreeCost, matrixWeights, transformerCost } from '../../bench/operations.js';
+import { quickPlan } from '../../bench/plans.js';
+import { runPlan } from '../../bench/suite-run.js';
 import { counted, share, speed, type Report, type Result } from '../../bench/results.js';
 import { createRoof } from '../../bench/roof.js';
 import { freshSeed, randomFrom } from '../support/random.js';
@@ -128,6 +130,17 @@ describe('comparing two reports', () => {
     for (const text of ['{}', 'null', '[1]', '{"format":2,"results":[],"machine":{}}', '{"format":1,"results":[],"machine":null,"notes":[],"parts":{}}',
       JSON.stringify(report([{ ...counted('x', '', 1), range: [1, NaN] }])), JSON.stringify({ ...report([]), results: [null] })]) expect(() => parseReport('a.json', text)).toThrow('a.json is no report');
     expect(() => parseReport('a.json', '{')).toThrow('a.json is not JSON');
+  });
+});
+
+describe('a run', () => {
+  it('goes on when a part fails, and tells that', async () => {
+    const host = { processors: 1, freeBytes: () => 0, collectGarbage() {}, open: () => Promise.reject(new Error('the disk is on fire')) };
+    const told: string[] = [];
+    const tell = { result: ({ id }: Result) => void told.push(id), note: (text: string) => void told.push(text), failure: (text: string) => void told.push(`! ${text}`) };
+    const seconds = await runPlan(quickPlan(1), host, tell, { parts: ['quality', 'models'] });
+    expect(Object.keys(seconds)).toEqual(['quality', 'models']);
+    expect(told).toEqual(['! quality failed: the disk is on fire', '370M: left out for lack of memory (0.0 GB are free)']);
   });
 });
 
