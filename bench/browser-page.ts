@@ -14,7 +14,7 @@ export interface BrowserRun {
 }
 
 /** From the worker: what it finds on the way, and how it ends. */
-export type WorkerMessage = readonly ['result', unknown] | readonly ['note', string] | readonly ['done', BrowserRun] | readonly ['failed', string];
+export type WorkerMessage = readonly ['result', unknown] | readonly ['note' | 'failure', string] | readonly ['done', BrowserRun] | readonly ['failed', string];
 
 /** In the page: runs the suite in a worker, as a page would run a model, and sends on what that finds. */
 export default async function run(job: BrowserJob): Promise<BrowserRun> {

@@ -34,7 +34,7 @@ scope.onmessage = async ({ data }: { data: BrowserJob }) => {
   const { quick, parts, layers } = data;
   try {
     const seconds = await runPlan(browserPlan(host.processors, quick), host, {
-      result: (result) => say(['result', result]), note: (text) => say(['note', text]),
+      result: (result) => say(['result', result]), note: (text) => say(['note', text]), failure: (text) => say(['failure', text]),
     }, { parts, layers });
     say(['done', { userAgent: navigator.userAgent, parts: seconds }]);
   } catch (error) {

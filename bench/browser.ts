@@ -28,7 +28,7 @@ export async function runInBrowser({ byHand, ...job }: BrowserOptions, tell: Lis
   if (!byHand && CHROMIUM === '') throw new TypeError('there is no Chromium here: set CHROMIUM to one, or add --by-hand');
   const server = await startPages();
   server.folders.set('/shared/', repository('../shared/'));
-  const messages: (['result', Result] | ['note', string])[] = [];
+  const messages: (['result', Result] | ['note' | 'failure', string])[] = [];
   server.onMessage = (message) => void messages.push(message as (typeof messages)[number]);
   const page = server.addPage({ isolated: true }, { module: '../../../bench/browser-page', input: job satisfies BrowserJob, inWorker: false });
   const chromium = byHand ? undefined : await startChromium();
@@ -42,7 +42,7 @@ export async function runInBrowser({ byHand, ...job }: BrowserOptions, tell: Lis
       for (const [kind, content] of messages.splice(0)) {
         silent = 0;
         if (kind === 'result') tell.result(content);
-        else tell.note(content);
+        else tell[kind](content);
       }
       if (!byHand && silent > PATIENCE_MS) throw new Error(`the page has said nothing for ${PATIENCE_MS / 1000} s. Its log:\n${tab?.log.join('\n')}`);
       if (done === undefined) await wait(LOOK_MS);

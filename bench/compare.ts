@@ -1,4 +1,5 @@
 import type { Report, Result } from './results.js';
+import { median } from './turns.js';
 
 /** What differs between two reports. */
 export interface Change {
@@ -12,8 +13,8 @@ export interface Change {
 
 export interface Comparison {
   readonly changes: readonly Change[];
-  /** By how much, as a share, the machine itself differed at most: its bandwidth and operations, measured beside the models. */
-  readonly drift: number;
+  /** Of results that take turns, where more is tolerated than their own noise: between which logarithms of a ratio none is told. */
+  readonly tolerated: ReadonlyMap<string, readonly [number, number]>;
   /** Results that were compared. */
   readonly compared: number;
   /** Ids that only one of them has. */
@@ -23,59 +24,95 @@ export interface Comparison {
   readonly warnings: readonly string[];
 }
 
-/** Results about the machine (suite-models.ts): what others are judged by. */
-const MACHINE_PREFIX = 'machine/';
+/** What a change of the library's code leaves as it is: the machine and the float baselines. */
+const CONTROL = /^machine\/|\/(float|Transformer)/;
+const MACHINE = /^machine\//;
+/** With fewer, the one that differs most counts; with so many, their median and its deviations do. */
+const ENOUGH_CONTROLS = 5;
+/** Standard deviations of controls that others may be off by: one in ten thousand is, by chance. */
+const DEVIATIONS = 4;
+/** From the median of absolute deviations to the standard deviation of a normal distribution. */
+const MAD_TO_DEVIATION = 1.4826;
+/** Spreads count as apart when what lies between them is a quarter as wide as both together. */
+const GAP = 0.25;
 
 /** Beyond this difference of the load, other processes are likelier to be the cause than the code. */
 const LOAD_DIFFERENCE = 0.25;
-const WORTH_TELLING = 0.03;
 
-/** Spreads count as apart when what lies between them is half as wide as both together: of a thousand results, by chance none is. */
-const GAP = 0.5;
+const threadsOf = (id: string): string => /\b\d+ threads\b/.exec(id)?.[0] ?? '1 thread';
 
-const threadsOf = ({ id }: Result): string => /\b(\d+) threads\b/.exec(id)?.[1] ?? '1';
+/** Results with the same one took turns, and so had the same disturbances. */
+function groupOf(id: string): string {
+  const beside = /^machine\/beside ([^/]+)\//.exec(id)?.[1];
+  const [part, shape] = beside === undefined ? id.split('/') : [beside === 'kernels' ? beside : 'models', beside];
+  return `${part === 'models' || part === 'layers' ? `${part}/${shape}` : part}, ${threadsOf(id)}`;
+}
+
+interface Shift {
+  readonly id: string;
+  /** Logarithm of after / before. */
+  readonly log: number;
+}
 
 /**
- * What has changed beyond noise: where the spreads (four of five rounds) of two results are well apart, and the medians differ by more
- * than two runs of the same code may, and by more than the machine itself did with as many threads. What is counted is compared exactly.
+ * Between which ratios, as logarithms, a result may shift that has not changed: as far as those that took turns with it and cannot have
+ * changed, and as far as two runs of the same code differ anyhow.
+ */
+function toleratedFor(id: string, noise: number, controls: readonly Shift[]): readonly [number, number] {
+  const others = controls.filter((control) => control.id !== id);
+  const beside = others.filter((control) => groupOf(control.id) === groupOf(id)).map(({ log }) => log);
+  if (beside.length >= ENOUGH_CONTROLS) {
+    const middle = median(beside);
+    const width = Math.max(Math.log1p(noise), DEVIATIONS * MAD_TO_DEVIATION * median(beside.map((log) => Math.abs(log - middle))));
+    return [Math.min(0, middle) - width, Math.max(0, middle) + width];
+  }
+  const few = beside.length > 0 ? beside : others.filter((one) => MACHINE.test(one.id) && threadsOf(one.id) === threadsOf(id)).map(({ log }) => log);
+  const width = Math.max(Math.log1p(noise), ...few.map(Math.abs));
+  return [-width, width];
+}
+
+/**
+ * What has changed beyond noise: where the spreads (four of five rounds) of two results are apart, and their medians differ by more than two
+ * runs of the same code may, and by more than the float baselines and the machine, which took turns with them, differ as well. What is
+ * counted is compared exactly.
  */
 export function compareReports(before: Report, after: Report): Comparison {
   const afterById = new Map(after.results.map((result) => [result.id, result]));
   const beforeIds = new Set(before.results.map(({ id }) => id));
-  const isMachine = ({ id }: Result): boolean => id.startsWith(MACHINE_PREFIX);
-  const ratioTo = (old: Result): number | undefined => {
+  const ratioOf = (old: Result, now: Result): number => (now.median === old.median ? 1 : now.median / old.median);
+  const pairs = before.results.flatMap((old) => {
     const now = afterById.get(old.id);
-    return now && (now.median === old.median ? 1 : now.median / old.median);
-  };
-  const drifts = new Map<string, number>(); // by threads
-  for (const old of before.results.filter(isMachine)) {
-    drifts.set(threadsOf(old), Math.max(drifts.get(threadsOf(old)) ?? 0, Math.abs((ratioTo(old) ?? 1) - 1)));
-  }
+    return now ? [{ old, now, ratio: ratioOf(old, now) }] : [];
+  });
+  const controls = pairs.flatMap(({ old: { id, rounds }, ratio }) => (rounds > 1 && CONTROL.test(id) && !id.includes('/share of ') ? [{ id, log: Math.log(ratio) }] : []));
   const changes: Change[] = [];
-  let compared = 0;
-  for (const old of before.results) {
-    const now = afterById.get(old.id);
-    if (!now) continue;
-    compared++;
-    if (isMachine(old)) continue;
-    const ratio = ratioTo(old)!;
+  const tolerated = new Map<string, readonly [number, number]>();
+  for (const { old, now, ratio } of pairs) {
+    if (MACHINE.test(old.id)) continue;
+    const noise = Math.max(old.noise, now.noise);
+    const own = Math.log1p(noise);
+    const [low, high] = old.rounds > 1 ? toleratedFor(old.id, noise, controls) : [-own, own];
+    if (Math.max(-low, high) > own) {
+      const [lowest, highest] = tolerated.get(groupOf(old.id)) ?? [0, 0];
+      tolerated.set(groupOf(old.id), [Math.min(low, lowest), Math.max(high, highest)]);
+    }
     const between = Math.max(now.range[0] - old.range[1], old.range[0] - now.range[1]);
     const widths = now.range[1] - now.range[0] + (old.range[1] - old.range[0]);
-    const noise = Math.max(old.noise, now.noise);
-    const tolerated = noise === 0 ? 0 : Math.max(noise, drifts.get(threadsOf(old)) ?? 0);
-    if (between <= GAP * widths || Math.abs(ratio - 1) <= tolerated) continue;
+    if (between <= GAP * widths || (Math.log(ratio) >= low && Math.log(ratio) <= high)) continue;
     changes.push({ id: old.id, before: old, after: now, ratio, verdict: (ratio > 1) === (now.better === 'higher') ? 'better' : 'worse' });
   }
   return {
-    changes, compared, drift: Math.max(0, ...drifts.values()),
+    changes, tolerated, compared: pairs.length,
     onlyBefore: before.results.filter(({ id }) => !afterById.has(id)).map(({ id }) => id),
     onlyAfter: after.results.filter(({ id }) => !beforeIds.has(id)).map(({ id }) => id),
     warnings: warningsFor(before, after),
   };
 }
 
-function warningsFor({ machine: a }: Report, { machine: b }: Report): string[] {
+function warningsFor({ machine: a, notes: notesBefore }: Report, { machine: b, notes: notesAfter }: Report): string[] {
   const warnings: string[] = [];
+  const differ = [...notesBefore.filter((note) => !notesAfter.includes(note)), ...notesAfter.filter((note) => !notesBefore.includes(note))];
+  if (differ.length > 0) warnings.push(`only one of them says: ${differ.join('; ')}`);
   for (const key of ['cpu', 'processors', 'engine'] as const) {
     if (a[key] !== b[key]) warnings.push(`different ${key}: ${a[key]}, then ${b[key]}`);
   }
@@ -87,9 +124,12 @@ function warningsFor({ machine: a }: Report, { machine: b }: Report): string[] {
 }
 
 /** For a terminal. */
-export function formatComparison({ changes, compared, drift, onlyBefore, onlyAfter, warnings }: Comparison): string {
+export function formatComparison({ changes, compared, tolerated, onlyBefore, onlyAfter, warnings }: Comparison): string {
   const lines = warnings.map((warning) => `Beware: ${warning}`);
-  if (drift > WORTH_TELLING) lines.push(`Beware: the machine itself differed by ${(100 * drift).toFixed(0)} %; smaller differences of speed are not told`);
+  for (const [group, [low, high]] of tolerated) {
+    const [least, most] = [low, high].map((log) => (100 * Math.expm1(log)).toFixed(0));
+    lines.push(`Beware: ${group}: not even the machine and the float baselines are the same; from ${least} to +${most} %, differences are not told`);
+  }
   lines.push(changes.length === 0 ? `${compared} results compared: nothing changed beyond noise` : `${compared} results compared, ${changes.length} changed beyond noise:`);
   for (const { id, before, after, ratio, verdict } of changes) {
     lines.push(`  ${verdict.padEnd(6)} ${id}: ${before.median.toPrecision(4)} → ${after.median.toPrecision(4)} ${after.unit} (× ${ratio.toFixed(3)})`);
@@ -108,7 +148,10 @@ export function parseReport(name: string, text: string): Report {
     throw new TypeError(`${name} is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
   const { format, results, machine, notes, parts } = (report ?? {}) as Partial<Report>;
-  const isReport = format === 1 && Array.isArray(results) && typeof machine === 'object' && Array.isArray(notes) && typeof parts === 'object';
+  const isResult = ({ id, unit, median: middle, quartiles, range }: Partial<Result>): boolean =>
+    typeof id === 'string' && typeof unit === 'string' && [middle, ...(quartiles ?? [NaN]), ...(range ?? [NaN])].every(Number.isFinite);
+  const isReport = format === 1 && Array.isArray(results) && results.every((result) => isResult(result ?? {})) && machine && typeof machine.load === 'object'
+    && Array.isArray(notes) && typeof parts === 'object';
   if (!isReport) throw new TypeError(`${name} is no report of npm run bench -- --json`);
   return report as Report;
 }

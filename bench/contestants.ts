@@ -22,8 +22,8 @@ export interface Contestant {
   costAt(position: number): TokenCost;
   /** Makes it ready to go on from any position up to this one; takes a moment. */
   reach(position: number): void;
-  /** Reads `ids` as what comes after `position` tokens, and computes the logits of the last. */
-  read(ids: readonly number[], position: number): void;
+  /** Reads `ids` as what comes after `position` tokens. @returns the logits of the last. */
+  read(ids: readonly number[], position: number): Float32Array;
   /**
    * Continues as many texts by a token each, all at once. The float models, which have one text, read the ids as one: its products are
    * the same, and a transformer's attention is that of texts of a few tokens.
@@ -57,7 +57,10 @@ export async function createTernary({ shape, layers, threads }: ContestantOption
     memoryAt: () => state.byteLength,
     costAt: () => cost,
     reach() {},
-    read: (ids) => model.forwardLast(ids, state, out),
+    read(ids) {
+      model.forwardLast(ids, state, out);
+      return out;
+    },
     readEach(ids) {
       while (states.length < ids.length) states.push(model.createState());
       model.forwardSequences(ids.map((id, n) => ({ ids: [id], state: states[n], want: 'last' as const })), (logits) => out.set(logits));
@@ -89,7 +92,7 @@ function floatContestant(name: Contestant['name'], model: FloatModel, costAt: Co
     reach: (position) => model.pretend(position),
     read(ids, position) {
       model.position = position;
-      model.forward(ids);
+      return model.forward(ids);
     },
     readEach(ids) {
       model.position = 0;

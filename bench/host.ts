@@ -21,4 +21,6 @@ export interface Listener {
   result(result: Result): void;
   /** What was left out, and why. */
   note(text: string): void;
+  /** What went wrong: a note, and the run as a whole has failed. */
+  failure(text: string): void;
 }

@@ -80,8 +80,8 @@ async function main(): Promise<void> {
   const start = performance.now();
   const model = await load(task);
   const seconds = (performance.now() - start) / 1000;
-  const peakOfLoading = process.resourceUsage().maxRSS * 1024;
   const loaded = residentBytes();
+  const peakOfLoading = process.resourceUsage().maxRSS * 1024;
   model.read(task.position);
   const findings: MemoryFindings = { before, seconds, loaded, peakOfLoading, withText: residentBytes() };
   model.read(task.position); // it is still there

@@ -4,11 +4,11 @@
 
 /** Of one decoded token. A product with a float weight is one multiplication and one addition. */
 export interface TokenCost {
-  /** Of ternary products: one for each weight that is not zero. */
+  /** Of ternary products: one for each weight that is not zero, as the architecture has it. The library looks up sums of several instead. */
   readonly integerAdditions: number;
   readonly floatAdditions: number;
   readonly floatMultiplications: number;
-  /** Read from memory: all weights once, the state or the keys and values of the text so far, one row of embeddings. */
+  /** Read from memory, or from a cache that holds it: all weights once, the state or the keys and values of the text so far, one row of embeddings. */
   readonly bytes: number;
 }
 
@@ -39,6 +39,8 @@ export interface Sizes {
   readonly intermediate: number;
   readonly layers: number;
   readonly vocab: number;
+  /** Of attention, where there is any. */
+  readonly heads: number;
 }
 
 /** Weights of all matrices that are multiplied with: the same number for both architectures. */
@@ -56,8 +58,10 @@ export function keyValueBytes({ layers, mixer }: Sizes, position: number): numbe
   return position * layers * 2 * mixer * FLOAT;
 }
 
-/** Multiplications of one sigmoid: 11 of the exponential, 1 division (src/kernels/scalar/exp.ts). */
-const SIGMOID = 12;
+/** Multiplications of an exponential (src/kernels/scalar/exp.ts). */
+const EXPONENTIAL = 11;
+/** That, and a division. */
+const SIGMOID = EXPONENTIAL + 1;
 const FLOAT = 4;
 
 /** The MatMul-free LM with float products: norms, gates and recurrence as in the library, nothing quantised. */
@@ -74,10 +78,11 @@ export function floatMatMulFreeCost(sizes: Sizes, weightBytes: number): TokenCos
 
 /** The transformer, after `position` tokens. */
 export function transformerCost(sizes: Sizes, weightBytes: number, position: number): TokenCost {
-  const { hidden, mixer, intermediate, layers } = sizes;
+  const { hidden, mixer, intermediate, layers, heads } = sizes;
   const visible = position + 1;
   const products = matrixWeights(sizes) + layers * 2 * mixer * visible;
-  const others = layers * (6 * hidden + 4 * mixer + intermediate * (SIGMOID + 2)) + 3 * hidden;
+  const softmax = heads * visible * (EXPONENTIAL + 1); // and the scale of a score
+  const others = layers * (6 * hidden + 4 * mixer + softmax + intermediate * (SIGMOID + 2)) + 3 * hidden;
   return {
     integerAdditions: 0, floatAdditions: products + others, floatMultiplications: products + others,
     bytes: weightBytes + layers * 2 * mixer * visible * FLOAT,

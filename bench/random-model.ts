@@ -13,10 +13,12 @@ export const SHAPES = {
 export type ShapeName = keyof typeof SHAPES;
 
 const VOCAB = 32_000;
+/** Channels of a transformer's head, as in Llama models of such sizes. */
+export const HEAD_SIZES: Readonly<Record<ShapeName, number>> = { '370M': 64, '1.3B': 128, '2.7B': 128 };
 
 export function sizesOf(shape: ShapeName, layers: number = SHAPES[shape][2]): Sizes {
   const [hidden, intermediate] = SHAPES[shape];
-  return { hidden, mixer: hidden, intermediate, layers, vocab: VOCAB };
+  return { hidden, mixer: hidden, intermediate, layers, vocab: VOCAB, heads: hidden / HEAD_SIZES[shape] };
 }
 /** Rows are cut from this many random trits, at shifting places. */
 const POOL = 1 << 20;

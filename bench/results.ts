@@ -25,7 +25,7 @@ export interface Report {
   readonly command: string;
   readonly machine: Machine;
   readonly results: readonly Result[];
-  /** What was left out, and why. */
+  /** What was left out, and why; what went wrong. */
   readonly notes: readonly string[];
   /** Seconds that each part took. */
   readonly parts: { readonly [part: string]: number };
@@ -33,6 +33,10 @@ export interface Report {
 
 /** Other processes come and go; with more threads than one, each of them is in the way, and short times tell it more. */
 const NOISE = { oneThread: 0.05, moreThreads: 0.15, part: 0.15 } as const;
+/** V8 compiles loops of JavaScript by what it has seen of them before: they differ by so much from one process to the next. */
+export const JAVASCRIPT_NOISE = 0.15;
+/** Of seconds that were measured once: they are told from two and a half times as long. */
+export const ONCE_NOISE = 1.5;
 
 /** A figure of each round. @param values by round */
 export function sampled(id: string, unit: string, better: Result['better'], values: readonly number[], noise: number): Result {

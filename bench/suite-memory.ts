@@ -11,7 +11,7 @@ import type { MemoryFindings, MemoryTask } from './memory-child.js';
 import { writeTernaryFile, writeTransformerFiles } from './model-files.js';
 import { floatWeightBytes, keyValueBytes } from './operations.js';
 import { sizesOf, type ShapeName } from './random-model.js';
-import { counted } from './results.js';
+import { counted, ONCE_NOISE } from './results.js';
 
 export interface MemorySettings {
   readonly shape: ShapeName;
@@ -25,7 +25,7 @@ export interface MemorySettings {
 }
 
 /** What may differ between two runs: allocators, and the moment of a garbage collection. */
-const NOISE = { bytes: 0.2, seconds: 0.5 } as const;
+const NOISE_BYTES = 0.2;
 const SPARE_BYTES = 2e9;
 
 /** Memory that is resident, and the time of loading: each model in a process of its own. Node only. */
@@ -53,15 +53,21 @@ async function measureOne(settings: MemorySettings, name: Contestant['name'], fi
   const sizes = sizesOf(shape, layers);
   const needed = name === 'ternary' ? floatWeightBytes(sizes) / 8 : floatWeightBytes(sizes) + (name === 'Transformer++' ? keyValueBytes(sizes, position) : 0);
   if (needed + SPARE_BYTES > host.freeBytes()) return tell.note(`${shape} ${name} with ${position} tokens: resident memory not measured, as it does not fit`);
-  const { before, seconds, loaded, peakOfLoading, withText } = await runChild({ name, shape, layers, backend, file, position });
-  const bytes = (what: string, value: number): void => tell.result(counted(`memory/${shape}/${name}/${what}`, 'bytes', value, 'lower', NOISE.bytes));
+  let findings: MemoryFindings;
+  try {
+    findings = await runChild({ name, shape, layers, backend, file, position });
+  } catch (error) {
+    return tell.failure(error instanceof Error ? error.message : String(error)); // such as a system that is out of memory after all
+  }
+  const { before, seconds, loaded, peakOfLoading, withText } = findings;
+  const bytes = (what: string, value: number): void => tell.result(counted(`memory/${shape}/${name}/${what}`, 'bytes', value, 'lower', NOISE_BYTES));
   bytes('resident without a model', before);
   bytes('resident', loaded);
   bytes(`resident with ${position} tokens`, withText);
   if (file === undefined) return;
   bytes('peak of loading', peakOfLoading);
   bytes('file', await fileBytes(file));
-  tell.result(counted(`memory/${shape}/${name}/seconds to load`, 's', seconds, 'lower', NOISE.seconds));
+  tell.result(counted(`memory/${shape}/${name}/seconds to load`, 's', seconds, 'lower', ONCE_NOISE));
 }
 
 async function fileBytes(file: string): Promise<number> {

@@ -3,7 +3,7 @@ import { createFloatMatMulFree, createTernary, createTransformer, type Contestan
 import type { Host, Listener } from './host.js';
 import { estimateEnergy, floatWeightBytes, keyValueBytes } from './operations.js';
 import { sizesOf, type ShapeName } from './random-model.js';
-import { counted, share, speed } from './results.js';
+import { counted, ONCE_NOISE, share, speed } from './results.js';
 import { createRoof, type Roof } from './roof.js';
 import { takeTurns } from './turns.js';
 
@@ -21,6 +21,8 @@ export interface ModelSettings {
   readonly batches: readonly number[];
   readonly rounds: number;
   readonly roundMs: number;
+  /** Rounds are fewer when they would take longer. */
+  readonly seconds: number;
   /** Whether to tell sizes and operations too, which are the same with any number of threads. */
   readonly counts: boolean;
 }
@@ -30,7 +32,7 @@ const SPARE_BYTES = 2e9;
 
 /** Whole models with random weights, alive at the same time and taking turns. */
 export async function measureModels(settings: ModelSettings, host: Host, tell: Listener): Promise<void> {
-  const { shape, layers, backend, threads, prompt, batches, rounds, roundMs } = settings;
+  const { shape, layers, backend, threads, prompt, batches, rounds, roundMs, seconds } = settings;
   host.collectGarbage(); // the models before
   const { positions, both } = whatFits(settings, host.freeBytes(), tell);
   if (positions.length === 0) return;
@@ -45,12 +47,13 @@ export async function measureModels(settings: ModelSettings, host: Host, tell: L
     const start = performance.now();
     const contestant = await create();
     contestants.push(contestant);
-    tell.result(counted(idOf(settings, contestant, 'seconds to make'), 's', (performance.now() - start) / 1000, 'lower', 0.5));
+    tell.result(counted(idOf(settings, contestant, 'seconds to make'), 's', (performance.now() - start) / 1000, 'lower', ONCE_NOISE));
   }
   for (const contestant of contestants) contestant.reach(furthest);
   const tasks = [...positions.map(decodeAt), prefill(prompt), ...batches.map(batchOf)].flatMap((create) => contestants.map(create));
-  const times = takeTurns([...tasks.map(({ run }) => run), roof.read.run, roof.compute.run], { rounds, roundMs });
+  const times = takeTurns([...tasks.map(({ run }) => run), roof.read.run, roof.compute.run], { rounds, roundMs, seconds });
   const [reads, computes] = times.slice(tasks.length);
+  if (reads.length < rounds) tell.note(`${shape}, ${threadsOf(threads)}: ${reads.length} rounds of ${rounds}, for lack of time`);
   tellRoof(settings, roof, [reads, computes], tell);
   tasks.forEach(({ contestant, name, tokens, position }, n) => {
     tell.result(speed(idOf(settings, contestant, name), 'tokens/s', tokens, times[n], threads));
@@ -59,10 +62,16 @@ export async function measureModels(settings: ModelSettings, host: Host, tell: L
     tell.result(share(idOf(settings, contestant, `${name}/share of bandwidth`), bytes, times[n], roof.read.bytes, reads, threads));
   });
   for (const contestant of contestants) {
+    checkLogits(shape, contestant.name, contestant.read([5], positions[0]));
     if (settings.counts) tellCounts(shape, contestant, tell);
     contestant.dispose();
   }
   roof.dispose();
+}
+
+/** What was timed has computed something: numbers, and not one number everywhere. */
+function checkLogits(shape: ShapeName, name: string, logits: Float32Array): void {
+  if (!logits.every(Number.isFinite) || logits.every((logit) => logit === logits[0])) throw new Error(`${shape} ${name}: its logits are not those of a model`);
 }
 
 /** Something that a contestant does, as often as it is asked to. */

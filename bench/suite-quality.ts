@@ -1,8 +1,9 @@
-import { createKernels, loadModel, type BackendName } from 'matmulfree';
+import { createKernels, createScalarKernels, loadModel, type BackendName } from 'matmulfree';
 import { readText, type FileSet } from '../src/formats/bytes.js';
 import { describeModel } from '../src/model/describe.js';
 import { scoreIds } from '../src/generate/score.js';
 import { openCheckpoint } from '../src/model/open-checkpoint.js';
+import type { FloatKernels } from './baselines/float-kernels.js';
 import { buildFloatMatMulFree } from './baselines/float-matmulfree.js';
 import type { FloatModel } from './baselines/float-model.js';
 import { openLlama } from './baselines/llama-checkpoint.js';
@@ -10,7 +11,7 @@ import { scoreFloat, type FloatScore } from './baselines/score.js';
 import { buildTransformer } from './baselines/transformer.js';
 import type { Host, Listener } from './host.js';
 import { estimateEnergy, floatMatMulFreeCost, transformerCost, type Sizes, type TokenCost } from './operations.js';
-import { counted, speed } from './results.js';
+import { counted, JAVASCRIPT_NOISE, ONCE_NOISE, speed } from './results.js';
 import { packedBytes } from './ternary-parts.js';
 import { takeTurns } from './turns.js';
 
@@ -47,15 +48,24 @@ export async function measureQuality({ backend, stories, rounds, roundMs }: Qual
   if (!texts || !ternary) return tell.note('the trained model or its stories are not here: left out');
   const ids = (await storiesIn(texts)).slice(0, stories);
   const models: Trained[] = [];
-  for (const load of [() => trainedTernary(ternary, backend), () => trainedFloat(ternary, backend), ...(llama ? [() => trainedLlama(llama, backend)] : [])]) {
+  const loadersOf = (ours: BackendName, theirs: FloatKernels['backend']) => [
+    () => trainedTernary(ternary, ours), () => trainedFloat(ternary, theirs), ...(llama ? [() => trainedLlama(llama, theirs)] : []),
+  ];
+  for (const load of loadersOf(backend, backend)) {
     const start = performance.now();
     const model = await load();
     models.push(model);
-    tell.result(counted(`quality/${model.name}/seconds to load`, 's', (performance.now() - start) / 1000, 'lower', 0.5));
+    tell.result(counted(`quality/${model.name}/seconds to load`, 's', (performance.now() - start) / 1000, 'lower', ONCE_NOISE));
   }
   if (!llama) tell.note('the trained transformer (../shared/models/llama-9m) is not here: left out');
 
-  const times = takeTurns(models.map(({ decode }) => decode), { rounds, roundMs });
+  const inJavaScript = await Promise.all(loadersOf('scalar', 'js').map((load) => load()));
+  const times = takeTurns([...models, ...inJavaScript].map(({ decode }) => decode), { rounds, roundMs });
+  inJavaScript.forEach(({ name, dispose }, n) => {
+    const result = speed(`quality/${name}/decode in JavaScript at ${POSITION}`, 'tokens/s', 1, times[models.length + n], 1);
+    tell.result({ ...result, noise: JAVASCRIPT_NOISE });
+    dispose();
+  });
   models.forEach(({ name, weightBytes, cost, score, dispose }, n) => {
     const scores = ids.map(score);
     const tokens = scores.reduce((sum, one) => sum + one.tokens, 0);
@@ -87,9 +97,9 @@ async function storiesIn(files: FileSet): Promise<readonly (readonly number[])[]
   }
 }
 
-async function trainedTernary(files: FileSet, backend: QualitySettings['backend']): Promise<Trained> {
+async function trainedTernary(files: FileSet, backend: BackendName): Promise<Trained> {
   const checkpoint = await openCheckpoint(files);
-  const kernels = await createKernels({ backend, threads: 1 });
+  const kernels = backend === 'scalar' ? createScalarKernels() : await createKernels({ backend, threads: 1 });
   const model = await loadModel(checkpoint, kernels);
   await checkpoint.close();
   const state = model.createState();
@@ -108,20 +118,20 @@ async function trainedTernary(files: FileSet, backend: QualitySettings['backend'
   };
 }
 
-async function trainedFloat(files: FileSet, backend: QualitySettings['backend']): Promise<Trained> {
+async function trainedFloat(files: FileSet, backend: FloatKernels['backend']): Promise<Trained> {
   const checkpoint = await openCheckpoint(files);
   const { hiddenSize: hidden, recurrentSize: mixer, intermediateSize: intermediate, layers, vocabSize: vocab } = checkpoint.config;
   const model = await buildFloatMatMulFree(checkpoint, { backend, threads: 1 });
   await checkpoint.close();
-  return floatTrained('float MatMul-free', model, (bytes) => floatMatMulFreeCost({ hidden, mixer, intermediate, layers, vocab }, bytes));
+  return floatTrained('float MatMul-free', model, (bytes) => floatMatMulFreeCost({ hidden, mixer, intermediate, layers, vocab, heads: 0 }, bytes));
 }
 
-async function trainedLlama(files: FileSet, backend: QualitySettings['backend']): Promise<Trained> {
+async function trainedLlama(files: FileSet, backend: FloatKernels['backend']): Promise<Trained> {
   const { config, weights, close } = await openLlama(files);
   const model = await buildTransformer(config, weights, CONTEXT, { backend, threads: 1 });
   await close();
   const sizes: Sizes = {
-    hidden: config.hiddenSize, mixer: config.heads * config.headSize, intermediate: config.intermediateSize, layers: config.layers, vocab: config.vocabSize,
+    hidden: config.hiddenSize, mixer: config.heads * config.headSize, intermediate: config.intermediateSize, layers: config.layers, vocab: config.vocabSize, heads: config.heads,
   };
   return floatTrained('Transformer++', model, (bytes) => transformerCost(sizes, bytes, POSITION));
 }

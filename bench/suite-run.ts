@@ -1,9 +1,9 @@
 import { availableBackends } from 'matmulfree';
 import type { Host, Listener } from './host.js';
-import type { Plan } from './plans.js';
+import { expectedSeconds, type ModelRun, type Plan } from './plans.js';
 import { measureKernels } from './suite-kernels.js';
 import { measureLayers } from './suite-layers.js';
-import { measureModels } from './suite-models.js';
+import { measureModels, threadsOf } from './suite-models.js';
 import { measureQuality } from './suite-quality.js';
 import type { MemorySettings } from './suite-memory.js';
 
@@ -22,6 +22,7 @@ export interface RunOptions {
 /** Measures what `plan` says. @returns seconds by part. */
 export async function runPlan(plan: Plan, host: Host, tell: Listener, options: RunOptions): Promise<Record<string, number>> {
   const { layers, measureMemory } = options;
+  const began = performance.now();
   const backends = (await availableBackends()).filter((name) => name !== 'scalar');
   const backend = backends.includes('relaxed') ? 'relaxed' : 'simd';
   const run: Record<Part, () => Promise<void>> = {
@@ -34,18 +35,27 @@ export async function runPlan(plan: Plan, host: Host, tell: Listener, options: R
       for (const settings of plan.layers) await measureLayers({ ...settings, layers, backend }, host, tell);
     },
     async models() {
-      for (const { threads, ...model } of plan.models) {
-        for (const [n, count] of threads.entries()) {
-          const less = n === 0 ? {} : { positions: model.positions.slice(0, 1), batches: [] };
-          await measureModels({ ...model, ...less, layers, backend, threads: count, counts: n === 0 }, host, tell);
+      const before: { run: ModelRun; seconds: number }[] = [];
+      for (const modelRun of plan.models) {
+        const { optional = false, ...settings } = modelRun;
+        const start = performance.now();
+        if (optional && (start - began) / 1000 + expectedSeconds(modelRun, before) > plan.seconds) {
+          tell.note(`${settings.shape}, ${threadsOf(settings.threads)}: left out for lack of time`);
+          continue;
         }
+        await measureModels({ ...settings, layers, backend }, host, tell);
+        before.push({ run: modelRun, seconds: (performance.now() - start) / 1000 });
       }
     },
   };
   const seconds: Record<string, number> = {};
   for (const part of PARTS.filter((name) => options.parts.includes(name))) {
     const start = performance.now();
-    await run[part]();
+    try {
+      await run[part]();
+    } catch (error) {
+      tell.failure(`${part} failed: ${error instanceof Error ? error.message : String(error)}`); // the other parts are still worth having
+    }
     seconds[part] = (performance.now() - start) / 1000;
   }
   return seconds;

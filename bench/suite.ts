@@ -12,7 +12,7 @@ import { describeMachine } from './machine.js';
 import { complain, enableRelaxedSimd, wholeNumber } from './measure.js';
 import { nodeHost } from './node-host.js';
 import { fullPlan, quickPlan } from './plans.js';
-import { standaloneSvg } from './report/figure.js';
+import { sourceOf, standaloneSvg } from './report/figure.js';
 import { figuresOf } from './report/figures.js';
 import { lookUp } from './report/lookup.js';
 import { reportPage } from './report/page.js';
@@ -46,7 +46,14 @@ const print: Listener = {
     console.log(`${id.padEnd(84)} ${median.toPrecision(5).padStart(12)} ${unit}${spread}`);
   },
   note: (text) => console.log(`Note: ${text}`),
+  failure(text) {
+    console.error(text);
+    process.exitCode = 1;
+  },
 };
+
+/** Other programs that take a core or more. */
+const MUCH_LOAD = 0.75;
 
 function readParts(text: string): readonly Part[] {
   return text.split(',').map((name) => {
@@ -86,7 +93,12 @@ async function measure(options: Options): Promise<Report> {
       notes.push(text);
       print.note(text);
     },
+    failure(text) {
+      notes.push(text);
+      print.failure(text);
+    },
   };
+  if (machine.load.start > MUCH_LOAD) tell.note(`other programs were running at the start (load ${machine.load.start.toFixed(1)}): figures with several threads suffer most`);
   console.log(`${machine.engine}, ${machine.cpu}, ${machine.processors} processors, load ${machine.load.start.toFixed(1)}`);
   const run = options.browser
     ? await (await import('./browser.js')).runInBrowser({ quick: options.quick, parts, layers, byHand: options['by-hand'] }, tell)
@@ -109,6 +121,11 @@ function write(file: string, text: string): void {
   console.log(`Written: ${file}`);
 }
 
+/** Fails now rather than after the run, if it cannot be written. */
+function prepareFolders({ out, json, report: page }: Options): void {
+  for (const folder of [out, json && dirname(json), page && dirname(page)]) if (folder !== undefined && folder !== '') mkdirSync(folder, { recursive: true });
+}
+
 function writeAll(report: Report, { out, json, report: page, from }: Options): void {
   const text = `${JSON.stringify(report, undefined, 1)}\n`;
   if (json !== undefined) write(json, text);
@@ -117,7 +134,7 @@ function writeAll(report: Report, { out, json, report: page, from }: Options): v
   if (from === undefined) write(join(out, 'report.json'), text);
   write(join(out, 'report.html'), reportPage(report));
   for (const { id, title, chart } of figuresOf(report)) {
-    if (chart) write(join(out, 'charts', `${id}.svg`), standaloneSvg({ id, title, chart }));
+    if (chart) write(join(out, 'charts', `${id}.svg`), standaloneSvg({ id, title, chart }, sourceOf(report)));
   }
 }
 
@@ -131,6 +148,7 @@ async function main(): Promise<void> {
   }
   if (positionals.length > 0) throw new TypeError(`unknown argument "${positionals[0]}"; --help tells what there is`);
   if (values.from !== undefined && values.out === undefined && values.report === undefined) throw new TypeError('--from draws: it takes --report or --out');
+  prepareFolders(values);
   const report = values.from === undefined ? await measure(values) : read(values.from);
   for (const { claim, verdict, why } of verdicts(lookUp(report))) console.log(`\n${claim} ${verdict[0].toUpperCase()}${verdict.slice(1)}.\n${why.join('\n')}`);
   writeAll(report, values);

@@ -4,19 +4,26 @@ export interface Turns {
   readonly rounds: number;
   /** What a task does in a round takes about so long; at least one call. */
   readonly roundMs: number;
+  /** After so long no round begins, once there are `LEAST_ROUNDS`. Default: there is no hurry. */
+  readonly seconds?: number;
+  /** Default: long enough that V8 has compiled a task's loops with its optimising compilers. */
+  readonly warmUpMs?: number;
 }
 
-/** Long enough that V8 has compiled a task's loops with its optimising compilers. */
+/** Fewer have no spread. */
+export const LEAST_ROUNDS = 3;
+
 const WARM_UP_MS = 300;
 
 /**
  * Lets `tasks` take turns, round by round, so that whatever disturbs the machine disturbs all of them.
  * @returns milliseconds a call: [task][round]
  */
-export function takeTurns(tasks: readonly (() => void)[], { rounds, roundMs }: Turns): number[][] {
-  const callMs = tasks.map(warmUp);
+export function takeTurns(tasks: readonly (() => void)[], { rounds, roundMs, seconds = Infinity, warmUpMs = WARM_UP_MS }: Turns): number[][] {
+  const end = performance.now() + 1000 * seconds;
+  const callMs = tasks.map((task) => warmUp(task, warmUpMs));
   const times = tasks.map((): number[] => []);
-  for (let round = -1; round < rounds; round++) {
+  for (let round = -1; round < rounds && (round < LEAST_ROUNDS || performance.now() < end); round++) {
     tasks.forEach((task, n) => {
       const calls = Math.max(1, Math.round(roundMs / callMs[n]));
       const start = performance.now();
@@ -30,10 +37,10 @@ export function takeTurns(tasks: readonly (() => void)[], { rounds, roundMs }: T
 }
 
 /** @returns milliseconds a call, towards the end. */
-function warmUp(task: () => void): number {
+function warmUp(task: () => void, ms: number): number {
   const start = performance.now();
   let last = 0;
-  for (let now = start; now - start < WARM_UP_MS; now += last) {
+  for (let now = start; now - start < ms; now += last) {
     task();
     last = performance.now() - now;
   }

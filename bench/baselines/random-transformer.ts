@@ -1,11 +1,8 @@
-import { SHAPES, type ShapeName } from '../random-model.js';
+import { HEAD_SIZES, SHAPES, type ShapeName } from '../random-model.js';
 import type { WeightSource } from './build-model.js';
 import type { TransformerConfig } from './transformer.js';
 
 const VOCAB = 32_000;
-/** Channels of a head, as in Llama models of such sizes. */
-const HEAD_SIZES: Readonly<Record<ShapeName, number>> = { '370M': 64, '1.3B': 128, '2.7B': 128 };
-
 /** A transformer with as many weights as the MatMul-free LM of that name has, matrix by matrix. */
 export function transformerOf(shape: ShapeName, layers: number = SHAPES[shape][2]): TransformerConfig {
   const [hiddenSize, intermediateSize] = SHAPES[shape];

@@ -1,12 +1,12 @@
 import type { Result } from '../results.js';
 import type { Figure } from './figure.js';
-import { formatValue, short, tokens } from './format.js';
+import { formatValue, percent, short, tokens } from './format.js';
 import { cell, CONTESTANTS, derived, SIZES, type Lookup } from './lookup.js';
 
 /* Operations, energy, and quality beside cost: tables. */
 
 const ENERGY_NOTE = 'An estimate from figures for single operations, by M. Horowitz (ISSCC 2014, 45 nm): 0.1 pJ for an integer addition, 0.9 for a float addition, '
-  + '3.7 for a float multiplication, 1.3 to 2.6 nJ for 64 bits from DRAM. Instructions, caches and what the chip takes at rest are left out; nothing was measured.';
+  + '3.7 for a float multiplication, 1.3 to 2.6 nJ for 64 bits from DRAM. Instructions, caches and what the chip takes at rest are left out; nothing was measured. Additions are those that the products take, one for each weight that is not zero: the library looks up sums of several instead. Bytes are taken to come from DRAM.';
 
 function energyCells(lookup: Lookup, at: (what: string) => string) {
   const [arithmetic, least, most] = ['energy of arithmetic|estimate', 'energy of memory|estimate, least', 'energy of memory|estimate, most'].map((what) => lookup.get(at(what)));
@@ -14,6 +14,15 @@ function energyCells(lookup: Lookup, at: (what: string) => string) {
     arithmetic ? derived(`${short(arithmetic.median)} mJ`, [arithmetic]) : '–',
     least && most ? derived(`${short(least.median)}–${short(most.median)} mJ`, [least, most]) : '–',
   ];
+}
+
+/** How much of the energy is memory's at the least, in a sentence. */
+function memoryShares(energyOf: (name: string, what: string) => Result | undefined): string {
+  const [ours, theirs] = ['ternary', 'Transformer++'].map((name) => {
+    const [arithmetic, memory] = [energyOf(name, 'energy of arithmetic|estimate'), energyOf(name, 'energy of memory|estimate, least')];
+    return arithmetic && memory ? memory.median / (memory.median + arithmetic.median) : undefined;
+  });
+  return ours === undefined || theirs === undefined ? '' : `By the estimate, memory takes at least ${percent(Math.min(ours, 0.99))} of the energy with ternary weights, ${percent(Math.min(theirs, 0.99))} with the transformer.`;
 }
 
 export function operationsOfToken(lookup: Lookup): Figure | undefined {
@@ -27,10 +36,11 @@ export function operationsOfToken(lookup: Lookup): Figure | undefined {
   const [first] = sizes;
   if (!first) return undefined;
   const [ours, theirs] = ['ternary', 'Transformer++'].map((name) => at(first.shape, name, 'float multiplications', 1));
+  const energyOf = (name: string, what: string): Result | undefined => at(first.shape, name, what, 1);
   return {
     id: 'operations', title: 'Operations, bytes and energy of a token', chart: undefined,
     says: ours && theirs
-      ? `A decoded token of the ternary ${first.shape} model takes ${formatValue(ours.median, '1/token')} float multiplications (norms, gates, scales), one of the transformer ${formatValue(theirs.median, '1/token')}. By the estimate, what a token costs in energy is nearly all memory, for either.`
+      ? `A decoded token of the ternary ${first.shape} model takes ${formatValue(ours.median, '1/token')} float multiplications (norms, gates, scales), one of the transformer ${formatValue(theirs.median, '1/token')}. ${memoryShares(energyOf)}`
       : '',
     table: {
       caption: 'For one decoded token, counted; energy is an estimate',
@@ -48,13 +58,15 @@ export function operationsOfToken(lookup: Lookup): Figure | undefined {
   };
 }
 
+const DECODING = /^decode at/;
+
 export function quality(lookup: Lookup): Figure | undefined {
   const found = (name: string, pattern: RegExp): Result | undefined => lookup.matching(/^quality\/([^/]+)\/(.+)$/).find(({ groups: [who, what] }) => who === name && pattern.test(what))?.result;
   const perplexity = (name: string): Result | undefined => found(name, /^perplexity/);
   const stories = /perplexity of (\d+) stories/.exec(perplexity('ternary')?.id ?? '')?.[1];
   if (stories === undefined) return undefined;
   const [ours, theirs] = [perplexity('ternary')!, perplexity('Transformer++')];
-  const speeds = ['ternary', 'Transformer++'].map((name) => found(name, /^decode/));
+  const speeds = ['ternary', 'Transformer++'].map((name) => found(name, DECODING));
   const weights = ['ternary', 'Transformer++'].map((name) => found(name, /^weights/));
   return {
     id: 'quality', title: 'Quality beside cost', chart: undefined,
@@ -63,7 +75,7 @@ export function quality(lookup: Lookup): Figure | undefined {
       : `Perplexity ${ours.median.toFixed(3)} over ${stories} validation stories.`,
     table: {
       caption: `Models of 9 million parameters, ${stories} stories, one thread`,
-      columns: ['model', 'perplexity', 'decoding', 'weights', 'load', 'integer additions', 'float multiplications', 'bytes read', 'energy of arithmetic (estimate)', 'energy of memory (estimate)'],
+      columns: ['model', 'perplexity', 'decoding', 'in JavaScript', 'weights', 'load', 'integer additions', 'float multiplications', 'bytes read', 'energy of arithmetic (estimate)', 'energy of memory (estimate)'],
       rows: CONTESTANTS.filter(({ name }) => perplexity(name)).map(({ name }) => {
         const position = /at (\d+)$/.exec(found(name, /^bytes read/)?.id ?? '')?.[1] ?? '';
         const of = (what: string): string => {
@@ -71,11 +83,11 @@ export function quality(lookup: Lookup): Figure | undefined {
           return `quality/${name}/${start} at ${position} (${kind})`;
         };
         return [
-          name, derived(perplexity(name)!.median.toFixed(3), [perplexity(name)]), cell(found(name, /^decode/)), cell(found(name, /^weights/)), cell(found(name, /^seconds to load/)),
+          name, derived(perplexity(name)!.median.toFixed(3), [perplexity(name)]), cell(found(name, DECODING)), cell(found(name, /^decode in JavaScript/)), cell(found(name, /^weights/)), cell(found(name, /^seconds to load/)),
           cell(found(name, /^integer additions/)), cell(found(name, /^float multiplications/)), cell(found(name, /^bytes read/)), ...energyCells(lookup, of),
         ];
       }),
     },
-    note: 'tinystories-9m, the same with float products, and llama-9m: one text, tokenizer, size and number of steps. The float MatMul-free model has the ternary weights, but activations that are not rounded: what is left between it and the transformer is the architecture and its ternary weights.',
+    note: 'Decoding is in WebAssembly but for one column. The models: tinystories-9m, the same with float products, and llama-9m: one text, tokenizer, size and number of steps. The float MatMul-free model has the ternary weights, but activations that are not rounded: what is left between it and the transformer is the architecture and its ternary weights. So small a ternary model lies in the caches, where nothing is waited for and memory takes less energy than estimated: larger ones are another matter.',
   };
 }

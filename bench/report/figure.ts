@@ -1,6 +1,6 @@
-import type { Result } from '../results.js';
+import type { Report, Result } from '../results.js';
 import { CHART_STYLE, colours } from './style.js';
-import { element, escapeText } from './svg.js';
+import { element, escapeText, textElement } from './svg.js';
 
 /** A value of a table: text, or a figure that comes from results. */
 export type Cell = string | {
@@ -45,8 +45,19 @@ export function inlineSvg({ id, title, chart }: Pick<Figure, 'id' | 'title'> & {
   return svg(id, title, chart, '', {});
 }
 
-/** The chart as a file. */
-export function standaloneSvg({ id, title, chart }: Pick<Figure, 'id' | 'title'> & { readonly chart: Drawing }): string {
+/** Where figures come from, in a line: the processor, the engine, the day. */
+export function sourceOf({ machine: { cpu, processors, engine }, started }: Pick<Report, 'machine' | 'started'>): string {
+  const name = cpu.length > 32 ? `${cpu.slice(0, 31)}…` : cpu;
+  return `${name}, ${processors} processors; ${engine.replace(/,.*/, '')}; ${started.slice(0, 10)}`;
+}
+
+const SOURCE_HEIGHT = 26;
+
+/** The chart as a file. @param source what it comes from, for a line at its foot. */
+export function standaloneSvg({ id, title, chart: inner }: Pick<Figure, 'id' | 'title'> & { readonly chart: Drawing }, source: string): string {
+  const chart = {
+    ...inner, height: inner.height + SOURCE_HEIGHT, body: `${inner.body}\n${textElement(12, inner.height + 14, source, { class: 'source' })}`,
+  };
   const style = element('style', {}, `${colours('.chart')}\n${CHART_STYLE}`);
   return `${svg(id, title, chart, style, { xmlns: 'http://www.w3.org/2000/svg', width: chart.width, height: chart.height })}\n`;
 }

@@ -32,6 +32,8 @@ export function formatValue(value: number, unit: string): string {
   }
 }
 
+export const percent = (share: number): string => `${share < 0.0095 ? (100 * share).toFixed(1) : Math.round(100 * share)} %`;
+
 /** For axes: 1k, 32k, 1M, 0.5. */
 export function compact(value: number): string {
   const [size, prefix] = PREFIXES.find(([least]) => Math.abs(value) >= least) ?? [1, ''];

@@ -1,24 +1,27 @@
 import type { Result } from '../results.js';
 import { barChart } from './bar-chart.js';
-import type { Figure } from './figure.js';
-import { byteTick, compact, countOf, formatValue, short, tokens } from './format.js';
+import type { Cell, Figure } from './figure.js';
+import { byteTick, compact, countOf, formatValue, percent, short, tokens } from './format.js';
 import { lineChart, type Series } from './line-chart.js';
 import { bareCell, cell, CONTESTANTS, derived, millisecondsOf, modelId, SIZES, threadsOf, type Lookup } from './lookup.js';
 
 /* Charts of whole models: by size, by context, by threads, by batch. Each is undefined where a run has not measured it. */
 
-const MARKED = 'Lines through markers are medians; whiskers hold four of five rounds.';
+const MARKED = 'Markers are medians; whiskers hold four of five rounds, and are hidden by their marker where they are shorter. The table has both.';
 
 /** How often `a` goes into `b`, in words for a sentence. */
 const times = (a: number, b: number): string => `${short(a / b)} times`;
 
-const asLong = (ratio: number): string => (Math.abs(ratio - 1) < 0.05 ? 'as long as before' : `${short(ratio)} times as long`);
+/** The name of a contestant beside its line. */
+const lineName = (name: string): string => (name === 'float MatMul-free' ? 'float\nMatMul-free' : name);
+
+export const asLong = (ratio: number): string => (Math.abs(ratio - 1) < 0.05 ? 'as long as before' : `${short(ratio)} times as long`);
 
 export function speedBySize(lookup: Lookup, threads: number): Figure | undefined {
   const at = (shape: string, name: string): Result | undefined => lookup.get(modelId(shape, name, threads, 'decode at 1'));
   const sizes = SIZES.filter(({ shape }) => at(shape, 'ternary'));
   const series = CONTESTANTS.map(({ name, ink }): Series => ({
-    name: name === 'float MatMul-free' ? 'float\nMatMul-free' : name, ink,
+    name: lineName(name), ink,
     points: sizes.flatMap(({ shape, parameters }) => {
       const result = at(shape, name);
       return result ? [{ x: parameters, y: result.median, range: result.range }] : [];
@@ -31,34 +34,44 @@ export function speedBySize(lookup: Lookup, threads: number): Figure | undefined
   const says = `At ${largest.shape}, ternary weights decode ${formatValue(ours.median, 'tokens/s')}, ${times(ours.median, theirs.median)} the transformer's ${formatValue(theirs.median, 'tokens/s')}.`;
   return {
     id: `speed-by-size-${threads === 1 ? '1-thread' : 'all-threads'}`, title, says,
-    chart: lineChart({
-      heading: 'Decoding, by model size', description: `${title}. ${says}`, series,
-      x: { label: `parameters (${threadsOf(threads)}, first tokens of a text)`, kind: 'log', format: (value) => SIZES.find(({ parameters }) => parameters === value)?.shape ?? compact(value), ticks: sizes.map(({ parameters }) => parameters), domain: [0.33e9, 3e9] },
+    chart: sizes.length < 2 ? undefined : lineChart({
+      heading: `Decoding by model size, ${threadsOf(threads)}`, description: `${title}. ${says}`, series,
+      x: { label: 'parameters, logarithmic (first tokens of a text)', kind: 'log', format: (value) => SIZES.find(({ parameters }) => parameters === value)?.shape ?? compact(value), ticks: sizes.map(({ parameters }) => parameters), domain: [0.33e9, 3e9] },
       y: { label: 'tokens/s, logarithmic', kind: 'log', format: compact },
     }),
     table: {
-      caption: 'Decoding one token after another, tokens/s',
+      caption: 'Decoding one token after another: tokens/s, and share of the memory bandwidth that a loop reaches which only reads',
       columns: ['model', ...CONTESTANTS.map(({ name }) => name), 'ternary / Transformer++'],
       rows: sizes.map(({ shape }) => {
         const [ternary, transformer] = ['ternary', 'Transformer++'].map((name) => at(shape, name));
-        return [shape, ...CONTESTANTS.map(({ name }) => bareCell(at(shape, name))), ternary && transformer ? derived(`${short(ternary.median / transformer.median)} ×`, [ternary, transformer]) : '–'];
+        return [shape, ...CONTESTANTS.map(({ name }) => withShare(at(shape, name), lookup)), ternary && transformer ? derived(`${short(ternary.median / transformer.median)} ×`, [ternary, transformer]) : '–'];
       }),
     },
-    note: MARKED,
+    ...(sizes.length < 2 ? {} : { note: MARKED }),
   };
 }
 
+/** A speed of decoding with the share of the bandwidth that it is. */
+function withShare(result: Result | undefined, lookup: Lookup): Cell {
+  const share = result && lookup.get(`${result.id}/share of bandwidth`);
+  if (!result || !share) return bareCell(result);
+  return derived(`${short(result.median)} (${percent(share.median)})`, [result, share], `${short(result.range[0])}–${short(result.range[1])}`);
+}
+
 export function prefillTable(lookup: Lookup): Figure | undefined {
-  const found = lookup.matching(/^models\/([^/]+)\/ternary\/(\d+) threads?\/prefill (\d+)$/);
+  const bySize = lookup.matching(/^models\/([^/]+)\/ternary\/(\d+) threads?\/prefill (\d+)$/);
+  const found = SIZES.flatMap(({ shape }) => bySize.filter(({ groups: [size] }) => size === shape).sort((a, b) => Number(a.groups[1]) - Number(b.groups[1])));
   if (found.length === 0) return undefined;
   const [first] = found;
   const [shape, threads, length] = first.groups;
-  const transformer = lookup.get(modelId(shape, 'Transformer++', Number(threads), `prefill ${length}`));
+  const of = (name: string, what: string): Result | undefined => lookup.get(modelId(shape, name, Number(threads), what));
+  const transformer = of('Transformer++', `prefill ${length}`);
+  const [decoded, decodedBoth] = ['ternary', 'Transformer++'].map((name) => of(name, 'decode at 1'));
   return {
     id: 'prefill', title: 'Reading a prompt', chart: undefined,
     says: transformer
-      ? `A prompt of ${length} tokens goes at ${formatValue(first.result.median, 'tokens/s')} with ternary weights (${shape}, ${threadsOf(Number(threads))}), at ${formatValue(transformer.median, 'tokens/s')} with the transformer. Weights are read once for many tokens, so arithmetic is the limit instead of memory: ${short(first.result.median / transformer.median)} times as many products in the same time.`
-      : `A prompt of ${length} tokens goes at ${formatValue(first.result.median, 'tokens/s')}.`,
+      ? `A prompt of ${length} tokens goes at ${formatValue(first.result.median, 'tokens/s')} with ternary weights (${shape}, ${threadsOf(Number(threads))}), at ${formatValue(transformer.median, 'tokens/s')} with the transformer: ${times(first.result.median, transformer.median)} as many${decoded && decodedBoth ? `; of tokens that are decoded one by one it is ${times(decoded.median, decodedBoth.median)} as many` : ''}.`
+      : `A prompt of ${length} tokens goes at ${formatValue(first.result.median, 'tokens/s')} (${shape}, ${threadsOf(Number(threads))}).`,
     table: {
       caption: 'Prefill, tokens/s', columns: ['model, prompt, threads', ...CONTESTANTS.map(({ name }) => name)],
       rows: found.map(({ groups: [size, count, prompt] }) => [
@@ -129,7 +142,7 @@ export function timeByContext(lookup: Lookup, shape: string): Figure | undefined
       heading: `Time per token over context, ${shape}, 1 thread`, description: `${title}. ${says}`,
       x: contextAxis(positions), y: { label: 'milliseconds a token, logarithmic', kind: 'log', format: compact },
       series: CONTESTANTS.map(({ name, ink }): Series => ({
-        name: name === 'float MatMul-free' ? 'float\nMatMul-free' : name, ink,
+        name: lineName(name), ink,
         points: positions.flatMap((position) => {
           const result = at(name, position);
           return result ? [{ x: position, ...millisecondsOf(result) }] : [];
@@ -195,14 +208,15 @@ export function threadScaling(lookup: Lookup, shape: string, what: string, id: s
     ...CONTESTANTS.filter(({ name }) => name !== 'float MatMul-free').map(({ name }) => ({ name, gain: gains((threads) => at(name, threads)).at(-1)?.y })),
     { name: 'reading memory alone', gain: gains(bandwidth).at(-1)?.y },
   ].flatMap(({ name, gain }) => (gain === undefined ? [] : [`${name} ${short(gain)}`]));
+  const series: Series[] = CONTESTANTS.map(({ name, ink }) => ({ name: lineName(name), ink, points: gains((threads) => at(name, threads)) }));
+  const top = Math.max(most, ...series.flatMap(({ points }) => points.flatMap(({ range }) => range ?? [])));
   const title = `Threads: ${doing}, ${shape}`;
   const says = `Times as fast with ${threadsOf(most)} as with one: ${gainsAtMost.join(', ')}.`;
-  const series: Series[] = CONTESTANTS.map(({ name, ink }) => ({ name: name === 'float MatMul-free' ? 'float\nMatMul-free' : name, ink, points: gains((threads) => at(name, threads)) }));
   return {
     id, title, says,
     chart: lineChart({
       heading: `${doing[0].toUpperCase()}${doing.slice(1)} with more threads, ${shape}`, description: `${title}. ${says}`,
-      x: { label: 'threads', kind: 'linear', format: String, ticks: counts }, y: { label: 'times as fast as with one thread', kind: 'linear', format: short, domain: [0, most], ticks: counts.length > 5 ? undefined : [0, ...counts] },
+      x: { label: 'threads', kind: 'linear', format: String, ticks: counts }, y: { label: 'times as fast as with one thread', kind: 'linear', format: short, domain: [0, top], ticks: counts.length > 5 ? undefined : [0, ...counts] },
       series: [
         { name: 'ideal', ink: 'muted', guide: true, points: [{ x: 1, y: 1 }, { x: most, y: most }] },
         { name: 'memory\nbandwidth', ink: 'muted', guide: true, points: gains(bandwidth) }, ...series,
@@ -215,7 +229,7 @@ export function threadScaling(lookup: Lookup, shape: string, what: string, id: s
         return one && some ? derived(`${short(some.median)} (${short(some.median / one.median)} ×)`, threads === 1 ? [some] : [some, one], `${short(some.range[0])}–${short(some.range[1])}`) : '–';
       }), cell(bandwidth(threads))]),
     },
-    note: `${MARKED} Memory bandwidth is a loop that only reads, in the same rounds.`,
+    note: `${MARKED} Memory bandwidth is a loop that only reads, in the same rounds. Each number of threads has rounds of its own, one after another: what else the machine did then is in the ratios.`,
   };
 }
 
@@ -226,17 +240,17 @@ export function batchScaling(lookup: Lookup, shape: string): Figure | undefined 
   if (counts.length < 2 || most === undefined) return undefined;
   const [ours, theirs] = ['ternary', 'Transformer++'].map((name) => {
     const [one, many] = [at(name, counts[0]), at(name, most)];
-    return one && many ? short(many.median / one.median) : undefined;
+    return one && many ? many.median / one.median : NaN;
   });
   const title = `Several texts at once, ${shape}`;
-  const says = `${most} texts at once make ${ours} times as many tokens a second as one with ternary weights${theirs === undefined ? '' : `, ${theirs} times with the transformer`}: the more a decoded token waits for weights, the more there is to share.`;
+  const says = `${most} texts at once make ${short(ours)} times as many tokens a second as ${counts[0] === 1 ? 'one' : counts[0]} with ternary weights${Number.isNaN(theirs) ? '' : `, ${short(theirs)} times with the transformer`}${theirs > ours ? ', which gains more from reading weights once for all' : ''}.`;
   return {
     id: `batch-${shape}`, title, says,
     chart: lineChart({
       heading: `Tokens/s of several texts at once, ${shape}, 1 thread`, description: `${title}. ${says}`,
       x: { label: 'texts at once, logarithmic', kind: 'log', format: String, ticks: counts }, y: { label: 'tokens/s of all texts together, logarithmic', kind: 'log', format: compact },
       series: CONTESTANTS.map(({ name, ink }): Series => ({
-        name: name === 'float MatMul-free' ? 'float\nMatMul-free' : name, ink,
+        name: lineName(name), ink,
         points: counts.flatMap((count) => {
           const result = at(name, count);
           return result ? [{ x: count, y: result.median, range: result.range }] : [];

@@ -21,6 +21,8 @@ section{margin:44px 0 0}
 .note{font-size:.86rem;color:var(--soft)}
 .verdict{border-left:3px solid var(--transformer);padding:2px 0 2px 18px;margin:16px 0 24px}
 .verdict.good{border-color:var(--float)}
+.verdict.part{border-color:var(--ternary)}
+.verdict.none{border-color:var(--rule)}
 .verdict .word{font-size:1.15rem;font-weight:650;margin-bottom:6px}
 .evidence{font-size:.88rem;color:var(--soft);list-style:none;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:2px 22px}
 .pair{display:grid;grid-template-columns:minmax(0,1.05fr) minmax(0,1fr);gap:24px;align-items:start;margin:14px 0}
@@ -31,12 +33,12 @@ section{margin:44px 0 0}
 .table{overflow-x:auto;font-size:.84rem;max-width:100%}
 .table:focus-visible{outline:2px solid var(--ternary);outline-offset:3px}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;width:100%}
-caption{text-align:left;color:var(--soft);padding:0 0 6px}
+.caption{color:var(--soft);font-size:.84rem;margin:0 0 6px}
 th,td{padding:5px 10px 5px 0;text-align:right;vertical-align:top;border-bottom:1px solid var(--grid)}
 th:first-child{text-align:left;font-weight:500}
 thead th{font-weight:600;color:var(--soft);border-color:var(--rule);vertical-align:bottom;line-height:1.3}
 td small{display:block;color:var(--soft);font-size:.92em;white-space:nowrap}
-td a,tbody th{white-space:nowrap}
+td a,tbody th,thead span{white-space:nowrap}
 .all td.id{text-align:left;white-space:nowrap}
 .all tr:target{background:var(--wash)}
 summary{cursor:pointer;color:var(--soft)}

@@ -53,22 +53,25 @@ function header({ machine, started, command, seconds }: Report): string {
   return element(
     'header', {},
     element('h1', {}, 'What it buys to leave out matrix multiplication'),
-    element('p', { class: 'lead' }, 'Ternary MatMul-free language models against float32 ones of as many weights: the same architecture with multiplications, and a transformer. All in WebAssembly, on one machine, taking turns.'),
+    element('p', { class: 'lead' }, 'Ternary MatMul-free language models against float32 ones of as many weights: the same architecture with multiplications, and a transformer. The models run in WebAssembly, on one machine, taking turns.'),
     element('dl', { class: 'facts' }, ...facts.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, escapeText(value))))),
   );
 }
 
 function verdictBlock({ claim, verdict, why, figures }: Verdict, lookup: Lookup): string {
   return element(
-    'article', { class: `verdict ${verdict === 'confirmed' ? 'good' : ''}` },
+    'article', { class: `verdict ${{ confirmed: 'good', 'confirmed in part': 'part', 'not confirmed': '', refuted: '', 'not measured': 'none' }[verdict]}` },
     element('h3', {}, escapeText(claim)),
     element('p', { class: 'word' }, `${verdict[0].toUpperCase()}${verdict.slice(1)}`),
-    ...why.map((text) => element('p', {}, escapeText(text))),
+    ...why.map((text) => element('p', {}, prose(text))),
     figures.length === 0 ? '' : element(
       'ul', { class: 'evidence' }, ...figures.map(({ name, cell }) => element('li', {}, `${escapeText(name)}: ${cellMarkup(cell, lookup)}`)),
     ),
   );
 }
+
+/** Sentences, whose numbers stay with their units. */
+const prose = (text: string): string => escapeText(text).replace(/(\d) (%|ms|[kMGT]?B\b)/g, '$1\u00a0$2');
 
 /** Tables with more columns go below their chart. */
 const WIDEST_BESIDE = 5;
@@ -77,17 +80,18 @@ function figureBlock(figure: Figure, lookup: Lookup): string {
   const { id, title, says, chart, table, note } = figure;
   const drawn = chart ? element('div', { class: 'drawing' }, inlineSvg({ id, title, chart })) : '';
   const content = element('div', { class: !chart || table.columns.length > WIDEST_BESIDE ? 'single' : 'pair' }, drawn, tableBlock(table, lookup));
-  return section(`figure-${id}`, title, element('p', { class: 'says' }, escapeText(says)), content, note === undefined ? '' : element('p', { class: 'note' }, escapeText(note)));
+  return section(`figure-${id}`, title, element('p', { class: 'says' }, prose(says)), content, note === undefined ? '' : element('p', { class: 'note' }, prose(note)));
 }
 
 function tableBlock({ caption, columns, rows }: Table, lookup: Lookup): string {
-  const head = element('tr', {}, ...columns.map((name) => element('th', { scope: 'col' }, escapeText(name))));
+  const head = element('tr', {}, ...columns.map((name) => element('th', { scope: 'col' }, escapeText(name).replace('MatMul-free', '<span>$&</span>'))));
   const body = rows.map(([first, ...others]) => element(
     'tr', {}, element('th', { scope: 'row' }, cellMarkup(first, lookup)), ...others.map((one) => element('td', {}, cellMarkup(one, lookup))),
   ));
   return element(
-    'div', { class: 'table', role: 'region', tabindex: 0, 'aria-label': caption },
-    element('table', {}, element('caption', {}, escapeText(caption)), element('thead', {}, head), element('tbody', {}, ...body)),
+    'div', {}, // the caption outside of what is moved sideways on narrow screens
+    element('p', { class: 'caption' }, escapeText(caption)),
+    element('div', { class: 'table', role: 'region', tabindex: 0, 'aria-label': caption }, element('table', { 'aria-label': caption }, element('thead', {}, head), element('tbody', {}, ...body))),
   );
 }
 
@@ -102,14 +106,14 @@ function cellMarkup(cell: Cell, lookup: Lookup): string {
 
 function method({ notes, parts }: Report): string {
   const paragraphs = [
-    'Whatever is compared takes turns in one process, round by round, after a warm-up and a round that does not count. Shown are medians; spreads hold four of five rounds. Weights are random in the large models, which makes no difference to speed, and stream from memory, as they are larger than the caches. Loops that do nothing but read memory, or multiply and add, take part in the same rounds: they are the limits that shares are of.',
-    'The float baselines are written with the same care, in the same WebAssembly, with the same threads; before anything is timed, the results of all kernels are compared. What a figure means and what it does not, and what the float baselines are better at, is in bench/README.md.',
-    'Every figure in a table is a link to its result below, which has the same place in the list "results" of the JSON that this page carries (the element with the id "report").',
+    'Whatever is compared takes turns in one process, round by round, after a warm-up and a round that does not count. Shown are medians; spreads hold four of five rounds. Weights are random in the large models, which makes no difference to speed, and stream from memory where they are larger than the caches: 85 MB for the smallest ternary one. Loops that do nothing but read memory, or multiply and add, take part in the same rounds: they are the limits that shares are of.',
+    'The float baselines are written with the same care, in the same WebAssembly, with the same threads; before kernels are timed, their results are compared with those of a plain loop, and after models are, that their logits are numbers. What a figure means and what it does not, and what the float baselines are better at, is in bench/README.md.',
+    'Every figure in a table is a link to its result below, or to the first of those that it is computed from, which its title lists; a chart shows what the table beside it has, and sentences are computed from the same results. A result has the same place in the list "results" of the JSON that this page carries (the element with the id "report").',
   ];
   const list = (items: readonly string[]): string => element('ul', {}, ...items.map((item) => element('li', {}, escapeText(item))));
   return section(
     'method', 'How it was measured', ...paragraphs.map((text) => element('p', {}, escapeText(text))),
-    notes.length === 0 ? '' : `${element('h3', {}, 'Left out')}${list(notes)}`,
+    notes.length === 0 ? '' : `${element('h3', {}, 'Notes')}${list(notes)}`,
     element('p', { class: 'note' }, `Parts: ${escapeText(Object.entries(parts).map(([name, seconds]) => `${name} ${Math.round(seconds)} s`).join(', '))}.`),
   );
 }

@@ -2,14 +2,13 @@ import { LAYER_PARTS } from '../layer-parts.js';
 import type { Result } from '../results.js';
 import { barChart } from './bar-chart.js';
 import type { Cell, Figure } from './figure.js';
-import { compact, formatValue, short, tokens } from './format.js';
+import { compact, formatValue, percent, short, tokens } from './format.js';
 import { lineChart, type Series } from './line-chart.js';
 import { cell, CONTESTANTS, derived, type Lookup } from './lookup.js';
+import { logTicks } from './scale.js';
 import type { Ink } from './style.js';
 
 /* Kernels against the roof of the machine, and where the time of a token goes. */
-
-const percent = (share: number): string => `${share < 0.0095 ? (100 * share).toFixed(1) : Math.round(100 * share)} %`;
 
 interface KernelPoint {
   readonly shape: string;
@@ -38,9 +37,9 @@ function kernelPoints(lookup: Lookup): KernelPoint[] {
 /** Of these, the fastest float and ternary candidates are drawn, and the ones without vectors. */
 const DRAWN = [
   { pattern: /^float32 js$/, ink: 'fourth', name: 'float, JavaScript', side: 'right' },
-  { pattern: /^float32 (relaxed|simd)$/, ink: 'transformer', name: 'float, 1 token', side: 'right' },
-  { pattern: /^float32 (relaxed|simd), 32 tokens$/, ink: 'transformer', name: 'float, 32 tokens', side: 'right' },
-  { pattern: /^ternary scalar$/, ink: 'fourth', name: 'ternary, JavaScript', side: 'right' },
+  { pattern: /^float32 (relaxed|simd)$/, ink: 'transformer', name: 'float, 1 token', side: 'below' },
+  { pattern: /^float32 (relaxed|simd), 32 tokens$/, ink: 'transformer', name: 'float, 32 tokens', side: 'below' },
+  { pattern: /^ternary scalar$/, ink: 'fourth', name: 'ternary, JavaScript', side: 'below' },
   { pattern: /^ternary (relaxed|simd)$/, ink: 'ternary', name: 'ternary, 1 token', side: 'right' },
   { pattern: /^ternary (relaxed|simd), 32 tokens$/, ink: 'ternary', name: 'ternary, 32 tokens', side: 'below' },
 ] as const satisfies readonly { readonly pattern: RegExp; readonly ink: Ink; readonly name: string; readonly side: NonNullable<Series['scattered']> }[];
@@ -52,7 +51,7 @@ export function roofline(lookup: Lookup): Figure | undefined {
   // The best backend there is stands for each family.
   const best = points.some(({ label }) => label.includes('relaxed')) ? 'relaxed' : 'simd';
   const family = (pattern: RegExp): KernelPoint[] => points.filter(({ label }) => pattern.test(label) && (!/relaxed|simd/.test(label) || label.includes(best)));
-  const [left, right] = [0.3, 700];
+  const [left, start, right] = [0.3, 0.45, 700]; // the slope starts where no label is
   const knee = peak.median / bandwidth.median;
   const highest = Math.max(...points.map(({ operations: [, , high] }) => high), peak.median);
   const lowest = Math.min(...points.map(({ operations: [low] }) => low), left * bandwidth.median);
@@ -64,14 +63,14 @@ export function roofline(lookup: Lookup): Figure | undefined {
   const [float, ternary] = [DRAWN[1], DRAWN[4]].map(({ pattern }) => sharesOf(pattern));
   const title = 'Kernels under the roof of the machine';
   const says = float.length > 0 && ternary.length > 0
-    ? `With one token, the float product reaches ${shareOf(float)} of the memory bandwidth, the ternary one ${shareOf(ternary)} with a sixteenth of the bytes${Math.max(...ternary) < 0.8 ? ': its look-ups are the limit, not memory' : ''}.`
+    ? `With one token, the float product reaches ${shareOf(float)} of the memory bandwidth, the ternary one ${shareOf(ternary)} with a sixteenth of the bytes${Math.max(...ternary) < 0.8 ? ': for it, memory is not the limit' : ''}.`
     : 'Kernels, with what the machine can do at most.';
   const series = DRAWN.map(({ pattern, ink, name, side }): Series => ({
     name: name.replace(', ', ',\n'), ink, scattered: side,
     points: family(pattern).map(({ intensity, operations: [low, median, high] }) => ({ x: intensity, y: median, range: [low, high] as const })),
   }));
   const roof: Series[] = [
-    { name: 'memory bandwidth', ink: 'muted', guide: true, points: [{ x: left, y: left * bandwidth.median }, { x: highest / bandwidth.median, y: highest }] },
+    { name: 'memory bandwidth', ink: 'muted', guide: true, points: [{ x: start, y: start * bandwidth.median }, { x: highest / bandwidth.median, y: highest }] },
     { name: 'float\noperations', ink: 'muted', guide: true, points: [{ x: knee, y: peak.median }, { x: right, y: peak.median }] },
   ];
   return {
@@ -79,7 +78,7 @@ export function roofline(lookup: Lookup): Figure | undefined {
     chart: lineChart({
       heading: 'Kernels under the roof, 1 thread', description: `${title}. ${says}`, height: 360,
       x: { label: 'operations for each byte of weights, logarithmic', kind: 'log', format: short, ticks: [0.5, 2, 8, 32, 128, 512], domain: [left, right] },
-      y: { label: 'operations/s (a product counts as two), logarithmic', kind: 'log', format: compact, domain: [lowest * 0.8, highest * 1.9] },
+      y: { label: 'operations/s (a product counts as two), logarithmic', kind: 'log', format: compact, ticks: logTicks(lowest, highest, 12), domain: [lowest * 0.55, highest * 1.9] },
       series: [...roof, ...series],
     }),
     table: kernelTable(points, lookup),

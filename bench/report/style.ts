@@ -28,6 +28,7 @@ export const CHART_STYLE = [
   '.chart text{font:13.5px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:var(--soft)}',
   '.chart .heading{font-size:15.5px;font-weight:600;fill:var(--ink)}',
   '.chart .label{font-weight:600}',
+  '.chart .source{font-size:11px}',
   '.chart .strong{fill:var(--ink)}',
   '.chart .paper{fill:var(--card)}',
   '.chart .grid{stroke:var(--grid);stroke-width:1}',

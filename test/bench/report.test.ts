@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { standaloneSvg, type Cell, type Figure } from '../../bench/report/figure.js';
+import { sourceOf, standaloneSvg, type Cell, type Figure } from '../../bench/report/figure.js';
 import { figuresOf } from '../../bench/report/figures.js';
 import { lookUp } from '../../bench/report/lookup.js';
 import { reportPage } from '../../bench/report/page.js';
 import { verdicts } from '../../bench/report/words.js';
-import { browserPlan, fullPlan, quickPlan, threadCounts } from '../../bench/plans.js';
+import { browserPlan, expectedSeconds, fullPlan, quickPlan, threadCounts, type Plan } from '../../bench/plans.js';
 import type { Report, Result } from '../../bench/results.js';
 import { reportFixture } from '../support/bench-report.js';
 import { everyElement, parseXml } from '../support/xml.js';
@@ -54,6 +54,24 @@ describe('figures', () => {
     expect(figures.find(({ id }) => id === 'quality')!.says).toContain('the float transformer predicts better: perplexity 8.715 against 9.107 over 100');
   });
 
+  it('say it in other words when the numbers turn', () => {
+    const saysOf = (id: string, pattern: RegExp, factor: number): string => figuresOf(scaled(pattern, factor)).find((figure) => figure.id === id)!.says;
+    const batches = /\/ternary\/1 thread\/batch of 32$/;
+    expect(saysOf('batch-370M', batches, 1)).toContain('which gains more from reading weights once');
+    expect(saysOf('batch-370M', batches, 10)).not.toContain('gains more');
+    expect(saysOf('roofline', /^kernels/, 1)).toContain('for it, memory is not the limit');
+    expect(saysOf('roofline', /^kernels\/[^/]*\/ternary relaxed$/, 1.9)).not.toContain('is not the limit');
+    expect(saysOf('prefill', /x/, 1)).toMatch(/37\.\d times as many; of tokens that are decoded one by one it is 5\.8\d times as many\.$/);
+    expect(saysOf('operations', /x/, 1)).toMatch(/memory takes at least 99 % of the energy with ternary weights, 99 % with the transformer\.$/);
+    expect(saysOf('operations', /energy of memory/, 0.01)).not.toMatch(/99 % with the transformer/);
+  });
+
+  it('are tables alone where a chart would have one point', () => {
+    const small = figuresOf(without(/^models\/(1\.3B|2\.7B)/)).find(({ id }) => id === 'speed-by-size-1-thread')!;
+    expect(small.chart).toBeUndefined();
+    expect(small.table.rows).toHaveLength(1);
+  });
+
   it('are left out where there is nothing to show', () => {
     expect(figuresOf({ ...report, results: [] })).toEqual([]);
     expect(figuresOf(without(/^(models|layers|memory|machine|kernels)/)).map(({ id }) => id)).toEqual(['quality']);
@@ -67,9 +85,10 @@ describe('figures', () => {
 
 describe('charts', () => {
   it.each(charts)('$id is well-formed, with a title and a description, and all of it is inside', ({ id, title, chart }) => {
-    const svg = parseXml(standaloneSvg({ id, title, chart }));
+    const svg = parseXml(standaloneSvg({ id, title, chart }, sourceOf(report)));
     expect(svg.name).toBe('svg');
-    expect(svg.attributes.get('viewBox')).toBe(`0 0 ${chart.width} ${chart.height}`);
+    expect(svg.attributes.get('viewBox')).toBe(`0 0 ${chart.width} ${chart.height + 26}`);
+    expect([...everyElement(svg)].some(({ text }) => text === 'AMD <EPYC> & others, 4 processors; Node 24; 2026-11-22')).toBe(true);
     const [first, second] = svg.children;
     expect([first!.name, first!.text, second!.name]).toEqual(['title', title, 'desc']);
     expect(second!.text.length).toBeGreaterThan(40);
@@ -77,7 +96,7 @@ describe('charts', () => {
     for (const { name, attributes } of everyElement(svg)) {
       for (const [key, value] of attributes) {
         expect(value, `${name} ${key}`).not.toMatch(/NaN|Infinity|undefined/);
-        const most = /^(x|x1|x2|cx)$/.test(key) ? chart.width : /^(y|y1|y2|cy)$/.test(key) ? chart.height : undefined;
+        const most = /^(x|x1|x2|cx)$/.test(key) ? chart.width : /^(y|y1|y2|cy)$/.test(key) ? chart.height + 26 : undefined;
         if (most !== undefined && name !== 'tspan') expect(Number(value) >= 0 && Number(value) <= most, `${name} ${key}=${value}`).toBe(true);
         if (key === 'd') for (const [number] of value.matchAll(/-?[\d.]+/g)) expect(Number(number) >= 0 && Number(number) <= Math.max(chart.width, chart.height)).toBe(true);
       }
@@ -86,9 +105,9 @@ describe('charts', () => {
 
   it('tell spreads as whiskers from the lowest to the highest of four in five rounds', () => {
     const { chart } = charts.find(({ id }) => id === 'speed-by-size-1-thread')!;
-    const whiskers = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart })))].filter(({ attributes }) => attributes.get('class') === 'whisker s-ternary');
+    const whiskers = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart }, 'somewhere')))].filter(({ attributes }) => attributes.get('class') === 'whisker s-ternary');
     expect(whiskers).toHaveLength(3);
-    const marks = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart })))].filter(({ name }) => name === 'circle');
+    const marks = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart }, 'somewhere')))].filter(({ name }) => name === 'circle');
     whiskers.forEach(({ attributes }, n) => {
       const [low, high, middle] = [Number(attributes.get('y1')), Number(attributes.get('y2')), Number(marks[n]!.attributes.get('cy'))];
       expect(low).toBeGreaterThan(middle);
@@ -98,7 +117,7 @@ describe('charts', () => {
 
   it('show a stacked bar as long as its parts', () => {
     const { chart } = charts.find(({ id }) => id === 'memory-by-size')!;
-    const bars = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart })))].filter(({ attributes }) => attributes.get('class') === 'f-transformer');
+    const bars = [...everyElement(parseXml(standaloneSvg({ id: 'x', title: 'x', chart }, 'somewhere')))].filter(({ attributes }) => attributes.get('class') === 'f-transformer');
     const [weights, text] = bars.slice(-2).map(({ attributes }) => Number(attributes.get('width')));
     const lookup = lookUp(report);
     const [a, b] = ['weights', 'memory of 32768 tokens'].map((what) => lookup.get(`models/2.7B/Transformer++/${what}`)!.median);
@@ -137,20 +156,78 @@ describe('verdicts', () => {
   const wordsOf = (some: Report): string[] => verdicts(lookUp(some)).map(({ verdict }) => verdict);
 
   it('follow from the figures', () => {
-    expect(wordsOf(report)).toEqual(['confirmed in part', 'not confirmed']);
-    expect(wordsOf(scaled(/^models\/2\.7B\/ternary\/1 thread\/decode/, 1.5))[1]).toBe('confirmed');
-    expect(wordsOf(scaled(/^models\/2\.7B\/ternary\/1 thread\/decode/, 0.6))[1]).toBe('refuted');
+    expect(wordsOf(report)).toEqual(['confirmed in part', 'confirmed in part']);
     expect(wordsOf(scaled(/^models\/[^/]+\/Transformer\+\+\/weights/, 3))[0]).toBe('confirmed');
     expect(wordsOf(scaled(/^models\/[^/]+\/Transformer\+\+\/(weights|memory of)/, 0.1))[0]).toBe('refuted');
     expect(wordsOf({ ...report, results: [] })).toEqual(['not measured', 'not measured']);
   });
+
+  const latency = (factor: number, pattern = /^models\/2\.7B\/ternary\/\d threads?\/decode/) => verdicts(lookUp(scaled(pattern, factor)))[1]!;
+
+  it.each([
+    [1, 'confirmed in part', 'grows as the transformer does', 'no difference beyond the spread'],
+    [1.5, 'confirmed', 'In milliseconds and in proportion', 'in proportion, less than the transformer'],
+    [0.6, 'confirmed in part', 'when small it grows faster', 'in proportion, more than the transformer'],
+    [0.05, 'refuted', 'The ternary model grows faster', 'ms more (more)'],
+    [0.19, 'not confirmed', 'not beyond the spread', 'ms more (no difference beyond the spread)'],
+  ])('say of latency what the numbers say: the largest ternary model %d times as fast', (factor, verdict, ...words) => {
+    const found = latency(factor);
+    expect(found.verdict).toBe(verdict);
+    for (const some of words) expect(found.why.join(' ')).toContain(some);
+  });
+
+  it('of latency rest on all thread counts', () => {
+    const found = latency(1.5, /^models\/2\.7B\/ternary\/1 thread\/decode/);
+    expect(found.verdict).toBe('confirmed in part');
+    expect(found.why[0]).toContain('in some of the measurements only');
+    expect(found.why.filter((text) => /^With (1 thread|4 threads)/.test(text))).toHaveLength(2);
+    expect(found.why.at(-1)).toMatch(/^The length of the text .* 32,768 tokens, a token comes to take 5\.7\d times as long with the transformer, as long as before with the ternary/);
+  });
+
+  it('compute their numbers from results', () => {
+    const lookup = lookUp(report);
+    const ms = (shape: string, name: string): number => 1000 / lookup.get(`models/${shape}/${name}/1 thread/decode at 1`)!.median;
+    const [, told] = verdicts(lookup)[1]!.why;
+    const [, more, theirs, times] = /That is ([\d.]+) ms more against ([\d.]+) ms more \(less\), and ([\d.]+) times/.exec(told!)!.map(Number);
+    expect(more).toBeCloseTo(ms('2.7B', 'ternary') - ms('370M', 'ternary'), 1);
+    expect(theirs).toBeCloseTo(ms('2.7B', 'Transformer++') - ms('370M', 'Transformer++'), 0);
+    expect(times).toBeCloseTo(ms('2.7B', 'ternary') / ms('370M', 'ternary'), 2);
+  });
+
+  it('never round a ratio to the other side of what is claimed', () => {
+    const weights = (ratio: number): string => {
+      const changed = { ...report, results: report.results.map((result): Result => (/^models\/[^/]+\/Transformer\+\+\/weights$/.test(result.id)
+        ? { ...result, median: ratio * lookUp(report).get(result.id.replace('Transformer++', 'ternary'))!.median } : result)) };
+      return verdicts(lookUp(changed))[0]!.why[0]!;
+    };
+    expect(weights(9.9996)).toMatch(/takes 9\.9996 \(370M\).*: not more than 10\.$/);
+    expect(weights(10.004)).toMatch(/takes 10\.004 \(370M\).*: more than 10 at every size\.$/);
+    expect(weights(9.84)).toMatch(/takes 9\.84 \(370M\)/);
+  });
 });
 
 describe('plans', () => {
+  it('reckon with what has been', () => {
+    const [first, ...others] = fullPlan(4).models;
+    expect(expectedSeconds(first!, [])).toBe(0);
+    const last = others.at(-1)!;
+    const before = [{ run: first!, seconds: 80 }, { run: others[1]!, seconds: 50 }];
+    expect(others[1]!.shape).toBe('1.3B');
+    expect(expectedSeconds(others[0]!, before)).toBe(40); // the same shape, fewer tasks
+    expect(expectedSeconds(last, before)).toBeCloseTo((50 * 2) / 3, 9); // no such shape yet
+    expect(expectedSeconds(last, [...before, { run: last, seconds: 33 }])).toBe(33);
+  });
+
   it('take the threads that there are', () => {
     expect([1, 2, 4, 6, 16].map(threadCounts)).toEqual([[1], [1, 2], [1, 2, 3, 4], [1, 2, 3, 4, 6], [1, 2, 3, 4, 8, 16]]);
-    expect(quickPlan(1).models[0]!.threads).toEqual([1]);
-    expect(fullPlan(4).models.map(({ shape }) => shape)).toEqual(['370M', '1.3B', '2.7B']);
-    expect(browserPlan(4, false).models.map(({ positions }) => Math.max(...positions))).toEqual([4096]);
+    const runsOf = ({ models }: Plan): string[] => models.map(({ shape, threads, optional = false }) => `${shape} ${threads}${optional ? '?' : ''}`);
+    expect(runsOf(quickPlan(1))).toEqual(['370M 1']);
+    expect(runsOf(quickPlan(8))).toEqual(['370M 1', '370M 8?']);
+    // What the claims are about comes first, and is never left out.
+    expect(runsOf(fullPlan(4))).toEqual(['370M 1', '370M 4', '1.3B 1', '1.3B 4', '370M 2?', '370M 3?', '2.7B 1?', '2.7B 4?']);
+    expect(runsOf(fullPlan(1))).toEqual(['370M 1', '1.3B 1', '2.7B 1?']);
+    expect(runsOf(browserPlan(4, false))).toEqual(['370M 1', '370M 4']);
+    for (const plan of [quickPlan(4), fullPlan(4)]) expect(plan.models.map(({ counts }) => counts)).toEqual(plan.models.map(({ threads }) => threads === 1));
+    expect(browserPlan(4, false).models.map(({ positions }) => Math.max(...positions))).toEqual([4096, 1]);
   });
 });

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { compareReports, formatComparison, parseReport } from '../../bench/compare.js';
 import { estimateEnergy, floatMatMulFreeCost, matrixWeights, transformerCost } from '../../bench/operations.js';
+import { quickPlan } from '../../bench/plans.js';
+import { runPlan } from '../../bench/suite-run.js';
 import { counted, share, speed, type Report, type Result } from '../../bench/results.js';
 import { createRoof } from '../../bench/roof.js';
 import { freshSeed, randomFrom } from '../support/random.js';
-import { median, quantile, takeTurns } from '../../bench/turns.js';
+import { LEAST_ROUNDS, median, quantile, takeTurns } from '../../bench/turns.js';
 
 const MACHINE = {
   cpu: 'a CPU', processors: 4, memoryBytes: 1e9, freeBytes: 5e8, system: 'linux', engine: 'Node 20', load: { start: 0.5, end: 1 }, commit: 'abc',
@@ -39,6 +41,15 @@ describe('results', () => {
     expect(times.map((list) => list.length)).toEqual([3, 3]);
     expect(order.slice(-6).join('')).toBe('ababab');
     for (const ms of times.flat()) expect(ms).toBeGreaterThanOrEqual(2);
+  });
+
+  it('are of fewer rounds where there is no time for all', () => {
+    const slow = (): void => {
+      const end = performance.now() + 5;
+      while (performance.now() < end);
+    };
+    expect(takeTurns([slow], { rounds: 1000, roundMs: 1, warmUpMs: 5, seconds: 0 })[0]).toHaveLength(LEAST_ROUNDS);
+    expect(takeTurns([slow], { rounds: LEAST_ROUNDS + 1, roundMs: 1, warmUpMs: 5, seconds: 60 })[0]).toHaveLength(LEAST_ROUNDS + 1);
   });
 });
 
@@ -77,7 +88,7 @@ describe('comparing two reports', () => {
     ]);
     const comparison = compareReports(run(100, 10, 5), run(80, 11.5, 6));
     expect(comparison.changes.map(({ id }) => id)).toEqual(['b']);
-    expect(formatComparison(comparison)).toContain('Beware: the machine itself differed by 20 %');
+    expect(formatComparison(comparison)).toContain('Beware: a, 1 thread: not even the machine and the float baselines are the same; from -20 to +25 %, differences are not told');
     expect(compareReports(run(100, 10, 5), run(80, 15, 5)).changes.map(({ id }) => id)).toEqual(['a']);
     // What it does with more threads is no excuse for one.
     const both = (four: number, ms: number): Report => report([
@@ -87,27 +98,59 @@ describe('comparing two reports', () => {
     expect(compareReports(both(10, 10), both(20, 15)).changes.map(({ id }) => id)).toEqual(['x/1 thread/a']);
   });
 
+  it(`knows a change by the float models that took turns with it, seed ${seed}`, () => {
+    const random = randomFrom(seed);
+    const names = ['ternary', 'float MatMul-free', 'Transformer++'];
+    const run = (common: number, jitter: number, ternary: number): Report => report(names.flatMap((name) => Array.from({ length: 12 }, (_, n) => {
+      const ms = 10 * common * (1 + jitter * (2 * random.unit() - 1)) * (name === 'ternary' ? ternary : 1);
+      return speed(`models/370M/${name}/1 thread/task ${n}`, '1/s', 1, Array.from({ length: 7 }, () => ms * (1 + 0.01 * random.unit())), 1);
+    })));
+    const changed = (before: Report, after: Report): string[] => compareReports(before, after).changes.map(({ id, verdict }) => `${id.split('/')[2]} ${verdict}`);
+    for (let n = 0; n < 20; n++) {
+      // The whole machine is slower by up to an eighth, and every task by something of its own.
+      const common = 1 + 0.12 * random.unit();
+      expect(changed(run(1, 0.01, 1), run(common, 0.01, 1))).toEqual([]);
+      expect(new Set(changed(run(1, 0.005, 1), run(1, 0.005, 1.1)))).toEqual(new Set(['ternary worse']));
+      expect(changed(run(1, 0.005, 1), run(1, 0.005, 0.9))).toEqual(Array.from({ length: 12 }, () => 'ternary better'));
+      expect(changed(run(1, 0.005, 1), run(common, 0.005, common * 1.1))).toHaveLength(12);
+    }
+    expect(formatComparison(compareReports(run(1, 0, 1), run(1.1, 0, 1)))).toMatch(/^Beware: models\/370M, 1 thread: not even .* from -13 to \+5 %, differences are not told/);
+  });
+
   it('tells what only one has, and why they may not be comparable', () => {
     const comparison = compareReports(report([counted('old', '', 1)]), report([counted('new', '', 1)], { cpu: 'another', load: { start: 3, end: 3 } }));
     expect(comparison).toMatchObject({ compared: 0, onlyBefore: ['old'], onlyAfter: ['new'] });
     expect(comparison.warnings).toEqual(['different cpu: a CPU, then another', 'different load when they started: 0.5, then 3.0']);
     expect(formatComparison(comparison)).toContain('Beware: different cpu');
+    expect(compareReports(report([]), { ...report([]), notes: ['2 layers'] }).warnings).toEqual(['only one of them says: 2 layers']);
   });
 
   it('reads only reports', () => {
     expect(parseReport('a.json', JSON.stringify(report([])))).toEqual(report([]));
-    for (const text of ['{}', 'null', '[1]', '{"format":2,"results":[],"machine":{}}']) expect(() => parseReport('a.json', text)).toThrow('a.json is no report');
+    for (const text of ['{}', 'null', '[1]', '{"format":2,"results":[],"machine":{}}', '{"format":1,"results":[],"machine":null,"notes":[],"parts":{}}',
+      JSON.stringify(report([{ ...counted('x', '', 1), range: [1, NaN] }])), JSON.stringify({ ...report([]), results: [null] })]) expect(() => parseReport('a.json', text)).toThrow('a.json is no report');
     expect(() => parseReport('a.json', '{')).toThrow('a.json is not JSON');
   });
 });
 
+describe('a run', () => {
+  it('goes on when a part fails, and tells that', async () => {
+    const host = { processors: 1, freeBytes: () => 0, collectGarbage() {}, open: () => Promise.reject(new Error('the disk is on fire')) };
+    const told: string[] = [];
+    const tell = { result: ({ id }: Result) => void told.push(id), note: (text: string) => void told.push(text), failure: (text: string) => void told.push(`! ${text}`) };
+    const seconds = await runPlan(quickPlan(1), host, tell, { parts: ['quality', 'models'] });
+    expect(Object.keys(seconds)).toEqual(['quality', 'models']);
+    expect(told).toEqual(['! quality failed: the disk is on fire', '370M: left out for lack of memory (0.0 GB are free)']);
+  });
+});
+
 describe('costs', () => {
-  const sizes = { hidden: 8, mixer: 8, intermediate: 16, layers: 2, vocab: 32 };
+  const sizes = { hidden: 8, mixer: 8, intermediate: 16, layers: 2, vocab: 32, heads: 4 };
 
   it('count every weight once, and the text so far for a transformer', () => {
     expect(matrixWeights(sizes)).toBe(2 * (8 * 8 * 4 + 16 * 8 * 2 + 8 * 16) + 32 * 8);
     const [first, later] = [0, 100].map((position) => transformerCost(sizes, 1000, position));
-    expect(later!.floatMultiplications - first!.floatMultiplications).toBe(100 * 2 * 2 * 8);
+    expect(later!.floatMultiplications - first!.floatMultiplications).toBe(100 * 2 * (2 * 8 + 4 * 12));
     expect(later!.bytes - first!.bytes).toBe(100 * 2 * 2 * 8 * 4);
     expect(first!.floatMultiplications).toBeGreaterThan(matrixWeights(sizes));
     expect(floatMatMulFreeCost(sizes, 1000).bytes).toBe(1000 + 2 * 8 * 4);

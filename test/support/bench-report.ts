@@ -107,6 +107,7 @@ function* others(): Generator<Result> {
     const id = (what: string): string => `quality/${name}/${what}`;
     yield counted(id('perplexity of 100 stories'), '', perplexity, 'lower', 1e-4);
     yield speed(id('decode at 256'), 'tokens/s', 1, around(1000 / rate), 1);
+    yield speed(id('decode in JavaScript at 256'), 'tokens/s', 1, around(4000 / rate), 1);
     yield counted(id('weights'), 'bytes', weights);
     yield counted(id('seconds to load'), 's', weights / 1e8, 'lower', 0.5);
     for (const what of ['integer additions', 'float multiplications']) yield counted(id(`${what} at 256`), '1/token', operations);
