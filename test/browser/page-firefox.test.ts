@@ -39,8 +39,13 @@ async function drive(): Promise<void> {
     report['isEditable'] = at('prompt').isContentEditable;
     at('fork').click();
     await until(() => frame.contentDocument!.querySelectorAll('.branch .t').length > 20 && at('write').textContent === 'Write');
+    await until(() => at('offline').textContent !== '');
+    report['offline'] = at('offline').textContent;
     await reload();
     report['again'] = await write();
+    await fetch('/gone', { method: 'POST' });
+    await reload();
+    report['alone'] = await write();
   } catch (error) {
     report['error'] = String(error);
   }
@@ -50,15 +55,18 @@ async function drive(): Promise<void> {
 interface Report {
   readonly first: { readonly text: string };
   readonly again: { readonly text: string; readonly firstMs: number };
+  readonly alone: { readonly text: string; readonly firstMs: number };
 }
 
 describe.skipIf(NO_FIREFOX)(`the example page in Firefox${NO_FIREFOX}`, () => {
-  it('writes what Node writes, forks, and does so again from the cache', async () => {
+  it('writes what Node writes, forks, and works without a server', async () => {
     const site = await serveSite({ port: 0, isolated: true });
     const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+    let isGone = false;
     let resolve: (report: Report) => void;
     const reported = new Promise<Report>((fulfil) => { resolve = fulfil; });
     const server = createServer(async (request, response) => {
+      if (request.url === '/gone') isGone = true;
       if (request.method === 'POST') {
         let body = '';
         for await (const chunk of request) body += String(chunk);
@@ -67,6 +75,8 @@ describe.skipIf(NO_FIREFOX)(`the example page in Firefox${NO_FIREFOX}`, () => {
       } else if (request.url === '/drive') {
         response.writeHead(200, { 'content-type': 'text/html', ...isolation });
         response.end(`<!doctype html><iframe src="/" width="1200" height="800"></iframe><script>(${drive.toString()})()</script>`);
+      } else if (isGone) {
+        request.socket.destroy();
       } else {
         const { status, headers, body } = await fetch(new URL(request.url!, site.url), { headers: request.headers.range === undefined ? {} : { range: request.headers.range } });
         const kept = [...headers].filter(([name]) => !/^(connection|keep-alive|transfer-encoding)$/.test(name));
@@ -76,8 +86,7 @@ describe.skipIf(NO_FIREFOX)(`the example page in Firefox${NO_FIREFOX}`, () => {
     await new Promise<void>((listening) => server.listen(0, 'localhost', listening));
     let firefox: Firefox | undefined;
     try {
-      // With a service worker, this browser answers nothing any more to the page that drives: why is not known.
-      firefox = await startFirefox(`http://localhost:${(server.address() as AddressInfo).port}/drive`, { 'dom.serviceWorkers.enabled': false });
+      firefox = await startFirefox(`http://localhost:${(server.address() as AddressInfo).port}/drive`);
       const late = new Promise<never>((_, reject) => setTimeout(() => reject(new Error('no report after 40 s')), 40_000).unref());
       const report = await Promise.race([reported, late]);
       const lm = await MatMulFreeLM.load(EMBEDDED, { threads: 1 });
@@ -87,11 +96,11 @@ describe.skipIf(NO_FIREFOX)(`the example page in Firefox${NO_FIREFOX}`, () => {
       let text = beginning;
       for await (const piece of session.generate({ temperature: 0.7, topP: 0.95, maxNewTokens: 220, seed: 7 })) text += piece;
       expect(report).toMatchObject({
-        first: { text }, again: { text }, isEditable: true,
+        first: { text }, again: { text }, alone: { text }, isEditable: true, offline: 'This page works without a network from now on.',
         runsOn: expect.stringMatching(/^WebAssembly, relaxed SIMD, (one thread|\d+ threads)\. 8\.9 million parameters/),
       });
       expect(report).not.toHaveProperty('error');
-      console.log(`${firefoxVersion()}: first token after a reload: ${report.again.firstMs.toFixed(0)} ms from the cache`);
+      console.log(`${firefoxVersion()}: first token after a reload: ${report.again.firstMs.toFixed(0)} ms from the cache, ${report.alone.firstMs.toFixed(0)} ms without a server`);
     } finally {
       await firefox?.close();
       server.closeAllConnections();
