@@ -4,8 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MatMulFreeLM, type BackendName } from 'matmulfree';
 import { EMBEDDED, fixture, readTensors, repository } from '../support/files.js';
 import { maxDifference } from '../support/compare.js';
-import { startBrowser, type Browser, type Place } from './browser.js';
-import { NO_BROWSER } from './chromium.js';
+import { BROWSERS, type Browser, type Place } from './browser.js';
 import { NO_WASM, STRICT } from './policies.js';
 import type { Bits, BitsInput } from './pages/bits.js';
 
@@ -44,14 +43,21 @@ async function bitsOfNode(): Promise<Pick<Bits, 'tiny' | 'logits' | 'text'>> {
   return { tiny, logits, text };
 }
 
-describe.skipIf(NO_BROWSER)(`in a browser, bit for bit as in Node${NO_BROWSER}`, () => {
+let expected: Pick<Bits, 'tiny' | 'logits' | 'text'> | undefined;
+
+for (const { name, missing, start } of BROWSERS) describe.skipIf(missing)(`in ${name}, bit for bit as in Node${missing}`, () => {
   let browser: Browser;
-  let expected: Pick<Bits, 'tiny' | 'logits' | 'text'>;
+  /** What has run, by place. */
+  const ran = new Map<string, Set<string>>();
   beforeAll(async () => {
-    [browser, expected] = await Promise.all([startBrowser(), bitsOfNode()]);
-    console.log(`browser: ${browser.chromium.version}`);
+    [browser, expected] = await Promise.all([start(), expected ?? bitsOfNode()]);
   });
-  afterAll(() => browser?.close());
+  afterAll(async () => {
+    if (!browser) return;
+    const lines = Array.from(ran, ([place, found]) => `\n  ${place}: ${[...found].join(', ')}`);
+    console.log(`${browser.version}, bit for bit as in Node ${process.version} (backend × threads):${lines.join('')}`);
+    await browser.close();
+  });
 
   async function expectBits(
     place: Place, backend: 'auto' | BackendName, threads: 'auto' | number, found: { backend: BackendName; threads: number | RegExp },
@@ -60,6 +66,9 @@ describe.skipIf(NO_BROWSER)(`in a browser, bit for bit as in Node${NO_BROWSER}`,
     expect(bits).toMatchObject({ ...expected, isolated: place.isolated ?? false, backend: found.backend });
     if (typeof found.threads === 'number') expect(bits.threads).toBe(found.threads);
     else expect(String(bits.threads)).toMatch(found.threads);
+    const policy = place.csp === undefined ? '' : place.csp === NO_WASM ? ', CSP without WebAssembly' : ', strict CSP';
+    const where = `${place.inWorker ? 'worker' : 'main thread'}, ${place.isolated ? 'isolated' : 'not isolated'}${policy}`;
+    ran.set(where, (ran.get(where) ?? new Set()).add(`${bits.backend} × ${bits.threads}`));
   }
 
   describe.each([{ inWorker: false, where: 'the main thread' }, { inWorker: true, where: 'a Web Worker' }])('on $where', ({ inWorker }) => {

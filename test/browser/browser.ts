@@ -1,4 +1,5 @@
-import { startChromium, type Chromium, type Tab } from './chromium.js';
+import { NO_BROWSER, startChromium, type Tab } from './chromium.js';
+import { firefoxVersion, NO_FIREFOX, startFirefox, type Firefox } from './firefox.js';
 import { startPages, type PagesServer, type Serving } from './pages-server.js';
 import type { Report } from './pages/runner.js';
 
@@ -9,11 +10,12 @@ export interface Place extends Serving {
 }
 
 export interface Browser {
-  readonly chromium: Chromium;
+  /** Such as "Chrome/140.0.7339.80". */
+  readonly version: string;
   readonly server: PagesServer;
   /**
-   * Runs the default export of test/browser/pages/`module`.ts in a tab of its own.
-   * @param during may act on the tab, by the DevTools protocol, while it works.
+   * Runs the default export of test/browser/pages/`module`.ts in a page of its own.
+   * @param during may act on the tab, by the DevTools protocol, while it works: in Chromium.
    * @returns what it returned, by way of JSON. @throws an error with its name and message, and with what the tab has logged.
    */
   run<T>(module: string, input: unknown, place?: Place, during?: (tab: Tab) => Promise<void>): Promise<T>;
@@ -23,7 +25,21 @@ export interface Browser {
 /** A page that has not reported by then is closed. */
 const PATIENCE_MS = 60_000;
 
-/** Starts a browser, and the server of the pages that it opens. */
+/** Rejects when it has taken too long. */
+async function within<T>(work: Promise<T>, ms = PATIENCE_MS): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no report after ${ms / 1000} s`)), ms);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+function valueOf(report: Report): unknown {
+  if ('value' in report) return report.value;
+  throw Object.assign(new Error(report.error.message), { name: report.error.name, inPage: report.error.stack });
+}
+
+/** Starts a Chromium, and the server of the pages that it opens. */
 export async function startBrowser(flags: readonly string[] = []): Promise<Browser> {
   const server = await startPages();
   const chromium = await startChromium(flags).catch(async (error: unknown) => {
@@ -31,27 +47,22 @@ export async function startBrowser(flags: readonly string[] = []): Promise<Brows
     throw error;
   });
   return {
-    chromium,
+    version: chromium.version,
     server,
     async run<T>(module: string, input: unknown, place: Place = {}, during?: (tab: Tab) => Promise<void>): Promise<T> {
       const tab = await chromium.openTab();
-      let timer: NodeJS.Timeout | undefined;
       try {
         const { url, report } = server.addPage(place, { module, input, inWorker: place.inWorker ?? false });
-        const late = new Promise<never>((_, reject) => {
-          timer = setTimeout(() => reject(new Error(`no report after ${PATIENCE_MS / 1000} s`)), PATIENCE_MS);
-        });
-        late.catch(() => undefined);
-        await Promise.race([tab.send('Page.navigate', { url }), late]);
-        const acted = during?.(tab);
-        const done = (await Promise.race([report, late, ...(acted ? [acted.then(() => report)] : [])])) as Report;
-        if ('value' in done) return done.value as T;
-        throw Object.assign(new Error(done.error.message), { name: done.error.name, inPage: done.error.stack });
+        const work = async (): Promise<unknown> => {
+          await tab.send('Page.navigate', { url });
+          const acted = during?.(tab);
+          return Promise.race([report, ...(acted ? [acted.then(() => report)] : [])]);
+        };
+        return valueOf((await within(work())) as Report) as T;
       } catch (error) {
         if (error instanceof Error && tab.log.length > 0) error.message += `\nThe page's log:\n${tab.log.join('\n')}`;
         throw error;
       } finally {
-        clearTimeout(timer);
         await tab.close().catch(() => undefined);
       }
     },
@@ -61,3 +72,58 @@ export async function startBrowser(flags: readonly string[] = []): Promise<Brows
     },
   };
 }
+
+/**
+ * Starts a Firefox, and the server of its pages. There is one tab: each page, when it has reported, goes to the next one. After a page
+ * that does not report, another Firefox is started. @param preferences those of about:config.
+ */
+export async function startFirefoxBrowser(preferences: Readonly<Record<string, boolean | number | string>> = {}): Promise<Browser> {
+  const server = await startPages();
+  const idle: ((url: string) => void)[] = []; // at most one: where the page that has reported goes on
+  let arrived: (() => void) | undefined;
+  server.nextPage = () => new Promise((resolve) => {
+    idle.push(resolve);
+    arrived?.();
+  });
+  let firefox: Firefox | undefined;
+
+  /** In a new browser, or in the one that waits. */
+  async function open(url: string): Promise<Firefox> {
+    if (!firefox) return (firefox = await startFirefox(url, preferences));
+    if (idle.length === 0) await within(new Promise<void>((resolve) => { arrived = resolve; }));
+    idle.pop()!(url);
+    return firefox;
+  }
+
+  return {
+    version: firefoxVersion(),
+    server,
+    async run<T>(module: string, input: unknown, place: Place = {}): Promise<T> {
+      const { url, report } = server.addPage(place, { module, input, inWorker: place.inWorker ?? false });
+      const work = async (): Promise<unknown> => {
+        const { ended } = await open(url);
+        return Promise.race([report, ended.then(() => { throw new Error('Firefox has ended'); })]);
+      };
+      let done: Report;
+      try {
+        done = (await within(work())) as Report;
+      } catch (error) {
+        await firefox?.close();
+        firefox = undefined;
+        idle.length = 0;
+        throw error;
+      }
+      return valueOf(done) as T;
+    },
+    async close() {
+      await firefox?.close();
+      await server.close();
+    },
+  };
+}
+
+/** Those that tests of the library run in, one after the other; `missing` says why one is skipped. */
+export const BROWSERS = [
+  { name: 'Chromium', missing: NO_BROWSER, start: startBrowser },
+  { name: 'Firefox', missing: NO_FIREFOX, start: startFirefoxBrowser },
+] as const;

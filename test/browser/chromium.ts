@@ -1,9 +1,10 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { endWithThisProcess, killGroup } from './processes.js';
 
 /** Where a Chromium may be; CHROMIUM names another, or '' none. */
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'];
@@ -43,32 +44,21 @@ interface Message {
   readonly sessionId?: string;
 }
 
-const running = new Set<ChildProcess>();
-process.on('exit', () => running.forEach(kill));
-
-/** The browser and what it has started: it leads a process group of its own. */
-function kill(child: ChildProcess): void {
-  try {
-    process.kill(-child.pid!, 'SIGKILL');
-  } catch {
-    // it has ended
-  }
-}
-
 /** Starts a browser with a new, empty profile. */
 export async function startChromium(flags: readonly string[] = []): Promise<Chromium> {
   const profile = await mkdtemp(join(tmpdir(), 'matmulfree-chromium-'));
   const child = spawn(CHROMIUM, [...FLAGS, ...flags, `--user-data-dir=${profile}`, 'about:blank'], {
     detached: true, stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
   });
-  running.add(child);
+  endWithThisProcess(child);
+  let isRunning = true;
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()));
   const [commands, replies] = [child.stdio[3] as Writable, child.stdio[4] as Readable];
   const waiting = new Map<number, { resolve(result: Record<string, unknown>): void; reject(error: Error): void }>();
   const sessions = new Map<string, (message: Message) => void>();
   let count = 0;
   void ended.then(() => {
-    running.delete(child);
+    isRunning = false;
     for (const { reject } of waiting.values()) reject(new Error('the browser has ended'));
   });
   commands.on('error', () => undefined); // it has ended, which is told above
@@ -77,7 +67,7 @@ export async function startChromium(flags: readonly string[] = []): Promise<Chro
     new Promise((resolve, reject) => {
       const id = ++count;
       waiting.set(id, { resolve, reject });
-      if (!running.has(child)) reject(new Error('the browser has ended'));
+      if (!isRunning) reject(new Error('the browser has ended'));
       else commands.write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
     });
   const receive = (message: Message): void => {
@@ -96,10 +86,10 @@ export async function startChromium(flags: readonly string[] = []): Promise<Chro
 
   const close = async (): Promise<void> => {
     void send('Browser.close').catch(() => undefined);
-    const timer = setTimeout(() => kill(child), CLOSE_MS);
+    const timer = setTimeout(() => killGroup(child), CLOSE_MS);
     await ended;
     clearTimeout(timer);
-    kill(child); // what it may have left behind
+    killGroup(child); // what it may have left behind
     await rm(profile, { recursive: true, force: true, maxRetries: 5 });
   };
 
@@ -120,7 +110,7 @@ export async function startChromium(flags: readonly string[] = []): Promise<Chro
     return tab;
   }
 
-  const timer = setTimeout(() => kill(child), START_MS);
+  const timer = setTimeout(() => killGroup(child), START_MS);
   try {
     return { version: String((await send('Browser.getVersion'))['product']), openTab, close };
   } catch (error) {

@@ -66,7 +66,8 @@ describe.skipIf(NO_BROWSER)(`other models on the example page${NO_BROWSER}`, () 
     expect(await dropped('config.json', 'model.safetensors')).toMatch(/came without a tokenizer/);
     expect(await dropped('model.safetensors')).toMatch(/There is no model among these files/);
     for (const [address, said] of [
-      ['hf:nobody', /not a name or an address/], [`${page.site.url}models/other.gguf`, /There is no model with this name/],
+      ['hf:nobody', /not a name or an address/], ['C:\\models\\mine.gguf', /not a name or an address/], ['my model', /not a name or an address/],
+      ['http://192.0.2.1/far.gguf', /may not load from there.*begins with https/s], [`${page.site.url}models/other.gguf`, /There is no model with this name/],
       [page.site.url, /no model among these files|no model with this name/],
     ] as const) {
       await page.click('#model');

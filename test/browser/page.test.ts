@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MatMulFreeLM, type GenerateTokensOptions, type Session, type TokenPiece } from 'matmulfree';
 import { EMBEDDED } from '../support/files.js';
 import { NO_BROWSER } from './chromium.js';
-import { AT_REST, withPage } from './example-page.js';
+import { AT_REST, TROUBLE, withPage } from './example-page.js';
 
 const PROMPT = 'Once upon a time, there was a little robot who';
 const OPTIONS = { temperature: 0.7, topP: 0.95, maxNewTokens: 220 };
@@ -163,6 +163,45 @@ describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
     await page.until(AT_REST);
     expect(await page.words('#trunk')).toBe(PROMPT);
     expect(await page.count('.branch:nth-of-type(2)')).toBeGreaterThan(20);
+  });
+
+  it('keeps the place of who goes by the keyboard, when a button is disabled or goes', async () => {
+    const page = open();
+    const focused = (): Promise<string> => page.evaluate("document.activeElement.id");
+    const press = async (selector: string): Promise<void> => {
+      await page.evaluate(`void (document.querySelector('#announce').textContent = '', document.querySelector('${selector}').focus())`);
+      await page.press('Enter');
+    };
+    await page.set('length', '20');
+    await page.write();
+    for (const id of ['continue', 'fork']) {
+      await press(`#${id}`);
+      await page.until("document.querySelector('#write').textContent === 'Stop'");
+      expect(await focused()).toBe('write');
+      await page.written();
+      expect(await focused()).toBe('continue');
+    }
+    await press('.branch button');
+    await page.until("document.querySelector('#announce').textContent === 'One way on is kept.'");
+    expect(await focused()).toBe('story');
+    await page.click('#model');
+    await page.set('address', 'hf:nobody');
+    await page.evaluate("document.querySelector('#address').focus()");
+    await page.press('Enter');
+    await page.until(TROUBLE);
+    await press('#trouble .bar .link');
+    expect(await focused()).toBe('model');
+  });
+
+  it('puts right what cannot be used, and writes, though the field may be folded away', async () => {
+    const page = open();
+    await page.set('pace', 'Infinity');
+    for (const [id, value, used] of [['length', '0', '1'], ['length', '', '220'], ['length', '2.5', '2'], ['repetition', '0', '0.5'], ['top-p', '7', '1'], ['seed', '-1', '0']] as const) {
+      await page.evaluate(`{ const field = document.querySelector('#${id}'); field.value = '${value}'; field.dispatchEvent(new Event('change')); }`);
+      expect(await page.value(id)).toBe(used);
+    }
+    await page.write();
+    expect(await page.count()).toBe(2);
   });
 
   it('… and with a finger, on a phone', async () => {

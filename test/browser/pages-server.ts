@@ -25,6 +25,8 @@ export interface PagesServer {
   readonly folders: Map<string, string>;
   /** Told what a page posts to `message`, in JSON, while it works. */
   onMessage: (message: unknown) => void;
+  /** Where a page goes that has reported; it stays where it is without this. */
+  nextPage: (() => Promise<string>) | undefined;
   /** @returns the address of a page that does `job` and reports, and what it reports. */
   addPage(serving: Serving, job: unknown): { url: string; report: Promise<unknown> };
   close(): Promise<void>;
@@ -82,6 +84,10 @@ export async function startPages(): Promise<PagesServer> {
       });
       return;
     }
+    if (rest === '/next') {
+      if (!pagesServer.nextPage) return void response.writeHead(204).end();
+      return void pagesServer.nextPage().then((url) => response.end(url));
+    }
     const content = rest.includes('..') ? undefined : contentOf(decodeURIComponent(rest));
     if (content === undefined) return void response.writeHead(404).end();
     send(request, response, serving, TYPES[extname(rest)] ?? 'application/octet-stream', content);
@@ -94,6 +100,7 @@ export async function startPages(): Promise<PagesServer> {
     offline,
     folders,
     onMessage() {},
+    nextPage: undefined,
     addPage(serving, job) {
       const id = String(pages.size + 1);
       const report = new Promise((resolve) => pages.set(id, { serving, job: JSON.stringify(job), resolve }));

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MatMulFreeLM } from 'matmulfree';
 import { EMBEDDED, fixture } from '../support/files.js';
-import { startBrowser, type Browser, type Place } from './browser.js';
+import { BROWSERS, startBrowser, type Browser, type Place } from './browser.js';
 import { NO_BROWSER, type Tab } from './chromium.js';
 import { startPages } from './pages-server.js';
 import { NO_WASM, STRICT } from './policies.js';
@@ -22,10 +22,10 @@ const OPTIONS = { temperature: 0.8, topP: 0.95, seed: 7, maxNewTokens: 200 };
 const hash = (array: Float32Array | Uint8Array): string =>
   createHash('sha256').update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength)).digest('hex');
 
-describe.skipIf(NO_BROWSER)(`matmulfree/worker in a browser${NO_BROWSER}`, () => {
+for (const { name, missing, start } of BROWSERS) describe.skipIf(missing)(`matmulfree/worker in ${name}${missing}`, () => {
   let browser: Browser;
   beforeAll(async () => {
-    browser = await startBrowser(['--js-flags=--expose-gc']);
+    browser = await start();
   });
   afterAll(() => browser?.close());
 
@@ -83,7 +83,7 @@ describe.skipIf(NO_BROWSER)(`matmulfree/worker in a browser${NO_BROWSER}`, () =>
     server.offline.clear();
     expect([second.text, third.text]).toEqual([first.text, first.text]);
     expect(third.stages).toContain('offline');
-    console.log(`first token after ${first.ms.toFixed(0)} ms with the download, ${second.ms.toFixed(0)} ms from the cache, ${third.ms.toFixed(0)} ms offline`);
+    console.log(`${browser.version}: first token after ${first.ms.toFixed(0)} ms with the download, ${second.ms.toFixed(0)} ms from the cache, ${third.ms.toFixed(0)} ms offline`);
   });
 
   it.each([true, false])('from another origin, isolated: %s', async (isolated) => {
@@ -97,6 +97,20 @@ describe.skipIf(NO_BROWSER)(`matmulfree/worker in a browser${NO_BROWSER}`, () =>
       await cdn.close();
     }
   });
+
+  it.each(['page', 'worker'] as const)('aborts: loads, generation, scoring, of a model on the %s', async (of) => {
+    const found = await browser.run<Awaited<ReturnType<typeof aborts>>>('aborts', { of }, { isolated: true });
+    expect(found).toMatchObject({ url: 'reason', file: 'reason', generate: 'reason', score: 'reason' });
+    expect(found['after']).toBeGreaterThan(3);
+  });
+});
+
+describe.skipIf(NO_BROWSER)(`matmulfree/worker with Chromium's tools${NO_BROWSER}`, () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await startBrowser(['--js-flags=--expose-gc']);
+  });
+  afterAll(() => browser?.close());
 
   it('ends the worker of a model that nobody has any more, and lets go of such states', async () => {
     const found = await browser.run<Awaited<ReturnType<typeof forgotten>>>('forgotten', {}, { isolated: true });
@@ -122,12 +136,6 @@ describe.skipIf(NO_BROWSER)(`matmulfree/worker in a browser${NO_BROWSER}`, () =>
       expect(found).toEqual({ names: paths.map((path) => path.replace(/.*\//, '')).sort(), text, threads: 2 });
       lm.dispose();
     }
-  });
-
-  it.each(['page', 'worker'] as const)('aborts: loads, generation, scoring, of a model on the %s', async (of) => {
-    const found = await browser.run<Awaited<ReturnType<typeof aborts>>>('aborts', { of }, { isolated: true });
-    expect(found).toMatchObject({ url: 'reason', file: 'reason', generate: 'reason', score: 'reason' });
-    expect(found['after']).toBeGreaterThan(3);
   });
 
   // On a busy machine the operating system may stop the page for as long: one quiet run will do.

@@ -31,11 +31,25 @@ export function offerModels(load: (name: string, source: ModelSource) => void): 
   element('address-form').addEventListener('submit', (event) => {
     event.preventDefault();
     const address = element<HTMLInputElement>('address').value.trim();
-    // Anything else would be looked for on a disk, and a page has none.
-    const source = /^(hf|https?):/i.test(address) ? address : `${/^[\w-]+\/[\w.-]+/.test(address) ? 'hf:' : 'https://'}${address}`;
+    // Anything else would be looked for on a disk, and a page has none. A path of a disk is no address: it is refused as a name.
+    const source = /^(hf|https?):/i.test(address) ? address : `${/^[\w-]+\/[\w.-]+|[\s\\]/.test(address) ? 'hf:' : 'https://'}${address}`;
+    if (isForbidden(source)) {
+      dialog.close();
+      return showTrouble({
+        what: 'This page may not load from there.', advice: 'Give an address that begins with https://, or download the model and drop its files here.',
+        detail: `${source}: forbidden by connect-src in the page's Content-Security-Policy`,
+      });
+    }
     take(address.replace(/[?#].*$|\.gguf$|\/$/gi, '').replace(/^.*[/:]/, ''), source);
   });
   takeDrops(takeFiles);
+}
+
+/** As index.html says: without encryption only from here, and from this machine. It would be tried for long, and in vain. */
+function isForbidden(source: string): boolean {
+  if (!/^http:/i.test(source) || !URL.canParse(source)) return false;
+  const { origin, hostname } = new URL(source);
+  return origin !== location.origin && hostname !== 'localhost' && hostname !== '127.0.0.1';
 }
 
 function takeDrops(take: (files: readonly File[]) => void): void {

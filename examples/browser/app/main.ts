@@ -32,6 +32,8 @@ const recent: number[] = [];
 let lastRate = 0;
 let written = '';
 let isFirst = true;
+/** Writing has begun with a button that cannot be used meanwhile, and goes back when it is over. */
+let returnsFocus = false;
 const texts = new Map<number, Promise<string>>();
 
 const models = new Models(async ({ lm, info }: LoadedModel) => {
@@ -101,9 +103,23 @@ function showState(): void {
   element('story').setAttribute('aria-busy', String(story.isWriting));
   write.textContent = story.isWriting ? 'Stop' : 'Write';
   write.disabled = false;
+  keepFocus();
   goOn.textContent = story.isForked ? 'Continue both' : 'Continue';
   goOn.disabled = story.isWriting || story.isEmpty || isStale;
   fork.disabled = goOn.disabled || story.isForked;
+  if (!story.isWriting) giveFocusBack();
+}
+
+/** A button that is disabled loses the focus, and who goes by the keyboard their place: while the model writes, it is on Stop. */
+function keepFocus(): void {
+  if (!story.isWriting || (document.activeElement !== goOn && document.activeElement !== fork)) return;
+  write.focus({ preventScroll: true });
+  returnsFocus = true;
+}
+
+function giveFocusBack(): void {
+  if (returnsFocus && document.activeElement === write && !goOn.disabled) goOn.focus({ preventScroll: true });
+  returnsFocus = false;
 }
 
 async function writeStory(): Promise<void> {

@@ -24,7 +24,10 @@ export class Models {
   /** @param onLoaded lets go of the model before, which ends then. */
   constructor(onLoaded: (model: LoadedModel) => Promise<void>) {
     this.onLoaded = onLoaded;
-    element('loading-cancel').addEventListener('click', () => this.loading?.controller.abort());
+    element('loading-cancel').addEventListener('click', () => {
+      this.loading?.controller.abort();
+      element('model').focus({ preventScroll: true }); // this button is hidden now
+    });
   }
 
   /** The model; waits for the one that is being loaded. Undefined if there is none. */

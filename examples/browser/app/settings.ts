@@ -9,7 +9,7 @@ export function readSettings(): Writing {
   return {
     options: {
       temperature: number('temperature'), topP: number('top-p'), minP: number('min-p'), repetitionPenalty: number('repetition'),
-      seed: Math.trunc(number('seed')), maxNewTokens: Math.trunc(number('length')),
+      seed: number('seed'), maxNewTokens: number('length'),
     },
     pace: Number(element<HTMLSelectElement>('pace').value),
   };
@@ -21,8 +21,13 @@ export function nextSeed(): void {
   element<HTMLInputElement>('seed').value = String(Math.floor(Math.random() * MOST_SEED));
 }
 
-/** Keeps what is shown of the controls right. */
+/** Keeps what is shown of the controls right. A field that cannot be used is put right at once: it may be where nobody sees it. */
 export function watchSettings(): void {
+  for (const id of ['top-p', 'min-p', 'repetition', 'seed', 'length']) {
+    element<HTMLInputElement>(id).addEventListener('change', ({ target }) => {
+      (target as HTMLInputElement).value = String(number(id));
+    });
+  }
   const shown = element<HTMLOutputElement>('temperature-shown');
   element('temperature').addEventListener('input', () => {
     const value = number('temperature');
@@ -34,5 +39,6 @@ function number(id: string): number {
   const input = element<HTMLInputElement>(id);
   const value = input.valueAsNumber;
   const usable = Number.isFinite(value) ? value : Number(input.defaultValue);
-  return Math.min(Number(input.max), Math.max(Number(input.min), usable));
+  const within = Math.min(Number(input.max), Math.max(Number(input.min), usable));
+  return input.step === '1' ? Math.trunc(within) : within;
 }

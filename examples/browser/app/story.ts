@@ -1,6 +1,6 @@
 import type { GenerateResult, MatMulFreeWorker } from 'matmulfree/worker';
 import type { Meter } from './meter.js';
-import { create, element } from './page.js';
+import { announce, create, element } from './page.js';
 import { Passage } from './passage.js';
 import { Pen } from './pen.js';
 import { Strand, type Token, type WriteOptions } from './strand.js';
@@ -172,7 +172,13 @@ export class Story {
       section.setAttribute('aria-label', name);
       const keep = create('button', 'link', 'Keep this one');
       keep.type = 'button';
-      keep.addEventListener('click', () => void this.stop().then(() => this.keep(n)));
+      keep.addEventListener('click', () => {
+        element('story').focus({ preventScroll: true }); // this button will be gone
+        void this.stop().then(() => {
+          this.keep(n);
+          announce(`${name} is kept.`);
+        });
+      });
       const head = create('p', 'branch-head');
       const mark = create('span', 'sign', sign);
       mark.setAttribute('aria-hidden', 'true');

@@ -38,6 +38,9 @@ const CASES: readonly Case[] = [
 export function inPlainWords(error: unknown): Trouble {
   const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const found = CASES.find(([kind, words]) => error instanceof kind && words.test(error.message));
+  if (error instanceof SourceError && !navigator.onLine) {
+    return { what: 'There is no network.', advice: 'Models that were downloaded before, and files on this device, work without one.', detail };
+  }
   if (found) return { what: found[2], advice: found[3], detail };
   return { what: 'Something went wrong that this page does not know.', advice: 'Reload the page and try again. If it happens again, the message below helps those who mend it.', detail };
 }
@@ -49,13 +52,18 @@ export function showTrouble({ what, advice, detail }: Trouble, retry?: () => voi
   details.append(create('summary', '', 'The exact message'), create('code', '', detail));
   const close = create('button', 'link', 'Close');
   close.type = 'button';
-  close.addEventListener('click', clearTrouble);
+  const before = document.activeElement;
+  const leave = (): void => {
+    clearTrouble();
+    (before instanceof HTMLElement && before.isConnected && before !== document.body ? before : element('write')).focus({ preventScroll: true });
+  };
+  close.addEventListener('click', leave);
   const actions = create('p', 'bar');
   if (retry) {
     const again = create('button', 'primary', 'Try again');
     again.type = 'button';
     again.addEventListener('click', () => {
-      clearTrouble();
+      leave();
       retry();
     });
     actions.append(again);

@@ -43,4 +43,7 @@ if (typeof document === 'undefined') {
   const job = (await (await fetch(new URL('job', base))).json()) as Job;
   const report = await (job.inWorker ? performInWorker(job) : perform(job));
   await fetch(new URL('report', base), { method: 'POST', body: JSON.stringify(report) });
+  // When the server has gone, nobody waits for this page.
+  const next = await fetch(new URL('next', base)).then((response) => response.text(), () => close());
+  if (next) location.replace(next);
 }
