@@ -3,7 +3,7 @@ import { compileChoices, compileJsonSchema, compileRegex } from '../../src/const
 import { freshSeed } from '../support/random.js';
 import { generate, randomOf, tokenizers } from './helpers.js';
 import { complaint } from './json-schema-checker.js';
-import { randomRegex } from './random-regexes.js';
+import { matches, randomRegex } from './random-regexes.js';
 import { randomSchema } from './random-schemas.js';
 
 /** What a tokenizer that lacks characters may say of a constraint. */
@@ -52,8 +52,10 @@ describe.each(tokenizers())('constrained runs, $name', ({ tokenizer, prompt }) =
       for (let n = 0; n < 2; n++) {
         const { text, ended: isWhole } = generate(constraint, tokenizer, prompt, random, 100);
         if (!isWhole) continue;
+        const isMatch = matches(regex, text);
+        if (isMatch === undefined) continue;
         ended++;
-        expect(new RegExp(`^(?:${regex})$`, 'u').test(text), `run ${run}: ${regex}\n${JSON.stringify(text)}`).toBe(true);
+        expect(isMatch, `run ${run}: ${regex}\n${JSON.stringify(text)}`).toBe(true);
       }
     }
     expect(ended).toBeGreaterThan(100);
