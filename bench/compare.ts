@@ -27,6 +27,8 @@ export interface Comparison {
 /** What a change of the library's code leaves as it is: the machine and the float baselines. */
 const CONTROL = /^machine\/|\/(float|Transformer)/;
 const MACHINE = /^machine\//;
+/** Of two speeds that are compared themselves, and that may move apart when the machine gives one process more bandwidth than the next. */
+const DERIVED = /\/share of /;
 /** With fewer, the one that differs most counts; with so many, their median and its deviations do. */
 const ENOUGH_CONTROLS = 5;
 /** Standard deviations of controls that others may be off by: one in ten thousand is, by chance. */
@@ -74,17 +76,17 @@ function toleratedFor(id: string, noise: number, controls: readonly Shift[]): re
 /**
  * What has changed beyond noise: where the spreads (four of five rounds) of two results are apart, and their medians differ by more than two
  * runs of the same code may, and by more than the float baselines and the machine, which took turns with them, differ as well. What is
- * counted is compared exactly.
+ * counted is compared exactly, and what is derived from others not at all.
  */
 export function compareReports(before: Report, after: Report): Comparison {
   const afterById = new Map(after.results.map((result) => [result.id, result]));
   const beforeIds = new Set(before.results.map(({ id }) => id));
   const ratioOf = (old: Result, now: Result): number => (now.median === old.median ? 1 : now.median / old.median);
   const pairs = before.results.flatMap((old) => {
-    const now = afterById.get(old.id);
+    const now = DERIVED.test(old.id) ? undefined : afterById.get(old.id);
     return now ? [{ old, now, ratio: ratioOf(old, now) }] : [];
   });
-  const controls = pairs.flatMap(({ old: { id, rounds }, ratio }) => (rounds > 1 && CONTROL.test(id) && !id.includes('/share of ') ? [{ id, log: Math.log(ratio) }] : []));
+  const controls = pairs.flatMap(({ old: { id, rounds }, ratio }) => (rounds > 1 && CONTROL.test(id) ? [{ id, log: Math.log(ratio) }] : []));
   const changes: Change[] = [];
   const tolerated = new Map<string, readonly [number, number]>();
   for (const { old, now, ratio } of pairs) {

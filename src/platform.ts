@@ -43,3 +43,8 @@ export function processors(): number {
   const os = (globalThis.process as NodeJS.Process | undefined)?.getBuiltinModule?.('node:os');
   return os?.availableParallelism() ?? globalThis.navigator?.hardwareConcurrency ?? 1;
 }
+
+/** Whether this is a browser that has no network. Others may have none either. */
+export function isOffline(): boolean {
+  return globalThis.navigator?.onLine === false;
+}

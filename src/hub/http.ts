@@ -1,4 +1,5 @@
 import { shorten, show, SourceError } from '../errors.js';
+import { isOffline } from '../platform.js';
 import { showUrl } from './names.js';
 
 /** How hard to try. Times in milliseconds. */
@@ -79,11 +80,12 @@ export interface Reply {
   read(onChunk: (bytes: Uint8Array) => void | Promise<void>): Promise<void>;
 }
 
-/** With an answer in the cache, being offline is told by fewer attempts. */
 const ATTEMPTS_WITH_CACHE = 2;
 
+/** With an answer in the cache, being offline is told by fewer attempts; by one where the browser says so itself. */
 export function withFewAttempts(net: Net): Net {
-  return { ...net, tuning: { ...net.tuning, attempts: Math.min(ATTEMPTS_WITH_CACHE, net.tuning.attempts) } };
+  const attempts = isOffline() ? 1 : Math.min(ATTEMPTS_WITH_CACHE, net.tuning.attempts);
+  return { ...net, tuning: { ...net.tuning, attempts } };
 }
 
 const MAX_REDIRECTS = 10;

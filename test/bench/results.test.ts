@@ -117,6 +117,11 @@ describe('comparing two reports', () => {
     expect(formatComparison(compareReports(run(1, 0, 1), run(1.1, 0, 1)))).toMatch(/^Beware: models\/370M, 1 thread: not even .* from -13 to \+5 %, differences are not told/);
   });
 
+  it('tells no shares: what they are of, and the limit, are compared already, and both may move at once', () => {
+    const bandwidth = (value: number): Result => share('models/370M/ternary/1 thread/decode at 1/share of bandwidth', value, [10, 10, 10], 1, [10, 10, 10], 1);
+    expect(compareReports(report([bandwidth(0.5)]), report([bandwidth(0.3)]))).toMatchObject({ changes: [], compared: 0 });
+  });
+
   it('tells what only one has, and why they may not be comparable', () => {
     const comparison = compareReports(report([counted('old', '', 1)]), report([counted('new', '', 1)], { cpu: 'another', load: { start: 3, end: 3 } }));
     expect(comparison).toMatchObject({ compared: 0, onlyBefore: ['old'], onlyAfter: ['new'] });

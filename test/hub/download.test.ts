@@ -115,6 +115,26 @@ describe('a file under a URL', () => {
     expect(stages).toEqual([{ stage: 'offline', file: `${server.url}/m.gguf`, loaded: 0, total: 0 }]);
   });
 
+  it('is asked for once, and served from the cache, in a browser that says it is offline', async () => {
+    const server = await use(startFiles({ 'm.gguf': bytes }));
+    await fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache });
+    let asked = 0;
+    server.intercept = (_request, response) => {
+      asked++;
+      response.writeHead(503).end();
+      return true;
+    };
+    expect(await fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache })).toEqual(bytes);
+    expect(asked).toBe(2);
+    vi.stubGlobal('navigator', { onLine: false });
+    try {
+      expect(await fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache })).toEqual(bytes);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+    expect(asked).toBe(3);
+  });
+
   it('that is not there, or is a web page', async () => {
     const server = await use(startFiles({}));
     await expect(fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache })).rejects.toThrow(/m\.gguf: there is no such file, or it is a web page/);
