@@ -29,8 +29,8 @@ const CONTROL = /^machine\/|\/(float|Transformer)/;
 const MACHINE = /^machine\//;
 /** Of two speeds that are compared themselves, and that may move apart when the machine gives one process more bandwidth than the next. */
 const DERIVED = /\/share of /;
-/** With fewer, the one that differs most counts; with so many, their median and its deviations do. */
-const ENOUGH_CONTROLS = 5;
+/** With fewer, their range counts: they may fall into two kinds, those that wait for memory and those that do not. With so many, their median and its deviations do. */
+const ENOUGH_CONTROLS = 12;
 /** Standard deviations of controls that others may be off by: one in ten thousand is, by chance. */
 const DEVIATIONS = 4;
 /** From the median of absolute deviations to the standard deviation of a normal distribution. */
@@ -61,15 +61,17 @@ interface Shift {
  * changed, and as far as two runs of the same code differ anyhow.
  */
 function toleratedFor(id: string, noise: number, controls: readonly Shift[]): readonly [number, number] {
+  const own = Math.log1p(noise);
   const others = controls.filter((control) => control.id !== id);
   const beside = others.filter((control) => groupOf(control.id) === groupOf(id)).map(({ log }) => log);
   if (beside.length >= ENOUGH_CONTROLS) {
     const middle = median(beside);
-    const width = Math.max(Math.log1p(noise), DEVIATIONS * MAD_TO_DEVIATION * median(beside.map((log) => Math.abs(log - middle))));
+    const width = Math.max(own, DEVIATIONS * MAD_TO_DEVIATION * median(beside.map((log) => Math.abs(log - middle))));
     return [Math.min(0, middle) - width, Math.max(0, middle) + width];
   }
-  const few = beside.length > 0 ? beside : others.filter((one) => MACHINE.test(one.id) && threadsOf(one.id) === threadsOf(id)).map(({ log }) => log);
-  const width = Math.max(Math.log1p(noise), ...few.map(Math.abs));
+  if (beside.length > 0) return [Math.min(0, ...beside) - own, Math.max(0, ...beside) + own];
+  const machine = others.filter((one) => MACHINE.test(one.id) && threadsOf(one.id) === threadsOf(id)).map(({ log }) => Math.abs(log));
+  const width = Math.max(own, ...machine);
   return [-width, width];
 }
 

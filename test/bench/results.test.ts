@@ -122,6 +122,18 @@ describe('comparing two reports', () => {
     expect(compareReports(report([bandwidth(0.5)]), report([bandwidth(0.3)]))).toMatchObject({ changes: [], compared: 0 });
   });
 
+  it('takes what waits for memory and what does not for two kinds, where there are few to go by', () => {
+    const four = (name: string, value: number): Result => speed(`models/370M/${name}`, 'tokens/s', 1, [1e3 / value, 1e3 / value, 1e3 / value], 4);
+    const run = (bandwidth: number, ternary: number): Report => report([
+      four('float MatMul-free/4 threads/decode at 1', 50 * bandwidth), four('Transformer++/4 threads/decode at 1', 51 * bandwidth),
+      four('float MatMul-free/4 threads/prefill 128', 330), four('Transformer++/4 threads/prefill 128', 331),
+      four('ternary/4 threads/decode at 1', 400 * ternary),
+    ]);
+    expect(compareReports(run(1, 1), run(0.65, 0.9)).changes).toEqual([]); // the machine had less bandwidth
+    expect(compareReports(run(1, 1), run(0.65, 0.5)).changes).toMatchObject([{ id: 'models/370M/ternary/4 threads/decode at 1', verdict: 'worse' }]);
+    expect(compareReports(run(1, 1), run(1, 0.8)).changes).toMatchObject([{ id: 'models/370M/ternary/4 threads/decode at 1', verdict: 'worse' }]);
+  });
+
   it('tells what only one has, and why they may not be comparable', () => {
     const comparison = compareReports(report([counted('old', '', 1)]), report([counted('new', '', 1)], { cpu: 'another', load: { start: 3, end: 3 } }));
     expect(comparison).toMatchObject({ compared: 0, onlyBefore: ['old'], onlyAfter: ['new'] });
