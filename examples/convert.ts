@@ -2,11 +2,14 @@
  * Load a checkpoint of your own and convert it to one GGUF file: npx tsx examples/convert.ts FOLDER FILE.gguf
  */
 import { createWriteStream } from 'node:fs';
-import { finished } from 'node:stream/promises';
+import { pipeline } from 'node:stream/promises';
 import { convert, MatMulFreeLM } from 'matmulfree';
 
 const [folder, file] = process.argv.slice(2);
-if (!folder || !file) throw new Error('usage: npx tsx examples/convert.ts FOLDER FILE.gguf');
+if (!folder || !file) {
+  console.error('usage: npx tsx examples/convert.ts FOLDER FILE.gguf');
+  process.exit(2);
+}
 
 // A folder as it comes from the Hugging Face Hub: config.json, *.safetensors, tokenizer.json.
 const original = await MatMulFreeLM.load(folder, {
@@ -15,10 +18,7 @@ const original = await MatMulFreeLM.load(folder, {
 process.stderr.write('\n');
 console.log(`${original.info().parameters.toLocaleString('en-US')} parameters`);
 
-const out = createWriteStream(file);
-for await (const bytes of convert(folder, { type: 'TQ2_0' })) out.write(bytes);
-out.end();
-await finished(out);
+await pipeline(convert(folder, { type: 'TQ2_0' }), createWriteStream(file));
 
 // The ternary weights are the same, so the logits are, bit for bit.
 const converted = await MatMulFreeLM.load(file);
