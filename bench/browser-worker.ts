@@ -1,5 +1,5 @@
 /// <reference lib="webworker" />
-import { openSource } from '../src/source.js';
+import { openSource } from '../src/sources/source.js';
 import type { BrowserJob, WorkerMessage } from './browser-page.js';
 import type { Host } from './host.js';
 import { browserPlan } from './plans.js';

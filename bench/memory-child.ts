@@ -3,8 +3,8 @@
  * and reads its findings in JSON from its output.
  */
 import { createKernels, loadModel, type BackendName } from 'matmulfree';
-import { filesFromDisk } from '../src/disk.js';
-import { openCheckpoint } from '../src/model/open-checkpoint.js';
+import { filesFromDisk } from '../src/platform/disk.js';
+import { openCheckpoint } from '../src/checkpoint/open-checkpoint.js';
 import { CHUNK_TOKENS } from './baselines/build-model.js';
 import { buildFloatMatMulFree } from './baselines/float-matmulfree.js';
 import type { FloatModel } from './baselines/float-model.js';

@@ -8,8 +8,8 @@ import { writeGguf, type GgufTensorToWrite } from '../src/formats/gguf-writer.js
 import { writeSafetensors } from '../src/formats/safetensors-writer.js';
 import type { TensorToWrite } from '../src/formats/stored-tensor.js';
 import { encodeTernaryRow, ternaryRowBytes } from '../src/formats/ternary-blocks.js';
-import { ARCHITECTURE, KEYS } from '../src/model/gguf-metadata.js';
-import { floatSpecs, ggufScaleName, ternarySpecs } from '../src/model/tensor-names.js';
+import { ARCHITECTURE, KEYS } from '../src/checkpoint/gguf-metadata.js';
+import { floatSpecs, ggufScaleName, ternarySpecs } from '../src/checkpoint/tensor-names.js';
 import { randomWeights } from './baselines/random-transformer.js';
 import type { TransformerConfig } from './baselines/transformer.js';
 import { randomCheckpoint, type ShapeName } from './random-model.js';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism, freemem } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { filesFromDisk } from '../src/disk.js';
+import { filesFromDisk } from '../src/platform/disk.js';
 import type { Host } from './host.js';
 import { collectGarbage } from './measure.js';
 

@@ -1,8 +1,8 @@
 import { createKernels, createScalarKernels, loadModel, type BackendName } from 'matmulfree';
 import { readText, type FileSet } from '../src/formats/bytes.js';
 import { describeModel } from '../src/model/describe.js';
-import { scoreIds } from '../src/generate/score.js';
-import { openCheckpoint } from '../src/model/open-checkpoint.js';
+import { scoreIds } from '../src/scoring/score.js';
+import { openCheckpoint } from '../src/checkpoint/open-checkpoint.js';
 import type { FloatKernels } from './baselines/float-kernels.js';
 import { buildFloatMatMulFree } from './baselines/float-matmulfree.js';
 import type { FloatModel } from './baselines/float-model.js';

@@ -1,30 +1,30 @@
 /** The public API of matmulfree. Everything here runs in Node and in browsers. */
 export { MatMulFreeLM, type ForwardOptions, type LoadOptions } from './lm.js';
-export type { ModelSource } from './source.js';
-export type { RemoteOptions } from './hub/remote.js';
-export { clearCache, listCache, type CacheEntry, type CacheOptions } from './hub/cache-admin.js';
+export type { ModelSource } from './sources/source.js';
+export type { RemoteOptions } from './sources/hub/remote.js';
+export { clearCache, listCache, type CacheEntry, type CacheOptions } from './sources/hub/cache-admin.js';
 export type { FileContent } from './formats/bytes.js';
 export type { GenerateTokensOptions } from './generate/generate.js';
 export type { FinishReason, GenerateIdsOptions, GenerateOptions, GenerateResult } from './generate/options.js';
 export type { BatchOptions, BatchPrompt, BatchResult, BatchTextOptions } from './generate/batch.js';
 export type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
 export type { TokenPiece } from './generate/text-pieces.js';
-export type { Drafter } from './generate/drafter.js';
-export { compileChoices, compileJsonSchema, compileRegex } from './constraints.js';
+export type { Drafter } from './speculate/drafter.js';
+export { compileChoices, compileJsonSchema, compileRegex } from './constrain/constraints.js';
 export type { ConstraintSpec } from './constrain/compile.js';
 export type { CompileOptions, Constraint, ConstraintState } from './constrain/constraint.js';
 export type { PrefixCache } from './generate/prefix-cache.js';
-export type { AppendOptions, InSession, Session, SessionMark } from './session.js';
-export type { Score, ScoreOptions } from './generate/score.js';
-export type { Choice, ChoiceScore, ChooseOptions, PairOptions } from './generate/choose.js';
-export type { ContinuationScore } from './generate/continuations.js';
-export type { EmbedOptions } from './generate/embed.js';
+export type { AppendOptions, InSession, Session, SessionMark } from './generate/session.js';
+export type { Score, ScoreOptions } from './scoring/score.js';
+export type { Choice, ChoiceScore, ChooseOptions, PairOptions } from './scoring/choose.js';
+export type { ContinuationScore } from './scoring/continuations.js';
+export type { EmbedOptions } from './scoring/embed.js';
 export type {
   Perplexity, PerplexityInput, PerplexityOptions, PerplexityProgress, TextFigures,
-} from './generate/perplexity.js';
-export { evaluate, type EvaluatedModel, type EvaluateOptions, type Evaluation, type Metric } from './eval/evaluate.js';
-export { parseTask, type ChoicesItem, type ContextsItem, type LastWordItem, type TaskItem } from './eval/items.js';
-export type { ModelConfig } from './model/config.js';
+} from './scoring/perplexity.js';
+export { evaluate, type EvaluatedModel, type EvaluateOptions, type Evaluation, type Metric } from './scoring/evaluate.js';
+export { parseTask, type ChoicesItem, type ContextsItem, type LastWordItem, type TaskItem } from './scoring/items.js';
+export type { ModelConfig } from './checkpoint/config.js';
 export type { LayerInfo, ModelInfo, Operations } from './model/describe.js';
 export type { Progress } from './model/load-model.js';
 export { ModelState, type StateShape } from './model/state.js';
@@ -37,8 +37,8 @@ export {
 export {
   Tokenizer, type DecodeOptions, type DecodeStream, type DecodeStreamOptions, type EncodeOptions, type TokenizerOptions,
 } from './tokenizer/tokenizer.js';
-export { argmax, Sampler } from './generate/sampler.js';
-export type { LogitsProcessor, SamplerOptions, SamplingOptions, ValueByNumber } from './generate/sampling-options.js';
+export { argmax, Sampler } from './sampling/sampler.js';
+export type { LogitsProcessor, SamplerOptions, SamplingOptions, ValueByNumber } from './sampling/sampling-options.js';
 
 // Pieces for models of your own.
 export { measureArena, type Arena } from './kernels/arena.js';
@@ -57,23 +57,23 @@ export { loadModel, modelBytes, type LoadModelOptions } from './model/load-model
 export { Model, type ModelParts, type RowSink } from './model/model.js';
 export type { SequenceInput } from './model/chunk.js';
 export { StateHistory } from './model/state-history.js';
-export { parseConfig } from './model/config.js';
-export type { Checkpoint, CheckpointTexts, OnRow, Reading, TernaryReading } from './model/checkpoint.js';
-export { modelSpec, type BitLinearSpec, type LayerSpec, type ModelSpec, type TensorSpec } from './model/tensor-names.js';
+export { parseConfig } from './checkpoint/config.js';
+export type { Checkpoint, CheckpointTexts, OnRow, Reading, TernaryReading } from './checkpoint/checkpoint.js';
+export { modelSpec, type BitLinearSpec, type LayerSpec, type ModelSpec, type TensorSpec } from './checkpoint/tensor-names.js';
 
 // Files.
 export { checkConversion, type CheckOptions, type ConversionCheck } from './convert/check.js';
 export { convert, type ConvertOptions } from './convert/convert.js';
 export { convertToSafetensors, type ConvertToSafetensorsOptions, type FilePart } from './convert/packed-safetensors.js';
-export { inspect, type FileInfo, type MetadataInfo, type TensorInfo } from './inspect.js';
+export { inspect, type FileInfo, type MetadataInfo, type TensorInfo } from './convert/inspect.js';
 export { readGguf, type GgufFile, type GgufTensor } from './formats/gguf-reader.js';
 export { writeGguf, type GgufTensorToWrite } from './formats/gguf-writer.js';
 export type { GgufMetadata, GgufTensorType, GgufValue } from './formats/gguf.js';
-export { readSafetensorsHeader, readTensor, readTorchTensors } from './readers.js';
+export { readSafetensorsHeader, readTensor, readTorchTensors } from './formats/readers.js';
 export type { SafetensorsEntry } from './formats/safetensors.js';
 export type { StoredTensor, TensorEntry } from './formats/stored-tensor.js';
 export { sourceFromContent, type ByteSource } from './formats/bytes.js';
 export { decodeFloats, type FloatType } from './formats/floats.js';
 export { decodeTernaryRow, encodeTernaryRow, type TernaryBlockType } from './formats/ternary-blocks.js';
-export { quantizeTernary } from './model/quantize.js';
+export { quantizeTernary } from './checkpoint/quantize.js';
 export { cumulativeLowerBounds } from './model/weights.js';

@@ -1,30 +1,30 @@
-import { loadTokenizer } from './checkpoint-tokenizer.js';
+import { loadTokenizer } from './checkpoint/tokenizer.js';
 import { ArgumentError, show, TokenizerError } from './errors.js';
 import type { BatchOptions, BatchPrompt, BatchResult } from './generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
 import type { GenerateTokensOptions } from './generate/generate.js';
-import { generationDefaults, type GenerationDefaults } from './generate/generation-config.js';
+import { generationDefaults, type GenerationDefaults } from './sampling/generation-config.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from './generate/options.js';
 import { PrefixCache } from './generate/prefix-cache.js';
 import { decodeSession } from './generate/session-bytes.js';
 import type { TokenPiece } from './generate/text-pieces.js';
-import { parseOptional } from './model/checkpoint.js';
+import { parseOptional } from './checkpoint/checkpoint.js';
 import { checkKeys } from './options.js';
-import type { Choice, ChooseOptions } from './generate/choose.js';
-import type { EmbedOptions } from './generate/embed.js';
-import type { Perplexity, PerplexityInput, PerplexityOptions } from './generate/perplexity.js';
-import { scoreIds, scoreIdsAsync, type Score, type ScoreOptions } from './generate/score.js';
+import type { Choice, ChooseOptions } from './scoring/choose.js';
+import type { EmbedOptions } from './scoring/embed.js';
+import type { Perplexity, PerplexityInput, PerplexityOptions } from './scoring/perplexity.js';
+import { scoreIds, scoreIdsAsync, type Score, type ScoreOptions } from './scoring/score.js';
 import type { BackendName, Kernels } from './kernels/kernels.js';
 import { createKernels } from './kernels/create.js';
-import type { ModelConfig } from './model/config.js';
+import type { ModelConfig } from './checkpoint/config.js';
 import { describeModel, type ModelInfo } from './model/describe.js';
 import { loadModel, type Progress } from './model/load-model.js';
 import type { Model } from './model/model.js';
-import { openCheckpoint } from './model/open-checkpoint.js';
+import { openCheckpoint } from './checkpoint/open-checkpoint.js';
 import { ModelState } from './model/state.js';
-import { Session } from './session.js';
-import { openSource, type ModelSource } from './source.js';
-import { TextWriter } from './text-writer.js';
+import { Session } from './generate/session.js';
+import { openSource, type ModelSource } from './sources/source.js';
+import { TextWriter } from './generate/text-writer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 export interface LoadOptions {
@@ -231,7 +231,7 @@ export class MatMulFreeLM {
     const { model } = this;
     if (!Array.isArray(texts)) throw new ArgumentError(`scoreBatch: the texts are ${show(texts)}, not a list`);
     const ids = texts.map((text: string | ArrayLike<number>) => this.idsOf(text));
-    return (await import('./generate/score-batch.js')).scoreBatch(model, ids, options);
+    return (await import('./scoring/score-batch.js')).scoreBatch(model, ids, options);
   }
 
   /**
@@ -241,7 +241,7 @@ export class MatMulFreeLM {
    */
   async choose(prompt: string, choices: readonly string[], options: ChooseOptions = {}): Promise<Choice> {
     const { model, tokenizer } = this;
-    return (await import('./generate/choose.js')).choose(model, tokenizer, prompt, choices, options);
+    return (await import('./scoring/choose.js')).choose(model, tokenizer, prompt, choices, options);
   }
 
   /**
@@ -251,7 +251,7 @@ export class MatMulFreeLM {
   async embed(textOrIds: string | ArrayLike<number>, options: EmbedOptions = {}): Promise<Float32Array> {
     const { model } = this;
     const ids = this.idsOf(textOrIds);
-    return (await import('./generate/embed.js')).embed(model, ids, options);
+    return (await import('./scoring/embed.js')).embed(model, ids, options);
   }
 
   /**
@@ -261,7 +261,7 @@ export class MatMulFreeLM {
    */
   async perplexity(text: PerplexityInput, options: PerplexityOptions = {}): Promise<Perplexity> {
     const { model } = this;
-    return (await import('./generate/perplexity.js')).measurePerplexity(model, () => this.tokenizer, text, options);
+    return (await import('./scoring/perplexity.js')).measurePerplexity(model, () => this.tokenizer, text, options);
   }
 
   /** Counts, sizes and operations of the loaded model. */

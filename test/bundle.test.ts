@@ -79,9 +79,9 @@ describe.skipIf(NONE)(`a bundle, minified and gzipped,${NONE}`, () => {
     const remote = kilobytes('remote');
     const sizes: [number, string][] = [
       [page, 'a page that generates from a file, in plain JavaScript'], [withWasm, 'the same with the WebAssembly backend and threads'],
-      [kilobytes('page', ...wasm, 'hub/remote.ts'), 'and with downloads'],
+      [kilobytes('page', ...wasm, 'sources/hub/remote.ts'), 'and with downloads'],
       [remote, 'a page that generates by matmulfree/worker'],
-      [kilobytes('program', ...wasm, 'hub/remote.ts'), 'its worker, with the WebAssembly backend and downloads'],
+      [kilobytes('program', ...wasm, 'sources/hub/remote.ts'), 'its worker, with the WebAssembly backend and downloads'],
     ];
     console.log(sizes.map(([size, what]) => `${size.toFixed(1)} KB: ${what}`).join('\n'));
     expect(page).toBeLessThanOrEqual(LIMITS.page);

@@ -43,48 +43,32 @@ describe('the sources', () => {
     for (const file of await sources('src')) {
       for (const imported of await imports(file)) {
         if (file.startsWith('src/cli/') && imported.startsWith('node:')) continue;
-        // platform.ts names Node's types; the modules themselves it asks the engine for.
-        if (file === 'src/platform.ts' && imported.startsWith('node:')) continue;
+        // platform/node.ts names Node's types; the modules themselves it asks the engine for.
+        if (file === 'src/platform/node.ts' && imported.startsWith('node:')) continue;
         expect(imported, file).toMatch(/^\.{1,2}\/.*\.js$/);
       }
     }
-    const platform = await readFile(repository('src/platform.ts'), 'utf8');
+    const platform = await readFile(repository('src/platform/node.ts'), 'utf8');
     expect(platform).not.toMatch(/^import .*'node:|await import\(/m);
     // What the network needs comes when it is needed: a page that brings its own files does not load it.
     for (const file of await sources('src')) {
       const eager = [...(await readFile(repository(file), 'utf8')).matchAll(/^(?:import|export) (?!type).* from '(.*)'/gm)].map((m) => m[1]!);
-      if (!file.startsWith('src/hub/') && file !== 'src/index.ts') expect(eager.filter((name) => name.includes('hub/')), file).toEqual([]);
+      if (!file.startsWith('src/sources/hub/') && file !== 'src/index.ts') expect(eager.filter((name) => name.includes('hub/')), file).toEqual([]);
       expect(eager.filter((name) => /remote|disk-store/.test(name)).filter(() => !/cache-admin/.test(file)), file).toEqual([]);
     }
   });
 
-  it('depend one way: formats and kernels know no model, the model knows no generation, nobody knows the CLI', async () => {
-    const mayImport: Record<string, string[]> = {
-      'src/formats': ['src/formats', 'src'],
-      'src/tokenizer': ['src/tokenizer', 'src'],
-      'src/wasm': ['src/wasm'],
-      'src/kernels': ['src/kernels', 'src/wasm', 'src'],
-      'src/hub': ['src/hub', 'src/formats', 'src'],
-      'src/layers': ['src/layers', 'src/kernels', 'src/formats', 'src'],
-      'src/model': ['src/model', 'src/layers', 'src/kernels', 'src/tokenizer', 'src/formats', 'src'],
-      'src/constrain': ['src/constrain', 'src/tokenizer', 'src'],
-      'src/generate': ['src/generate', 'src/constrain', 'src/model', 'src/tokenizer', 'src'],
-      'src/eval': ['src/eval', 'src/generate', 'src/model', 'src/tokenizer', 'src'],
-      'src/convert': ['src/convert', 'src/model', 'src/kernels', 'src/tokenizer', 'src/formats', 'src'],
-      'src/worker': ['src/worker', 'src/generate', 'src/model', 'src/kernels', 'src/tokenizer', 'src'],
-      'src/cli': ['src/cli', 'src'],
-    };
-    const leaves = ['src/errors.ts', 'src/numeric.ts', 'src/options.ts', 'src/source.ts', 'src/platform.ts', 'src/disk.ts', 'src/pace.ts', 'src/checkpoint-tokenizer.ts'];
-    const top: Record<string, string[]> = { 'src/cli': ['src/index.ts'], 'src/worker': [...leaves, 'src/lm.ts', 'src/session.ts'] };
+  it('depend one way: each room imports from those above it in the map of CONTRIBUTING.md, and everything in src is on the map', async () => {
+    const map = (await readFile(repository('CONTRIBUTING.md'), 'utf8')).match(/```text\n([^`]*)```/)![1]!;
+    const order = [...map.matchAll(/^src\/(\S+)/gm)].map((line) => line[1]!);
+    const roomOf = (path: string): string => path.split('/')[1]!;
+    const rooms = new Set((await sources('src')).map(roomOf));
+    expect([...order].sort()).toEqual([...rooms].sort());
     for (const file of await sources('src')) {
-      const folder = file.split('/').slice(0, 2).join('/');
-      const allowed = mayImport[folder];
-      if (!allowed) continue; // the top level puts it all together
       for (const imported of (await imports(file)).filter((name) => name.startsWith('.'))) {
         const target = relative(repository('.'), resolve(dirname(repository(file)), imported.replace(/\.js$/, '.ts')));
-        const targetFolder = dirname(target).split('/').slice(0, 2).join('/');
-        expect(allowed, `${file} imports ${target}`).toContain(targetFolder);
-        if (targetFolder === 'src') expect(top[folder] ?? leaves, `${file} imports ${target}`).toContain(target);
+        expect(order.indexOf(roomOf(target)), `${file} imports ${target}`).toBeLessThanOrEqual(order.indexOf(roomOf(file)));
+        if (roomOf(file) === 'cli' && roomOf(target) !== 'cli') expect(target, file).toBe('src/index.ts'); // a user of the public API
       }
     }
   });

@@ -1,12 +1,12 @@
 import { FormatError } from '../errors.js';
 import { arenaOn } from '../kernels/arena.js';
 import { createKernels } from '../kernels/create.js';
-import type { Checkpoint } from '../model/checkpoint.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { loadModel, modelBytes, type Progress } from '../model/load-model.js';
 import type { Model } from '../model/model.js';
-import { openCheckpoint } from '../model/open-checkpoint.js';
+import { openCheckpoint } from '../checkpoint/open-checkpoint.js';
 import { checkKeys } from '../options.js';
-import { openSource, type ModelSource } from '../source.js';
+import { openSource, type ModelSource } from '../sources/source.js';
 
 export interface CheckOptions {
   /** Of reading both models, in stage 'verify'. */

@@ -1,10 +1,10 @@
 import { packedRows, packRow } from '../formats/packed-rows.js';
 import { writeSafetensors } from '../formats/safetensors-writer.js';
-import { parseOptional, type Checkpoint } from '../model/checkpoint.js';
-import { QUANTIZATION_CONFIG } from '../model/packed-weights.js';
-import { hfScaleName } from '../model/tensor-names.js';
+import { parseOptional, type Checkpoint } from '../checkpoint/checkpoint.js';
+import { QUANTIZATION_CONFIG } from '../checkpoint/packed-weights.js';
+import { hfScaleName } from '../checkpoint/tensor-names.js';
 import { checkKeys } from '../options.js';
-import type { ModelSource } from '../source.js';
+import type { ModelSource } from '../sources/source.js';
 import { convertSource, toJson, type Layout, type SourceOptions } from './plan.js';
 
 export type ConvertToSafetensorsOptions = SourceOptions;

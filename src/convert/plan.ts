@@ -1,13 +1,13 @@
-import { loadTokenizer } from '../checkpoint-tokenizer.js';
+import { loadTokenizer } from '../checkpoint/tokenizer.js';
 import { FormatError } from '../errors.js';
 import { convertExactly, smallestExactType, type FloatType } from '../formats/floats.js';
 import type { TensorToWrite } from '../formats/stored-tensor.js';
-import type { Checkpoint, OnRow } from '../model/checkpoint.js';
+import type { Checkpoint, OnRow } from '../checkpoint/checkpoint.js';
 import type { Progress } from '../model/load-model.js';
-import { openCheckpoint } from '../model/open-checkpoint.js';
-import { floatSpecs, ternarySpecs, type BitLinearSpec, type TensorSpec } from '../model/tensor-names.js';
-import { Pace } from '../pace.js';
-import { openSource, type ModelSource } from '../source.js';
+import { openCheckpoint } from '../checkpoint/open-checkpoint.js';
+import { floatSpecs, ternarySpecs, type BitLinearSpec, type TensorSpec } from '../checkpoint/tensor-names.js';
+import { Pace } from '../platform/pace.js';
+import { openSource, type ModelSource } from '../sources/source.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
 export interface SourceOptions {

@@ -4,14 +4,14 @@ import type { Model } from '../model/model.js';
 import type { SequenceInput } from '../model/chunk.js';
 import type { ModelState } from '../model/state.js';
 import { checkFunction, checkKeys, checkNumber } from '../options.js';
-import { Pace } from '../pace.js';
+import { Pace } from '../platform/pace.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { Continuation } from './continuation.js';
 import {
   checkLimits, emptyPrompt, GENERATE_OPTIONS, stopStrings, type FinishReason, type GenerateOptions, type Limits,
 } from './options.js';
 import { checkPrefixCache, PREFIX_STEP, type PrefixCache, type PrefixPlace } from './prefix-cache.js';
-import { checkSamplerOptions, pickSamplingOptions } from './sampling-options.js';
+import { checkSamplerOptions, pickSamplingOptions } from '../sampling/sampling-options.js';
 import { TextPieces } from './text-pieces.js';
 
 /** Options of one text of a batch: as `generate`, but it has a state of its own, and there are no guesses. */

@@ -1,10 +1,10 @@
 import { ArgumentError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { ModelState } from '../model/state.js';
-import { exp, log } from '../numeric.js';
+import { exp, log } from '../platform/numeric.js';
 import { checkKeys, checkNumber } from '../options.js';
-import { Pace } from '../pace.js';
-import { largestIds, logNormalizer, logProbability } from './logprobs.js';
+import { Pace } from '../platform/pace.js';
+import { largestIds, logNormalizer, logProbability } from '../sampling/logprobs.js';
 import { checkLimits, emptyPrompt, type GenerateIdsOptions } from './options.js';
 
 export interface BeamSearchOptions extends Pick<GenerateIdsOptions, 'maxNewTokens' | 'eosTokenIds' | 'signal'> {

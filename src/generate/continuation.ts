@@ -1,9 +1,9 @@
 import type { ConstraintState } from '../constrain/constraint.js';
-import type { ModelConfig } from '../model/config.js';
+import type { ModelConfig } from '../checkpoint/config.js';
 import type { FinishReason, GenerateIdsOptions, Limits } from './options.js';
-import { randomSeed } from './random.js';
-import { Sampler } from './sampler.js';
-import { pickSamplingOptions } from './sampling-options.js';
+import { randomSeed } from '../sampling/random.js';
+import { Sampler } from '../sampling/sampler.js';
+import { pickSamplingOptions } from '../sampling/sampling-options.js';
 
 const NONE: readonly number[] = [];
 

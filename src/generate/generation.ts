@@ -1,10 +1,10 @@
 import type { ConstraintState } from '../constrain/constraint.js';
 import type { Model } from '../model/model.js';
 import type { ModelState } from '../model/state.js';
-import { Pace } from '../pace.js';
+import { Pace } from '../platform/pace.js';
 import { Continuation } from './continuation.js';
-import type { Drafting } from './drafting.js';
-import { logProbabilities, type TokenLogprob } from './logprobs.js';
+import type { Drafting } from '../speculate/drafting.js';
+import { logProbabilities, type TokenLogprob } from '../sampling/logprobs.js';
 import { checkLimits, emptyPrompt, type GenerateIdsOptions, type GenerateResult, type Limits } from './options.js';
 import { checkPrefixCache, type PrefixPlace } from './prefix-cache.js';
 
@@ -116,7 +116,7 @@ export class Generation {
     const { model, state, options } = this;
     const { prefixCache, speculate, draftModel } = options;
     if ((speculate ?? false) !== false || (draftModel ?? undefined) !== undefined) {
-      this.drafting = new (await import('./drafting.js')).Drafting(model, options);
+      this.drafting = new (await import('../speculate/drafting.js')).Drafting(model, options);
       this.drafting.read(this.start.text);
     }
     const { maxTokens } = model.parts.workspace;

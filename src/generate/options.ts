@@ -1,14 +1,13 @@
 import type { ConstraintSpec } from '../constrain/compile.js';
 import { ArgumentError } from '../errors.js';
-import type { Model } from '../model/model.js';
 import type { ModelState } from '../model/state.js';
 import { checkKeys, checkNumber } from '../options.js';
-import type { Drafter } from './drafter.js';
+import type { SpeculateOptions } from '../speculate/drafter.js';
 import type { PrefixCache } from './prefix-cache.js';
-import { SAMPLING_OPTIONS, type SamplingOptions } from './sampling-options.js';
+import { SAMPLING_OPTIONS, type SamplingOptions } from '../sampling/sampling-options.js';
 
 /** Options of `generateIds`. */
-export interface GenerateIdsOptions extends SamplingOptions {
+export interface GenerateIdsOptions extends SamplingOptions, SpeculateOptions {
   /** Most tokens to add; default 256. */
   readonly maxNewTokens?: number;
   /** Ids that end the text, and are not given out. Default: the model's (`config.eosTokenIds`); `[]` for none. */
@@ -24,14 +23,6 @@ export interface GenerateIdsOptions extends SamplingOptions {
   readonly state?: ModelState;
   /** Read the beginning of the prompt from here, if it is there, and leave it here for the next one (`lm.createPrefixCache`). */
   readonly prefixCache?: PrefixCache;
-  /**
-   * Guess the next tokens, and check several guesses in one pass over the weights. The text is the same to the last bit; it comes
-   * faster if the guesses are good. `true`: guess what followed the same words earlier in the text (prompt lookup), for texts that
-   * repeat themselves. Or a function that makes a drafter of your own for a text.
-   */
-  readonly speculate?: boolean | DrafterFactory;
-  /** Guess with a smaller model of the same vocabulary, a `MatMulFreeLM` too, in place of `speculate`. */
-  readonly draftModel?: { readonly model: Model };
   /** Stops before the next token; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -40,9 +31,6 @@ export interface GenerateOptions extends GenerateIdsOptions {
   /** Stop at the first of these strings; no part of it is given out. */
   readonly stop?: string | readonly string[];
 }
-
-/** Makes a drafter for one text. */
-export type DrafterFactory = () => Drafter;
 
 /**
  * Why a text ended: an end-of-text token of the model, `maxNewTokens`, one of the strings of `stop`, `maxTimeMs`, or a constraint whose

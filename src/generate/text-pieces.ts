@@ -1,6 +1,6 @@
 import type { DecodeStream, Tokenizer } from '../tokenizer/tokenizer.js';
 import type { ChosenToken } from './generation.js';
-import type { TokenLogprob } from './logprobs.js';
+import type { TokenLogprob } from '../sampling/logprobs.js';
 import { StopStrings } from './stop-strings.js';
 
 /** A token as `generateTokens` gives it out. */

@@ -1,6 +1,6 @@
 import { BackendError, show } from '../errors.js';
 import { checkNumber } from '../options.js';
-import { processors } from '../platform.js';
+import { processors } from '../platform/node.js';
 import type { BackendName, Kernels } from './kernels.js';
 import { createScalarKernels } from './scalar/scalar.js';
 

@@ -1,5 +1,5 @@
 import type { Embedding } from '../layers/embedding.js';
-import type { ModelConfig } from './config.js';
+import type { ModelConfig } from '../checkpoint/config.js';
 import { Hash } from './hash.js';
 import type { LayerWeights, ModelWeights, TernaryCount } from './weights.js';
 

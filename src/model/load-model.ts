@@ -7,13 +7,13 @@ import { GLU } from '../layers/glu.js';
 import { MLGRU } from '../layers/mlgru.js';
 import { RMSNorm } from '../layers/rms-norm.js';
 import { allocateWorkspace, type Workspace } from '../layers/workspace.js';
-import { Pace } from '../pace.js';
-import type { Checkpoint } from './checkpoint.js';
-import type { ModelConfig } from './config.js';
+import { Pace } from '../platform/pace.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { ModelConfig } from '../checkpoint/config.js';
 import { fingerprint } from './fingerprint.js';
 import { Model } from './model.js';
 import { allocateWeights, readWeights, type BitLinearWeights, type LayerWeights, type ModelWeights } from './weights.js';
-import { floatSpecs, ternarySpecs } from './tensor-names.js';
+import { floatSpecs, ternarySpecs } from '../checkpoint/tensor-names.js';
 
 /** Progress of something that takes time. `loaded` and `total` are bytes. */
 export interface Progress {

@@ -6,7 +6,7 @@ import type { Embedding } from '../layers/embedding.js';
 import type { RMSNorm } from '../layers/rms-norm.js';
 import type { Workspace } from '../layers/workspace.js';
 import { Chunk, type SequenceInput } from './chunk.js';
-import type { ModelConfig } from './config.js';
+import type { ModelConfig } from '../checkpoint/config.js';
 import { ModelState, requireShape, type StateShape } from './state.js';
 import type { StateHistory } from './state-history.js';
 import type { TernaryCount } from './weights.js';

@@ -1,12 +1,12 @@
-import { exp } from '../numeric.js';
-import type { Pace } from '../pace.js';
+import { exp } from '../platform/numeric.js';
+import type { Pace } from '../platform/pace.js';
 import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
 import { BLOCK_WEIGHTS, decodeTernaryRow, type TernaryBlockType } from '../formats/ternary-blocks.js';
 import type { Arena } from '../kernels/arena.js';
 import type { Kernels, TernaryMatrix } from '../kernels/kernels.js';
-import type { Checkpoint, Reading } from './checkpoint.js';
+import type { Checkpoint, Reading } from '../checkpoint/checkpoint.js';
 import { Hash } from './hash.js';
-import type { BitLinearSpec, ModelSpec, TensorSpec } from './tensor-names.js';
+import type { BitLinearSpec, ModelSpec, TensorSpec } from '../checkpoint/tensor-names.js';
 
 export interface BitLinearWeights {
   readonly spec: BitLinearSpec;

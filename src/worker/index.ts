@@ -13,7 +13,7 @@ export type { FinishReason, GenerateIdsOptions, GenerateOptions, GenerateResult 
 export type { TokenPiece } from '../generate/text-pieces.js';
 export type { ModelInfo } from '../model/describe.js';
 export type { Progress } from '../model/load-model.js';
-export type { ModelSource } from '../source.js';
+export type { ModelSource } from '../sources/source.js';
 export {
   ArgumentError, BackendError, ConfigError, FormatError, MatMulFreeError, SourceError, TokenizerError,
 } from '../errors.js';

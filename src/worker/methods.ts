@@ -1,7 +1,7 @@
 import { ArgumentError } from '../errors.js';
 import { MatMulFreeLM } from '../lm.js';
 import type { ModelState } from '../model/state.js';
-import type { Session, SessionMark } from '../session.js';
+import type { Session, SessionMark } from '../generate/session.js';
 import type { Handlers } from './host.js';
 import { Kept } from './kept.js';
 import type { Handle } from './protocol.js';

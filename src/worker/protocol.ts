@@ -2,16 +2,16 @@ import * as errors from '../errors.js';
 import type { BatchOptions, BatchPrompt, BatchResult } from '../generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
 import type { GenerateTokensOptions } from '../generate/generate.js';
-import type { GenerationDefaults } from '../generate/generation-config.js';
+import type { GenerationDefaults } from '../sampling/generation-config.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/options.js';
-import type { Score } from '../generate/score.js';
+import type { Score } from '../scoring/score.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
 import type { BackendName } from '../kernels/kernels.js';
 import type { ForwardOptions, LoadOptions } from '../lm.js';
-import type { ModelConfig } from '../model/config.js';
+import type { ModelConfig } from '../checkpoint/config.js';
 import type { ModelInfo } from '../model/describe.js';
 import type { Progress } from '../model/load-model.js';
-import type { ModelSource } from '../source.js';
+import type { ModelSource } from '../sources/source.js';
 import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
 
 /*

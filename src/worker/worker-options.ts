@@ -2,7 +2,7 @@ import { ArgumentError, show } from '../errors.js';
 import type { BatchOptions, BatchPrompt } from '../generate/batch.js';
 import type { GenerateTokensOptions } from '../generate/generate.js';
 import type { GenerateIdsOptions, GenerateOptions } from '../generate/options.js';
-import type { AppendOptions, InSession } from '../session.js';
+import type { AppendOptions, InSession } from '../generate/session.js';
 import type { NotSent } from './protocol.js';
 import type { WorkerState } from './worker-state.js';
 

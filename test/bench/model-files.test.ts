@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openLlama } from '../../bench/baselines/llama-checkpoint.js';
 import { buildTransformer, type TransformerConfig } from '../../bench/baselines/transformer.js';
 import { writeTransformerFiles } from '../../bench/model-files.js';
-import { filesFromDisk } from '../../src/disk.js';
+import { filesFromDisk } from '../../src/platform/disk.js';
 
 const CONFIG: TransformerConfig = {
   name: 'tiny', hiddenSize: 48, intermediateSize: 64, layers: 2, heads: 2, headSize: 32, vocabSize: 64, rmsNormEps: 1e-6, ropeTheta: 10_000,

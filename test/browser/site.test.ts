@@ -21,7 +21,7 @@ describe('the files of the example page', () => {
   });
 
   it('hold the workers\' programs, what is loaded later, and the model; nothing that only other programs use', () => {
-    for (const path of ['matmulfree/worker/program.js', 'matmulfree/kernels/wasm/kernel-thread.js', 'matmulfree/hub/remote.js', 'models/tinystories-9m.gguf']) {
+    for (const path of ['matmulfree/worker/program.js', 'matmulfree/kernels/wasm/kernel-thread.js', 'matmulfree/sources/hub/remote.js', 'models/tinystories-9m.gguf']) {
       expect(site.has(path), path).toBe(true);
     }
     expect([...site.keys()].filter((path) => /\/(cli|convert)\//.test(path))).toEqual([]);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sourceFromContent, type ByteSource } from 'matmulfree';
 import { readPieces } from '../../src/formats/bytes.js';
-import { filesFromDisk } from '../../src/disk.js';
+import { filesFromDisk } from '../../src/platform/disk.js';
 
 const CONTENT = Uint8Array.from({ length: 1000 }, (_, i) => (i * 7) ^ (i >> 3));
 let folder: string;

@@ -255,7 +255,7 @@ it('a draft model guesses: the same text, most guesses of the same model right, 
     const plain = await textOf(lm.generate(prompt, limits));
     expect(await textOf(lm.generate(prompt, { ...limits, draftModel: draft }))).toBe(plain);
   }
-  const { ModelDrafter } = await import('../../src/generate/draft-model.js');
+  const { ModelDrafter } = await import('../../src/speculate/draft-model.js');
   const drafter = new ModelDrafter(draft.model, 4096);
   drafter.observe(1, 1000);
   const ids = lm.tokenizer.encode('Once upon a time');

@@ -1,4 +1,4 @@
-import { powerOfTwo } from '../../numeric.js';
+import { powerOfTwo } from '../../platform/numeric.js';
 
 const { fround } = Math;
 

@@ -1,0 +1,104 @@
+import { FormatError, SourceError } from '../errors.js';
+import { parseJsonObject, type FileSet } from '../formats/bytes.js';
+import { FLOAT_BYTES, roundF64, type FloatType } from '../formats/floats.js';
+import { openWeights } from '../formats/shards.js';
+import { readTensor, type StoredTensor } from '../formats/stored-tensor.js';
+import { Pace } from '../platform/pace.js';
+import { checkFinite, checkTensors, decodeFinite, parseOptional, readOptionalText, readTable, type Checkpoint } from './checkpoint.js';
+import { parseConfig } from './config.js';
+import { quantizeTernary } from './quantize.js';
+import { hfScaleName, modelSpec } from './tensor-names.js';
+
+/** A folder in Hugging Face layout: config.json, safetensors or PyTorch weights in one file or shards, and the tokenizer's files. */
+export async function openFolderCheckpoint(files: FileSet): Promise<Checkpoint> {
+  const configText = (await readOptionalText(files, 'config.json')) ?? '';
+  const configJson = parseJsonObject('config.json', configText);
+  const generationConfig = await readOptionalText(files, 'generation_config.json');
+  const config = parseConfig('config.json', configJson, parseOptional('generation_config.json', generationConfig));
+  const quantization = configJson['quantization_config'] ?? undefined;
+  const texts = {
+    config: configText,
+    tokenizer: await readOptionalText(files, 'tokenizer.json'),
+    tokenizerConfig: await readOptionalText(files, 'tokenizer_config.json'),
+    generationConfig,
+  };
+  const spec = modelSpec(config);
+  const opened = await openWeights(files);
+  if (!opened) {
+    throw new SourceError(
+      `${files.name}: has config.json but neither model.safetensors nor model.safetensors.index.json, nor pytorch_model.bin or its index`,
+    );
+  }
+  const { tensors, sources } = opened;
+  const close = async (): Promise<void> => {
+    await Promise.all(sources.map((source) => source.close()));
+  };
+
+  const at = (name: string): StoredTensor => tensors.get(name)!; // checkTensors has seen it
+  const where = (name: string): string => `${at(name).source.name}: tensor "${name}"`;
+  const floatType = (name: string): FloatType => {
+    const { dtype } = at(name);
+    if (dtype === 'F64') return 'F32'; // as it is read
+    if (!isFloatType(dtype)) throw new FormatError(`${where(name)} has dtype ${dtype}; weights must be F64, F32, F16 or BF16`);
+    return dtype;
+  };
+  const readBytes = async (name: string): Promise<Uint8Array> => {
+    const bytes = await readTensor(where(name), at(name));
+    return at(name).dtype === 'F64' ? roundF64(bytes) : bytes;
+  };
+  const readFloats = async (name: string): Promise<Float32Array> => decodeFinite(where(name), floatType(name), await readBytes(name));
+
+  try {
+    // Most checkpoints are floats.
+    const isQuantized = quantization !== undefined || [...tensors.values()].some(({ dtype }) => dtype === 'U8');
+    const packed = isQuantized ? (await import('./packed-weights.js')).findPackedWeights(files.name, quantization, spec, tensors) : undefined;
+    checkTensors(files.name, spec, {
+      nameOf: (tensor) => tensor.hf,
+      shapeOf: (name) => tensors.get(name)?.shape,
+      names: tensors.keys(),
+      ternaryShape: (tensor) => (packed?.has(tensor) ? packed.shapeOf(tensor) : tensor.shape),
+      optional: packed?.scaleNames ?? new Set(),
+    });
+    return {
+      name: files.name,
+      config,
+      spec,
+      texts,
+      embeddingType: floatType(spec.embeddings.hf),
+      hasRowScales: packed !== undefined,
+      storedBytes: (tensor) => at(tensor.hf).byteLength,
+      async readEmbeddings(into, reading) {
+        const { hf } = spec.embeddings;
+        const type = floatType(hf);
+        const { source, offset, byteLength, dtype, strides } = at(hf);
+        if (strides) {
+          const bytes = await readBytes(hf);
+          checkFinite(where(hf), type, bytes);
+          return bytes;
+        }
+        const decode = dtype === 'F64' ? roundF64 : undefined;
+        const table = into ?? new Uint8Array(decode ? byteLength / 2 : byteLength);
+        await readTable(where(hf), { source, offset, byteLength, decode }, type, table, reading);
+        return table;
+      },
+      readFloats: ({ hf }) => readFloats(hf),
+      async readTernary(tensor, scales, onRow, { pace = new Pace() } = {}) {
+        const { hf, shape: [rows = 0, columns = 0] } = tensor;
+        if (packed?.has(tensor)) {
+          const values = await readFloats(hfScaleName(tensor));
+          if (values.length !== 1 && values.length !== rows) throw new FormatError(`${where(hfScaleName(tensor))} must be one number or ${rows}; it is [${at(hfScaleName(tensor)).shape}]`);
+          return packed.read(where(hf), tensor, await readBytes(hf), values, scales, onRow, pace);
+        }
+        scales.fill(await quantizeTernary(where(hf), floatType(hf), await readBytes(hf), rows, columns, onRow, pace));
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function isFloatType(dtype: string): dtype is FloatType {
+  return dtype in FLOAT_BYTES;
+}

@@ -1,0 +1,78 @@
+import { ConfigError, FormatError, show } from '../errors.js';
+import { isJsonObject } from '../formats/bytes.js';
+import { packedRows, unpackRow } from '../formats/packed-rows.js';
+import type { StoredTensor } from '../formats/stored-tensor.js';
+import type { Pace } from '../platform/pace.js';
+import type { OnRow } from './checkpoint.js';
+import { hfScaleName, type ModelSpec, ternarySpecs, type TensorSpec } from './tensor-names.js';
+
+/*
+ * Checkpoints whose ternary weights are packed as Hugging Face transformers does for BitNet models: `X.weight` in bytes of four
+ * weights (formats/packed-rows.ts), `X.weight_scale`, and `quantization_config` in config.json, which tells how the scale is meant.
+ */
+
+/** What convert writes: the scale as a factor is the number that the model computes with; a divisor would have to be rounded. */
+export const QUANTIZATION_CONFIG = { quant_method: 'bitnet', linear_class: 'autobitlinear', quantization_mode: 'offline' } as const;
+
+/** The weights of a model that are packed. */
+export interface PackedWeights {
+  has(tensor: TensorSpec): boolean;
+  /** The shape that one is stored with. */
+  shapeOf(tensor: TensorSpec): readonly number[];
+  readonly scaleNames: ReadonlySet<string>;
+  /**
+   * Decodes a packed weight row by row.
+   * @param values what is stored as its scale: one number, or one for each row.
+   * @param scales [rows], filled.
+   * @throws FormatError, `where` in front, naming the row.
+   */
+  read(where: string, tensor: TensorSpec, bytes: Uint8Array, values: Float32Array, scales: Float32Array, onRow: OnRow, pace: Pace): Promise<void>;
+}
+
+/**
+ * Finds the packed weights of a checkpoint.
+ * @param quantization `quantization_config` of config.json, if it has one.
+ * @throws ConfigError for a quantisation of another kind; for a packed weight without a scale, or with nothing that tells what it means.
+ */
+export function findPackedWeights(
+  where: string, quantization: unknown, spec: ModelSpec, tensors: ReadonlyMap<string, StoredTensor>,
+): PackedWeights {
+  const meaning = quantization === undefined ? undefined : scaleMeaning(quantization);
+  const packed = new Set(ternarySpecs(spec).filter(({ hf }) => tensors.get(hf)?.dtype === 'U8'));
+  for (const tensor of packed) {
+    const missing = meaning === undefined ? 'config.json has no quantization_config that tells how to read it'
+      : tensors.has(hfScaleName(tensor)) ? undefined : `there is no "${hfScaleName(tensor)}"`;
+    if (missing !== undefined) throw new ConfigError(`${where}: tensor "${tensor.hf}" is packed (U8), but ${missing}`);
+  }
+  return {
+    has: (tensor) => packed.has(tensor),
+    shapeOf: ({ shape: [rows = 0, columns = 0] }) => [packedRows(rows), columns],
+    scaleNames: new Set([...packed].map(hfScaleName)),
+    async read(tensorWhere, { shape: [rows = 0, columns = 0] }, bytes, values, scales, onRow, pace) {
+      const trits = new Int8Array(columns);
+      for (let row = 0; row < rows; row++) {
+        if (pace.isDue) await pace.giveWay();
+        if (!unpackRow(bytes, row, rows, columns, trits)) throw new FormatError(`${tensorWhere}, row ${row}: holds a code that no weight has`);
+        const value = values[values.length === 1 ? 0 : row]!;
+        scales[row] = meaning === 'divisor' ? 1 / value : value;
+        if (!Number.isFinite(scales[row])) throw new FormatError(`${tensorWhere}, row ${row}: the scale 1 / ${value} is beyond float32`);
+        onRow(row, trits);
+      }
+    },
+  };
+}
+
+/** weight = trit · scale, as `AutoBitLinear` has it, or trit / scale, as `BitLinear`; undefined where all weights are floats. */
+function scaleMeaning(config: unknown): 'factor' | 'divisor' | undefined {
+  if (!isJsonObject(config)) throw new ConfigError(`config.json: quantization_config is ${show(config)}, not an object`);
+  const { quant_method: method, linear_class: linear = 'bitlinear', quantization_mode: mode = 'offline' } = config;
+  const oneOf = (key: string, value: unknown, known: readonly string[]): void => {
+    if (known.includes(value as string)) return;
+    throw new ConfigError(`config.json: quantization_config.${key} is ${show(value)}; only ${known.map(show).join(' and ')} can be read`);
+  };
+  oneOf('quant_method', method, ['bitnet']);
+  oneOf('linear_class', linear, ['bitlinear', 'autobitlinear']);
+  oneOf('quantization_mode', mode, ['offline', 'online']);
+  if (linear === 'bitlinear') return 'divisor';
+  return mode === 'offline' ? 'factor' : undefined;
+}

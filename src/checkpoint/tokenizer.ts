@@ -1,0 +1,27 @@
+import { ConfigError } from '../errors.js';
+import { MAX_TOKENIZER_VALUES, parseJsonObject } from '../formats/bytes.js';
+import type { Checkpoint } from './checkpoint.js';
+import { Tokenizer } from '../tokenizer/tokenizer.js';
+
+/** A vocabulary may be padded to a round number, but not by more than this: then the tokenizer is another model's. */
+const MAX_VOCABULARY_PADDING = 1024;
+
+/**
+ * The tokenizer that came with a checkpoint, or undefined.
+ * @throws FormatError, TokenizerError; ConfigError when it does not fit the model's vocabulary.
+ */
+export async function loadTokenizer({ texts, config }: Checkpoint): Promise<Tokenizer | undefined> {
+  if (texts.tokenizer === undefined) return undefined;
+  const file = texts.tokenizerName ?? 'tokenizer.json';
+  const tokenizer = await Tokenizer.fromJSON(parseJsonObject(file, texts.tokenizer, MAX_TOKENIZER_VALUES), {
+    file,
+    config: texts.tokenizerConfig === undefined ? undefined : parseJsonObject('tokenizer_config.json', texts.tokenizerConfig),
+  });
+  const surplus = config.vocabSize - tokenizer.vocabSize;
+  if (surplus < 0 || surplus >= MAX_VOCABULARY_PADDING) {
+    throw new ConfigError(
+      `${file}: has ${tokenizer.vocabSize} tokens but the model has a vocabulary of ${config.vocabSize}: they do not belong together`,
+    );
+  }
+  return tokenizer;
+}

@@ -1,0 +1,195 @@
+import { ArgumentError, show } from '../errors.js';
+import type { GenerateTokensOptions, TextStart } from './generate.js';
+import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './options.js';
+import { checkPrefixCache, type PrefixCache, type PrefixPlace } from './prefix-cache.js';
+import { encodeSession, SESSION_MEMORY, type SessionContent } from './session-bytes.js';
+import type { TokenPiece } from './text-pieces.js';
+import type { Model } from '../model/model.js';
+import { checkFunction, checkKeys } from '../options.js';
+import { Pace } from '../platform/pace.js';
+
+export interface AppendOptions {
+  /** Read the beginning of the text from here, if the session is empty (`lm.createPrefixCache`). */
+  readonly prefixCache?: PrefixCache;
+  /** Called with how many of the tokens have been read. */
+  readonly onProgress?: (tokens: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Options of a session's generators: those of the model's, but for `state` and `prefixCache`. */
+export type InSession<Options extends GenerateIdsOptions> = Omit<Options, 'state' | 'prefixCache'>;
+
+/** What a session needs of its model. */
+export interface SessionHost {
+  readonly model: Model;
+  encode(text: string, isStart: boolean): number[];
+  generateIds(options: GenerateIdsOptions, start: () => TextStart): AsyncGenerator<number, GenerateResult, undefined>;
+  generateText(options: GenerateOptions, start: () => TextStart): AsyncGenerator<string, GenerateResult, undefined>;
+  generateTokens(options: GenerateTokensOptions, start: () => TextStart): AsyncGenerator<TokenPiece, GenerateResult, undefined>;
+}
+
+/** A place in a session's text to come back to. Holds a state: a few kilobytes. */
+export class SessionMark {
+  /** @internal */
+  readonly content: SessionContent;
+  /** Of the text up to here. */
+  readonly tokens: number;
+
+  /** @internal */
+  constructor(content: SessionContent) {
+    this.content = content;
+    this.tokens = content.state.tokens + content.unread.length;
+  }
+}
+
+/**
+ * One text that grows: what is appended, and what the model continues it with. It takes the same few kilobytes however long the text
+ * is, so it can be forked, marked, taken back and saved at any time.
+ */
+export class Session {
+  private readonly host: SessionHost;
+  private content: SessionContent;
+  private isBusy = false;
+
+  /** @internal Use `lm.session()` or `lm.openSession(bytes)`. */
+  constructor(host: SessionHost, content: SessionContent) {
+    this.host = host;
+    this.content = content;
+  }
+
+  /** Length of the text. */
+  get tokens(): number {
+    return this.content.state.tokens + this.content.unread.length;
+  }
+
+  /**
+   * Adds text or ids to the text, and reads it. Text at the beginning gets the tokenizer's special tokens (BOS); later text goes on
+   * exactly where the text before it ended, so it needs its own space in front.
+   * @throws ArgumentError (an id out of range, a session at work), TokenizerError, the signal's reason; the session is as before then.
+   */
+  async append(textOrIds: string | ArrayLike<number>, options: AppendOptions = {}): Promise<void> {
+    checkKeys('append', options, ['prefixCache', 'onProgress', 'signal']);
+    const { prefixCache, onProgress, signal } = options;
+    const { model } = this.host;
+    checkFunction('onProgress', onProgress);
+    const pace = new Pace(signal);
+    if (prefixCache !== undefined) checkPrefixCache(prefixCache, this.tokens === 0 ? this.content.state : model.createState());
+    const given = typeof textOrIds === 'string' ? this.host.encode(textOrIds, this.tokens === 0) : textOrIds;
+    signal?.throwIfAborted();
+    if (typeof given === 'object' && given?.length === 0) return;
+    model.check(given, this.content.state);
+    const ids = Array.from(given);
+    this.begin();
+    try {
+      const state = this.content.state.clone();
+      const { unread, memory } = this.content;
+      const all = [...unread, ...ids];
+      const { maxTokens } = model.parts.workspace;
+      let place: PrefixPlace | undefined = this.tokens === 0 ? prefixCache?.restore(all, state) : undefined;
+      for (let done = place?.length ?? 0; done < all.length - 1; ) {
+        await pace.giveWay();
+        const count = Math.min(maxTokens, all.length - 1 - done);
+        model.advance(all.slice(done, done + count), state);
+        done += count;
+        if (place && count === maxTokens) place = prefixCache!.store(all, place, state);
+        onProgress?.(done, all.length - 1);
+      }
+      this.content = { state, unread: all.slice(-1), memory: [...memory, ...ids.slice(-SESSION_MEMORY)].slice(-SESSION_MEMORY) };
+    } finally {
+      this.isBusy = false;
+    }
+  }
+
+  /**
+   * Goes on from the text, as `lm.generate` does; what is given out is part of the text then. So are a stop string that was found, and tokens
+   * whose text is held back when the consumer leaves (it may begin a stop string, or ends within a character); an end-of-text token is not.
+   * @throws ArgumentError (an option, an empty session, one at work), the signal's reason.
+   */
+  async *generate(options: InSession<GenerateOptions> = {}): AsyncGenerator<string, GenerateResult, undefined> {
+    return yield* this.host.generateText(checked(options), () => this.start());
+  }
+
+  /** As `generate`, ids coming out: needs no tokenizer. */
+  async *generateIds(options: InSession<GenerateIdsOptions> = {}): AsyncGenerator<number, GenerateResult, undefined> {
+    return yield* this.host.generateIds(checked(options), () => this.start());
+  }
+
+  /** As `generate`, with each token's id, text and log-probability. */
+  async *generateTokens(options: InSession<GenerateTokensOptions> = {}): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
+    return yield* this.host.generateTokens(checked(options), () => this.start());
+  }
+
+  /** An independent session with the same text so far. @throws ArgumentError for a session at work. */
+  fork(): Session {
+    return new Session(this.host, this.copy());
+  }
+
+  /** Remembers this place in the text. @throws ArgumentError for a session at work. */
+  mark(): SessionMark {
+    return new SessionMark(this.copy());
+  }
+
+  /** Takes the text back to a mark, of this session or of another one of the same model. @throws ArgumentError for anything else. */
+  rewind(mark: SessionMark): void {
+    this.checkIdle();
+    if (!(mark instanceof SessionMark)) throw new ArgumentError(`rewind: got ${show(mark)}, not what session.mark() gave`);
+    const state = this.content.state.clone();
+    state.copyFrom(mark.content.state);
+    this.content = { ...mark.content, state };
+  }
+
+  /** The session as bytes: `lm.openSession` goes on from them, in another process too. @throws ArgumentError for a session at work. */
+  save(): Uint8Array {
+    this.checkIdle();
+    return encodeSession(this.content);
+  }
+
+  private copy(): SessionContent {
+    this.checkIdle();
+    return { ...this.content, state: this.content.state.clone() };
+  }
+
+  private start(): TextStart {
+    if (this.tokens === 0) throw emptyPrompt('session.generate');
+    this.checkIdle();
+    const { content } = this;
+    const { state, unread, memory } = content;
+    let ids = [...memory];
+    return {
+      state,
+      unread,
+      text: memory,
+      keepLast: true,
+      onOpen: () => {
+        this.begin(content);
+      },
+      onId: (id) => {
+        ids.push(id);
+        if (ids.length > 2 * SESSION_MEMORY) ids = ids.slice(-SESSION_MEMORY);
+      },
+      onClose: (left) => {
+        this.content = { state, unread: left, memory: ids.slice(-SESSION_MEMORY) };
+        this.isBusy = false;
+      },
+    };
+  }
+
+  /** @param content as it was when this was planned: nothing may have changed it since. */
+  private begin(content = this.content): void {
+    this.checkIdle(content);
+    this.isBusy = true;
+  }
+
+  private checkIdle(content = this.content): void {
+    if (this.isBusy || content !== this.content) throw new ArgumentError('session: is at work; wait until that is over, or fork it before');
+  }
+}
+
+function checked<Options extends GenerateIdsOptions>(options: InSession<Options>): Options {
+  const given = options as Options;
+  if (typeof given !== 'object' || given === null) return given; // which is then refused
+  if (given.state !== undefined || given.prefixCache !== undefined) {
+    throw new ArgumentError('session.generate: a session has its own state; the options state and prefixCache are not for it');
+  }
+  return given;
+}

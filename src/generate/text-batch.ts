@@ -1,0 +1,34 @@
+import type { ConstraintSpec } from '../constrain/compile.js';
+import type { Constraint } from '../constrain/constraint.js';
+import { batchTexts, generateBatch, type BatchOptions, type BatchPrompt, type BatchResult, type BatchText } from './batch.js';
+import type { Model } from '../model/model.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
+
+/** What a `TextWriter` does for a batch. */
+export interface BatchHost {
+  readonly model: Model;
+  /** @throws TokenizerError when there is none. */
+  readonly tokenizer: Tokenizer;
+  readonly hasTokenizer: boolean;
+  promptIds(prompt: string | ArrayLike<number>, state: undefined, what: string): ArrayLike<number>;
+  compile(spec: ConstraintSpec, options: BatchOptions): Promise<Constraint>;
+}
+
+/** Puts prompts and constraints together for `generateBatch`. `options`: the model's defaults among them. */
+export async function writeBatch(host: BatchHost, prompts: readonly BatchPrompt[], options: BatchOptions): Promise<BatchResult[]> {
+  const compiled: { spec: ConstraintSpec; eosTokenIds: readonly number[] | undefined; constraint: Constraint }[] = [];
+  const texts: BatchText[] = [];
+  for (const [index, { prompt, options: own }] of batchTexts(prompts, options).entries()) {
+    const ids = host.promptIds(prompt, undefined, `generateBatch: prompt ${index}`);
+    const { constraint: spec, eosTokenIds } = own;
+    if (spec === undefined) {
+      texts.push({ ids, options: own, constraint: undefined });
+      continue;
+    }
+    let known = compiled.find((each) => each.spec === spec && each.eosTokenIds === eosTokenIds);
+    if (!known) compiled.push((known = { spec, eosTokenIds, constraint: await host.compile(spec, own) }));
+    texts.push({ ids, options: own, constraint: known.constraint.start(ids) });
+  }
+  const needsText = texts.some(({ options: { stop } }) => (stop?.length ?? 0) > 0);
+  return generateBatch(host.model, host.hasTokenizer || needsText ? host.tokenizer : undefined, texts, options);
+}

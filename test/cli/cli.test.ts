@@ -1,0 +1,269 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MatMulFreeLM } from 'matmulfree';
+import { EMBEDDED, fixture, HAS_SHARED, repository, shared, SHARED_NOTE } from '../support/files.js';
+import { cli, runScript } from '../support/run.js';
+import { tinyCheckpoint } from '../support/checkpoints.js';
+
+let folder: string;
+beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'matmulfree-')); });
+afterAll(() => rm(folder, { recursive: true }));
+
+/** One line, no stack trace. */
+function expectOneLine(stderr: string): void {
+  expect(stderr.trimEnd()).not.toContain('\n');
+  expect(stderr).toMatch(/^matmulfree: /);
+}
+
+describe('generate', () => {
+  it('writes a story, then one line about it', async () => {
+    const { code, stdout, stderr } = await cli('generate', '--seed', '3', '-n', '30');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Once upon a time[\s\S]+\n$/);
+    expect(stderr.trimEnd()).toMatch(/^\d+ tokens · \d+ tokens\/s · backend (?:simd|relaxed)(?:, \d+ threads)? · state 8\.2 kB · seed 3$/);
+  });
+
+  it('goes on when nobody reads what it says on the side', async () => {
+    const child = spawn(process.execPath, ['--import', 'tsx', repository('src/cli/main.ts'), 'generate', '--seed', '3', '-n', '5'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stderr.destroy();
+    let stdout = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text; });
+    expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0);
+    expect(stdout).toMatch(/^Once upon a time/);
+  });
+
+  it('repeats itself in another process, and as the library does here', async () => {
+    const args = ['generate', 'The dragon', '--seed', '7', '--quiet', '--temperature', '0.9', '--top-k', '30', '-n', '60'];
+    const [first, second] = await Promise.all([cli(...args), cli(...args)]);
+    expect(first).toEqual(second);
+    expect(first!.stderr).toBe('');
+    const lm = await MatMulFreeLM.load(EMBEDDED);
+    let text = 'The dragon';
+    for await (const piece of lm.generate('The dragon', { seed: 7, temperature: 0.9, topK: 30, topP: 0.95, maxNewTokens: 60 })) text += piece;
+    expect(first!.stdout).toBe(`${text}\n`);
+  });
+
+  it('keeps to a constraint, penalties and a limit of time', async () => {
+    const schema = join(folder, 'schema.json');
+    await writeFile(schema, JSON.stringify({ type: 'object', properties: { age: { type: 'integer', minimum: 1, maximum: 9 } }, required: ['age'] }));
+    const [choice, regex, json, penalised] = await Promise.all([
+      cli('generate', 'The sky was', '--choice', ' blue', '--choice', ' grey', '--quiet'),
+      cli('generate', 'Tom is', '--regex', ' [0-9]{2} years old', '--quiet'),
+      cli('generate', 'A cat. ', '--json-schema', schema, '--quiet', '--seed', '1'),
+      cli('generate', 'The cat', '-t', '0', '--repetition-penalty', '1.3', '--penalty-window', '64', '-n', '40', '--speculate', '--quiet'),
+    ]);
+    expect(choice!.stdout).toMatch(/^The sky was (blue|grey)\n$/);
+    expect(regex!.stdout).toMatch(/^Tom is [0-9]{2} years old\n$/);
+    expect((JSON.parse(json!.stdout.slice('A cat. '.length)) as { age: number }).age).toBeLessThan(10);
+    const lm = await MatMulFreeLM.load(EMBEDDED);
+    let text = 'The cat';
+    for await (const piece of lm.generate(text, { repetitionPenalty: 1.3, penaltyWindow: 64, topP: 0.95, maxNewTokens: 40 })) text += piece;
+    expect(penalised!.stdout).toBe(`${text}\n`);
+    const limited = await cli('generate', '-n', '100000000', '--max-time', '0.3', '--seed', '1', '-t', '5');
+    expect(limited.code).toBe(0);
+  });
+
+  it('Ctrl-C ends it at once, with what is there', async () => {
+    const run = await runScript('src/cli/main.ts', ['generate', '-n', '100000', '-t', '2', '--top-p', '1'], (kill, stdout) => {
+      if (stdout.length > 40) kill('SIGINT');
+    });
+    expect(run.code).toBe(130);
+    expect(run.stdout).toMatch(/^Once upon a time.*\n$/s);
+    expect(run.stderr).not.toMatch(/Error| at /);
+  });
+});
+
+describe('score', () => {
+  it('text and ids', async () => {
+    const text = 'Once upon a time, there was a little girl.';
+    const lm = await MatMulFreeLM.load(EMBEDDED);
+    const ids = lm.tokenizer.encode(text);
+    await writeFile(join(folder, 'text.txt'), text);
+    await writeFile(join(folder, 'ids.json'), JSON.stringify([ids, ids.slice(0, 4)]));
+    const fromText = await cli('score', '--text-file', join(folder, 'text.txt'), '--json');
+    const { tokens, nll, perplexity } = lm.score(text);
+    expect(JSON.parse(fromText.stdout)).toEqual({ sequences: 1, tokens, nll, perplexity: expect.closeTo(perplexity, 9) as number });
+    const fromIds = await cli('score', '--ids', join(folder, 'ids.json'), '--json');
+    expect(JSON.parse(fromIds.stdout)).toMatchObject({ sequences: 2, tokens: tokens + 3 });
+    const plain = await cli('score', '--ids', join(folder, 'ids.json'));
+    expect(plain.stdout).toMatch(/2 sequences, \d+ tokens predicted\nnegative log-likelihood [\d.]+ .*\nperplexity [\d.]+\n/);
+  });
+
+  it.skipIf(process.platform === 'win32')('Ctrl-C ends it in the middle of a text', async () => {
+    const pipe = join(folder, 'long.txt');
+    execFileSync('mkfifo', [pipe]);
+    let started = 0;
+    const { code, stdout, stderr } = await runScript('src/cli/main.ts', ['score', '--text-file', pipe], () => {}, async (kill) => {
+      await writeFile(pipe, 'Once upon a time there was a cat. '.repeat(20_000)); // until it is read: the process is up by then
+      await wait(1000);
+      started = performance.now();
+      kill('SIGINT');
+    });
+    expect({ code, stdout, stderr }).toEqual({ code: 130, stdout: '', stderr: '' });
+    expect(performance.now() - started).toBeLessThan(20_000);
+  });
+
+  it('a model without a tokenizer takes ids, not text', async () => {
+    const model = join(folder, 'no-tokenizer');
+    await mkdir(model);
+    for (const [name, bytes] of Object.entries(tinyCheckpoint())) await writeFile(join(model, name), bytes);
+    await writeFile(join(folder, 'few.json'), '[[1, 2, 3]]');
+    await writeFile(join(folder, 'far.json'), '[[1, 99]]');
+    expect((await cli('score', '--model', model, '--ids', join(folder, 'few.json'), '--json')).code).toBe(0);
+    const text = await cli('score', '--model', model, '--text-file', join(folder, 'few.json'));
+    expect(text.code).toBe(1);
+    expectOneLine(text.stderr);
+    expect(text.stderr).toMatch(/no tokenizer\.json/);
+    const far = await cli('score', '--model', model, '--ids', join(folder, 'far.json'));
+    expect(far).toMatchObject({ code: 1, stdout: '' });
+    expectOneLine(far.stderr);
+    expect(far.stderr).toMatch(/token id 99/);
+    await writeFile(join(folder, 'second.json'), '[[1, 2], [3]]');
+    const second = await cli('score', '--model', model, '--ids', join(folder, 'second.json'));
+    expect(second.stderr).toMatch(/sequence 2 of 2: score: one token id is too few/);
+  });
+});
+
+describe('info', () => {
+  it('as a table and as JSON', async () => {
+    const [table, asJson] = await Promise.all([cli('info'), cli('info', '--json')]);
+    expect(table.stdout).toMatch(/ternary weights +7,864,320, 36\.\d % of them zero/);
+    const info = JSON.parse(asJson!.stdout) as Record<string, unknown>;
+    expect(info).toMatchObject({ tokenizer: true, ternaryWeights: 7_864_320, stateBytes: 8192, parameters: 8_937_984 });
+    expect(info['layers']).toHaveLength(9);
+    const operations = info['operations'] as Record<string, number>;
+    expect(operations['ternaryAdditions']).toBeLessThan(operations['denseMultiplications']!);
+  });
+});
+
+describe('convert', () => {
+  it('makes the same bytes each time, of both types, and puts them in place whole', async () => {
+    const out = join(folder, 'out.gguf');
+    await writeFile(out, 'an older file');
+    const model = fixture('models/bf16-sharded');
+    expect(await cli('convert', '--model', model, '--out', out, '--type', 'TQ1_0', '--quiet')).toEqual({ code: 0, stdout: '', stderr: '' });
+    const first = await readFile(out);
+    const again = await cli('convert', '--model', model, '--out', out, '--type', 'TQ1_0');
+    expect(again.stderr).toMatch(/out\.gguf: .* TQ1_0; checked: \d+ tokens have the same logits as in the source, bit for bit\n$/);
+    expect(await readFile(out)).toEqual(first);
+    const unchecked = await cli('convert', '--model', model, '--out', out, '--type', 'TQ1_0', '--no-check');
+    expect(unchecked.stderr).toMatch(/out\.gguf: .* TQ1_0; not checked\n$/);
+    expect(await readFile(out)).toEqual(first);
+    const second = await cli('convert', '--model', out, '--out', join(folder, 'two.gguf'));
+    expect(second.stderr).toMatch(/two\.gguf: .* TQ2_0/);
+    expect((await readdir(folder)).filter((name) => name.includes('partial'))).toEqual([]);
+  });
+
+  it('makes a folder of packed safetensors, the same each time, and never writes over one', async () => {
+    const model = fixture('models/bf16-sharded');
+    const out = join(folder, 'packed');
+    const run = await cli('convert', '--model', model, '--out', `${out}/`, '--type', 'safetensors');
+    expect(run).toMatchObject({ code: 0, stdout: '' });
+    expect(run.stderr).toMatch(/packed\/: .* safetensors; checked: \d+ tokens have the same logits as in the source, bit for bit\n$/);
+    const names = (await readdir(out)).sort();
+    expect(names).toContain('model.safetensors');
+    expect(names).toContain('config.json');
+    await mkdir(join(folder, 'empty'));
+    expect((await cli('convert', '--model', out, '--out', join(folder, 'empty'), '--type', 'safetensors', '--quiet')).code).toBe(0);
+    for (const name of names) expect((await readFile(join(folder, 'empty', name))).equals(await readFile(join(out, name))), name).toBe(true);
+    const again = await cli('convert', '--model', model, '--out', out, '--type', 'safetensors');
+    expect(again.code).toBe(1);
+    expectOneLine(again.stderr);
+    expect(again.stderr).toMatch(/cannot write .*packed: there is a folder of that name with files in it/);
+    for (const args of [['--out', 'x.gguf'], ['--out', join(folder, 'y'), '--name', 'y']]) {
+      expect((await cli('convert', '--model', model, ...args, '--type', 'safetensors')).code).toBe(2);
+    }
+    const broken = await cli('convert', '--model', join(folder, 'none'), '--out', join(folder, 'z'), '--type', 'safetensors');
+    expect(broken.code).toBe(1);
+    expect((await readdir(folder)).filter((name) => /partial|^z$/.test(name))).toEqual([]);
+  });
+
+  it('leaves an older file alone when it fails', async () => {
+    const out = join(folder, 'kept.gguf');
+    await writeFile(out, 'an older file');
+    const model = join(folder, 'broken');
+    await mkdir(model);
+    const files = tinyCheckpoint();
+    files['model.safetensors']!.set([0, 0, 0xc0, 0x7f], files['model.safetensors']!.length - 4); // NaN in the last tensor
+    for (const [name, bytes] of Object.entries(files)) await writeFile(join(model, name), bytes);
+    const { code, stderr } = await cli('convert', '--model', model, '--out', out);
+    expect(code).toBe(1);
+    expectOneLine(stderr);
+    expect(stderr).toMatch(/NaN/);
+    expect(await readFile(out, 'utf8')).toBe('an older file');
+    expect((await readdir(folder)).filter((name) => name.includes('partial'))).toEqual([]);
+  });
+
+  it('what cannot be written to is told before anything is read', async () => {
+    const outs = [[join(folder, 'no-such-folder', 'x.gguf'), /cannot write .*x\.gguf.*: no such file or directory/], [join(folder, 'dir.gguf'), /cannot write .*dir\.gguf: is a folder/]] as const;
+    await mkdir(join(folder, 'dir.gguf'));
+    for (const [out, message] of outs) {
+      const { code, stderr } = await cli('convert', '--model', 'no/such/model', '--out', out);
+      expect(code).toBe(1);
+      expectOneLine(stderr);
+      expect(stderr).toMatch(message);
+    }
+    const { stderr } = await cli('convert', '--model', 'no/such/model', '--out', join(folder, 'x.gguf'));
+    expect(stderr).toMatch(/no\/such\/model: no such file or folder/);
+    expect((await readdir(folder)).filter((name) => /^x\.gguf|partial/.test(name))).toEqual([]);
+  });
+
+  it.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s leaves the older file, and nothing else', async (signal, code) => {
+    const place = await mkdtemp(join(folder, 'stopped-'));
+    const out = join(place, 'out.gguf');
+    await writeFile(out, 'an older file');
+    const run = await runScript('src/cli/main.ts', ['convert', '--model', EMBEDDED, '--out', out], () => {}, async (kill) => {
+      while ((await readdir(place)).length < 2) await wait(1);
+      kill(signal);
+    });
+    expect(run).toEqual({ code, stdout: '', stderr: '' });
+    expect(await readdir(place)).toEqual(['out.gguf']);
+    expect(await readFile(out, 'utf8')).toBe('an older file');
+  });
+
+  it.skipIf(!HAS_SHARED)(`makes the embedded model from its checkpoint, byte for byte${SHARED_NOTE}`, async () => {
+    const out = join(folder, 'tinystories-9m.gguf');
+    await cli('convert', '--model', shared('models/tinystories-9m'), '--out', out, '--type', 'TQ1_0', '--name', 'tinystories-9m');
+    expect((await readFile(out)).equals(await readFile(EMBEDDED))).toBe(true);
+  });
+});
+
+describe('the command line', () => {
+  it('the embedded model is at most 4.5 MB', async () => {
+    expect((await readFile(EMBEDDED)).length).toBeLessThanOrEqual(4.5e6);
+  });
+
+  it('--help teaches', async () => {
+    const general = await cli('--help');
+    expect(general.code).toBe(0);
+    expect((await cli('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect((await cli('help', 'score')).stdout).toMatch(/^Usage: matmulfree score/);
+    for (const command of ['generate', 'score', 'perplexity', 'eval', 'info', 'convert', 'cache']) {
+      expect(general.stdout).toContain(command);
+      const help = await cli(command, '--help');
+      expect(help).toMatchObject({ code: 0, stderr: '' });
+      expect(help.stdout).toMatch(/^Usage: matmulfree /);
+    }
+  });
+
+  it.each([
+    [[], 2, /Usage/], [['dance'], 2, /unknown command "dance"/], [['generate', '--sed', '7'], 2, /--sed/],
+    [['generate', '--seed', 'x'], 2, /--seed takes a number, not "x"/], [['generate', '--top-p', '2'], 2, /topP is 2/],
+    [['generate', ''], 2, /prompt is empty/], [['generate', '--temperature', '-1'], 2, /'--temperature <value>' argument is ambiguous|temperature/], [['score'], 2, /--text-file or --ids/], [['convert', '--model', 'x'], 2, /--out/],
+    [['convert', '--model', 'x', '--out', 'x.bin'], 2, /must end in \.gguf/],
+    [['generate', '--model', 'no/such/model'], 1, /no such file or folder/], [['score', '--text-file', 'no-such.txt'], 1, /no-such\.txt/],
+    [['score', '--ids', 'package.json'], 1, /array of arrays/], [['score', '--text-file', 'src'], 1, /cannot read src: illegal operation on a directory/], [['info', '--model', 'package.json'], 1, /package\.json/],
+    [['generate', '--regex', '('], 2, /constraint: regex/], [['generate', '--regex', 'a', '--choice', 'b'], 2, /one of --choice/],
+    [['generate', '--json-schema', 'README.md'], 2, /README\.md: /], [['generate', '--json-schema', 'no-such.json'], 1, /no-such\.json/],
+    [['info', '--backend', 'quantum'], 1, /"quantum" is not available/],
+  ] as [string[], number, RegExp][])('%j exits with %i', async (args, code, message) => {
+    const run = await cli(...args);
+    expect(run).toMatchObject({ code, stdout: '' });
+    expect(run.stderr).toMatch(message);
+    if (args.length > 0) expectOneLine(run.stderr);
+  });
+});

@@ -1,0 +1,163 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { EMBEDDED, repository } from '../../support/files.js';
+import { cli } from '../../support/run.js';
+import { sha256, startHub, type TestServer } from '../../support/servers.js';
+import { allFiles, temporaryFolder, use, wholeFiles } from './setup.js';
+
+const MIB = 2 ** 20;
+let model: Uint8Array;
+let cache: string;
+let hub: TestServer;
+beforeEach(async () => {
+  model = new Uint8Array(await readFile(EMBEDDED));
+  cache = await temporaryFolder();
+  hub = await use(startHub({ 'tiny.gguf': model }));
+  // Other processes inherit these.
+  vi.stubEnv('MATMULFREE_CACHE', cache);
+  vi.stubEnv('HF_ENDPOINT', hub.url);
+});
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
+}
+
+function start(...args: string[]): Running {
+  const child = spawn(process.execPath, ['--import', 'tsx', repository('src/cli/main.ts'), ...args], { cwd: repository('.'), stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text; });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text; });
+  return { child, ended: new Promise((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr }))) };
+}
+
+/** Sends the first piece, half of the second, and then nothing. */
+function hold(): void {
+  hub.intercept = (request, response) => {
+    if (!/=1048576-/.test(request.headers.range ?? '')) return false;
+    response.writeHead(206, { 'content-range': `bytes ${MIB}-${model.length - 1}/${model.length}`, 'x-linked-etag': `"${sha256(model)}"` });
+    response.write(model.subarray(MIB, 2 * MIB));
+    return true;
+  };
+}
+
+const isHeld = (): boolean => hub.seen.some(({ range }) => range?.startsWith('bytes=1048576-'));
+const ask = ['generate', 'A cat', '--model', 'hf:someone/model', '-n', '5', '--seed', '1', '--quiet'];
+
+describe('a model from the Hub on the command line', () => {
+  it('Ctrl-C in a download: exit code 130, and the next run goes on', async () => {
+    hold();
+    const { child, ended } = start(...ask);
+    while (!isHeld()) await wait(10);
+    await wait(300);
+    child.kill('SIGINT');
+    expect(await ended).toEqual({ code: 130, stdout: '', stderr: '' });
+    expect(await wholeFiles(cache)).toEqual([]);
+    expect((await allFiles(cache)).filter((path) => path.endsWith('.lock'))).toEqual([]);
+
+    hub.seen.length = 0;
+    hub.intercept = () => false;
+    const again = await cli(...ask);
+    expect(again).toMatchObject({ code: 0, stderr: '' });
+    expect(again.stdout).toBe((await cli('generate', 'A cat', '-n', '5', '--seed', '1', '--quiet')).stdout);
+    expect(hub.seen.map(({ range }) => range)).toEqual([undefined, `bytes=${2 * MIB}-${3 * MIB - 1}`, `bytes=${3 * MIB}-${model.length - 1}`]);
+  });
+
+  it.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s stops the download of a file to be listed, and nothing stays locked', async (signal, code) => {
+    hold();
+    const { child, ended } = start('info', 'hf:someone/model');
+    while (!isHeld()) await wait(10);
+    await wait(300);
+    child.kill(signal);
+    expect(await ended).toEqual({ code, stdout: '', stderr: '' });
+    expect((await allFiles(cache)).filter((path) => path.endsWith('.lock'))).toEqual([]);
+    hub.intercept = () => false;
+    expect((await cli('info', 'hf:someone/model')).stdout).toMatch(/^tiny\.gguf: GGUF v3, /);
+    await hub.close();
+    const offline = 'hf:someone/model: the server cannot be reached; using what is in the cache\n';
+    expect((await cli('info', 'hf:someone/model')).stderr).toBe(offline);
+    expect((await cli('info', 'hf:someone/model', '--quiet')).stderr).toBe('');
+  });
+
+  it('a process that is killed holds up nobody', async () => {
+    hold();
+    const { child, ended } = start(...ask);
+    while (!isHeld()) await wait(10);
+    await wait(300);
+    child.kill('SIGKILL');
+    expect((await ended).code).toBe(null);
+    expect((await allFiles(cache)).filter((path) => path.endsWith('.lock'))).toHaveLength(1);
+    hub.seen.length = 0;
+    hub.intercept = () => false;
+    expect(await cli(...ask)).toMatchObject({ code: 0, stderr: '' });
+    expect(hub.seen[1]!.range).toMatch(/^bytes=1048576-/); // the first piece was kept
+    expect((await allFiles(cache)).filter((path) => /\.(lock|part|log)$/.test(path))).toEqual([]);
+  });
+
+  it('two processes at once share one download', async () => {
+    hub.intercept = async (request) => {
+      if (request.url!.includes('/resolve/')) await wait(700);
+      return false;
+    };
+    const both = await Promise.all([cli(...ask), cli(...ask)]);
+    for (const run of both) expect(run).toMatchObject({ code: 0, stderr: '' });
+    expect(hub.seen.filter(({ path }) => path.includes('/resolve/'))).toHaveLength(2); // its two pieces
+    expect(await wholeFiles(cache)).toHaveLength(1);
+  });
+
+  it('one line for an error', async () => {
+    const { code, stdout, stderr } = await cli('info', '--model', 'hf:someone/other');
+    expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: '', stderr: 'matmulfree: hf:someone/other: is not there (status 404)\n' });
+    expect((await cli('info', '--model', 'hf:someone')).stderr).toMatch(/^matmulfree: "hf:someone": write a model on the Hub as hf:owner\/name.*\n$/);
+  });
+
+  it('away from the network, the cache serves, and a line says so', async () => {
+    await cli('info', '--model', 'hf:someone/model', '--quiet');
+    await hub.close();
+    const run = await cli('info', '--model', 'hf:someone/model');
+    expect(run).toMatchObject({ code: 0, stderr: 'hf:someone/model: the server cannot be reached; using what is in the cache\n' });
+    expect(await cli('info', '--model', 'hf:someone/model', '--quiet')).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('convert takes one too', async () => {
+    const out = join(cache, 'out.gguf');
+    expect(await cli('convert', '--model', 'hf:someone/model', '--out', out, '--type', 'TQ1_0', '--name', 'tinystories-9m', '--quiet')).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect((await readFile(out)).equals(model)).toBe(true);
+  });
+});
+
+describe('cache', () => {
+  it('list and clear', async () => {
+    expect((await cli('cache', 'list')).stdout).toBe('    0 B  in all\n');
+    await cli('info', '--model', 'hf:someone/model', '--quiet');
+    const host = (await allFiles(cache))[0]!.split('/')[0]!;
+    const partial = join(cache, host, 'models--other--model', 'abcdef0123');
+    await mkdir(partial, { recursive: true });
+    await writeFile(join(partial, '.m.gguf.0123456789abcdef.part'), new Uint8Array(8192).fill(1));
+    const size = model.length;
+    expect((await cli('cache', 'list')).stdout).toBe(
+      ` ${(size / 1e6).toFixed(1)} MB  hf:someone/model\n 8.2 kB  models--other--model (8.2 kB of it not complete)\n ${((size + 8192) / 1e6).toFixed(1)} MB  in all\n`,
+    );
+    expect(JSON.parse((await cli('cache', 'list', '--json')).stdout)).toMatchObject([{ name: 'hf:someone/model', bytes: size }, { partialBytes: 8192 }]);
+    const named = join(cache, host, 'models--x', 'refs');
+    await mkdir(named, { recursive: true });
+    await writeFile(join(named, 'x.json'), JSON.stringify({ source: 'hf:x\u001b[2J\u202e/y' }));
+    expect((await cli('cache', 'list')).stdout).toContain('  hf:x [2J /y\n');
+    await rm(join(named, '..'), { recursive: true });
+    expect(await cli('cache', 'clear', 'hf:no/such')).toMatchObject({ code: 2, stderr: expect.stringMatching(/the cache holds no "hf:no\/such"/) as string });
+    expect(await cli('cache', 'clear', 'hf:someone/model')).toEqual({ code: 0, stdout: '', stderr: `removed 1 model, ${(size / 1e6).toFixed(1)} MB\n` });
+    expect(await cli('cache', 'clear', '--quiet')).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(await allFiles(cache)).toEqual([]);
+  });
+
+  it('tells how it is used', async () => {
+    const help = await cli('cache', '--help');
+    expect(help).toMatchObject({ code: 0, stderr: '' });
+    expect(help.stdout).toMatch(/^Usage: matmulfree cache list/);
+    for (const args of [[], ['burn'], ['list', 'x']]) expect(await cli('cache', ...args)).toMatchObject({ code: 2, stdout: '' });
+  });
+});

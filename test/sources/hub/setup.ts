@@ -1,0 +1,61 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, vi } from 'vitest';
+import type { ByteSource } from '../../../src/formats/bytes.js';
+import { DEFAULT_TUNING, type Tuning } from '../../../src/sources/hub/http.js';
+import { openRemote, type RemoteOptions } from '../../../src/sources/hub/remote.js';
+import { randomFrom } from '../../support/random.js';
+import type { TestServer } from '../../support/servers.js';
+
+/** Small pieces, short waits. */
+export const FAST: Tuning = {
+  ...DEFAULT_TUNING,
+  attempts: 4, backoffMs: 4, maxBackoffMs: 16, maxRetryAfterMs: 400, stallMs: 300, stallBytes: 64, progressBytes: 2 ** 16,
+  connections: 3, pieceBytes: 2 ** 14, firstPieceBytes: 2 ** 12, progressMs: 0,
+};
+
+export function bytesOf(length: number, seed: number): Uint8Array {
+  const random = randomFrom(seed);
+  return Uint8Array.from({ length }, () => random.integer(0, 255));
+}
+
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  while (cleanups.length > 0) await cleanups.pop()!();
+});
+
+/** Closed after the test. */
+export async function use(server: Promise<TestServer>): Promise<TestServer> {
+  const started = await server;
+  cleanups.push(() => started.close());
+  return started;
+}
+
+/** Removed after the test. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'matmulfree-hub-'));
+  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Opens `file` of `location` and reads it. */
+export async function fetchBytes(location: string, file: string, options: RemoteOptions, tuning = FAST): Promise<Uint8Array | undefined> {
+  const source = await (await openRemote(location, options, tuning)).open(file);
+  return source && readAll(source);
+}
+
+export async function readAll(source: ByteSource): Promise<Uint8Array> {
+  return Uint8Array.from(await source.read(0, source.size).finally(() => source.close()));
+}
+
+/** All files below `folder`, our bookkeeping (names with a dot in front, refs) left out. */
+export async function wholeFiles(folder: string): Promise<string[]> {
+  return (await allFiles(folder)).filter((path) => !path.includes('/refs/') && !/(^|\/)\.[^/]*$/.test(path));
+}
+
+export async function allFiles(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => !entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1)).sort();
+}
