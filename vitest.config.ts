@@ -1,7 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
-export default defineConfig({
+/** Soaks, long fuzzing, and what starts many processes: `*.full.test.ts`. `npm test` leaves them out, `npm run test:full` runs them alone. */
+const LONG = 'test/**/*.full.test.ts';
+
+export default defineConfig(({ mode }) => ({
   resolve: {
     alias: [
       { find: /^matmulfree$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) },
@@ -9,10 +12,11 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['test/**/*.test.ts'],
+    include: mode === 'full' ? [LONG] : ['test/**/*.test.ts'],
+    exclude: mode === 'full' ? [] : [LONG],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Nothing leaves the machine, or touches the user's cache, by oversight: both lead to where nothing is.
     env: { HF_ENDPOINT: 'http://127.0.0.1:9', HF_TOKEN: '', MATMULFREE_CACHE: '/dev/null/matmulfree' },
   },
-});
+}));
