@@ -14,6 +14,7 @@ export default defineConfig(({ mode }) => ({
   test: {
     include: mode === 'full' ? [LONG] : ['test/**/*.test.ts'],
     exclude: mode === 'full' ? [] : [LONG],
+    globalSetup: 'test/support/build.ts',
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Nothing leaves the machine, or touches the user's cache, by oversight: both lead to where nothing is.

@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { built } from './support/build.js';
 import { repository } from './support/files.js';
 import { installPackage, type Packed } from './support/packed.js';
 
@@ -103,6 +104,13 @@ describe('the packed package, installed', () => {
     expect(unpackedBytes).toBeLessThan(6e6);
     for (const file of ['README.md', 'LICENSE', 'CHANGELOG.md', 'examples/models/tinystories-9m.gguf']) expect(files).toContain(file);
     for (const file of files.filter((name) => !/^[A-Z]+(\.md)?$|^package\.json$/.test(name))) expect(file).toMatch(/^dist\/.*\.(js|d\.ts)$|^examples\/models\//);
+  });
+
+  it('is what the tests run in processes and pages of their own', async () => {
+    for (const file of await sources('src')) {
+      const shipped = join(packed.installed, 'dist', file.slice('src/'.length).replace(/\.ts$/, '.js'));
+      expect(await readFile(shipped, 'utf8'), file).toBe(await readFile(built(file), 'utf8'));
+    }
   });
 
   it('has every file that package.json names', async () => {

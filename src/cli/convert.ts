@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { checkConversion, convert, convertToSafetensors, SourceError, type FilePart } from '../index.js';
+import type { Io } from './io.js';
 import { describeFileError, formatBytes, ProgressLine } from './terminal.js';
 import { HELP, parseCommand, UsageError } from './usage.js';
 
-export async function convertCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
+export async function convertCommand(args: readonly string[], io: Io): Promise<void> {
   const { values } = parseCommand(args, {
     model: { type: 'string' },
     out: { type: 'string' },
@@ -15,12 +16,12 @@ export async function convertCommand(args: readonly string[], signal: AbortSigna
     quiet: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   }, false);
-  if (values.help) return void process.stdout.write(`${HELP.convert}\n`);
+  if (values.help) return void io.stdout.write(`${HELP.convert}\n`);
   const { model, out, type = 'TQ2_0', name } = values;
   if (model === undefined || out === undefined) throw new UsageError('convert takes --model SOURCE and --out FILE.gguf, or --out FOLDER');
   if (type !== 'TQ1_0' && type !== 'TQ2_0' && type !== 'safetensors') throw new UsageError(`--type ${type}: must be TQ1_0, TQ2_0 or safetensors`);
-  const progress = new ProgressLine(values.quiet === true);
-  const common = { signal, onProgress: progress.listener };
+  const progress = new ProgressLine(values.quiet === true, io.stderr);
+  const common = { signal: io.signal, onProgress: progress.listener };
   let checked = 'not checked';
   const check = async (file: string): Promise<void> => {
     if (values['no-check']) return;
@@ -39,7 +40,7 @@ export async function convertCommand(args: readonly string[], signal: AbortSigna
     parts = asParts(convert(model, { type, name, ...common }));
   }
   const bytes = await putInPlace(out, isGguf ? 'file' : 'folder', parts, check).finally(() => progress.clear());
-  if (!values.quiet) process.stderr.write(`${out}: ${formatBytes(bytes)}, ${type}; ${checked}\n`);
+  if (!values.quiet) io.stderr.write(`${out}: ${formatBytes(bytes)}, ${type}; ${checked}\n`);
 }
 
 async function* asParts(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<FilePart, void, undefined> {

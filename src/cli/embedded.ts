@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { MatMulFreeLM } from '../index.js';
+import type { Io } from './io.js';
 import { ProgressLine } from './terminal.js';
 import { numberOption } from './usage.js';
 
@@ -22,15 +23,15 @@ export const MODEL_OPTIONS = {
 } as const;
 
 /** Loads the model that the flags name, or the embedded one, with progress on a terminal. */
-export async function loadFromFlags(flags: ModelFlags, signal: AbortSignal): Promise<MatMulFreeLM> {
-  const progress = new ProgressLine(flags.quiet === true);
+export async function loadFromFlags(flags: ModelFlags, io: Io): Promise<MatMulFreeLM> {
+  const progress = new ProgressLine(flags.quiet === true, io.stderr);
   // An unknown backend is `load`'s to refuse.
   const backend = flags.backend as 'auto' | undefined;
   const threads = flags.threads === 'auto' ? 'auto' : numberOption('threads', flags.threads);
   // Node 20 has relaxed SIMD behind a flag; a program may turn it on, a library may not.
   if (process.versions.node.startsWith('20.')) setFlagsFromString('--experimental-wasm-relaxed-simd');
   try {
-    return await MatMulFreeLM.load(flags.model ?? EMBEDDED_MODEL, { backend, threads, signal, onProgress: progress.listener });
+    return await MatMulFreeLM.load(flags.model ?? EMBEDDED_MODEL, { backend, threads, signal: io.signal, onProgress: progress.listener });
   } finally {
     progress.clear();
   }

@@ -2,10 +2,11 @@ import { basename } from 'node:path';
 import { evaluate, parseTask, type Evaluation, type Metric } from '../index.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import { readInput } from './input.js';
+import type { Io } from './io.js';
 import { formatCount, onOneLine, ProgressLine } from './terminal.js';
 import { HELP, numberOption, parseCommand, UsageError } from './usage.js';
 
-export async function evalCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
+export async function evalCommand(args: readonly string[], io: Io): Promise<void> {
   const { values } = parseCommand(args, {
     ...MODEL_OPTIONS,
     task: { type: 'string' },
@@ -14,17 +15,17 @@ export async function evalCommand(args: readonly string[], signal: AbortSignal):
     'no-bos': { type: 'boolean' },
     json: { type: 'boolean' },
   }, false);
-  if (values.help) return void process.stdout.write(`${HELP.eval}\n`);
+  if (values.help) return void io.stdout.write(`${HELP.eval}\n`);
   const { task: file } = values;
   if (file === undefined) throw new UsageError('eval takes --task FILE.jsonl');
   const limit = numberOption('limit', values.limit);
   if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) throw new UsageError(`--limit takes a whole number above 0, not "${values.limit}"`);
   const items = parseTask(await readInput(file), file).slice(0, limit);
-  const lm = await loadFromFlags(values, signal);
-  const progress = new ProgressLine(values.quiet === true);
+  const lm = await loadFromFlags(values, io);
+  const progress = new ProgressLine(values.quiet === true, io.stderr);
   const show = (result: Evaluation): void => {
     progress.clear();
-    process.stdout.write(values.json ? `${JSON.stringify(jsonOf(file, result))}\n` : tableOf(file, result));
+    io.stdout.write(values.json ? `${JSON.stringify(jsonOf(file, result))}\n` : tableOf(file, result));
   };
   let soFar: Evaluation | undefined;
   const onProgress = (result: Evaluation): void => {
@@ -32,9 +33,9 @@ export async function evalCommand(args: readonly string[], signal: AbortSignal):
     progress.update('evaluating', result.items, result.total, (count) => `${formatCount(count)} items`);
   };
   try {
-    show(await evaluate(lm, items, { delimiter: values.delimiter, addSpecialTokens: !values['no-bos'], onProgress, signal }));
+    show(await evaluate(lm, items, { delimiter: values.delimiter, addSpecialTokens: !values['no-bos'], onProgress, signal: io.signal }));
   } catch (error) {
-    if (signal.aborted && soFar) show(soFar); // hours of work are not thrown away at Ctrl-C
+    if (io.signal.aborted && soFar) show(soFar); // hours of work are not thrown away at Ctrl-C
     throw error;
   } finally {
     progress.clear();

@@ -1,6 +1,7 @@
 import { ArgumentError, type GenerateOptions, type GenerateResult, type MatMulFreeLM } from '../index.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import { readInput } from './input.js';
+import type { Io } from './io.js';
 import { formatBytes } from './terminal.js';
 import { HELP, numberOption, parseCommand, UsageError } from './usage.js';
 
@@ -8,7 +9,7 @@ const DEFAULT_PROMPT = 'Once upon a time';
 const DEFAULT_TEMPERATURE = 0.7;
 const DEFAULT_TOP_P = 0.95;
 
-export async function generateCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
+export async function generateCommand(args: readonly string[], io: Io): Promise<void> {
   const { values, positionals } = parseCommand(args, {
     ...MODEL_OPTIONS,
     'max-new-tokens': { type: 'string', short: 'n' },
@@ -29,7 +30,7 @@ export async function generateCommand(args: readonly string[], signal: AbortSign
     seed: { type: 'string' },
     stop: { type: 'string', multiple: true },
   }, true);
-  if (values.help) return void process.stdout.write(`${HELP.generate}\n`);
+  if (values.help) return void io.stdout.write(`${HELP.generate}\n`);
   const prompt = positionals.length > 0 ? positionals.join(' ') : DEFAULT_PROMPT;
   if (prompt === '') throw new UsageError('the prompt is empty');
   const seconds = numberOption('max-time', values['max-time']);
@@ -49,12 +50,12 @@ export async function generateCommand(args: readonly string[], signal: AbortSign
     constraint: await constraintOption(values),
     seed: numberOption('seed', values.seed),
     stop: values.stop,
-    signal,
+    signal: io.signal,
   };
-  const lm = await loadFromFlags(values, signal);
+  const lm = await loadFromFlags(values, io);
   try {
-    const result = await stream(lm, prompt, options);
-    if (!values.quiet) process.stderr.write(`${summary(lm, result)}\n`);
+    const result = await stream(lm, prompt, options, io);
+    if (!values.quiet) io.stderr.write(`${summary(lm, result)}\n`);
   } catch (error) {
     if (error instanceof ArgumentError) throw new UsageError(error.message);
     throw error;
@@ -80,19 +81,19 @@ async function constraintOption(
 }
 
 /** Writes prompt and text to stdout as they come. */
-async function stream(lm: MatMulFreeLM, prompt: string, options: GenerateOptions): Promise<GenerateResult> {
+async function stream(lm: MatMulFreeLM, prompt: string, options: GenerateOptions, io: Io): Promise<GenerateResult> {
   const pieces = lm.generate(prompt, options);
   let started = false;
   try {
     for (;;) {
       const step = await pieces.next();
-      if (!started) process.stdout.write(prompt);
+      if (!started) io.stdout.write(prompt);
       started = true;
       if (step.done) return step.value;
-      process.stdout.write(step.value);
+      io.stdout.write(step.value);
     }
   } finally {
-    if (started) process.stdout.write('\n');
+    if (started) io.stdout.write('\n');
   }
 }
 

@@ -1,28 +1,29 @@
 import { BIT_LINEAR_EPS, type MatMulFreeLM } from '../index.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
+import type { Io } from './io.js';
 import { formatBytes, formatCount, ProgressLine } from './terminal.js';
 import { describeFile } from './info-file.js';
 import { HELP, parseCommand, UsageError } from './usage.js';
 
-export async function infoCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
+export async function infoCommand(args: readonly string[], io: Io): Promise<void> {
   const { values, positionals } = parseCommand(args, { ...MODEL_OPTIONS, json: { type: 'boolean' } }, true);
-  if (values.help) return void process.stdout.write(`${HELP.info}\n`);
+  if (values.help) return void io.stdout.write(`${HELP.info}\n`);
   const [path, extra] = positionals;
   if (extra !== undefined) throw new UsageError('info takes one PATH');
   if (path !== undefined) {
     if (values.model !== undefined) throw new UsageError('info takes a PATH to list, or --model PATH to load, not both');
-    const progress = new ProgressLine(values.quiet === true);
-    const options = { signal, onProgress: progress.listener };
+    const progress = new ProgressLine(values.quiet === true, io.stderr);
+    const options = { signal: io.signal, onProgress: progress.listener };
     const text = await describeFile(path, values.json === true, options).finally(() => progress.clear());
-    return void process.stdout.write(`${text}\n`);
+    return void io.stdout.write(`${text}\n`);
   }
-  const lm = await loadFromFlags(values, signal);
+  const lm = await loadFromFlags(values, io);
   if (values.json) {
     const report = { config: lm.config, backend: lm.backend, threads: lm.threads, tokenizer: lm.hasTokenizer, ...lm.info() };
-    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+    io.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
     return;
   }
-  process.stdout.write(`${table(lm)}\n`);
+  io.stdout.write(`${table(lm)}\n`);
 }
 
 function table(lm: MatMulFreeLM): string {

@@ -1,74 +1,28 @@
 #!/usr/bin/env node
-import { readFile } from 'node:fs/promises';
-import { MatMulFreeError } from '../index.js';
-import { cacheCommand } from './cache.js';
-import { convertCommand } from './convert.js';
-import { evalCommand } from './eval.js';
-import { generateCommand } from './generate.js';
-import { infoCommand } from './info.js';
-import { perplexityCommand } from './perplexity.js';
-import { scoreCommand } from './score.js';
+import { FAILURE, run } from './run.js';
 import { onOneLine } from './terminal.js';
-import { HELP, UsageError } from './usage.js';
 
-const COMMANDS = new Map([
-  ['generate', generateCommand],
-  ['score', scoreCommand],
-  ['perplexity', perplexityCommand],
-  ['eval', evalCommand],
-  ['info', infoCommand],
-  ['convert', convertCommand],
-  ['cache', cacheCommand],
-]);
+/*
+ * The program: signals, and readers that go away. What the commands do is in run.ts.
+ */
 
-const FAILURE = 1;
-const USAGE = 2;
 /** By convention 128 and the signal's number. */
 const INTERRUPTED = { SIGINT: 130, SIGTERM: 143 } as const;
 const SAME_KEY_PRESS_MS = 300;
 
 /** @returns the exit code: 0, 1 (failure), 2 (the command line is wrong), 130 (Ctrl-C), 143 (SIGTERM). */
 async function main(args: readonly string[]): Promise<number> {
+  const { stdout, stderr } = process;
   // A reader that goes away, as `| head` does, is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
-    process.stderr.write(`matmulfree: cannot write the output: ${onOneLine(error.message)}\n`);
+    stderr.write(`matmulfree: cannot write the output: ${onOneLine(error.message)}\n`);
     process.exit(FAILURE);
   });
-  process.stderr.on('error', () => undefined); // nobody listens: what is written to stdout matters
-  const [first, ...others] = args;
-  // `help generate` is `generate --help`.
-  const [name, rest] = first === 'help' && others[0] !== undefined ? [others[0], ['--help']] : [first, others];
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    (name === undefined ? process.stderr : process.stdout).write(`${HELP.general}\n`);
-    return name === undefined ? USAGE : 0;
-  }
-  if (name === '--version' || name === '-v') {
-    process.stdout.write(`${await version()}\n`);
-    return 0;
-  }
+  stderr.on('error', () => undefined); // nobody listens: what is written to stdout matters
   const interrupt = abortOnSignals();
-  try {
-    const command = COMMANDS.get(name);
-    if (!command) throw new UsageError(`unknown command "${name}" (commands: ${[...COMMANDS.keys()].join(', ')})`);
-    await command(rest, interrupt.signal);
-    return 0;
-  } catch (error) {
-    if (interrupt.signal.aborted) return interrupt.exitCode();
-    if (error instanceof UsageError) {
-      process.stderr.write(`matmulfree: ${onOneLine(error.message)}; see matmulfree ${COMMANDS.has(name) ? `${name} ` : ''}--help\n`);
-      return USAGE;
-    }
-    const known = error instanceof MatMulFreeError || (error instanceof Error && 'code' in error);
-    const unexpected = error instanceof Error ? error.stack : String(error);
-    process.stderr.write(`matmulfree: ${known ? onOneLine((error as Error).message) : unexpected}\n`);
-    return FAILURE;
-  }
-}
-
-async function version(): Promise<string> {
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
+  const code = await run(args, { stdout, stderr, signal: interrupt.signal });
+  return code === 'stopped' ? interrupt.exitCode() : code;
 }
 
 /** Ctrl-C, or a SIGTERM, stops cleanly at the next token; again, if that does not help, at once. */

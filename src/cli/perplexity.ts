@@ -1,10 +1,11 @@
 import { open } from 'node:fs/promises';
 import { ArgumentError, SourceError, type Perplexity, type PerplexityProgress } from '../index.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
+import type { Io } from './io.js';
 import { describeFileError, formatCount, ProgressLine } from './terminal.js';
 import { HELP, numberOption, parseCommand, UsageError } from './usage.js';
 
-export async function perplexityCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
+export async function perplexityCommand(args: readonly string[], io: Io): Promise<void> {
   const { values } = parseCommand(args, {
     ...MODEL_OPTIONS,
     'text-file': { type: 'string' },
@@ -12,7 +13,7 @@ export async function perplexityCommand(args: readonly string[], signal: AbortSi
     stride: { type: 'string' },
     json: { type: 'boolean' },
   }, false);
-  if (values.help) return void process.stdout.write(`${HELP.perplexity}\n`);
+  if (values.help) return void io.stdout.write(`${HELP.perplexity}\n`);
   const { 'text-file': file } = values;
   if (file === undefined) throw new UsageError('perplexity takes --text-file FILE');
   const context = numberOption('context', values.context);
@@ -20,13 +21,13 @@ export async function perplexityCommand(args: readonly string[], signal: AbortSi
   if (stride !== undefined && context === undefined) throw new UsageError('--stride needs --context: how long the windows are');
   const text = await TextFile.open(file);
   try {
-    const lm = await loadFromFlags(values, signal);
-    const progress = new ProgressLine(values.quiet === true);
+    const lm = await loadFromFlags(values, io);
+    const progress = new ProgressLine(values.quiet === true, io.stderr);
     const onProgress = ({ bytes }: PerplexityProgress): void => progress.update('reading', bytes, text.bytes);
     try {
-      const result = await lm.perplexity(text.pieces(), { context, stride, onProgress, signal });
+      const result = await lm.perplexity(text.pieces(), { context, stride, onProgress, signal: io.signal });
       progress.clear();
-      process.stdout.write(values.json ? `${JSON.stringify(jsonOf(result, context, stride))}\n` : tableOf(result));
+      io.stdout.write(values.json ? `${JSON.stringify(jsonOf(result, context, stride))}\n` : tableOf(result));
     } catch (error) {
       if (error instanceof ArgumentError && /^option /.test(error.message)) throw new UsageError(error.message);
       throw error;

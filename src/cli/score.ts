@@ -1,28 +1,29 @@
 import { ArgumentError, FormatError, type MatMulFreeLM } from '../index.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import { readInput } from './input.js';
+import type { Io } from './io.js';
 import { formatCount, ProgressLine } from './terminal.js';
 import { HELP, parseCommand, UsageError } from './usage.js';
 
-export async function scoreCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
+export async function scoreCommand(args: readonly string[], io: Io): Promise<void> {
   const { values } = parseCommand(args, {
     ...MODEL_OPTIONS,
     'text-file': { type: 'string' },
     ids: { type: 'string' },
     json: { type: 'boolean' },
   }, false);
-  if (values.help) return void process.stdout.write(`${HELP.score}\n`);
+  if (values.help) return void io.stdout.write(`${HELP.score}\n`);
   const { 'text-file': textFile, ids: idsFile } = values;
   if ((textFile === undefined) === (idsFile === undefined)) throw new UsageError('score takes --text-file or --ids, one of them');
   const file = textFile ?? idsFile ?? '';
   const text = await readInput(file);
   const idLists = idsFile === undefined ? undefined : parseIds(idsFile, text);
-  const lm = await loadFromFlags(values, signal);
+  const lm = await loadFromFlags(values, io);
   const sequences = idLists ?? [lm.tokenizer.encode(text)];
-  const result = await scoreAll(lm, sequences, new ProgressLine(values.quiet === true), signal);
+  const result = await scoreAll(lm, sequences, new ProgressLine(values.quiet === true, io.stderr), io.signal);
   const perplexity = Math.exp(result.nll / result.tokens);
   const report = { sequences: sequences.length, tokens: result.tokens, nll: result.nll, perplexity };
-  process.stdout.write(
+  io.stdout.write(
     values.json
       ? `${JSON.stringify(report)}\n`
       : `${formatCount(report.sequences)} sequence${report.sequences === 1 ? '' : 's'}, ${formatCount(report.tokens)} tokens predicted\n` +

@@ -36,7 +36,7 @@ export class ProgressLine {
   private label = '';
   private samples: { readonly at: number; readonly done: number }[] = [];
 
-  constructor(quiet: boolean, output: ProgressOutput = process.stderr) {
+  constructor(quiet: boolean, output: ProgressOutput) {
     this.quiet = quiet;
     this.output = output;
     this.now = () => output.now?.() ?? performance.now();

@@ -30,7 +30,7 @@ describe.skipIf(NO_BROWSER)(`the installed package in a browser${NO_BROWSER}`, (
   let packed: Packed;
   let right: unknown;
   beforeAll(async () => {
-    [browser, packed] = await Promise.all([startBrowser(), installPackage()]);
+    [browser, packed] = await Promise.all([startBrowser(), installPackage({ untyped: true })]);
     browser.server.folders.set('/project/', packed.folder);
     const lm = await MatMulFreeLM.load(EMBEDDED);
     let text = '';

@@ -59,7 +59,7 @@ describe('progress on a terminal', () => {
   function line(file: string, columns: number): string {
     const output = fakeOutput(true, columns);
     const progress = new ProgressLine(false, output);
-    for (output.time = 0; output.time <= 10_000; output.time += 100) progress.listener({ stage: 'download', file, loaded: 1e9 + output.time * 20_000, total: 2e9 });
+    for (output.time = 0; output.time <= 10_000; output.time += 500) progress.listener({ stage: 'download', file, loaded: 1e9 + output.time * 20_000, total: 2e9 });
     expect(output.text).not.toContain('\n');
     return shown(output.text);
   }

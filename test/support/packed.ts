@@ -20,8 +20,8 @@ export interface Packed {
   remove(): Promise<void>;
 }
 
-/** Builds the package with a plain tsc, packs it, and installs the tarball: what a user of the registry gets. */
-export async function installPackage(): Promise<Packed> {
+/** Builds the package with a plain tsc, packs it, and installs the tarball: what a user of the registry gets. `untyped`: sooner, without declarations. */
+export async function installPackage({ untyped = false } = {}): Promise<Packed> {
   const temporary = await mkdtemp(join(tmpdir(), 'matmulfree-package-'));
   const [source, folder] = [join(temporary, 'source'), join(temporary, 'project')];
   await mkdir(folder);
@@ -29,7 +29,8 @@ export async function installPackage(): Promise<Packed> {
   for (const file of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'examples']) {
     await cp(repository(file), join(source, file), { recursive: true });
   }
-  await run(process.execPath, [repository('node_modules/typescript/bin/tsc'), '-p', repository('tsconfig.json'), '--outDir', join(source, 'dist')]);
+  if (untyped) await cp(repository('.built/src'), join(source, 'dist'), { recursive: true });
+  else await run(process.execPath, [repository('node_modules/typescript/bin/tsc'), '-p', repository('tsconfig.json'), '--outDir', join(source, 'dist')]);
   const npm = (...args: string[]) => run('npm', [...args, '--offline', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: folder });
   const { stdout } = await npm('pack', source, '--json');
   const [{ filename, size, unpackedSize, files }] = JSON.parse(stdout) as [{ filename: string; size: number; unpackedSize: number; files: { path: string }[] }];

@@ -1,4 +1,7 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { Io } from '../../src/cli/io.js';
+import { run } from '../../src/cli/run.js';
+import { built } from './build.js';
 import { repository } from './files.js';
 
 export interface Run {
@@ -7,29 +10,51 @@ export interface Run {
   readonly stderr: string;
 }
 
-/**
- * Runs a TypeScript file of the repository in a process of its own. `during` may act on it when it writes; `interrupt` from its
- * start.
- */
+export interface Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Run>;
+}
+
+/** Starts a TypeScript file of the repository in a process of its own. `flags` are Node's; `onOutput` is told all of stdout so far. */
+export function startScript(
+  file: string, args: readonly string[] = [], { flags = [], timeout, onOutput }: { flags?: readonly string[]; timeout?: number; onOutput?: (stdout: string, child: ChildProcess) => void } = {},
+): Running {
+  // The page's server compiles the sources that it finds beside it.
+  const program = file.startsWith('examples/browser/') ? ['--import', 'tsx', repository(file)] : [built(file)];
+  const child = spawn(process.execPath, [...flags, ...program, ...args], { cwd: repository('.'), stdio: ['ignore', 'pipe', 'pipe'], timeout, killSignal: 'SIGKILL' });
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      output[name] += text;
+      if (name === 'stdout') onOutput?.(output.stdout, child);
+    });
+  }
+  const ended = new Promise<Run>((resolve, reject) => child.on('error', reject).on('close', (code) => resolve({ code, ...output })));
+  return { child, ended };
+}
+
+/** Runs it to its end. `during` may act on it when it writes; `interrupt` from its start. */
 export function runScript(
   file: string, args: readonly string[] = [], during: (kill: (signal: NodeJS.Signals) => void, stdout: string) => void = () => {},
   interrupt?: (kill: (signal: NodeJS.Signals) => void) => Promise<void>,
 ): Promise<Run> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', repository(file), ...args], {
-      cwd: repository('.'), stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-      during((signal) => child.kill(signal), stdout);
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text; });
-    interrupt?.((signal) => child.kill(signal)).catch(reject);
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
+  const { child, ended } = startScript(file, args, { onOutput: (stdout) => during((signal) => child.kill(signal), stdout) });
+  return interrupt ? Promise.all([ended, interrupt((signal) => child.kill(signal))]).then(([found]) => found) : ended;
 }
 
-export const cli = (...args: string[]): Promise<Run> => runScript('src/cli/main.ts', args);
+/** The program `matmulfree` in a process of its own. */
+export const startCli = (...args: string[]): Running => startScript('src/cli/main.ts', args);
+
+/** What the program `matmulfree` does and writes, in this process. `io` is what it finds instead of a pipe and silence. */
+export async function cliWith(io: Partial<Io>, ...args: string[]): Promise<Omit<Run, 'code'> & { code: number | 'stopped' }> {
+  const output = { stdout: '', stderr: '' };
+  const code = await run(args, {
+    stdout: { write: (text) => { output.stdout += text; } },
+    stderr: { write: (text) => { output.stderr += text; } },
+    signal: new AbortController().signal,
+    ...io,
+  });
+  return { code, ...output };
+}
+
+export const cli = (...args: string[]): ReturnType<typeof cliWith> => cliWith({}, ...args);

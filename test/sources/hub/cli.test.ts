@@ -1,10 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { EMBEDDED, repository } from '../../support/files.js';
-import { cli } from '../../support/run.js';
+import { EMBEDDED } from '../../support/files.js';
+import { cli, startCli } from '../../support/run.js';
 import { sha256, startHub, type TestServer } from '../../support/servers.js';
 import { allFiles, temporaryFolder, use, wholeFiles } from './setup.js';
 
@@ -20,20 +19,6 @@ beforeEach(async () => {
   vi.stubEnv('MATMULFREE_CACHE', cache);
   vi.stubEnv('HF_ENDPOINT', hub.url);
 });
-
-interface Running {
-  readonly child: ChildProcess;
-  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
-}
-
-function start(...args: string[]): Running {
-  const child = spawn(process.execPath, ['--import', 'tsx', repository('src/cli/main.ts'), ...args], { cwd: repository('.'), stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text; });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text; });
-  return { child, ended: new Promise((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr }))) };
-}
 
 /** Sends the first piece, half of the second, and then nothing. */
 function hold(): void {
@@ -51,7 +36,7 @@ const ask = ['generate', 'A cat', '--model', 'hf:someone/model', '-n', '5', '--s
 describe('a model from the Hub on the command line', () => {
   it('Ctrl-C in a download: exit code 130, and the next run goes on', async () => {
     hold();
-    const { child, ended } = start(...ask);
+    const { child, ended } = startCli(...ask);
     while (!isHeld()) await wait(10);
     await wait(300);
     child.kill('SIGINT');
@@ -69,7 +54,7 @@ describe('a model from the Hub on the command line', () => {
 
   it.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s stops the download of a file to be listed, and nothing stays locked', async (signal, code) => {
     hold();
-    const { child, ended } = start('info', 'hf:someone/model');
+    const { child, ended } = startCli('info', 'hf:someone/model');
     while (!isHeld()) await wait(10);
     await wait(300);
     child.kill(signal);
@@ -85,7 +70,7 @@ describe('a model from the Hub on the command line', () => {
 
   it('a process that is killed holds up nobody', async () => {
     hold();
-    const { child, ended } = start(...ask);
+    const { child, ended } = startCli(...ask);
     while (!isHeld()) await wait(10);
     await wait(300);
     child.kill('SIGKILL');
@@ -103,7 +88,7 @@ describe('a model from the Hub on the command line', () => {
       if (request.url!.includes('/resolve/')) await wait(700);
       return false;
     };
-    const both = await Promise.all([cli(...ask), cli(...ask)]);
+    const both = await Promise.all([startCli(...ask).ended, startCli(...ask).ended]);
     for (const run of both) expect(run).toMatchObject({ code: 0, stderr: '' });
     expect(hub.seen.filter(({ path }) => path.includes('/resolve/'))).toHaveLength(2); // its two pieces
     expect(await wholeFiles(cache)).toHaveLength(1);

@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises';
+import { MatMulFreeError } from '../index.js';
+import { cacheCommand } from './cache.js';
+import { convertCommand } from './convert.js';
+import { evalCommand } from './eval.js';
+import { generateCommand } from './generate.js';
+import { infoCommand } from './info.js';
+import type { Io } from './io.js';
+import { perplexityCommand } from './perplexity.js';
+import { scoreCommand } from './score.js';
+import { onOneLine } from './terminal.js';
+import { HELP, UsageError } from './usage.js';
+
+const COMMANDS = new Map([
+  ['generate', generateCommand],
+  ['score', scoreCommand],
+  ['perplexity', perplexityCommand],
+  ['eval', evalCommand],
+  ['info', infoCommand],
+  ['convert', convertCommand],
+  ['cache', cacheCommand],
+]);
+
+/** Exit codes. */
+export const FAILURE = 1;
+const USAGE = 2;
+
+/**
+ * Does what the command line says.
+ * @returns the exit code: 0, 1 (failure), 2 (the command line is wrong), or 'stopped' by the signal.
+ */
+export async function run(args: readonly string[], io: Io): Promise<number | 'stopped'> {
+  const [first, ...others] = args;
+  // `help generate` is `generate --help`.
+  const [name, rest] = first === 'help' && others[0] !== undefined ? [others[0], ['--help']] : [first, others];
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    (name === undefined ? io.stderr : io.stdout).write(`${HELP.general}\n`);
+    return name === undefined ? USAGE : 0;
+  }
+  if (name === '--version' || name === '-v') {
+    io.stdout.write(`${await version()}\n`);
+    return 0;
+  }
+  try {
+    const command = COMMANDS.get(name);
+    if (!command) throw new UsageError(`unknown command "${name}" (commands: ${[...COMMANDS.keys()].join(', ')})`);
+    await command(rest, io);
+    return 0;
+  } catch (error) {
+    if (io.signal.aborted) return 'stopped';
+    if (error instanceof UsageError) {
+      io.stderr.write(`matmulfree: ${onOneLine(error.message)}; see matmulfree ${COMMANDS.has(name) ? `${name} ` : ''}--help\n`);
+      return USAGE;
+    }
+    const known = error instanceof MatMulFreeError || (error instanceof Error && 'code' in error);
+    const unexpected = error instanceof Error ? error.stack : String(error);
+    io.stderr.write(`matmulfree: ${known ? onOneLine((error as Error).message) : unexpected}\n`);
+    return FAILURE;
+  }
+}
+
+async function version(): Promise<string> {
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
