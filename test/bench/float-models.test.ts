@@ -12,6 +12,7 @@ import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.js';
 import { filesFromDisk } from '../../src/platform/disk.js';
 import { configJson, randomTensors, safetensors, type TinyConfig } from '../support/checkpoints.js';
 import { maxDifference } from '../support/compare.js';
+import { FULL } from '../support/effort.js';
 import { EMBEDDED, fixture, HAS_SHARED, readTensors, shared, SHARED_NOTE, type GoldenTensor } from '../support/files.js';
 import { FLOAT_BACKENDS } from '../support/float-backends.js';
 import { freshSeed, randomFrom } from '../support/random.js';
@@ -123,7 +124,7 @@ describe('perplexity over validation stories', () => {
     return some.reduce((sum, story) => sum + scoreFloat(model, story).nll, 0);
   }
 
-  it.skipIf(!HAS_SHARED)(`of the Llama is that of the golden${SHARED_NOTE}`, async () => {
+  if (FULL) it.skipIf(!HAS_SHARED)(`of the Llama is that of the golden${SHARED_NOTE}`, async () => {
     const checkpoint = await openLlama(await filesFromDisk(shared('models/llama-9m')));
     const model = keep(await buildTransformer(checkpoint.config, checkpoint.weights, 2048, options));
     await checkpoint.close();

@@ -111,7 +111,7 @@ describe('ternary weights written out in another type are taken as they are', ()
   });
 
   it('from Q8_0 and F16 as ggml quantises them', async () => {
-    const scaled = (bytes: (trits: number[]) => [Type, Uint8Array], scale: number): [Weight, Weight] => [
+    const scaled = (bytes: (trits: Float64Array) => [Type, Uint8Array], scale: number): [Weight, Weight] => [
       (name, tensor) => {
         const [type, data] = bytes(quantise(tensor).trits);
         return { [name]: { type, shape: tensor.shape, bytes: data } };
@@ -141,8 +141,8 @@ describe('scales in the blocks', () => {
   const config: TinyConfig = { hidden: 512, intermediate: 512, layers: 1, vocab: 8, lowerBounds: true };
   const tensors = randomTensors(config, seed);
   /** Zeros in every other block of a row, as some weights have them. */
-  const holed = (trits: number[]): number[] => trits.map((trit, i) => (Math.floor(i / 256) % 2 === 0 ? trit : 0));
-  const weights = (d: number | ((block: number) => number), scale: number[] | undefined, trits: (trits: number[]) => number[] = (t) => t): Weight =>
+  const holed = (trits: Float64Array): Float64Array => trits.map((trit, i) => (Math.floor(i / 256) % 2 === 0 ? trit : 0));
+  const weights = (d: number | ((block: number) => number), scale: number[] | undefined, trits: (trits: Float64Array) => Float64Array = (t) => t): Weight =>
     (name, tensor) => ({
       [name]: { type: 'TQ2_0', shape: tensor.shape, bytes: ternary('TQ2_0', trits(quantise(tensor).trits), d) },
       ...(scale ? scaleTensor(name, scale.length === 1 ? scale : Array.from({ length: tensor.shape[0]! }, (_, row) => scale[row % scale.length]!)) : {}),

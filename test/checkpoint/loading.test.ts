@@ -19,8 +19,9 @@ const BLOCK_BYTES = { TQ1_0: 54, TQ2_0: 66 } as const;
 /** Rows of three blocks, the last of which is padded; the head is larger than what is read at once, and no whole number of row blocks. */
 const LARGE: TinyConfig = { hidden: 600, intermediate: 40, layers: 1, vocab: 7013, lowerBounds: false };
 const LARGE_TENSORS = randomTensors(LARGE, seed);
-const large = (type: Type, weight: (name: string, own: Record<string, TensorToWrite>) => Record<string, TensorToWrite> = (_, own) => own): Uint8Array =>
-  gguf({ metadata: modelMetadata(LARGE), tensors: modelTensors(LARGE_TENSORS, 'F16', (name, tensor) => weight(name, blocks(type, name, tensor))) });
+const tensorsOf = (type: Type): Record<string, TensorToWrite> => modelTensors(LARGE_TENSORS, 'F16', (name, tensor) => blocks(type, name, tensor));
+const TENSORS = { TQ1_0: tensorsOf('TQ1_0'), TQ2_0: tensorsOf('TQ2_0') } as const;
+const large = (tensors: Record<string, TensorToWrite>): Uint8Array => gguf({ metadata: modelMetadata(LARGE), tensors });
 
 /** A table of more than one piece; -1, 0 and 1 are what every type can hold, Q8_0 127 times as much. */
 const TABLE_CONFIG: TinyConfig = { hidden: 256, intermediate: 1, layers: 1, vocab: 4500, lowerBounds: false };
@@ -39,9 +40,19 @@ function logitsOf(lm: MatMulFreeLM): Float32Array {
 }
 
 describe.each(['TQ1_0', 'TQ2_0'] as const)(`a %s file of several pieces (seed ${seed})`, (type) => {
-  const file = large(type);
+  const file = large(TENSORS[type]);
   let expected: MatMulFreeLM;
-  beforeAll(async () => { expected = await load(file); });
+  let right: Float32Array;
+  let saved: Uint8Array;
+  let next: Float32Array;
+  beforeAll(async () => {
+    expected = await load(file);
+    right = logitsOf(expected);
+    const state = expected.createState();
+    expected.forward([4, 5], state);
+    saved = state.serialize();
+    next = expected.forward([6], state);
+  });
 
   it.each(SOME_BACKENDS)('is the same model with $name: from memory, a Blob, and disk', async (backend) => {
     const path = join(folder, `${type}.gguf`);
@@ -50,11 +61,9 @@ describe.each(['TQ1_0', 'TQ2_0'] as const)(`a %s file of several pieces (seed ${
       const lm = await load(source, backend);
       expect(lm.info().fingerprint).toBe(expected.info().fingerprint);
       expect(lm.info().layers).toEqual(expected.info().layers); // the zeros
-      expectSameBits(logitsOf(lm), logitsOf(expected));
+      expectSameBits(logitsOf(lm), right);
       // A state that was saved with one goes on with the other.
-      const state = expected.createState();
-      expected.forward([4, 5], state);
-      expectSameBits(lm.forward([6], lm.restoreState(state.serialize())), expected.forward([6], state));
+      expectSameBits(lm.forward([6], lm.restoreState(saved)), next);
       lm.dispose();
     }
   });
@@ -67,22 +76,23 @@ describe.each(['TQ1_0', 'TQ2_0'] as const)(`a %s file of several pieces (seed ${
   /** A file with blocks that are not plain. */
   const makeOdd = (): Uint8Array => {
     // As ggml's quantiser writes them: a block of zeros has the scale 0. And a row that is all zeros, whatever its codes say.
-    return large(type, (name, own) => {
-      const tensor = LARGE_TENSORS['lm_head.weight']!;
-      if (name !== 'output.weight') return own;
-      const trits = padRows(quantise(tensor).trits, 600, 768);
-      trits.fill(0, 3000 * 768, 3000 * 768 + 256);
-      const scale = (block: number): number => (block === 3000 * 3 || Math.floor(block / 3) === 5111 ? 0 : 0.5);
-      return { [name]: { type, shape: [7013, 768], bytes: ternary(type, trits, scale) }, ...scaleTensor(name, [0.25]) };
-    });
+    const trits = padRows(quantise(LARGE_TENSORS['lm_head.weight']!).trits, 600, 768);
+    trits.fill(0, 3000 * 768, 3000 * 768 + 256);
+    const scale = (block: number): number => (block === 3000 * 3 || Math.floor(block / 3) === 5111 ? 0 : 0.5);
+    const head = { type, shape: [7013, 768], bytes: ternary(type, trits, scale) };
+    return large({ ...TENSORS[type], 'output.weight': head, ...scaleTensor('output.weight', [0.25]) });
   };
-  let odd: Uint8Array | undefined;
+  let odd: { readonly file: Uint8Array; readonly lm: MatMulFreeLM; readonly logits: Float32Array } | undefined;
   it.each(SOME_BACKENDS)('where some blocks are not plain, is the same with $name', async (backend) => {
-    odd ??= makeOdd();
-    const [scalar, lm] = [await load(odd), await load(odd, backend)];
-    expect(lm.info()).toEqual({ ...scalar.info(), memoryBytes: lm.info().memoryBytes });
+    if (!odd) {
+      const file = makeOdd();
+      const lm = await load(file);
+      odd = { file, lm, logits: logitsOf(lm) };
+    }
+    const lm = await load(odd.file, backend);
+    expect(lm.info()).toEqual({ ...odd.lm.info(), memoryBytes: lm.info().memoryBytes });
     expect(lm.info().fingerprint).not.toBe(expected.info().fingerprint);
-    expectSameBits(logitsOf(lm), logitsOf(scalar));
+    expectSameBits(logitsOf(lm), odd.logits);
     lm.dispose();
   });
 
@@ -115,7 +125,7 @@ describe('loading', () => {
   let path: string;
   beforeAll(async () => {
     path = join(folder, 'pieces.gguf');
-    await writeFile(path, large('TQ2_0'));
+    await writeFile(path, large(TENSORS.TQ2_0));
   });
 
   it('reads a large GGUF file in pieces, tells of each, and stops between two', async () => {
@@ -191,14 +201,14 @@ describe('loading', () => {
   });
 
   it.each(['F32', 'F16', 'BF16'] as const)('names the element of a large %s table that is not finite', async (floats) => {
-    const tensors = modelTensors(LARGE_TENSORS, floats);
     const element = 7000 * 600 + 123;
-    const { bytes, ...rest } = tensors['token_embd.weight']!;
+    const { shape, values } = LARGE_TENSORS['model.embeddings.weight']!;
+    const bytes = encode(floats, values);
     const size = floats === 'F32' ? 4 : 2;
     for (const [name, last] of [['NaN', [0xff, 0xff]], ['-Infinity', floats === 'F16' ? [0x00, 0xfc] : [0x80, 0xff]]] as const) {
       const spoilt = bytes.slice();
       spoilt.fill(0, element * size, (element + 1) * size).set(last, (element + 1) * size - 2);
-      const file = gguf({ metadata: modelMetadata(LARGE), tensors: { ...tensors, 'token_embd.weight': { ...rest, bytes: spoilt } } });
+      const file = large({ ...TENSORS.TQ2_0, 'token_embd.weight': { type: floats, shape, bytes: spoilt } });
       await expect(MatMulFreeLM.load(file)).rejects.toThrow(`"token_embd.weight" holds ${name} at element ${element}; weights must be finite`);
     }
   });

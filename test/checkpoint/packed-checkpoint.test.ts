@@ -22,7 +22,7 @@ async function logits(source: ModelSource): Promise<Float32Array> {
 }
 
 /** `pack_weights` of transformers, said another way: quarter by quarter. */
-function pack(trits: readonly number[], rows: number, columns: number): Uint8Array {
+function pack(trits: Float64Array, rows: number, columns: number): Uint8Array {
   const group = Math.ceil(rows / 4);
   const bytes = new Uint8Array(group * columns);
   for (let quarter = 0; quarter < 4; quarter++) {

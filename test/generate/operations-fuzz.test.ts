@@ -4,6 +4,7 @@ import {
 } from 'matmulfree';
 import { encodeSession } from '../../src/generate/session-bytes.js';
 import { BACKENDS } from '../support/backends.js';
+import { tries } from '../support/effort.js';
 import { pick, type Random } from '../support/fuzz.js';
 import { EOS, naiveGeneration, tinyModelWithText, VOCAB, type Expected, type NaiveOptions } from '../support/naive-generation.js';
 import { freshSeed, randomFrom } from '../support/random.js';
@@ -11,9 +12,9 @@ import { freshSeed, randomFrom } from '../support/random.js';
 /*
  * Random operations on sessions, states, batches and prefix caches of a tiny model, with all options, guesses, aborts, errors and consumers
  * that walk away. Beside each text its ids are kept, and all that comes out is compared with what the plain loop of
- * `naiveGeneration` makes of them. FUZZ=5000 plays so many games instead of a few.
+ * `naiveGeneration` makes of them.
  */
-const GAMES = Number(process.env['FUZZ'] ?? 50);
+const GAMES = tries(20, 1000);
 const MOVES = 14;
 const first = freshSeed();
 const MEMORY = 1024;

@@ -14,9 +14,11 @@ interface Work {
 
 function pack({ kernels, arena }: Work, rows: number, columns: number, trits: Trits, scale: (row: number) => number): TernaryMatrix {
   const matrix = kernels.createTernary(arena, rows, columns);
+  const row = new Int8Array(columns);
   for (let r = 0; r < rows; r++) {
     matrix.scales[r] = scale(r);
-    kernels.packRow(matrix, r, Int8Array.from({ length: columns }, (_, c) => trits(r, c)));
+    for (let c = 0; c < columns; c++) row[c] = trits(r, c);
+    kernels.packRow(matrix, r, row);
   }
   return matrix;
 }
@@ -27,33 +29,64 @@ function bytesIn(arena: Arena, length: number, value: (i: number) => number): In
   return array;
 }
 
+/** A product and its result by the definition: computed once, for all backends. */
+interface Product {
+  readonly rows: number;
+  readonly columns: number;
+  readonly tokens: number;
+  readonly weights: Int8Array;
+  readonly q: Int8Array;
+  readonly expected: Float32Array;
+}
+
+const scaleOf = (row: number): number => 0.25 + row / 1000;
+const qScaleOf = (token: number): number => 0.01 * (token + 1);
+
 /** The definition, spelt out: exact sums, one rounding for the scale and one for the product. */
-function reference(
-  rows: number, columns: number, tokens: number, trits: Trits, q: Activations, scales: Float32Array, qScales: Float32Array,
-): Float32Array {
-  const out = new Float32Array(tokens * rows);
+function product(rows: number, columns: number, tokens: number, trits: Trits, activations: Activations): Product {
+  const weights = new Int8Array(rows * columns);
+  const q = new Int8Array(tokens * columns);
+  for (let i = 0; i < weights.length; i++) weights[i] = trits(Math.floor(i / columns), i % columns);
+  for (let i = 0; i < q.length; i++) q[i] = activations(Math.floor(i / columns), i % columns);
+  const expected = new Float32Array(tokens * rows);
   for (let t = 0; t < tokens; t++) {
     for (let r = 0; r < rows; r++) {
       let sum = 0;
-      for (let c = 0; c < columns; c++) sum += trits(r, c) * q(t, c);
-      out[t * rows + r] = Math.fround(sum * Math.fround(scales[r]! * qScales[t]!));
+      for (let c = 0; c < columns; c++) sum += weights[r * columns + c]! * q[t * columns + c]!;
+      expected[t * rows + r] = Math.fround(sum * Math.fround(Math.fround(scaleOf(r)) * Math.fround(qScaleOf(t))));
     }
   }
-  return out;
+  return { rows, columns, tokens, weights, q, expected };
 }
 
-function check(work: Work, rows: number, columns: number, tokens: number, trits: Trits, q: Activations): void {
+function check(work: Work, { rows, columns, tokens, weights, q, expected }: Product): void {
   const { kernels, arena } = work;
-  const matrix = pack(work, rows, columns, trits, (r) => 0.25 + r / 1000);
-  const activations = bytesIn(arena, tokens * columns, (i) => q(Math.floor(i / columns), i % columns));
-  const qScales = floatsIn(arena, Array.from({ length: tokens }, (_, t) => 0.01 * (t + 1)));
+  const matrix = pack(work, rows, columns, (r, c) => weights[r * columns + c]!, scaleOf);
+  const activations = bytesIn(arena, q.length, (i) => q[i]!);
+  const qScales = floatsIn(arena, Array.from({ length: tokens }, (_, t) => qScaleOf(t)));
   const out = arena.f32(tokens * rows);
   kernels.ternaryMatmul(matrix, activations, qScales, tokens, out);
-  expectSameBits(out, reference(rows, columns, tokens, trits, q, matrix.scales, qScales));
+  expectSameBits(out, expected);
 }
 
+const seed = freshSeed();
+const randomProduct = (random: ReturnType<typeof randomFrom>, rows: number, columns: number, tokens: number): Product =>
+  product(rows, columns, tokens, () => random.integer(-1, 1), () => random.integer(-127, 127));
+
+const random = randomFrom(seed);
+const RANDOM = Array.from({ length: 60 }, (_, run) =>
+  randomProduct(random, random.integer(1, run % 10 ? 70 : 700), random.integer(1, run % 10 ? 400 : 2000), random.integer(1, run % 10 ? 5 : 70)));
+
+/** Rows and activations with everything at its extreme. */
+const EXTREME = new Map([1, 2, 4, 5, 6, 15, 16, 17, 19, 20, 21, 79, 80, 81, 99, 100, 101, 159, 160, 161, 255, 256, 257, 271, 273, 512, 2560, 6912, 7000].map((columns) => {
+  const rows: Trits[] = [() => 1, () => -1, () => 0, (_, c) => (c % 2 ? 1 : -1), (_, c) => (c % 3) - 1];
+  const activations: Activations[] = [() => 127, () => -127, (t, c) => ((c + t) % 2 ? 127 : -127), () => 0];
+  return [columns, [1, 2, 3, 8, 17].flatMap((tokens) => activations.map((q) => product(rows.length, columns, tokens, (r, c) => rows[r]!(r, c), q)))];
+}));
+
+const LARGE = ([[2100, 700, 1], [5632, 300, 1], [1030, 520, 40]] as const).map(([rows, columns, tokens]) => randomProduct(randomFrom(11), rows, columns, tokens));
+
 describe.each(BACKENDS)('ternary products, $name', (backend) => {
-  const seed = freshSeed();
   let work: Work;
   beforeAll(async () => {
     work = await kernelsWithArena(backend);
@@ -61,38 +94,15 @@ describe.each(BACKENDS)('ternary products, $name', (backend) => {
   afterAll(() => work.kernels.dispose());
 
   it(`equal the definition on random shapes (seed ${seed})`, () => {
-    const random = randomFrom(seed);
-    for (let run = 0; run < 60; run++) {
-      const rows = random.integer(1, run % 10 ? 70 : 700);
-      const columns = random.integer(1, run % 10 ? 400 : 2000);
-      const weights = Int8Array.from({ length: rows * columns }, () => random.integer(-1, 1));
-      const tokens = random.integer(1, run % 10 ? 5 : 70);
-      const q = Int8Array.from({ length: tokens * columns }, () => random.integer(-127, 127));
-      check(work, rows, columns, tokens, (r, c) => weights[r * columns + c]!, (t, c) => q[t * columns + c]!);
-    }
+    for (const one of RANDOM) check(work, one);
   });
 
-  it.each([1, 2, 4, 5, 6, 15, 16, 17, 19, 20, 21, 79, 80, 81, 99, 100, 101, 159, 160, 161, 255, 256, 257, 271, 273, 512, 2560, 6912, 7000])(
-    'take %i columns with everything at its extreme',
-    (columns) => {
-      const rows: Trits[] = [() => 1, () => -1, () => 0, (_, c) => (c % 2 ? 1 : -1), (_, c) => (c % 3) - 1];
-      const trits: Trits = (r, c) => rows[r]!(r, c);
-      for (const tokens of [1, 2, 3, 8, 17]) {
-        check(work, rows.length, columns, tokens, trits, () => 127);
-        check(work, rows.length, columns, tokens, trits, () => -127);
-        check(work, rows.length, columns, tokens, trits, (t, c) => ((c + t) % 2 ? 127 : -127));
-        check(work, rows.length, columns, tokens, trits, () => 0);
-      }
-    },
-  );
+  it.each([...EXTREME.keys()])('take %i columns with everything at its extreme', (columns) => {
+    for (const one of EXTREME.get(columns)!) check(work, one);
+  });
 
   it('share large matrices out and miss nothing', () => {
-    const random = randomFrom(11);
-    for (const [rows, columns, tokens] of [[2100, 700, 1], [5632, 300, 1], [1030, 520, 40]] as const) {
-      const weights = Int8Array.from({ length: rows * columns }, () => random.integer(-1, 1));
-      const q = Int8Array.from({ length: tokens * columns }, () => random.integer(-127, 127));
-      check(work, rows, columns, tokens, (r, c) => weights[r * columns + c]!, (t, c) => q[t * columns + c]!);
-    }
+    for (const one of LARGE) check(work, one);
   });
 
   it('do not depend on how tokens are grouped', () => {

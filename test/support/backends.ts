@@ -24,6 +24,9 @@ export const SOME_BACKENDS: readonly Backend[] = [
   BACKENDS[0]!, ...withThreads('simd', [1, 3]), ...withThreads('relaxed', [1, 4]),
 ];
 
+/** The fastest without threads, for references that others are compared with: all have the same bits. */
+export const FASTEST: Backend = SOME_BACKENDS.filter(({ threads }) => threads === 1).at(-1)!;
+
 /** Kernels with an arena that is large enough for whatever a test puts there. Pages that nobody touches cost nothing. */
 export async function kernelsWithArena({ backend, threads }: Backend): Promise<{ kernels: Kernels; arena: Arena }> {
   const kernels = await createKernels({ backend, threads });

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { MatMulFreeError } from 'matmulfree';
+import { FULL, tries } from './effort.js';
 import { freshSeed, randomFrom } from './random.js';
 
 /*
@@ -13,7 +14,7 @@ export type Random = ReturnType<typeof randomFrom>;
 export interface Fuzzed<T> {
   /** For the name of the test. */
   readonly kind: string;
-  /** How many are tried in the suite. `FUZZ=200000` tries so many instead. */
+  /** How many are tried in `npm test`; `npm run test:full` tries twenty times as many (effort.ts). */
   readonly inputs: number;
   readonly make: (random: Random, n: number) => T;
   /** Bytes of an input. */
@@ -34,7 +35,7 @@ const MAX_MESSAGE = 700;
 
 /** Declares the test of a kind of input. */
 export function fuzz<T>({ kind, inputs, make, size, use, endings }: Fuzzed<T>): void {
-  const count = Number(process.env['FUZZ'] ?? inputs);
+  const count = tries(inputs);
   const first = freshSeed();
   it(`${kind} end well or in one of our errors, soon and in little memory (${count} of them, SEED=${first})`, async () => {
     const seen = new Map<string, number>();
@@ -55,7 +56,7 @@ export function fuzz<T>({ kind, inputs, make, size, use, endings }: Fuzzed<T>): 
       const ending = error === undefined ? 'well' : endingOf(where, error);
       seen.set(ending, (seen.get(ending) ?? 0) + 1);
     }
-    if (process.env['FUZZ'] !== undefined) console.log(`${kind}: ${count} inputs, ${seen.size} endings, ${seen.get('well')} well; at most ${mostMs.toFixed(0)} ms, ${mostBytes} bytes`);
+    if (FULL || process.env['FUZZ']) console.log(`${kind}: ${count} inputs, ${seen.size} endings, ${seen.get('well')} well; at most ${mostMs.toFixed(0)} ms, ${mostBytes} bytes`);
     if (process.env['FUZZ_SHOW']) console.log([...seen].sort((a, b) => b[1] - a[1]).map(([ending, times]) => `${times} ${ending}`).join('\n'));
     // Some changes do no harm, and the others are not all caught in one place.
     expect(seen.get('well') ?? 0).toBeGreaterThan(count / 100);

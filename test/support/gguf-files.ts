@@ -107,9 +107,13 @@ export function halfBits(value: number): number {
 type Numbers = ArrayLike<number>;
 
 export function encode(type: Type, values: Numbers): Uint8Array {
-  if (type === 'F32') return new Uint8Array(Float32Array.from(values).buffer);
-  if (type === 'F16') return new Uint8Array(Uint16Array.from(values, halfBits).buffer);
-  if (type === 'BF16') return new Uint8Array(Uint16Array.from(new Uint32Array(Float32Array.from(values).buffer), (bits) => bits >>> 16).buffer);
+  if (type === 'F32') return new Uint8Array(new Float32Array(values).buffer);
+  if (type === 'F16' || type === 'BF16') {
+    const singles = new Uint32Array(new Float32Array(values).buffer);
+    const halves = new Uint16Array(values.length);
+    for (let i = 0; i < halves.length; i++) halves[i] = type === 'F16' ? halfBits(values[i]!) : singles[i]! >>> 16;
+    return new Uint8Array(halves.buffer);
+  }
   if (type === 'Q8_0') return q8(values);
   return ternary(type, values, 1);
 }
@@ -133,17 +137,20 @@ export function ternary(type: 'TQ1_0' | 'TQ2_0', trits: Numbers, d: number | ((b
   for (let block = 0; block < trits.length / 256; block++) {
     const at = block * blockBytes;
     const digit = (i: number): number => trits[block * 256 + i]! + 1;
-    for (let i = 0; i < 256; i++) {
-      if (type === 'TQ2_0') {
-        const byte = at + 32 * Math.floor(i / 128) + (i % 32);
-        out[byte] = out[byte]! + digit(i) * 4 ** Math.floor((i % 128) / 32);
+    if (type === 'TQ2_0') {
+      for (let half = 0; half < 256; half += 128) {
+        for (let m = 0; m < 32; m++) {
+          const i = half + m;
+          out[at + half / 4 + m] = digit(i) + 4 * digit(i + 32) + 16 * digit(i + 64) + 64 * digit(i + 96);
+        }
       }
-    }
-    if (type === 'TQ1_0') {
-      const pack = (digits: number[]): number => Math.ceil((digits.reduce((sum, n) => sum * 3 + n, 0) * 256) / 243);
-      for (let m = 0; m < 32; m++) out[at + m] = pack([0, 1, 2, 3, 4].map((n) => digit(m + 32 * n)));
-      for (let m = 0; m < 16; m++) out[at + 32 + m] = pack([0, 1, 2, 3, 4].map((n) => digit(160 + m + 16 * n)));
-      for (let m = 0; m < 4; m++) out[at + 48 + m] = pack([...[0, 1, 2, 3].map((n) => digit(240 + m + 4 * n)), 0]);
+    } else {
+      /** Five digits, `step` apart, as a number of base 3: the fifth is 0 where there are but four. */
+      const pack = (i: number, step: number, fifth: number): number =>
+        Math.ceil((((((digit(i) * 3 + digit(i + step)) * 3 + digit(i + 2 * step)) * 3 + digit(i + 3 * step)) * 3 + fifth) * 256) / 243);
+      for (let m = 0; m < 32; m++) out[at + m] = pack(m, 32, digit(m + 128));
+      for (let m = 0; m < 16; m++) out[at + 32 + m] = pack(160 + m, 16, digit(224 + m));
+      for (let m = 0; m < 4; m++) out[at + 48 + m] = pack(240 + m, 4, 0);
     }
     out.writeUInt16LE(halfBits(typeof d === 'number' ? d : d(block)), at + blockBytes - 2);
   }
@@ -174,17 +181,24 @@ export function isTernaryWeight(name: string): boolean {
 }
 
 /** A weight as BitLinear makes it: trits, and the float32 scale they are multiplied by. */
-export function quantise({ values }: GoldenTensor): { trits: number[]; scale: number } {
-  const numbers = Array.from(values);
-  const mean = Math.max(numbers.reduce((sum, value) => sum + Math.abs(value), 0) / numbers.length, 1e-5);
+export function quantise({ values }: GoldenTensor): { trits: Float64Array; scale: number } {
+  let sum = 0;
+  for (const value of values) sum += Math.abs(value);
+  const mean = Math.max(sum / values.length, 1e-5);
   const scale = 1 / mean;
-  return { trits: numbers.map((value) => Number(value * scale > 0.5) - Number(value * scale < -0.5)), scale: Math.fround(mean) };
+  const trits = new Float64Array(values.length);
+  for (let i = 0; i < trits.length; i++) trits[i] = Number(values[i]! * scale > 0.5) - Number(values[i]! * scale < -0.5);
+  return { trits, scale: Math.fround(mean) };
 }
 
 /** Rows made longer with zeros. */
-export function padRows(values: Numbers, columns: number, padded: number): number[] {
+export function padRows(values: Numbers, columns: number, padded: number): Float64Array {
   const rows = values.length / columns;
-  return Array.from({ length: rows * padded }, (_, i) => (i % padded < columns ? values[Math.floor(i / padded) * columns + (i % padded)]! : 0));
+  const result = new Float64Array(rows * padded);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) result[row * padded + column] = values[row * columns + column]!;
+  }
+  return result;
 }
 
 /**

@@ -1,0 +1,1 @@
+import './float-models.test.js';

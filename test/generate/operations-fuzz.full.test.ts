@@ -1,0 +1,1 @@
+import './operations-fuzz.test.js';

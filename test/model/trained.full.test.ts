@@ -1,0 +1,1 @@
+import './trained.test.js';

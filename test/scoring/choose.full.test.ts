@@ -1,0 +1,1 @@
+import './choose.test.js';

@@ -1,0 +1,1 @@
+import './perplexity.test.js';
