@@ -1,0 +1,1 @@
+import './config-fuzz.test.js';

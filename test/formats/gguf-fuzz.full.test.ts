@@ -1,0 +1,1 @@
+import './gguf-fuzz.test.js';

@@ -1,0 +1,1 @@
+import './safetensors-fuzz.test.js';

@@ -1,0 +1,1 @@
+import './torch-fuzz.test.js';

@@ -1,0 +1,1 @@
+import './state-fuzz.test.js';

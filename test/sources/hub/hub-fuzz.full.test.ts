@@ -1,0 +1,1 @@
+import './hub-fuzz.test.js';
