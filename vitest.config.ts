@@ -15,6 +15,12 @@ export default defineConfig(({ mode }) => ({
     include: mode === 'full' ? [LONG] : ['test/**/*.test.ts'],
     exclude: mode === 'full' ? [] : [LONG],
     globalSetup: 'test/support/build.ts',
+    // One process for each processor, which imports and compiles a module once for all files. So a file leaves nothing behind.
+    maxWorkers: '100%',
+    isolate: false,
+    restoreMocks: true,
+    unstubEnvs: true,
+    unstubGlobals: true,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Nothing leaves the machine, or touches the user's cache, by oversight: both lead to where nothing is.

@@ -12,6 +12,6 @@ export function effort<T>(plain: T, full: T): T {
 }
 
 /** How many random inputs are tried: `plain`, or `full` of them; `FUZZ=n` tries n. */
-export function tries(plain: number, full = plain * 20): number {
+export function tries(plain: number, full = plain * 10): number {
   return Number(process.env['FUZZ'] ?? effort(plain, full));
 }

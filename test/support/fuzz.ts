@@ -14,7 +14,7 @@ export type Random = ReturnType<typeof randomFrom>;
 export interface Fuzzed<T> {
   /** For the name of the test. */
   readonly kind: string;
-  /** How many are tried in `npm test`; `npm run test:full` tries twenty times as many (effort.ts). */
+  /** How many are tried in `npm test`; `npm run test:full` tries ten times as many (effort.ts). */
   readonly inputs: number;
   readonly make: (random: Random, n: number) => T;
   /** Bytes of an input. */

@@ -1,4 +1,4 @@
-import { afterAll, expect, it, vi } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
 import type { ByteSource } from '../../../src/formats/bytes.js';
 import { openRemote } from '../../../src/sources/hub/remote.js';
 import { expectNoPollution, fuzz, mutate, mutateJson, pick, type Random } from '../../support/fuzz.js';
@@ -25,14 +25,15 @@ interface Reply {
 
 let reply: Reply;
 const asked: string[] = [];
-vi.stubGlobal('fetch', async (url: URL): Promise<Response> => {
-  asked.push(url.href);
-  const { status, headers, body } = reply;
-  if (url.pathname.startsWith('/api/')) return new Response(reply.list, { status: 200 });
-  return new Response([204, 304].includes(status) ? null : body, { status, headers });
+beforeEach(() => {
+  vi.stubGlobal('fetch', async (url: URL): Promise<Response> => {
+    asked.push(url.href);
+    const { status, headers, body } = reply;
+    if (url.pathname.startsWith('/api/')) return new Response(reply.list, { status: 200 });
+    return new Response([204, 304].includes(status) ? null : body, { status, headers });
+  });
+  vi.stubEnv('HF_ENDPOINT', 'https://hub.test');
 });
-vi.stubEnv('HF_ENDPOINT', 'https://hub.test');
-afterAll(() => vi.unstubAllGlobals());
 
 /** What comes when a file is asked for: mostly in order, so that something comes of it. */
 function makeReply(random: Random): Omit<Reply, 'list'> {

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 import type { ByteSource } from '../../../src/formats/bytes.js';
 import { DEFAULT_TUNING, type Tuning } from '../../../src/sources/hub/http.js';
 import { openRemote, type RemoteOptions } from '../../../src/sources/hub/remote.js';
@@ -20,23 +20,17 @@ export function bytesOf(length: number, seed: number): Uint8Array {
   return Uint8Array.from({ length }, () => random.integer(0, 255));
 }
 
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  vi.unstubAllEnvs();
-  while (cleanups.length > 0) await cleanups.pop()!();
-});
-
 /** Closed after the test. */
 export async function use(server: Promise<TestServer>): Promise<TestServer> {
   const started = await server;
-  cleanups.push(() => started.close());
+  onTestFinished(() => started.close());
   return started;
 }
 
 /** Removed after the test. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'matmulfree-hub-'));
-  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
