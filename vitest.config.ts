@@ -15,6 +15,7 @@ export default defineConfig(({ mode }) => ({
     include: mode === 'full' ? [LONG] : ['test/**/*.test.ts'],
     exclude: mode === 'full' ? [] : [LONG],
     globalSetup: 'test/support/build.ts',
+    setupFiles: 'test/support/equality.ts',
     // One process for each processor, which imports and compiles a module once for all files. So a file leaves nothing behind.
     maxWorkers: '100%',
     isolate: false,
