@@ -58,27 +58,47 @@ function expectLogits(model: FloatModel, ids: readonly number[], expected: reado
   expect(model.position).toBe(ids.length);
 }
 
-describe.each(FLOAT_BACKENDS)(`the float baselines, $name, seed ${seed}`, (options) => {
-  const random = randomFrom(seed);
-  const ids = Array.from({ length: 90 }, () => random.integer(0, 63)); // more than a chunk
+/** Made when first asked for, and kept. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
 
+const random = randomFrom(seed);
+const ids = Array.from({ length: 90 }, () => random.integer(0, 63)); // more than a chunk
+/** Random weights, and the logits that the references make of them. */
+const plain = once(() => {
+  const tensors = randomLlama(LLAMA, seed);
+  return { tensors, logits: runLlamaReference(tensors, LLAMA, ids) };
+});
+const free = once(() => {
+  const tensors = randomTensors(MATMUL_FREE, seed);
+  return { tensors, logits: runReference(tensors, configJson(MATMUL_FREE), ids, 'as they are').logits };
+});
+/** The trained Llama's prompt, and its logits by Hugging Face transformers. */
+const golden = once(() => {
+  const { input_ids, logits_exact } = readTensors(shared('goldens/llama-9m/prompt0.safetensors'));
+  const prompt = Array.from(input_ids!.values);
+  return { prompt, rows: prompt.map((_, t) => Array.from(logits_exact!.values.slice(t * 4096, (t + 1) * 4096))) };
+});
+
+describe.each(FLOAT_BACKENDS)(`the float baselines, $name, seed ${seed}`, (options) => {
   it.each([{}, { maxMemoryBytes: SMALL_MEMORY.llama }])('compute what a plain Llama does, %o', async (limits) => {
-    const tensors = randomLlama(LLAMA, seed);
+    const { tensors, logits } = plain();
     const { config, weights } = await openLlama(inMemory(llamaConfigJson(LLAMA), tensors));
     const model = keep(await buildTransformer(config, weights, ids.length, { ...options, ...limits }));
     expect(model.parts.stages).toHaveLength('maxMemoryBytes' in limits ? 3 : 1);
     expect(model.parts.weightBytes).toBe(4 * Object.values(tensors).reduce((sum, { values }) => sum + values.length, 0));
     expect(model.parts.memory).toEqual({ fixed: 0, perToken: 3 * 2 * 48 * 4 });
-    expectLogits(model, ids, runLlamaReference(tensors, LLAMA, ids));
+    expectLogits(model, ids, logits);
     expect(() => model.forward([1])).toThrow('tiny has room for 90 tokens');
   });
 
   it.each([{}, { maxMemoryBytes: SMALL_MEMORY.matmulFree }])('compute what a MatMul-free LM does whose activations are not rounded, %o', async (limits) => {
-    const tensors = randomTensors(MATMUL_FREE, seed);
-    const json = configJson(MATMUL_FREE);
-    const model = keep(await buildFloatMatMulFree(await openCheckpoint(inMemory(json, tensors)), { ...options, ...limits }));
+    const { tensors, logits } = free();
+    const model = keep(await buildFloatMatMulFree(await openCheckpoint(inMemory(configJson(MATMUL_FREE), tensors)), { ...options, ...limits }));
     expect(model.parts.stages).toHaveLength('maxMemoryBytes' in limits ? 3 : 1);
-    expectLogits(model, ids, runReference(tensors, json, ids, 'as they are').logits);
+    expectLogits(model, ids, logits);
     expect(model.parts.memory).toEqual({ fixed: 3 * 32 * 4, perToken: 0 });
   });
 
@@ -99,11 +119,7 @@ describe.each(FLOAT_BACKENDS)(`the float baselines, $name, seed ${seed}`, (optio
     const checkpoint = await openLlama(await filesFromDisk(shared('models/llama-9m')));
     const model = keep(await buildTransformer(checkpoint.config, checkpoint.weights, 2048, options));
     await checkpoint.close();
-    const golden = readTensors(shared('goldens/llama-9m/prompt0.safetensors'));
-    const prompt = Array.from(golden['input_ids']!.values);
-    const exact = golden['logits_exact']!;
-    const rows = prompt.map((_, t) => Array.from(exact.values.slice(t * 4096, (t + 1) * 4096)));
-    expectLogits(model, prompt, rows);
+    expectLogits(model, golden().prompt, golden().rows);
 
     const { greedy } = JSON.parse(readFileSync(shared('goldens/llama-9m/golden.json'), 'utf8')) as { greedy: { prompt_ids: number[]; ids: number[] }[] };
     for (const text of greedy.slice(0, 1)) {

@@ -1,23 +1,11 @@
 import { Tokenizer } from 'matmulfree';
 import type { Constraint, ConstraintState } from '../../src/constrain/constraint.js';
-import { fixture, random, vocabOf } from '../tokenizer/helpers.js';
+import { fixture, vocabOf } from '../tokenizer/helpers.js';
+import { randomFrom } from '../support/random.js';
 import { tokenizerOf } from '../support/tokenizer.js';
 
-export interface Random {
-  unit(): number;
-  integer(min: number, max: number): number;
-  normal(): number;
-}
-
-/** As `randomFrom`, but fast: a run draws numbers for every token of the vocabulary. */
-export function randomOf(seed: number): Random {
-  const unit = random(seed);
-  return {
-    unit,
-    integer: (min, max) => min + Math.floor(unit() * (max - min + 1)),
-    normal: () => Math.sqrt(-2 * Math.log(1 - unit())) * Math.cos(2 * Math.PI * unit()),
-  };
-}
+export { randomFrom as randomOf };
+export type Random = ReturnType<typeof randomFrom>;
 
 /** Tokenizers of every kind, each with a prompt that has text. */
 export function tokenizers(): { name: string; tokenizer: Tokenizer; prompt: number[] }[] {
@@ -75,7 +63,8 @@ function closers(tokenizer: Tokenizer): Set<number> {
 }
 
 /**
- * Generates with a model that answers at random: logits are normal, as likely for any token, and the temperature is random.
+ * Generates with a model that knows nothing: every token is as likely, the end some times as likely as one; late in a text, what brings it
+ * to an end is far more likely.
  * @returns the text as a decode stream gives it, and whether it came to an end.
  */
 export function generate(
@@ -83,7 +72,6 @@ export function generate(
 ): { text: string; ended: boolean; ids: number[]; last: ConstraintState } {
   const stream = tokenizer.createDecodeStream({ prompt });
   const close = closers(tokenizer);
-  const temperature = 0.1 + 2 * from.unit();
   let state = constraint.start(prompt);
   let text = '';
   const ids: number[] = [];
@@ -91,19 +79,23 @@ export function generate(
     const allowed = idsOf(state.mask);
     if (allowed.length === 0 && !state.complete) throw new Error(`a dead end behind ${JSON.stringify(text)}`);
     const isLate = ids.length > 40;
-    let best = -1; // the end
-    let highest = state.complete ? from.normal() / temperature + (isLate ? 20 : 1.5) : -Infinity;
-    for (const id of allowed) {
-      const gumbel = -Math.log(-Math.log(from.unit() || 1e-9));
-      const logit = from.normal() / temperature + gumbel + (isLate && close.has(id) ? 8 : 0);
-      if (logit > highest) [best, highest] = [id, logit];
-    }
-    if (best < 0) return { text: text + stream.flush(), ended: true, ids, last: state };
-    ids.push(best);
-    text += stream.push(best);
-    state = state.next(best);
+    const closing = isLate ? allowed.filter((id) => close.has(id)) : [];
+    const weights = [state.complete ? (isLate ? 1e8 : 20) : 0, 3000 * closing.length, allowed.length];
+    const which = pickBy(weights, from);
+    if (which === 0) return { text: text + stream.flush(), ended: true, ids, last: state };
+    const among = which === 1 ? closing : allowed;
+    const id = among[from.integer(0, among.length - 1)]!;
+    ids.push(id);
+    text += stream.push(id);
+    state = state.next(id);
   }
   return { text: text + stream.flush(), ended: state.complete, ids, last: state };
+}
+
+/** An index, as often as its weight says. */
+function pickBy(weights: readonly number[], from: Random): number {
+  let left = from.unit() * weights.reduce((sum, weight) => sum + weight);
+  return weights.findIndex((weight) => (left -= weight) < 0);
 }
 
 /** Whether a text, written byte by byte, is a whole output. For tokenizers with a token for every byte. */

@@ -52,7 +52,7 @@ describe.each(SOME_BACKENDS)('a batch, $name', ({ backend, threads }) => {
 describe('a batch', () => {
   let lm: MatMulFreeLM;
   beforeAll(async () => {
-    lm = await MatMulFreeLM.load(EMBEDDED, { backend: 'scalar' });
+    lm = await MatMulFreeLM.load(EMBEDDED, { backend: FASTEST.backend, threads: 1 });
   });
 
   it('reads what prompts share once, with a prefix cache', async () => {
@@ -192,7 +192,7 @@ describe('beam search', () => {
   });
 
   it('early stopping ends with the first texts that end; options are checked; an abort stops it', async () => {
-    const lm = await MatMulFreeLM.load(EMBEDDED, { backend: 'scalar' });
+    const lm = await MatMulFreeLM.load(EMBEDDED);
     const [found] = await lm.beamSearch('The end.', { numBeams: 2, earlyStopping: true, maxNewTokens: 200 });
     expect(found!.finishReason).toBe('eos');
     await expect(lm.beamSearch('x', { numBeams: 0 })).rejects.toThrow(/numBeams/);

@@ -240,14 +240,14 @@ describe('score', () => {
 
   it('async: the same, with progress, other tasks running meanwhile, and an abort', async () => {
     const lm = await MatMulFreeLM.load(EMBEDDED);
-    const ids = Array.from({ length: 4000 }, (_, n) => 3 + ((n * 31) % 4000));
+    const ids = Array.from({ length: 1000 }, (_, n) => 3 + ((n * 31) % 4000));
     const seen: number[] = [];
     let ticks = 0;
     const timer = setInterval(() => ticks++, 1);
     const score = await lm.scoreAsync(ids, { onProgress: (tokens) => seen.push(tokens) });
     clearInterval(timer);
     expect(score).toEqual(lm.score(ids));
-    expect(seen.at(-1)).toBe(3999);
+    expect(seen.at(-1)).toBe(999);
     expect(ticks).toBeGreaterThan(3);
     await expect(lm.scoreAsync(new Array<number>(100_000).fill(5), { signal: AbortSignal.timeout(50) })).rejects.toMatchObject({ name: 'TimeoutError' });
     await expect(lm.scoreAsync(ids, { sginal: 1 } as never)).rejects.toThrow(/unknown option "sginal"/);

@@ -256,7 +256,7 @@ describe('guesses', () => {
 });
 
 it('a draft model guesses: the same text, most guesses of the same model right, options checked', async () => {
-  const draft = await MatMulFreeLM.load(EMBEDDED, { backend: 'scalar' });
+  const draft = await MatMulFreeLM.load(EMBEDDED, { backend: 'simd' });
   for (const options of [{ temperature: 0 }, { temperature: 0.9, seed: 4 }]) {
     const limits = { maxNewTokens: 120, eosTokenIds: [], ...options };
     const prompt = 'Once upon a time there was a cat. '.repeat(20);

@@ -7,6 +7,12 @@ const TYPES = ['TQ1_0', 'TQ2_0'] as const;
 type Type = (typeof TYPES)[number];
 const BLOCK_BYTES = { TQ1_0: 54, TQ2_0: 66 } as const;
 
+function countZeros(trits: Int8Array): number {
+  let zeros = 0;
+  for (let i = 0; i < trits.length; i++) if (trits[i] === 0) zeros++;
+  return zeros;
+}
+
 function expectSamePacking(a: TernaryMatrix, b: TernaryMatrix, what: string): void {
   expect(Buffer.compare(a.packed as Uint8Array, b.packed as Uint8Array), what).toBe(0);
 }
@@ -43,7 +49,9 @@ describe.each(BACKENDS.filter(({ backend }) => backend !== 'scalar'))('packing w
   const randomTrits = (count: number, random: ReturnType<typeof randomFrom>): Int8Array => {
     const pool = pools[random.integer(0, 2)]!;
     const first = random.integer(0, pool.length);
-    return Int8Array.from({ length: count }, (_, i) => pool[(first + i) % pool.length]!);
+    const trits = new Int8Array(count);
+    for (let at = -first; at < count; at += pool.length) trits.set(pool.subarray(Math.max(0, -at), count - at), Math.max(0, at));
+    return trits;
   };
 
   /** The matrix as `packRow` makes it, and one whose memory holds something else. */
@@ -66,7 +74,7 @@ describe.each(BACKENDS.filter(({ backend }) => backend !== 'scalar'))('packing w
       row += count;
     }
     expectSamePacking(byBlock, byRow, `${type} ${rows}×${columns}`);
-    expect(zeros, `${type} ${rows}×${columns}`).toBe(trits.filter((trit) => trit === 0).length);
+    expect(zeros, `${type} ${rows}×${columns}`).toBe(countZeros(trits));
   };
 
   it.each(TYPES)(`makes of %s what packRow makes of its trits (seed ${seed})`, (type) => {
@@ -103,7 +111,7 @@ describe.each(BACKENDS.filter(({ backend }) => backend !== 'scalar'))('packing w
       }
     }
     const [byRow, byBlock] = pair(256, columns, trits);
-    expect(kernels.packBlocks!(byBlock, 0, 256, 'TQ1_0', bytes)).toBe(trits.filter((trit) => trit === 0).length);
+    expect(kernels.packBlocks!(byBlock, 0, 256, 'TQ1_0', bytes)).toBe(countZeros(trits));
     expectSamePacking(byBlock, byRow, 'TQ1_0');
   });
 

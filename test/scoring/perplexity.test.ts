@@ -68,7 +68,7 @@ describe('perplexity', () => {
   let text: string;
   beforeAll(async () => {
     lm = await MatMulFreeLM.load(EMBEDDED);
-    text = stories.slice(0, 12).map((ids) => lm.tokenizer.decode(ids)).join('\n');
+    text = stories.slice(0, 8).map((ids) => lm.tokenizer.decode(ids)).join('\n');
   });
 
   it('of a text, whole or in pieces, is the sum that score gives, bit for bit; a window that holds all of it changes nothing', async () => {
@@ -82,7 +82,7 @@ describe('perplexity', () => {
   });
 
   it('of the validation stories, each by itself, is what score says, bit for bit: trained.test.ts compares that with the float64 evaluation', async () => {
-    for (const ids of stories.slice(0, FULL ? undefined : 20)) {
+    for (const ids of stories.slice(0, FULL ? undefined : 8)) {
       const { tokens, nll, perplexity } = lm.score(ids);
       expect(await lm.perplexity(ids, { context: 1024 })).toMatchObject({ tokens, nll, perplexity });
     }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { ArgumentError, compileRegex, MatMulFreeLM, TokenizerError, type Session } from 'matmulfree';
 import { MatMulFreeWorker, type WorkerSession } from 'matmulfree/worker';
 import { tinyCheckpoint } from '../support/checkpoints.js';
@@ -7,14 +7,17 @@ import { EMBEDDED } from '../support/files.js';
 import { WorkerInProcess } from '../support/worker-in-process.js';
 
 const made: { dispose(): void }[] = [];
+let loaded: Promise<MatMulFreeLM> | undefined;
+afterAll(async () => (await loaded)?.dispose());
 afterEach(() => made.splice(0).forEach((model) => model.dispose()));
 
 /** The same model in a worker and without one. */
 async function pair(source = EMBEDDED as Parameters<typeof MatMulFreeLM.load>[0]): Promise<{ lm: MatMulFreeWorker; right: MatMulFreeLM; worker: WorkerInProcess }> {
   const worker = new WorkerInProcess();
   const lm = await MatMulFreeWorker.load(source, { worker: worker as unknown as Worker, threads: 1 });
-  const right = await MatMulFreeLM.load(source, { threads: 1 });
-  made.push(lm, right);
+  const direct = (): Promise<MatMulFreeLM> => MatMulFreeLM.load(source, { threads: 1 });
+  const right = await (source === EMBEDDED ? (loaded ??= direct()) : direct());
+  made.push(lm);
   return { lm, right, worker };
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import {
   ArgumentError, BackendError, ConfigError, FormatError, MatMulFreeLM, SourceError, TokenizerError, type ModelSource,
 } from 'matmulfree';
@@ -20,11 +20,10 @@ async function start(source: ModelSource = EMBEDDED, options: WorkerLoadOptions 
   return { lm, worker };
 }
 
-async function direct(source: ModelSource = EMBEDDED): Promise<MatMulFreeLM> {
-  const lm = await MatMulFreeLM.load(source, { threads: 1 });
-  made.push(lm);
-  return lm;
-}
+/** The model without a worker. */
+let loaded: Promise<MatMulFreeLM> | undefined;
+const direct = (): Promise<MatMulFreeLM> => (loaded ??= MatMulFreeLM.load(EMBEDDED, { threads: 1 }));
+afterAll(async () => (await loaded)?.dispose());
 
 async function collect<R>(pieces: AsyncGenerator<string | number, R>, most = Infinity): Promise<{ pieces: (string | number)[]; result: R | undefined }> {
   const taken: (string | number)[] = [];

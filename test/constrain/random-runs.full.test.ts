@@ -1,0 +1,1 @@
+import './random-runs.test.js';

@@ -1,0 +1,1 @@
+import './allocation.test.js';
