@@ -25,9 +25,9 @@ export interface Fuzzed<T> {
   readonly endings: number;
 }
 
-/** One may take this long, when it is tried a second time: the machine does other things too. */
+/** One may take this long, once of several times that it is tried: the machine does other things too. */
 const MAX_MS = 1000;
-/** What one may allocate, a second time as well: for every byte of it, and beside that. */
+/** What one may allocate, likewise: for every byte of it, and beside that. */
 const BYTES_PER_BYTE = 32;
 const FREE_BYTES = 16 * 2 ** 20;
 /** Longest message. It quotes what is wrong, shortened. */
@@ -47,7 +47,7 @@ export function fuzz<T>({ kind, inputs, make, size, use, endings }: Fuzzed<T>): 
       const input = make(randomFrom(seed), n);
       const limit = size(input) * BYTES_PER_BYTE + FREE_BYTES;
       let run = await measure(() => use(input, n));
-      if (run.ms > MAX_MS || run.bytes > limit) run = await measure(() => use(input, n));
+      for (let again = 0; again < 4 && (run.ms > MAX_MS || run.bytes > limit); again++) run = await measure(() => use(input, n));
       const { ms, bytes, error } = run;
       const where = `${kind}, SEED=${seed}`;
       if (ms > MAX_MS) expect.fail(`${where}: takes ${ms.toFixed(0)} ms`);
