@@ -47,6 +47,11 @@ export class ArgumentError extends MatMulFreeError {
   override name = 'ArgumentError';
 }
 
+/** What every call says of a model that is no more. */
+export function disposed(): ArgumentError {
+  return new ArgumentError('this model has been disposed of');
+}
+
 /** Longest quotation in a message: files are not trusted, and messages are read by people. */
 const MAX_SHOWN = 80;
 
@@ -67,5 +72,6 @@ export function show(value: unknown): string {
     return flat ? `[${value.map(show).join(', ')}]` : `a list of ${value.length}`;
   }
   if (typeof value === 'object' && value !== null) return 'an object';
+  if (typeof value === 'bigint') return `${value}n`;
   return typeof value === 'function' ? 'a function' : String(value);
 }

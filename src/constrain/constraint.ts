@@ -1,6 +1,6 @@
 /** What may be written next, so that the whole output follows a constraint. */
 import { ArgumentError, show } from '../errors.js';
-import { checkKeys } from '../options.js';
+import { givenOptions } from '../options.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { Automaton, type State } from './automaton.js';
 import { Grammar, type Node } from './grammar.js';
@@ -43,8 +43,8 @@ export interface CompileOptions {
 export function compileGrammar(
   tokenizer: Tokenizer, options: CompileOptions, build: (grammar: Grammar) => Node, impossible: string,
 ): Constraint {
-  checkKeys('constraint', options, ['eosTokenIds']);
-  const vocabulary = vocabularyOf(tokenizer, options.eosTokenIds ?? []);
+  const { eosTokenIds = [] } = givenOptions('constraint', options, ['eosTokenIds']);
+  const vocabulary = vocabularyOf(tokenizer, eosTokenIds);
   const grammar = new Grammar(vocabulary.writable);
   const root = build(grammar);
   const automaton = new Automaton(grammar);

@@ -5,8 +5,8 @@ import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { loadModel, modelBytes, type Progress } from '../model/load-model.js';
 import type { Model } from '../model/model.js';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.js';
-import { checkKeys } from '../options.js';
-import { openSource, type ModelSource } from '../sources/source.js';
+import { givenOptions } from '../options.js';
+import { openSource, SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
 
 export interface CheckOptions {
   /** Of reading both models, in stage 'verify'. */
@@ -34,18 +34,18 @@ const PASSES = [17, 1, 1, 1];
 export async function checkConversion(
   source: ModelSource, converted: ModelSource, options: CheckOptions = {},
 ): Promise<ConversionCheck> {
-  checkKeys('checkConversion', options, ['onProgress', 'signal', 'token', 'cache']);
-  options.signal?.throwIfAborted();
+  const given = givenOptions('checkConversion', options, SOURCE_OPTIONS);
+  given.signal?.throwIfAborted();
   const checkpoints: Checkpoint[] = [];
   const kernels = await createKernels();
   try {
-    for (const model of [source, converted]) checkpoints.push(await openCheckpoint(await openSource(model, options)));
+    for (const model of [source, converted]) checkpoints.push(await openCheckpoint(await openSource(model, given, 'checkConversion')));
     const [original, copy] = checkpoints as [Checkpoint, Checkpoint];
     const arena = kernels.createArena(Math.max(...checkpoints.map((checkpoint) => modelBytes(checkpoint, kernels))));
     const { buffer, byteOffset } = arena.u8(0);
-    const onProgress = ({ file, loaded, total }: Progress): void => options.onProgress?.({ stage: 'verify', file, loaded, total });
+    const onProgress = ({ file, loaded, total }: Progress): void => given.onProgress?.({ stage: 'verify', file, loaded, total });
     const load = (checkpoint: Checkpoint): Promise<Model> =>
-      loadModel(checkpoint, kernels, { signal: options.signal, onProgress, arena: arenaOn(buffer, byteOffset) });
+      loadModel(checkpoint, kernels, { signal: given.signal, onProgress, arena: arenaOn(buffer, byteOffset) });
     const expected = run(await load(original));
     const found = run(await load(copy));
     compare(original.name, copy.name, expected, found);

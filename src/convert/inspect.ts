@@ -7,9 +7,10 @@ import type { StoredTensor } from '../formats/stored-tensor.js';
 import { readTorchTensors } from '../formats/torch.js';
 import { isZip } from '../formats/zip.js';
 import { SourceError } from '../errors.js';
+import { givenOptions } from '../options.js';
 import { findGguf } from '../checkpoint/open-checkpoint.js';
 import type { RemoteOptions } from '../sources/hub/remote.js';
-import { openSource, type ModelSource } from '../sources/source.js';
+import { openSource, SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
 
 /** What a model file, or several that belong together, say about themselves. */
 export interface FileInfo {
@@ -46,7 +47,7 @@ const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
  * @throws SourceError (nothing there), FormatError (a broken file), ArgumentError.
  */
 export async function inspect(source: ModelSource, options: RemoteOptions = {}): Promise<FileInfo> {
-  const files = await openSource(source, options);
+  const files = await openSource(source, givenOptions('inspect', options, SOURCE_OPTIONS), 'inspect');
   const names = await files.list();
   const gguf = await findGguf(files, names);
   if (gguf !== undefined) return inspectGguf(files, gguf);

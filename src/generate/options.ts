@@ -1,7 +1,7 @@
 import type { ConstraintSpec } from '../constrain/compile.js';
 import { ArgumentError } from '../errors.js';
 import type { ModelState } from '../model/state.js';
-import { checkKeys, checkNumber } from '../options.js';
+import { checkNumber } from '../options.js';
 import type { SpeculateOptions } from '../speculate/drafter.js';
 import type { PrefixCache } from './prefix-cache.js';
 import { SAMPLING_OPTIONS, type SamplingOptions } from '../sampling/sampling-options.js';
@@ -61,6 +61,9 @@ export interface GenerateResult {
 export const GENERATE_OPTIONS: readonly (keyof GenerateIdsOptions)[] = [
   'maxNewTokens', 'eosTokenIds', 'constraint', 'maxTimeMs', 'state', 'prefixCache', 'speculate', 'draftModel', 'signal', ...SAMPLING_OPTIONS,
 ];
+/** Of `generate`, and of `generateTokens`. */
+export const TEXT_OPTIONS: readonly string[] = [...GENERATE_OPTIONS, 'stop'];
+export const TOKEN_OPTIONS: readonly string[] = [...TEXT_OPTIONS, 'topLogprobs'];
 const DEFAULT_MAX_NEW_TOKENS = 256;
 
 /** Limits of a text, checked. */
@@ -70,9 +73,8 @@ export interface Limits {
   readonly eosTokenIds: readonly number[];
 }
 
-/** @throws ArgumentError naming an option that does not exist or is out of range. Sampling options are checked by the sampler. */
-export function checkLimits(what: string, options: GenerateIdsOptions, known: readonly string[], config: { vocabSize: number; eosTokenIds: readonly number[] }): Limits {
-  checkKeys(what, options, known);
+/** @throws ArgumentError naming an option that is out of range. Sampling options are checked by the sampler. */
+export function checkLimits(options: GenerateIdsOptions, config: { vocabSize: number; eosTokenIds: readonly number[] }): Limits {
   const eosTokenIds = options.eosTokenIds ?? config.eosTokenIds;
   if (!Array.isArray(eosTokenIds) || !eosTokenIds.every((id) => Number.isInteger(id) && id >= 0 && id < config.vocabSize)) {
     throw new ArgumentError(`option eosTokenIds is not a list of token ids from 0 to ${config.vocabSize - 1}`);
@@ -93,6 +95,6 @@ export function stopStrings(stop: GenerateOptions['stop']): readonly string[] {
   return stops;
 }
 
-export function emptyPrompt(what = 'generate'): ArgumentError {
+export function emptyPrompt(what: string): ArgumentError {
   return new ArgumentError(`${what}: the prompt is empty; to start from nothing, give the BOS id: [lm.config.bosTokenId]`);
 }

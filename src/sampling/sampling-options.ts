@@ -1,5 +1,5 @@
 import { ArgumentError, show } from '../errors.js';
-import { checkKeys, checkNumber } from '../options.js';
+import { checkNumber, givenOptions } from '../options.js';
 
 /** Whole numbers and a value for each: a Map, an object, or a list of pairs. */
 export type ValueByNumber =
@@ -103,8 +103,8 @@ const MAX_WINDOW = 2 ** 20;
 const MAX_VOCABULARY = 2 ** 24;
 
 /** @throws ArgumentError naming an option that does not exist, is of the wrong kind, or out of range. */
-export function checkSamplerOptions(vocabSize: number, options: SamplerOptions): SamplerSettings {
-  checkKeys('sampler', options, SAMPLING_OPTIONS);
+export function checkSamplerOptions(vocabSize: number, given: SamplerOptions): SamplerSettings {
+  const options = givenOptions('sampler', given, SAMPLING_OPTIONS);
   checkNumber('vocabSize', vocabSize, 1, MAX_VOCABULARY, 'whole');
   const number = (key: keyof SamplingOptions, fallback: number, min: number, max: number, kind?: 'whole'): number =>
     checkNumber(key, options[key] ?? fallback, min, max, kind);
@@ -118,7 +118,7 @@ export function checkSamplerOptions(vocabSize: number, options: SamplerOptions):
     repetitionPenalty: number('repetitionPenalty', 1, 0.01, 100),
     frequencyPenalty: number('frequencyPenalty', 0, -2, 2),
     presencePenalty: number('presencePenalty', 0, -2, 2),
-    penaltyWindow: (options.penaltyWindow ?? undefined) === undefined ? undefined : number('penaltyWindow', 0, 0, MAX_WINDOW, 'whole'),
+    penaltyWindow: options.penaltyWindow === undefined ? undefined : number('penaltyWindow', 0, 0, MAX_WINDOW, 'whole'),
     logitBias: valuesByNumber('logitBias', logitBias ?? [], (id, bias) => {
       checkId('logitBias', id, vocabSize);
       if (bias !== -Infinity) checkNumber(`logitBias of token ${id}`, bias, -100, 100);
@@ -128,7 +128,7 @@ export function checkSamplerOptions(vocabSize: number, options: SamplerOptions):
       checkNumber('forcedTokens: a position', position, 0, Number.MAX_SAFE_INTEGER, 'whole');
       checkId('forcedTokens', id, vocabSize);
     }),
-    logitsProcessor: options.logitsProcessor ?? undefined,
+    logitsProcessor: options.logitsProcessor,
     seed: checkNumber('seed', options.seed, 0, Number.MAX_SAFE_INTEGER, 'whole'),
   };
   if (settings.logitsProcessor !== undefined && typeof settings.logitsProcessor !== 'function') {

@@ -31,7 +31,7 @@ export class WorkerState {
 
   /** Overwrites this state with another of the same model. @throws ArgumentError when it is another model's. */
   async copyFrom(other: WorkerState): Promise<void> {
-    return this.states.call('copyState', [this.states.handleOf(other), this.handle]);
+    return this.states.call('copyState', [this.states.handleOf('copyFrom', other), this.handle]);
   }
 
   /** Back to the start of a text. */
@@ -57,7 +57,7 @@ export class WorkerStates {
 
   constructor(call: Caller) {
     this.call = call;
-    this.states = new Registry('the state is not one that this model has made (createState, restoreState, clone)', (handle) => call('freeState', [handle]));
+    this.states = new Registry('state', 'this model has made (createState, restoreState, clone)', (handle) => call('freeState', [handle]));
   }
 
   adopt(handle: Handle): WorkerState {
@@ -65,8 +65,8 @@ export class WorkerStates {
   }
 
   /** @throws ArgumentError when it is not a state of this model. */
-  handleOf(state: WorkerState): Handle {
-    return this.states.handleOf(state);
+  handleOf(what: string, state: WorkerState): Handle {
+    return this.states.handleOf(what, state);
   }
 
   free(handle: Handle): void {
