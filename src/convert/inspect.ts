@@ -1,7 +1,8 @@
 import { isJsonObject, parseJsonObject, readText, type ByteSource, type FileSet } from '../formats/bytes.js';
-import { openGguf } from '../formats/open-gguf.js';
+import { readGgufOfAnyType } from '../formats/ggml-types.js';
+import { openGgufAs } from '../formats/open-gguf.js';
 import { isWeightsFile } from '../formats/file-names.js';
-import { readSafetensorsHeader, readSafetensorsMetadata } from '../formats/safetensors.js';
+import { readSafetensorsMetadata, readSafetensorsOfAnyType } from '../formats/safetensors.js';
 import { openWeights } from '../formats/shards.js';
 import type { StoredTensor } from '../formats/stored-tensor.js';
 import { readTorchTensors } from '../formats/torch.js';
@@ -30,10 +31,11 @@ export interface MetadataInfo {
 
 export interface TensorInfo {
   readonly name: string;
-  /** As the format calls it: F32, TQ1_0, …. */
+  /** As the format calls it: F32, Q4_K, …; `type 99` for a number of GGUF's that has no name here. */
   readonly type: string;
   /** Outermost dimension first. */
   readonly shape: readonly number[];
+  /** What it takes of the file; of a type whose size is not known, up to the next tensor. */
   readonly bytes: number;
   readonly file: string;
 }
@@ -58,7 +60,7 @@ export async function inspect(source: ModelSource, options: RemoteOptions = {}):
     try {
       const torch = await isZip(file);
       if (torch || /\.safetensors$/i.test(only)) {
-        const entries = await (torch ? readTorchTensors : readSafetensorsHeader)(file);
+        const entries = await (torch ? readTorchTensors : readSafetensorsOfAnyType)(file);
         const tensors = [...entries].map(([name, entry]): [string, StoredTensor] => [name, { ...entry, source: file }]);
         return weightsInfo(file.name, torch ? 'PyTorch' : 'safetensors', [file], torch ? new Map() : await readMetadata([file]), tensors);
       }
@@ -67,7 +69,7 @@ export async function inspect(source: ModelSource, options: RemoteOptions = {}):
     }
   }
   // A single file has its folder behind it, which nobody asked for.
-  const opened = names.some(isWeightsFile) ? await openWeights(files) : undefined;
+  const opened = names.some(isWeightsFile) ? await openWeights(files, readSafetensorsOfAnyType) : undefined;
   if (!opened) {
     const several = names.filter((name) => /\.gguf$/i.test(name)).length > 1 ? ', but several .gguf models: name one' : '';
     throw new SourceError(`${files.name}: is no GGUF, safetensors or PyTorch file, and holds no model.safetensors, pytorch_model.bin or single GGUF model${several}`);
@@ -83,7 +85,7 @@ export async function inspect(source: ModelSource, options: RemoteOptions = {}):
 }
 
 async function inspectGguf(files: FileSet, file: string): Promise<FileInfo> {
-  const { name, version, metadata, tensors, sources } = await openGguf(files, file);
+  const { name, version, metadata, tensors, sources } = await openGgufAs(files, file, readGgufOfAnyType);
   await Promise.all(sources.map((source) => source.close()));
   return {
     name,

@@ -54,7 +54,7 @@ export async function* writeGguf(
 }
 
 function byteLength(name: string, type: GgufTensorType, shape: readonly number[]): number {
-  const bytes = tensorBytes(type, shape);
+  const bytes = tensorBytes(TENSOR_TYPES[type], shape);
   if (bytes === undefined) throw new FormatError(`gguf: tensor "${name}": rows are not whole ${type} blocks`);
   return bytes;
 }
