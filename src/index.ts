@@ -33,6 +33,9 @@ export {
   ArgumentError, BackendError, ConfigError, FormatError, MatMulFreeError, SourceError, TokenizerError,
 } from './errors.js';
 
+// For programs that take options and text files themselves, as the command line does.
+export { didYouMean } from './options.js';
+
 // Text and ids.
 export {
   Tokenizer, type DecodeOptions, type DecodeStream, type DecodeStreamOptions, type EncodeOptions, type TokenizerOptions,
@@ -72,7 +75,7 @@ export type { GgufMetadata, GgufTensorType, GgufValue } from './formats/gguf.js'
 export { readSafetensorsHeader, readTensor, readTorchTensors } from './formats/readers.js';
 export type { SafetensorsEntry } from './formats/safetensors.js';
 export type { StoredTensor, TensorEntry } from './formats/stored-tensor.js';
-export { sourceFromContent, type ByteSource } from './formats/bytes.js';
+export { sourceFromContent, textDecoderFor, type ByteSource } from './formats/bytes.js';
 export { decodeFloats, type FloatType } from './formats/floats.js';
 export { decodeTernaryRow, encodeTernaryRow, type TernaryBlockType } from './formats/ternary-blocks.js';
 export { quantizeTernary } from './checkpoint/quantize.js';
