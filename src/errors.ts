@@ -12,7 +12,7 @@ function showUnseen(text: string): string {
 export class MatMulFreeError extends Error {
   override name = 'MatMulFreeError';
 
-  constructor(message = '', options?: ErrorOptions) {
+  constructor(message = '', options?: { readonly cause?: unknown }) {
     super(showUnseen(message), options); // it may quote files and servers
   }
 }

@@ -1,4 +1,5 @@
 /** The public API of matmulfree. Everything here runs in Node and in browsers. */
+export type * from './platform/globals.js';
 export { MatMulFreeLM, type ForwardOptions, type LoadOptions } from './lm.js';
 export type { ModelSource } from './sources/source.js';
 export type { RemoteOptions } from './sources/hub/remote.js';

@@ -29,26 +29,26 @@ import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 export interface LoadOptions {
   /** Default 'auto': the fastest one that this engine supports. Every backend gives the same results, bit for bit. */
-  readonly backend?: 'auto' | BackendName;
+  readonly backend?: 'auto' | BackendName | undefined;
   /**
    * Threads to use, the calling one included; default 'auto': one less than there are processors. Results do not depend on it.
    * `lm.threads` tells how many there are: one with the scalar backend, and where there is no shared memory.
    */
-  readonly threads?: 'auto' | number;
-  readonly onProgress?: (progress: Progress) => void;
+  readonly threads?: 'auto' | number | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Stops loading; `load` rejects with the signal's reason. A download goes on from there the next time. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** For private models: see `RemoteOptions`. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** Where downloads are kept, or `false`: see `RemoteOptions`. */
-  readonly cache?: string | false;
+  readonly cache?: string | false | undefined;
 }
 
 export interface ForwardOptions {
   /** Logits of all positions, [ids.length, vocab], instead of the last one's. */
-  readonly all?: boolean;
+  readonly all?: boolean | undefined;
   /** Write the logits here instead of to a new array. */
-  readonly out?: Float32Array;
+  readonly out?: Float32Array | undefined;
 }
 
 const LOAD_OPTIONS = ['backend', 'threads', ...SOURCE_OPTIONS];

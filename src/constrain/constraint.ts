@@ -32,7 +32,7 @@ export interface ConstraintState {
 
 export interface CompileOptions {
   /** Ids that end an output, besides the tokenizer's own: never part of it. */
-  readonly eosTokenIds?: readonly number[];
+  readonly eosTokenIds?: readonly number[] | undefined;
 }
 
 /**

@@ -10,11 +10,11 @@ import { openSource, SOURCE_OPTIONS, type ModelSource } from '../sources/source.
 
 export interface CheckOptions {
   /** Of reading both models, in stage 'verify'. */
-  readonly onProgress?: (progress: Progress) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** As for `MatMulFreeLM.load`. */
-  readonly token?: string;
-  readonly cache?: string | false;
+  readonly token?: string | undefined;
+  readonly cache?: string | false | undefined;
 }
 
 /** What was compared. */

@@ -13,9 +13,9 @@ import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
 export interface ConvertOptions extends SourceOptions {
   /** TQ2_0 (the default): 2 bits a weight, loads faster. TQ1_0: 1.7 bits. Both lose nothing. */
-  readonly type?: TernaryBlockType;
+  readonly type?: TernaryBlockType | undefined;
   /** `general.name` in the file; default: the folder's or file's name. */
-  readonly name?: string;
+  readonly name?: string | undefined;
 }
 
 /** `general.file_type` of a file that is mostly of this type. */

@@ -1,5 +1,5 @@
 import { isJsonObject, parseJsonObject, readText, type ByteSource, type FileSet } from '../formats/bytes.js';
-import { readGgufOfAnyType } from '../formats/ggml-types.js';
+import { readGgufOfAnyType } from '../formats/gguf-listing.js';
 import { openGgufAs } from '../formats/open-gguf.js';
 import { isWeightsFile } from '../formats/file-names.js';
 import { readSafetensorsMetadata, readSafetensorsOfAnyType } from '../formats/safetensors.js';

@@ -11,11 +11,11 @@ import { openSource, type ModelSource } from '../sources/source.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
 export interface SourceOptions {
-  readonly onProgress?: (progress: Progress) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** As for `MatMulFreeLM.load`. */
-  readonly token?: string;
-  readonly cache?: string | false;
+  readonly token?: string | undefined;
+  readonly cache?: string | false | undefined;
 }
 
 /** How a format keeps a ternary weight. */

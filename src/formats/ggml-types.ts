@@ -1,6 +1,4 @@
-import type { ByteSource } from './bytes.js';
-import { TENSOR_TYPES } from './gguf.js';
-import { readGgufAs, type GgufFile, type TensorType } from './gguf-reader.js';
+import { TENSOR_TYPES, type TensorType } from './gguf.js';
 
 /**
  * Types of tensors in GGUF files that are listed, but not read: number, name, and the elements and bytes of a block (ggml.h, `enum ggml_type`;
@@ -22,27 +20,13 @@ export function otherTypeName(id: number): string | undefined {
   return OTHER_TYPES.find(([other]) => other === id)?.[1];
 }
 
-function anyType(id: number): TensorType<string> {
+/** `blockBytes` of a type whose size is not known. */
+export const UNKNOWN_BYTES = 0;
+
+/** Any type there is; one that has no name here is called by its number. */
+export function anyType(id: number): TensorType<string> {
   const own = Object.entries(TENSOR_TYPES).find(([, type]) => type.id === id);
   if (own) return { name: own[0], ...own[1] };
-  const [, name = `type ${id}`, blockSize = 1, blockBytes = UNKNOWN] = OTHER_TYPES.find(([other]) => other === id) ?? [];
+  const [, name = `type ${id}`, blockSize = 1, blockBytes = UNKNOWN_BYTES] = OTHER_TYPES.find(([other]) => other === id) ?? [];
   return { id, name, blockSize, blockBytes };
-}
-
-/** Of no other type has a tensor with elements no bytes. */
-const UNKNOWN = 0;
-
-/**
- * As `readGguf`, with tensors of any type, which is `type 99` if it has no name. One whose size is not known takes what there is up to the
- * next tensor, or to the end of the file.
- */
-export async function readGgufOfAnyType(source: ByteSource): Promise<GgufFile<string>> {
-  const file = await readGgufAs(source, anyType);
-  const places = [...new Set([...file.tensors.values()].map(({ offset }) => offset))].sort((a, b) => a - b);
-  const next = new Map(places.map((place, n) => [place, places[n + 1] ?? source.size]));
-  const tensors = new Map([...file.tensors].map(([name, tensor]) => {
-    const isUnknown = tensor.byteLength === UNKNOWN && !tensor.shape.includes(0);
-    return [name, isUnknown ? { ...tensor, byteLength: next.get(tensor.offset)! - tensor.offset } : tensor];
-  }));
-  return { ...file, tensors };
 }

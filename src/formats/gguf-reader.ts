@@ -2,7 +2,7 @@ import { FormatError, show } from '../errors.js';
 import { checkRange, type ByteSource } from './bytes.js';
 import {
   alignUp, DEFAULT_ALIGNMENT, TENSOR_TYPES, tensorBytes, VALUE_TYPES,
-  type GgufArrayType, type GgufMetadata, type GgufScalar, type GgufTensorType, type GgufValue, type TensorTypeInfo,
+  type GgufArrayType, type GgufMetadata, type GgufScalar, type GgufTensorType, type GgufValue, type TensorType,
 } from './gguf.js';
 import { refuseLfsPointer } from './lfs.js';
 
@@ -21,11 +21,6 @@ export interface GgufFile<T extends string = GgufTensorType> {
   readonly version: number;
   readonly metadata: GgufMetadata;
   readonly tensors: ReadonlyMap<string, GgufTensor<T>>;
-}
-
-/** What a type number stands for. */
-export interface TensorType<T extends string> extends TensorTypeInfo {
-  readonly name: T;
 }
 
 /** Finds the type with a number, of those that there may be. */

@@ -25,6 +25,10 @@ export interface TensorTypeInfo {
   readonly blockBytes: number;
 }
 
+export interface TensorType<T extends string> extends TensorTypeInfo {
+  readonly name: T;
+}
+
 export const TENSOR_TYPES: Readonly<Record<GgufTensorType, TensorTypeInfo>> = {
   F32: { id: 0, blockSize: 1, blockBytes: 4 },
   F16: { id: 1, blockSize: 1, blockBytes: 2 },

@@ -23,12 +23,12 @@ export type BatchPrompt = string | ArrayLike<number> | ({ readonly prompt: strin
 /** Options of `generateBatch`. `seed` is that of the first text, the second has `seed + 1`, and so on. */
 export interface BatchOptions extends BatchTextOptions {
   /** Texts at work at the same time, 1 to 64; default 16. As one ends, the next begins. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /** Called with each piece of text, as soon as it can be shown, and the index of its prompt. */
-  readonly onPiece?: (text: string, index: number) => void;
-  readonly prefixCache?: PrefixCache;
+  readonly onPiece?: ((text: string, index: number) => void) | undefined;
+  readonly prefixCache?: PrefixCache | undefined;
   /** Stops everything; the call rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface BatchResult {

@@ -8,13 +8,13 @@ import { checkLimits, emptyPrompt, type GenerateIdsOptions } from './options.js'
 
 export interface BeamSearchOptions extends Pick<GenerateIdsOptions, 'maxNewTokens' | 'eosTokenIds' | 'signal'> {
   /** Texts that are followed at the same time, 1 to 64; default 4. */
-  readonly numBeams?: number;
+  readonly numBeams?: number | undefined;
   /** A text's score is its log-probability / lengthᵖᵉⁿᵃˡᵗʸ; default 1. Above 0 favours longer texts, below 0 shorter ones. */
-  readonly lengthPenalty?: number;
+  readonly lengthPenalty?: number | undefined;
   /** How many texts to return, the best first, at most `numBeams`; default 1. */
-  readonly nBest?: number;
+  readonly nBest?: number | undefined;
   /** Stop as soon as `numBeams` texts have ended, although a better one might still come; default false. */
-  readonly earlyStopping?: boolean;
+  readonly earlyStopping?: boolean | undefined;
 }
 
 /** One of the texts that beam search found. */

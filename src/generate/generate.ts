@@ -7,7 +7,7 @@ import { TextPieces } from './text-pieces.js';
 /** Options of `generateTokens`. */
 export interface GenerateTokensOptions extends GenerateOptions {
   /** How many of the most probable tokens to tell at each place, up to 100; default 0. */
-  readonly topLogprobs?: number;
+  readonly topLogprobs?: number | undefined;
 }
 
 /** Where a text starts from, and what is done when it is over (a session takes note of what is unread). */

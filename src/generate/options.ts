@@ -9,27 +9,27 @@ import { SAMPLING_OPTIONS, type SamplingOptions } from '../sampling/sampling-opt
 /** Options of `generateIds`. */
 export interface GenerateIdsOptions extends SamplingOptions, SpeculateOptions {
   /** Most tokens to add; default 256. */
-  readonly maxNewTokens?: number;
+  readonly maxNewTokens?: number | undefined;
   /** Ids that end the text, and are not given out. Default: the model's (`config.eosTokenIds`); `[]` for none. */
-  readonly eosTokenIds?: readonly number[];
+  readonly eosTokenIds?: readonly number[] | undefined;
   /**
    * What the text must be: `{ choices }`, `{ regex }` or `{ jsonSchema }` (`compileChoices`, `compileRegex`, `compileJsonSchema` say what they
    * take, and make one that can be used again). The text is valid, or `maxNewTokens` has cut it: then `finishReason` is 'length'.
    */
-  readonly constraint?: ConstraintSpec;
+  readonly constraint?: ConstraintSpec | undefined;
   /** Milliseconds, from the start on, after which no further token comes. The prompt is read in any case. Default: no limit. */
-  readonly maxTimeMs?: number;
+  readonly maxTimeMs?: number | undefined;
   /** Go on from this state instead of an empty one, and leave in it prompt and all that was generated (as far as an abort let it). */
-  readonly state?: ModelState;
+  readonly state?: ModelState | undefined;
   /** Read the beginning of the prompt from here, if it is there, and leave it here for the next one (`lm.createPrefixCache`). */
-  readonly prefixCache?: PrefixCache;
+  readonly prefixCache?: PrefixCache | undefined;
   /** Stops before the next token; the call rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface GenerateOptions extends GenerateIdsOptions {
   /** Stop at the first of these strings; no part of it is given out. */
-  readonly stop?: string | readonly string[];
+  readonly stop?: string | readonly string[] | undefined;
 }
 
 /**

@@ -10,10 +10,10 @@ import { Pace } from '../platform/pace.js';
 
 export interface AppendOptions {
   /** Read the beginning of the text from here, if the session is empty (`lm.createPrefixCache`). */
-  readonly prefixCache?: PrefixCache;
+  readonly prefixCache?: PrefixCache | undefined;
   /** Called with how many of the tokens have been read. */
-  readonly onProgress?: (tokens: number, total: number) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((tokens: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Options of a session's generators: those of the model's, but for `state` and `prefixCache`. */

@@ -24,45 +24,45 @@ export type LogitsProcessor = (
  */
 export interface SamplingOptions {
   /** 0 (the default): always the most probable token, of equal ones the one with the lowest id. Otherwise logits are divided by it. */
-  readonly temperature?: number;
+  readonly temperature?: number | undefined;
   /** Keep the k most probable tokens; 0 (the default): all. */
-  readonly topK?: number;
+  readonly topK?: number | undefined;
   /** Keep the fewest most probable tokens whose probabilities reach this sum; 1 (the default): all. */
-  readonly topP?: number;
+  readonly topP?: number | undefined;
   /** Drop tokens less probable than this fraction of the most probable one; 0 (the default): none. */
-  readonly minP?: number;
+  readonly minP?: number | undefined;
   /**
    * Keep the tokens whose surprise, -log p, is nearest to the mean surprise (the entropy), the fewest that reach this sum of
    * probabilities (Meister et al., 2022); 1 (the default): all.
    */
-  readonly typicalP?: number;
+  readonly typicalP?: number | undefined;
   /**
    * From 0.01 to 100; 1 (the default): none. Logits of tokens that are in the text, prompt included, are divided by it where they
    * are positive and multiplied where they are negative (CTRL; transformers).
    */
-  readonly repetitionPenalty?: number;
+  readonly repetitionPenalty?: number | undefined;
   /** From -2 to 2, default 0. Times how often a token is among the new ones (without the prompt), taken from its logit (OpenAI). */
-  readonly frequencyPenalty?: number;
+  readonly frequencyPenalty?: number | undefined;
   /** From -2 to 2, default 0. Taken from the logits of all tokens that are among the new ones (OpenAI). */
-  readonly presencePenalty?: number;
+  readonly presencePenalty?: number | undefined;
   /**
    * The penalties look at that many tokens before the next one, up to 1,048,576; 0: at none. Default: at all, as transformers and
    * OpenAI do. Texts that go on and on want a window (llama.cpp: 64), or every token gets its penalty in the end.
    */
-  readonly penaltyWindow?: number;
+  readonly penaltyWindow?: number | undefined;
   /** By token id, what to add to its logit: from -100 to 100, or -Infinity, which bans it. */
-  readonly logitBias?: ValueByNumber;
+  readonly logitBias?: ValueByNumber | undefined;
   /** Ids that are never chosen. */
-  readonly bannedTokens?: readonly number[];
+  readonly bannedTokens?: readonly number[] | undefined;
   /**
    * Ids of the first new tokens, or by position among the new tokens (0 is the first) the id that comes there. They are chosen
    * whatever the logits say, without a random number; a ban or a constraint that forbids one is an error.
    */
-  readonly forcedTokens?: readonly number[] | ValueByNumber;
+  readonly forcedTokens?: readonly number[] | ValueByNumber | undefined;
   /** The last word on the logits: called before each token is chosen, except forced ones. */
-  readonly logitsProcessor?: LogitsProcessor;
+  readonly logitsProcessor?: LogitsProcessor | undefined;
   /** A whole number from 0 to 2⁵³ - 1. The same seed gives the same choices. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
 }
 
 export interface SamplerOptions extends SamplingOptions {

@@ -8,18 +8,18 @@ import { PairEncoder, scoreContinuations, type Continuation, type ContinuationSc
 /** How texts are put together for scoring. As EleutherAI's lm-evaluation-harness does it. */
 export interface PairOptions {
   /** What stands between a prompt and a choice, and counts as part of the choice; default one space. */
-  readonly delimiter?: string;
+  readonly delimiter?: string | undefined;
   /**
    * Whether the prompt begins with the special tokens that the tokenizer puts before a text (BOS); default true. Older versions of the
    * harness leave them out, unless told `add_bos_token=True`.
    */
-  readonly addSpecialTokens?: boolean;
+  readonly addSpecialTokens?: boolean | undefined;
 }
 
 export interface ChooseOptions extends PairOptions {
   /** Called with the number of choices that are done, and of all. */
-  readonly onProgress?: (done: number, total: number) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ChoiceScore extends ContinuationScore {

@@ -5,12 +5,12 @@ import { Pace } from '../platform/pace.js';
 
 export interface EmbedOptions {
   /** `mean` (the default): the average over all tokens, special ones included; `last`: the last token's, which has seen all the others. */
-  readonly pooling?: 'mean' | 'last';
+  readonly pooling?: 'mean' | 'last' | undefined;
   /** Divide by the Euclidean length, so that a dot product is a cosine; default false. */
-  readonly normalize?: boolean;
+  readonly normalize?: boolean | undefined;
   /** Called with the number of ids read so far. */
-  readonly onProgress?: (tokens: number) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((tokens: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

@@ -16,8 +16,8 @@ export interface EvaluatedModel {
 
 export interface EvaluateOptions extends PairOptions {
   /** Called after each item, or a few of them, with what has been found so far. */
-  readonly onProgress?: (soFar: Evaluation) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((soFar: Evaluation) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Metric {

@@ -18,11 +18,11 @@ export interface PerplexityOptions {
    * Predict each token from at most so many - 1 before it, as Transformers with a window do (at least 2); default: from all before it,
    * for the state runs on.
    */
-  readonly context?: number;
+  readonly context?: number | undefined;
   /** By how many tokens the window moves, from 1 to `context`, which is the default; smaller ones leave more context, and take longer. */
-  readonly stride?: number;
-  readonly onProgress?: (progress: PerplexityProgress) => void;
-  readonly signal?: AbortSignal;
+  readonly stride?: number | undefined;
+  readonly onProgress?: ((progress: PerplexityProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface PerplexityProgress {

@@ -20,8 +20,8 @@ export interface Score {
 
 export interface ScoreOptions {
   /** Called with the number of ids predicted so far. */
-  readonly onProgress?: (tokens: number) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((tokens: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export const SCORE_OPTIONS: readonly (keyof ScoreOptions)[] = ['onProgress', 'signal'];

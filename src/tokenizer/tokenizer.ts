@@ -15,26 +15,26 @@ import { Vocabulary } from './vocabulary.js';
 
 export interface TokenizerOptions {
   /** Name of the file in error messages; default `tokenizer.json`. */
-  file?: string;
+  file?: string | undefined;
   /** The parsed `tokenizer_config.json`, which names the bos and eos tokens. */
-  config?: unknown;
+  config?: unknown | undefined;
 }
 
 export interface EncodeOptions {
   /** Add what the file's post-processor adds, such as a bos token; default true. */
-  addSpecialTokens?: boolean;
+  addSpecialTokens?: boolean | undefined;
   /** The text goes on from an earlier one: it gets no space in front, as the beginning of a text does in many tokenizers. Default false. */
-  continues?: boolean;
+  continues?: boolean | undefined;
 }
 
 export interface DecodeOptions {
   /** Leave special tokens out of the text; default true. */
-  skipSpecialTokens?: boolean;
+  skipSpecialTokens?: boolean | undefined;
 }
 
 export interface DecodeStreamOptions extends DecodeOptions {
   /** Ids whose text has been shown already, and which the stream's text continues. */
-  prompt?: ArrayLike<number>;
+  prompt?: ArrayLike<number> | undefined;
 }
 
 /**

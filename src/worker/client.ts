@@ -5,7 +5,7 @@ export interface CallOptions<I> {
   readonly signal?: AbortSignal | undefined;
   /** Told of each item; what it throws stops the call. */
   readonly onItem?: ((item: I) => void) | undefined;
-  readonly transfer?: readonly Transferable[];
+  readonly transfer?: readonly ArrayBuffer[];
   /** Not garbage-collected while the call is under way. */
   readonly keep?: object;
 }
@@ -134,7 +134,7 @@ export class Client {
     }
   }
 
-  private start(method: MethodName, args: readonly unknown[], ahead: number, transfer: readonly Transferable[], waiting: Waiting): number {
+  private start(method: MethodName, args: readonly unknown[], ahead: number, transfer: readonly ArrayBuffer[], waiting: Waiting): number {
     if (this.ended) throw this.ended;
     const call = ++this.count;
     try {

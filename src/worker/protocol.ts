@@ -116,7 +116,7 @@ export type Reply =
 /** One end of what connects a page and its worker. */
 export interface Link {
   /** @throws DataCloneError for what cannot be sent. */
-  post(message: Request | Reply, transfer: readonly Transferable[]): void;
+  post(message: Request | Reply, transfer: readonly ArrayBuffer[]): void;
 }
 
 /** An error on its way: sent as it is, it would lose its class. */

@@ -26,14 +26,14 @@ export interface WorkerLoadOptions extends LoadOptions {
    * A worker that runs `matmulfree/worker/program` and nothing else; it is ended with the model. Default: one that is started here.
    * For bundlers that leave `new Worker(new URL(…, import.meta.url))` as it is.
    */
-  readonly worker?: Worker;
+  readonly worker?: Worker | undefined;
   /** Move the bytes of a source in memory to the worker instead of copying them: the arrays are empty afterwards. */
-  readonly transfer?: boolean;
+  readonly transfer?: boolean | undefined;
 }
 
 export interface WorkerForwardOptions {
   /** Logits of all positions, [ids.length, vocab], instead of the last one's. */
-  readonly all?: boolean;
+  readonly all?: boolean | undefined;
 }
 
 /** Pieces that the worker may write before the page takes them: it need not wait for a page that paints. */
