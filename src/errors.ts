@@ -52,6 +52,11 @@ export function disposed(): ArgumentError {
   return new ArgumentError('this model has been disposed of');
 }
 
+/** What is said to who makes an object with `new` that comes of something else. */
+export function notByNew(name: string, maker: string): ArgumentError {
+  return new ArgumentError(`${name}: is made by ${maker}, not by new`);
+}
+
 /** Longest quotation in a message: files are not trusted, and messages are read by people. */
 const MAX_SHOWN = 80;
 

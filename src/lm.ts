@@ -1,15 +1,15 @@
 import { loadTokenizer } from './checkpoint/tokenizer.js';
-import { ArgumentError, disposed, show, TokenizerError } from './errors.js';
+import { ArgumentError, disposed, notByNew, show, TokenizerError } from './errors.js';
 import type { BatchOptions, BatchPrompt, BatchResult } from './generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
-import type { GenerateTokensOptions } from './generate/generate.js';
+import { IDS, TEXT, TOKENS, type GenerateTokensOptions } from './generate/generate.js';
 import { generationDefaults, type GenerationDefaults } from './sampling/generation-config.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from './generate/options.js';
 import { PrefixCache } from './generate/prefix-cache.js';
 import { decodeSession } from './generate/session-bytes.js';
 import type { TokenPiece } from './generate/text-pieces.js';
 import { parseOptional } from './checkpoint/checkpoint.js';
-import { checkBoolean, checkMade, checkTextOrIds, givenOptions } from './options.js';
+import { checkBoolean, checkTextOrIds, givenOptions } from './options.js';
 import type { Choice, ChooseOptions } from './scoring/choose.js';
 import type { EmbedOptions } from './scoring/embed.js';
 import type { Perplexity, PerplexityInput, PerplexityOptions } from './scoring/perplexity.js';
@@ -23,7 +23,7 @@ import { Model } from './model/model.js';
 import { openCheckpoint } from './checkpoint/open-checkpoint.js';
 import { ModelState } from './model/state.js';
 import { Session } from './generate/session.js';
-import { openSource, SOURCE_OPTIONS, type ModelSource } from './sources/source.js';
+import { LOAD_OPTIONS, openSource, type ModelSource } from './sources/source.js';
 import { TextWriter } from './generate/text-writer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
@@ -51,7 +51,6 @@ export interface ForwardOptions {
   readonly out?: Float32Array | undefined;
 }
 
-const LOAD_OPTIONS = ['backend', 'threads', ...SOURCE_OPTIONS];
 const FORWARD_OPTIONS = ['all', 'out'];
 
 /** A MatMul-free language model, ready to run. */
@@ -68,7 +67,7 @@ export class MatMulFreeLM {
   private readonly writer = new TextWriter(this);
 
   private constructor(name: string, model: Model, tokenizer: Tokenizer | undefined, defaults: GenerationDefaults) {
-    checkMade('MatMulFreeLM', 'await MatMulFreeLM.load(…)', model instanceof Model);
+    if (!(model instanceof Model)) throw notByNew('MatMulFreeLM', 'await MatMulFreeLM.load(…)');
     this.name = name;
     this.maybeModel = model;
     this.maybeTokenizer = tokenizer;
@@ -163,17 +162,17 @@ export class MatMulFreeLM {
    * @throws ArgumentError (an empty prompt, an option), TokenizerError, the signal's reason.
    */
   generate(prompt: string | ArrayLike<number>, options: GenerateOptions = {}): AsyncGenerator<string, GenerateResult, undefined> {
-    return this.writer.generateText('generate', options, this.writer.startOf('generate', prompt));
+    return this.writer.write(TEXT, 'generate', options, this.writer.startOf(prompt));
   }
 
   /** As `generate`, ids in and ids out: needs no tokenizer. */
   generateIds(prompt: ArrayLike<number>, options: GenerateIdsOptions = {}): AsyncGenerator<number, GenerateResult, undefined> {
-    return this.writer.generateIds('generateIds', options, this.writer.startOf('generateIds', prompt));
+    return this.writer.write(IDS, 'generateIds', options, this.writer.startOf(prompt));
   }
 
   /** As `generate`, with each token's id, text, log-probability, and the most probable tokens in its place. */
   generateTokens(prompt: string | ArrayLike<number>, options: GenerateTokensOptions = {}): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
-    return this.writer.generateTokens('generateTokens', options, this.writer.startOf('generateTokens', prompt));
+    return this.writer.write(TOKENS, 'generateTokens', options, this.writer.startOf(prompt));
   }
 
   /**

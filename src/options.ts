@@ -34,11 +34,6 @@ export function givenOptions<Options extends object>(what: string, options: Opti
   return Object.fromEntries(given) as Options;
 }
 
-/** @throws ArgumentError of a class whose objects come from somewhere else, unless it was given what they are made of. */
-export function checkMade(name: string, maker: string, isMade: boolean): void {
-  if (!isMade) throw new ArgumentError(`${name}: is not made with new, but by ${maker}`);
-}
-
 /**
  * @param what the caller's function and argument: 'generate: the prompt'.
  * @param forSeveral the function that takes several texts, if there is one.
@@ -50,8 +45,8 @@ export function checkTextOrIds(what: string, value: unknown, forSeveral = ''): v
   const first = isList ? ((value as ArrayLike<unknown>)[0] ?? 0) : value;
   const isChat = isList && typeof first === 'object' && 'content' in first!;
   if (isList && typeof first !== 'string' && typeof first !== 'object') return;
-  throw new ArgumentError(`${what} is ${isChat ? 'a list of messages' : isList ? 'a list of texts' : show(value)}, not one text or a list of token ids${
-    isChat ? '; write the messages into one text' : isList && forSeveral && `; ${forSeveral} takes several`}`);
+  const advice = isChat ? '; write the messages into one text' : isList && forSeveral ? `; ${forSeveral} takes several` : '';
+  throw new ArgumentError(`${what} is ${isChat ? 'a list of messages' : isList ? 'a list of texts' : show(value)}, not one text or a list of token ids${advice}`);
 }
 
 /** '; did you mean …?', if `name` may be a slip of one of `known`, such as top_k of topK; else ''. */

@@ -43,6 +43,7 @@ export interface CompileOptions {
 export function compileGrammar(
   tokenizer: Tokenizer, options: CompileOptions, build: (grammar: Grammar) => Node, impossible: string,
 ): Constraint {
+  if (typeof (tokenizer as Tokenizer | null | undefined)?.createDecodeStream !== 'function') refuse(`the second argument is ${show(tokenizer)}, not a tokenizer such as lm.tokenizer`);
   const { eosTokenIds = [] } = givenOptions('constraint', options, ['eosTokenIds']);
   const vocabulary = vocabularyOf(tokenizer, eosTokenIds);
   const grammar = new Grammar(vocabulary.writable);

@@ -1,6 +1,7 @@
 import { FormatError } from '../errors.js';
 import { arenaOn } from '../kernels/arena.js';
 import { createKernels } from '../kernels/create.js';
+import type { Kernels } from '../kernels/kernels.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { loadModel, modelBytes, type Progress } from '../model/load-model.js';
 import type { Model } from '../model/model.js';
@@ -37,21 +38,22 @@ export async function checkConversion(
   const given = givenOptions('checkConversion', options, SOURCE_OPTIONS);
   given.signal?.throwIfAborted();
   const checkpoints: Checkpoint[] = [];
-  const kernels = await createKernels();
+  let kernels: Kernels | undefined;
   try {
     for (const model of [source, converted]) checkpoints.push(await openCheckpoint(await openSource(model, given, 'checkConversion')));
     const [original, copy] = checkpoints as [Checkpoint, Checkpoint];
-    const arena = kernels.createArena(Math.max(...checkpoints.map((checkpoint) => modelBytes(checkpoint, kernels))));
+    const running = (kernels = await createKernels());
+    const arena = running.createArena(Math.max(...checkpoints.map((checkpoint) => modelBytes(checkpoint, running))));
     const { buffer, byteOffset } = arena.u8(0);
     const onProgress = ({ file, loaded, total }: Progress): void => given.onProgress?.({ stage: 'verify', file, loaded, total });
     const load = (checkpoint: Checkpoint): Promise<Model> =>
-      loadModel(checkpoint, kernels, { signal: given.signal, onProgress, arena: arenaOn(buffer, byteOffset) });
+      loadModel(checkpoint, running, { signal: given.signal, onProgress, arena: arenaOn(buffer, byteOffset) });
     const expected = run(await load(original));
     const found = run(await load(copy));
     compare(original.name, copy.name, expected, found);
     return { tokens: expected.logits.length / original.config.vocabSize };
   } finally {
-    kernels.dispose();
+    kernels?.dispose();
     await Promise.all(checkpoints.map((checkpoint) => checkpoint.close()));
   }
 }

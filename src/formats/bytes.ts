@@ -26,6 +26,10 @@ export interface FileSet {
 
 export type FileContent = Uint8Array | ArrayBuffer | Blob;
 
+export function isContent(value: unknown): value is FileContent {
+  return value instanceof Uint8Array || value instanceof ArrayBuffer || value instanceof Blob;
+}
+
 /** Wraps a Blob, an ArrayBuffer or bytes; nothing is copied until it is read. */
 export function sourceFromContent(name: string, content: FileContent): ByteSource {
   const close = async (): Promise<void> => {};

@@ -64,13 +64,14 @@ export async function readGgufAs<T extends string>(source: ByteSource, typeOf: T
     try {
       return parseHeader(source, cursor, typeOf);
     } catch (error) {
-      if (error instanceof UnknownType) {
-        const name = (await import('./ggml-types.js')).otherTypeName(error.id) ?? `number ${error.id}`;
+      if (!(error instanceof Stop)) throw error;
+      const { unknownType } = error;
+      if (unknownType !== undefined) {
+        const name = (await import('./ggml-types.js')).otherTypeName(unknownType) ?? `number ${unknownType}`;
         throw cursor.error(`has the ggml type ${name}, which is not read; write the file with types out of ${Object.keys(TENSOR_TYPES).join(', ')}`);
       }
-      if (!(error instanceof OutOfBytes)) throw error;
       if (have === source.size) {
-        throw new FormatError(`${source.name}: the file ends at byte ${have}, inside ${error.what} (truncated download?)`);
+        throw new FormatError(`${source.name}: the file ends at byte ${have}, inside ${cursor.what} (truncated download?)`);
       }
       if (have === MAX_HEADER_BYTES) {
         throw new FormatError(`${source.name}: metadata and tensor infos take more than ${MAX_HEADER_BYTES} bytes`);
@@ -161,7 +162,7 @@ function readTensorInfo<T extends string>(cursor: Cursor, typeOf: TypeOf<T>): Te
   if (!Number.isSafeInteger(shape.reduce((product, n) => product * n, 1))) throw cursor.error('has an absurd shape');
   const id = cursor.u32();
   const type = typeOf(id);
-  if (!type) throw new UnknownType(id);
+  if (!type) throw new Stop(id);
   return { name, shape, type, offset: cursor.u64() };
 }
 
@@ -186,21 +187,12 @@ function checkOverlap(file: string, tensors: ReadonlyMap<string, GgufTensor<stri
   }
 }
 
-/** Thrown when the prefix at hand is too short; `readGgufAs` reads more or reports a truncated file. */
-class OutOfBytes extends Error {
-  readonly what: string;
-  constructor(what: string) {
-    super(what);
-    this.what = what;
-  }
-}
-
-/** Thrown for a type that is not one of those asked for; `readGgufAs` finds its name. */
-class UnknownType extends Error {
-  readonly id: number;
-  constructor(id: number) {
+/** Thrown where `readGgufAs` must know more: when the prefix at hand is too short, or a type is not one of those asked for. */
+class Stop extends Error {
+  readonly unknownType: number | undefined;
+  constructor(unknownType?: number) {
     super();
-    this.id = id;
+    this.unknownType = unknownType;
   }
 }
 
@@ -234,7 +226,7 @@ class Cursor {
   }
 
   private need(count: number): void {
-    if (this.position + count > this.bytes.length) throw new OutOfBytes(this.what);
+    if (this.position + count > this.bytes.length) throw new Stop();
   }
 
   private take(count: number): number {

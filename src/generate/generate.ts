@@ -1,8 +1,10 @@
 import type { Model } from '../model/model.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { Generation, type ChosenToken, type GenerationStart } from './generation.js';
-import { emptyPrompt, stopStrings, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './options.js';
-import { TextPieces } from './text-pieces.js';
+import {
+  emptyPrompt, GENERATE_OPTIONS, stopStrings, TEXT_OPTIONS, type GenerateIdsOptions, type GenerateOptions, type GenerateResult,
+} from './options.js';
+import { TextPieces, type TokenPiece } from './text-pieces.js';
 
 /** Options of `generateTokens`. */
 export interface GenerateTokensOptions extends GenerateOptions {
@@ -18,8 +20,8 @@ export interface TextStart extends Omit<GenerationStart, 'topLogprobs'> {
   readonly onClose?: (unread: readonly number[]) => void;
 }
 
-/** Tells where a text starts, when it does, from the options that were given. */
-export type Start = (options: GenerateIdsOptions) => TextStart;
+/** Tells where a text starts, when it does. @param what the caller's function. */
+export type Start = (what: string, options: GenerateIdsOptions) => TextStart;
 
 /** What is made of the tokens of one text. */
 export interface Output<Item> {
@@ -30,6 +32,14 @@ export interface Output<Item> {
   push(token: ChosenToken): readonly Item[];
   /** What is left at the end. */
   finish(): readonly Item[];
+}
+
+/** What comes out: text, ids, or tokens. */
+export interface Kind<Options, Item> {
+  /** The options that it takes. */
+  readonly known: readonly string[];
+  /** @param before ids of the text so far. @throws for a model without a tokenizer, if it needs one. */
+  output(model: { readonly tokenizer: Tokenizer }, options: Options, before: ArrayLike<number>): Output<Item> | Promise<Output<Item>>;
 }
 
 /**
@@ -67,17 +77,26 @@ export async function* generateItems<Item>(
 }
 
 /** Bare ids: needs no tokenizer. */
-export const ID_OUTPUT: Output<number> = { push: ({ id }) => [id], finish: () => [] };
+export const IDS: Kind<GenerateIdsOptions, number> = { known: GENERATE_OPTIONS, output: () => ({ push: ({ id }) => [id], finish: () => [] }) };
 
 /** Text, in pieces as soon as they are whole characters. */
-export function textOutput(tokenizer: Tokenizer, { stop }: GenerateOptions, before: ArrayLike<number>): Output<string> {
-  const pieces = new TextPieces(tokenizer, before, stopStrings(stop));
-  const some = (text: string): string[] => (text === '' ? [] : [text]);
-  return {
-    get stopString() {
-      return pieces.stopString;
-    },
-    push: ({ id }) => some(pieces.show(pieces.decode(id))),
-    finish: () => some(pieces.finish().shown),
-  };
-}
+export const TEXT: Kind<GenerateOptions, string> = {
+  known: TEXT_OPTIONS,
+  output({ tokenizer }, { stop }, before) {
+    const pieces = new TextPieces(tokenizer, before, stopStrings(stop));
+    const some = (text: string): string[] => (text === '' ? [] : [text]);
+    return {
+      get stopString() {
+        return pieces.stopString;
+      },
+      push: ({ id }) => some(pieces.show(pieces.decode(id))),
+      finish: () => some(pieces.finish().shown),
+    };
+  },
+};
+
+/** Tokens, with their text and log-probabilities. */
+export const TOKENS: Kind<GenerateTokensOptions, TokenPiece> = {
+  known: [...TEXT_OPTIONS, 'topLogprobs'],
+  output: async ({ tokenizer }, options, before) => (await import('./token-pieces.js')).tokenOutput(tokenizer, options, before),
+};

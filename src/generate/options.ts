@@ -61,9 +61,7 @@ export interface GenerateResult {
 export const GENERATE_OPTIONS: readonly (keyof GenerateIdsOptions)[] = [
   'maxNewTokens', 'eosTokenIds', 'constraint', 'maxTimeMs', 'state', 'prefixCache', 'speculate', 'draftModel', 'signal', ...SAMPLING_OPTIONS,
 ];
-/** Of `generate`, and of `generateTokens`. */
 export const TEXT_OPTIONS: readonly string[] = [...GENERATE_OPTIONS, 'stop'];
-export const TOKEN_OPTIONS: readonly string[] = [...TEXT_OPTIONS, 'topLogprobs'];
 const DEFAULT_MAX_NEW_TOKENS = 256;
 
 /** Limits of a text, checked. */

@@ -1,5 +1,5 @@
 import { ArgumentError, show } from '../errors.js';
-import type { GenerateTokensOptions, Start } from './generate.js';
+import { IDS, TEXT, TOKENS, type GenerateTokensOptions, type Kind, type Start } from './generate.js';
 import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './options.js';
 import { checkPrefixCache, type PrefixCache, type PrefixPlace } from './prefix-cache.js';
 import { encodeSession, SESSION_MEMORY, type SessionContent } from './session-bytes.js';
@@ -23,9 +23,7 @@ export type InSession<Options extends GenerateIdsOptions> = Omit<Options, 'state
 export interface SessionHost {
   readonly model: Model;
   encode(text: string, isStart: boolean): number[];
-  generateIds(what: string, options: GenerateIdsOptions, start: Start): AsyncGenerator<number, GenerateResult, undefined>;
-  generateText(what: string, options: GenerateOptions, start: Start): AsyncGenerator<string, GenerateResult, undefined>;
-  generateTokens(what: string, options: GenerateTokensOptions, start: Start): AsyncGenerator<TokenPiece, GenerateResult, undefined>;
+  write<Options extends GenerateIdsOptions, Item>(kind: Kind<Options, Item>, what: string, options: Options, start: Start): AsyncGenerator<Item, GenerateResult, undefined>;
 }
 
 /** A place in a session's text to come back to. Holds a state: a few kilobytes. */
@@ -106,17 +104,17 @@ export class Session {
    * @throws ArgumentError (an option, an empty session, one at work), the signal's reason.
    */
   generate(options: InSession<GenerateOptions> = {}): AsyncGenerator<string, GenerateResult, undefined> {
-    return this.host.generateText('session.generate', options, this.start('session.generate'));
+    return this.host.write(TEXT, 'session.generate', options, this.start);
   }
 
   /** As `generate`, ids coming out: needs no tokenizer. */
   generateIds(options: InSession<GenerateIdsOptions> = {}): AsyncGenerator<number, GenerateResult, undefined> {
-    return this.host.generateIds('session.generateIds', options, this.start('session.generateIds'));
+    return this.host.write(IDS, 'session.generateIds', options, this.start);
   }
 
   /** As `generate`, with each token's id, text and log-probability. */
   generateTokens(options: InSession<GenerateTokensOptions> = {}): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
-    return this.host.generateTokens('session.generateTokens', options, this.start('session.generateTokens'));
+    return this.host.write(TOKENS, 'session.generateTokens', options, this.start);
   }
 
   /** An independent session with the same text so far. @throws ArgumentError for a session at work. */
@@ -149,30 +147,28 @@ export class Session {
     return { ...this.content, state: this.content.state.clone() };
   }
 
-  private start(what: string): Start {
-    return ({ state: otherState, prefixCache }) => {
-      if (otherState !== undefined || prefixCache !== undefined) {
-        throw new ArgumentError(`${what}: a session has its own state; the options state and prefixCache are not for it`);
-      }
-      if (this.tokens === 0) throw emptyPrompt(what);
-      this.checkIdle();
-      const { state, unread, memory } = this.content;
-      let ids = [...memory];
-      return {
-        state,
-        unread,
-        text: memory,
-        keepLast: true,
-        onId: (id) => {
-          ids.push(id);
-          if (ids.length > 2 * SESSION_MEMORY) ids = ids.slice(-SESSION_MEMORY);
-        },
-        onClose: (left) => {
-          this.content = { state, unread: left, memory: ids.slice(-SESSION_MEMORY) };
-        },
-      };
+  private readonly start: Start = (what, { state: otherState, prefixCache }) => {
+    if (otherState !== undefined || prefixCache !== undefined) {
+      throw new ArgumentError(`${what}: a session has its own state; the options state and prefixCache are not for it`);
+    }
+    if (this.tokens === 0) throw emptyPrompt(what);
+    this.checkIdle();
+    const { state, unread, memory } = this.content;
+    let ids = [...memory];
+    return {
+      state,
+      unread,
+      text: memory,
+      keepLast: true,
+      onId: (id) => {
+        ids.push(id);
+        if (ids.length > 2 * SESSION_MEMORY) ids = ids.slice(-SESSION_MEMORY);
+      },
+      onClose: (left) => {
+        this.content = { state, unread: left, memory: ids.slice(-SESSION_MEMORY) };
+      },
     };
-  }
+  };
 
   private checkIdle(): void {
     if (this.content.state.isHeld) throw new ArgumentError('session: is at work; wait until that is over, or fork it before');

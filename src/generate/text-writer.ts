@@ -2,12 +2,9 @@ import type { ConstraintSpec } from '../constrain/compile.js';
 import type { Constraint } from '../constrain/constraint.js';
 import type { BatchOptions, BatchPrompt, BatchResult } from './batch.js';
 import type { BeamIds, BeamSearchOptions } from './beam-search.js';
-import { generateItems, ID_OUTPUT, startOf, textOutput, type GenerateTokensOptions, type Output, type Start, type TextStart } from './generate.js';
+import { generateItems, startOf, type Kind, type Start } from './generate.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
-import {
-  emptyPrompt, GENERATE_OPTIONS, TEXT_OPTIONS, TOKEN_OPTIONS, type GenerateIdsOptions, type GenerateOptions, type GenerateResult,
-} from './options.js';
-import { TextPieces, type TokenPiece } from './text-pieces.js';
+import { emptyPrompt, type GenerateIdsOptions, type GenerateResult } from './options.js';
 import type { ModelConfig } from '../checkpoint/config.js';
 import type { Model } from '../model/model.js';
 import { requireState, type ModelState } from '../model/state.js';
@@ -63,25 +60,29 @@ export class TextWriter implements SessionHost, BatchHost {
   }
 
   /** Where a text starts that goes on from a prompt. */
-  startOf(what: string, prompt: string | ArrayLike<number>): Start {
-    return (options) => {
+  startOf(prompt: string | ArrayLike<number>): Start {
+    return (what, options) => {
       const { state } = options;
       if (state !== undefined) requireState(`${what}: option state`, state);
       return startOf(this.model, this.promptIds(what, prompt, state), options, what);
     };
   }
 
-  generateIds(what: string, given: GenerateIdsOptions, start: Start): AsyncGenerator<number, GenerateResult, undefined> {
-    return this.write(what, given, GENERATE_OPTIONS, start, () => ID_OUTPUT);
-  }
-
-  generateText(what: string, given: GenerateOptions, start: Start): AsyncGenerator<string, GenerateResult, undefined> {
-    return this.write(what, given, TEXT_OPTIONS, start, (options, { text }) => textOutput(this.tokenizer, options, text));
-  }
-
-  generateTokens(what: string, given: GenerateTokensOptions, start: Start): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
-    return this.write(what, given, TOKEN_OPTIONS, start, async (options, { text }) =>
-      (await import('./token-pieces.js')).tokenOutput(this.tokenizer, options, text));
+  /** One text, from the first `next()` to its end, however it ends: so long nobody else may change its state. */
+  async *write<Options extends GenerateIdsOptions, Item>(
+    { known, output }: Kind<Options, Item>, what: string, given: Options, start: Start,
+  ): AsyncGenerator<Item, GenerateResult, undefined> {
+    const options = { ...this.generationDefaults, ...givenOptions(what, given, known) };
+    const from = start(what, options);
+    const { state, text } = from;
+    state.hold(what, from);
+    try {
+      const { constraint: spec } = options;
+      const constraint = spec === undefined ? undefined : (await this.compile(spec, options)).start(text);
+      return yield* generateItems(this.model, options, { ...from, holder: from, constraint }, await output(this, options, text));
+    } finally {
+      state.letGo();
+    }
   }
 
   async generateBatch(prompts: readonly BatchPrompt[], options: BatchOptions): Promise<BatchResult[]> {
@@ -89,28 +90,7 @@ export class TextWriter implements SessionHost, BatchHost {
   }
 
   async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions): Promise<(BeamIds & { readonly text: string })[]> {
-    const { model, generationDefaults: { maxNewTokens } } = this;
-    const ids = this.promptIds('beamSearch', prompt);
-    const found = await (await import('./beam-search.js')).beamSearch(model, ids, options, maxNewTokens === undefined ? {} : { maxNewTokens });
-    return found.map((beam) => ({ ...beam, text: this.hasTokenizer ? textAfter(this.tokenizer, ids, beam.ids) : '' }));
-  }
-
-  /** One text, from the first `next()` to its end, however it ends: so long nobody else may change its state. */
-  private async *write<Options extends GenerateIdsOptions, Item>(
-    what: string, given: Options, known: readonly string[], start: Start,
-    output: (options: Options, from: TextStart) => Output<Item> | Promise<Output<Item>>,
-  ): AsyncGenerator<Item, GenerateResult, undefined> {
-    const options = { ...this.generationDefaults, ...givenOptions(what, given, known) };
-    const from = start(options);
-    const { state, text } = from;
-    state.hold(what, from);
-    try {
-      const { constraint: spec } = options;
-      const constraint = spec === undefined ? undefined : (await this.compile(spec, options)).start(text);
-      return yield* generateItems(this.model, options, { ...from, holder: from, constraint }, await output(options, from));
-    } finally {
-      state.letGo();
-    }
+    return (await import('./text-beams.js')).writeBeams(this, prompt, options);
   }
 
   /** What a constraint stands for. @throws as `compileConstraint`. */
@@ -119,10 +99,4 @@ export class TextWriter implements SessionHost, BatchHost {
     const { compileConstraint } = await import('../constrain/compile.js');
     return compileConstraint(spec, this.tokenizer, { eosTokenIds });
   }
-}
-
-/** The text that `ids` add to the text of `before`. */
-function textAfter(tokenizer: Tokenizer, before: ArrayLike<number>, ids: readonly number[]): string {
-  const pieces = new TextPieces(tokenizer, before, []);
-  return ids.map((id) => pieces.show(pieces.decode(id))).join('') + pieces.finish().shown;
 }

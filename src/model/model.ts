@@ -44,9 +44,10 @@ export type RowSink = (row: Float32Array, position: number, sequence: number) =>
  */
 export class Model {
   readonly parts: ModelParts;
+  /** Set by `dispose`. */
+  isDisposed = false;
   private chunk: Chunk;
   private rowsOut = 0; // rows that a sink is being handed just now
-  private isOver = false;
   private readonly logitsRows: readonly Float32Array[]; // [maxTokens][vocab]
   private readonly hiddenRows: readonly Float32Array[]; // [maxTokens][hidden]
 
@@ -71,12 +72,8 @@ export class Model {
 
   /** Ends its kernels and lets go of their memory. Passes throw ArgumentError from then on. */
   dispose(): void {
-    this.isOver = true;
+    this.isDisposed = true;
     this.parts.kernels.dispose();
-  }
-
-  get isDisposed(): boolean {
-    return this.isOver;
   }
 
   /** Advances `state` over `ids`, without logits: for all of a prompt but its last token. */
@@ -181,7 +178,7 @@ export class Model {
 
   /** @throws ArgumentError, beginning with `what`, for no ids, an id out of range, another model's state, or when it has been disposed of. */
   check(ids: ArrayLike<number>, state: ModelState, what = 'forward'): void {
-    if (this.isOver) throw disposed();
+    if (this.isDisposed) throw disposed();
     const { vocabSize } = this.parts.config;
     if (typeof ids !== 'object' || ids === null || typeof ids.length !== 'number') {
       throw new ArgumentError(`${what}: the token ids are ${show(ids)}, not a number or an array of numbers`);

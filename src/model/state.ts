@@ -81,7 +81,7 @@ export class ModelState {
   checkFree(what: string, holder?: object): void {
     if (this.holder === holder) return;
     throw new ArgumentError(
-      `${what}: the state is in use by a generation that has not ended; wait for it, end it (leave its loop, or return()), or go on from a copy: state.clone()`,
+      `${what}: the state is in use by a generation that has not ended; wait for that, end it (return()), or give a copy: state.clone()`,
     );
   }
 

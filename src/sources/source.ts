@@ -1,5 +1,5 @@
 import { ArgumentError, show } from '../errors.js';
-import { filesFromMemory, type FileContent, type FileSet } from '../formats/bytes.js';
+import { filesFromMemory, isContent, type FileContent, type FileSet } from '../formats/bytes.js';
 import type { RemoteOptions } from './hub/remote.js';
 
 /**
@@ -17,6 +17,8 @@ export type ModelSource =
 
 /** What everything takes that opens a model: `RemoteOptions`. */
 export const SOURCE_OPTIONS = ['onProgress', 'signal', 'token', 'cache'];
+/** And what `load` takes. */
+export const LOAD_OPTIONS = ['backend', 'threads', ...SOURCE_OPTIONS];
 
 /** @param what the caller's function, for messages. @throws SourceError, ArgumentError when `source` is none of these. */
 export async function openSource(source: ModelSource, options: RemoteOptions = {}, what = 'load'): Promise<FileSet> {
@@ -45,8 +47,4 @@ async function openLocation(location: string, options: RemoteOptions, what: stri
   if (!/^(https?|hf):/i.test(location)) return (await import('../platform/disk.js')).filesFromDisk(location);
   const { openRemote } = await import('./hub/remote.js');
   return openRemote(location, options);
-}
-
-function isContent(value: unknown): value is FileContent {
-  return value instanceof Uint8Array || value instanceof ArrayBuffer || value instanceof Blob;
 }

@@ -1,5 +1,5 @@
 /** Text ↔ token ids, as a Hugging Face `tokenizer.json` describes it. */
-import { ArgumentError, show, TokenizerError } from '../errors.js';
+import { ArgumentError, notByNew, show, TokenizerError } from '../errors.js';
 import { checkBoolean, givenOptions } from '../options.js';
 import { AddedTokens } from './added-tokens.js';
 import { BpeModel } from './bpe.js';
@@ -84,6 +84,7 @@ export class Tokenizer {
 
   /** @internal Use `fromJSON`. */
   constructor(json: unknown, options: TokenizerOptions, parts: TokenizerParts) {
+    if (!parts?.translateRegex) throw notByNew('Tokenizer', 'await Tokenizer.fromJSON(…)');
     const { translateRegex } = parts;
     const root = new Json(json, options.file ?? 'tokenizer.json');
     const model = root.key('model');

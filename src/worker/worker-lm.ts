@@ -1,4 +1,4 @@
-import { disposed } from '../errors.js';
+import { disposed, notByNew } from '../errors.js';
 import type { BatchPrompt, BatchResult } from '../generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
@@ -9,8 +9,8 @@ import type { BackendName } from '../kernels/kernels.js';
 import type { LoadOptions } from '../lm.js';
 import type { ModelConfig } from '../checkpoint/config.js';
 import type { ModelInfo } from '../model/describe.js';
-import { checkBoolean, checkMade, givenOptions } from '../options.js';
-import type { ModelSource } from '../sources/source.js';
+import { checkBoolean, givenOptions } from '../options.js';
+import { LOAD_OPTIONS, type ModelSource } from '../sources/source.js';
 import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
 import { connect, type Connection } from './connect.js';
 import { buffersOf, whole, type Args, type Item, type Loaded, type Result } from './protocol.js';
@@ -58,7 +58,7 @@ export class MatMulFreeWorker {
   private readonly call: Caller;
 
   private constructor(connection: Connection, loaded: Loaded) {
-    checkMade('MatMulFreeWorker', 'await MatMulFreeWorker.load(…)', loaded !== undefined);
+    if (typeof connection?.endWith !== 'function') throw notByNew('MatMulFreeWorker', 'await MatMulFreeWorker.load(…)');
     const { config, backend, threads, hasTokenizer, generationDefaults } = loaded;
     this.connection = connection;
     this.config = config;
@@ -79,7 +79,7 @@ export class MatMulFreeWorker {
    * @throws what `MatMulFreeLM.load` throws; BackendError when no worker can be started.
    */
   static async load(source: ModelSource, options: WorkerLoadOptions = {}): Promise<MatMulFreeWorker> {
-    const { worker, transfer = false, signal, onProgress, ...rest } = givenOptions('load', options);
+    const { worker, transfer = false, signal, onProgress, ...rest } = givenOptions('load', options, ['worker', 'transfer', ...LOAD_OPTIONS]);
     checkBoolean('transfer', transfer);
     const connection = await connect(worker, signal);
     try {
@@ -184,6 +184,7 @@ export class WorkerTokenizer {
 
   /** Made with its model. */
   constructor(call: Caller) {
+    if (typeof call !== 'function') throw notByNew('WorkerTokenizer', 'MatMulFreeWorker');
     this.call = call;
   }
 

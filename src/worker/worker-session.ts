@@ -1,3 +1,4 @@
+import { notByNew } from '../errors.js';
 import type { GenerateTokensOptions } from '../generate/generate.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/options.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
@@ -20,6 +21,7 @@ export class WorkerSessionMark {
 
   /** Made by `session.mark()`. */
   constructor(tokens: number, free: () => void) {
+    if (typeof free !== 'function') throw notByNew('WorkerSessionMark', 'await session.mark()');
     this.tokens = tokens;
     this.free = free;
   }
@@ -40,6 +42,7 @@ export class WorkerSession {
 
   /** Made by `lm.session()`, `lm.openSession(bytes)` and `fork`. */
   constructor(sessions: WorkerSessions, handle: Handle) {
+    if (!(sessions instanceof WorkerSessions)) throw notByNew('WorkerSession', 'await lm.session()');
     this.sessions = sessions;
     this.handle = handle;
   }

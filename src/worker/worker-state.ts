@@ -1,3 +1,4 @@
+import { notByNew } from '../errors.js';
 import type { CallOptions } from './client.js';
 import type { Args, Handle, Item, MethodName, Result } from './protocol.js';
 import { Registry } from './registry.js';
@@ -15,6 +16,7 @@ export class WorkerState {
 
   /** Made by `createState`, `restoreState` and `clone`. */
   constructor(states: WorkerStates, handle: Handle) {
+    if (!(states instanceof WorkerStates)) throw notByNew('WorkerState', 'await lm.createState()');
     this.states = states;
     this.handle = handle;
   }
