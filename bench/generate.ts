@@ -4,7 +4,7 @@
 import { parseArgs } from 'node:util';
 import { createKernels, type KernelOptions, type Model, type ModelState } from 'matmulfree';
 import { Generation } from '../src/generate/generation.js';
-import { GENERATE_OPTIONS, type GenerateIdsOptions } from '../src/generate/options.js';
+import type { GenerateIdsOptions } from '../src/generate/options.js';
 import { complain, enableRelaxedSimd, machine, wholeNumber } from './measure.js';
 import { randomModel, SHAPES, type ShapeName } from './random-model.js';
 import { median, ratio, spread, takeTurns } from './turns.js';
@@ -46,7 +46,7 @@ const TOKENS = 96;
 async function decode(model: Model, options: GenerateIdsOptions): Promise<number> {
   const prompt = Array.from({ length: 48 }, (_, n) => 100 + (n % 24));
   const generation = new Generation(model, { ...options, maxNewTokens: TOKENS }, {
-    what: 'bench', known: GENERATE_OPTIONS, state: model.createState(), unread: prompt, text: prompt,
+    state: model.createState(), unread: prompt, text: prompt,
   });
   while (await generation.next());
   return generation.result().decodeMs;

@@ -12,7 +12,7 @@ function showUnseen(text: string): string {
 export class MatMulFreeError extends Error {
   override name = 'MatMulFreeError';
 
-  constructor(message = '', options?: ErrorOptions) {
+  constructor(message = '', options?: { readonly cause?: unknown }) {
     super(showUnseen(message), options); // it may quote files and servers
   }
 }
@@ -47,6 +47,16 @@ export class ArgumentError extends MatMulFreeError {
   override name = 'ArgumentError';
 }
 
+/** What every call says of a model that is no more. */
+export function disposed(): ArgumentError {
+  return new ArgumentError('this model has been disposed of');
+}
+
+/** What is said to who makes an object with `new` that comes of something else. */
+export function notByNew(name: string, maker: string): ArgumentError {
+  return new ArgumentError(`${name}: is made by ${maker}, not by new`);
+}
+
 /** Longest quotation in a message: files are not trusted, and messages are read by people. */
 const MAX_SHOWN = 80;
 
@@ -67,5 +77,6 @@ export function show(value: unknown): string {
     return flat ? `[${value.map(show).join(', ')}]` : `a list of ${value.length}`;
   }
   if (typeof value === 'object' && value !== null) return 'an object';
+  if (typeof value === 'bigint') return `${value}n`;
   return typeof value === 'function' ? 'a function' : String(value);
 }

@@ -1,4 +1,5 @@
 /** The public API of matmulfree. Everything here runs in Node and in browsers. */
+export type * from './platform/globals.js';
 export { MatMulFreeLM, type ForwardOptions, type LoadOptions } from './lm.js';
 export type { ModelSource } from './sources/source.js';
 export type { RemoteOptions } from './sources/hub/remote.js';
@@ -33,6 +34,9 @@ export {
   ArgumentError, BackendError, ConfigError, FormatError, MatMulFreeError, SourceError, TokenizerError,
 } from './errors.js';
 
+// For programs that take options and text files themselves, as the command line does.
+export { didYouMean } from './options.js';
+
 // Text and ids.
 export {
   Tokenizer, type DecodeOptions, type DecodeStream, type DecodeStreamOptions, type EncodeOptions, type TokenizerOptions,
@@ -66,14 +70,16 @@ export { checkConversion, type CheckOptions, type ConversionCheck } from './conv
 export { convert, type ConvertOptions } from './convert/convert.js';
 export { convertToSafetensors, type ConvertToSafetensorsOptions, type FilePart } from './convert/packed-safetensors.js';
 export { inspect, type FileInfo, type MetadataInfo, type TensorInfo } from './convert/inspect.js';
-export { readGguf, type GgufFile, type GgufTensor } from './formats/gguf-reader.js';
+export type { GgufFile, GgufTensor } from './formats/gguf-reader.js';
 export { writeGguf, type GgufTensorToWrite } from './formats/gguf-writer.js';
 export type { GgufMetadata, GgufTensorType, GgufValue } from './formats/gguf.js';
-export { readSafetensorsHeader, readTensor, readTorchTensors } from './formats/readers.js';
+export {
+  decodeFloats, decodeTernaryRow, encodeTernaryRow, readGguf, readSafetensorsHeader, readTensor, readTorchTensors, sourceFromContent,
+} from './formats/readers.js';
 export type { SafetensorsEntry } from './formats/safetensors.js';
 export type { StoredTensor, TensorEntry } from './formats/stored-tensor.js';
-export { sourceFromContent, type ByteSource } from './formats/bytes.js';
-export { decodeFloats, type FloatType } from './formats/floats.js';
-export { decodeTernaryRow, encodeTernaryRow, type TernaryBlockType } from './formats/ternary-blocks.js';
+export { textDecoderFor, type ByteSource } from './formats/bytes.js';
+export type { FloatType } from './formats/floats.js';
+export type { TernaryBlockType } from './formats/ternary-blocks.js';
 export { quantizeTernary } from './checkpoint/quantize.js';
 export { cumulativeLowerBounds } from './model/weights.js';

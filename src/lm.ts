@@ -1,15 +1,15 @@
 import { loadTokenizer } from './checkpoint/tokenizer.js';
-import { ArgumentError, show, TokenizerError } from './errors.js';
+import { ArgumentError, disposed, notByNew, show, TokenizerError } from './errors.js';
 import type { BatchOptions, BatchPrompt, BatchResult } from './generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
-import type { GenerateTokensOptions } from './generate/generate.js';
+import { IDS, TEXT, TOKENS, type GenerateTokensOptions } from './generate/generate.js';
 import { generationDefaults, type GenerationDefaults } from './sampling/generation-config.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from './generate/options.js';
 import { PrefixCache } from './generate/prefix-cache.js';
 import { decodeSession } from './generate/session-bytes.js';
 import type { TokenPiece } from './generate/text-pieces.js';
 import { parseOptional } from './checkpoint/checkpoint.js';
-import { checkKeys } from './options.js';
+import { checkBoolean, checkTextOrIds, givenOptions } from './options.js';
 import type { Choice, ChooseOptions } from './scoring/choose.js';
 import type { EmbedOptions } from './scoring/embed.js';
 import type { Perplexity, PerplexityInput, PerplexityOptions } from './scoring/perplexity.js';
@@ -19,36 +19,36 @@ import { createKernels } from './kernels/create.js';
 import type { ModelConfig } from './checkpoint/config.js';
 import { describeModel, type ModelInfo } from './model/describe.js';
 import { loadModel, type Progress } from './model/load-model.js';
-import type { Model } from './model/model.js';
+import { Model } from './model/model.js';
 import { openCheckpoint } from './checkpoint/open-checkpoint.js';
 import { ModelState } from './model/state.js';
 import { Session } from './generate/session.js';
-import { openSource, type ModelSource } from './sources/source.js';
+import { LOAD_OPTIONS, openSource, type ModelSource } from './sources/source.js';
 import { TextWriter } from './generate/text-writer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 export interface LoadOptions {
   /** Default 'auto': the fastest one that this engine supports. Every backend gives the same results, bit for bit. */
-  readonly backend?: 'auto' | BackendName;
+  readonly backend?: 'auto' | BackendName | undefined;
   /**
    * Threads to use, the calling one included; default 'auto': one less than there are processors. Results do not depend on it.
    * `lm.threads` tells how many there are: one with the scalar backend, and where there is no shared memory.
    */
-  readonly threads?: 'auto' | number;
-  readonly onProgress?: (progress: Progress) => void;
+  readonly threads?: 'auto' | number | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Stops loading; `load` rejects with the signal's reason. A download goes on from there the next time. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** For private models: see `RemoteOptions`. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** Where downloads are kept, or `false`: see `RemoteOptions`. */
-  readonly cache?: string | false;
+  readonly cache?: string | false | undefined;
 }
 
 export interface ForwardOptions {
   /** Logits of all positions, [ids.length, vocab], instead of the last one's. */
-  readonly all?: boolean;
+  readonly all?: boolean | undefined;
   /** Write the logits here instead of to a new array. */
-  readonly out?: Float32Array;
+  readonly out?: Float32Array | undefined;
 }
 
 const FORWARD_OPTIONS = ['all', 'out'];
@@ -67,6 +67,7 @@ export class MatMulFreeLM {
   private readonly writer = new TextWriter(this);
 
   private constructor(name: string, model: Model, tokenizer: Tokenizer | undefined, defaults: GenerationDefaults) {
+    if (!(model instanceof Model)) throw notByNew('MatMulFreeLM', 'await MatMulFreeLM.load(…)');
     this.name = name;
     this.maybeModel = model;
     this.maybeTokenizer = tokenizer;
@@ -82,17 +83,17 @@ export class MatMulFreeLM {
    * tensors disagree with its configuration), TokenizerError, BackendError, ArgumentError (options), or the signal's reason.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<MatMulFreeLM> {
-    checkKeys('load', options, ['backend', 'threads', 'onProgress', 'signal', 'token', 'cache']);
-    const { backend, threads, signal } = options;
+    const given = givenOptions('load', options, LOAD_OPTIONS);
+    const { backend, threads, signal } = given;
     signal?.throwIfAborted();
-    const checkpoint = await openCheckpoint(await openSource(source, options));
+    const checkpoint = await openCheckpoint(await openSource(source, given, 'load'));
     let kernels: Kernels | undefined;
     try {
       const tokenizer = await loadTokenizer(checkpoint);
       const { texts, config } = checkpoint;
       const defaults = generationDefaults(parseOptional('generation_config.json', texts.generationConfig), config.vocabSize);
       kernels = await createKernels({ backend, threads });
-      const model = await loadModel(checkpoint, kernels, options);
+      const model = await loadModel(checkpoint, kernels, given);
       return new MatMulFreeLM(checkpoint.name, model, tokenizer, defaults);
     } catch (error) {
       kernels?.dispose();
@@ -116,7 +117,7 @@ export class MatMulFreeLM {
 
   /** The layers themselves: `lm.model.parts.blocks` and so on. @throws ArgumentError after `dispose`. */
   get model(): Model {
-    if (!this.maybeModel) throw new ArgumentError('this model has been disposed of');
+    if (!this.maybeModel) throw disposed();
     return this.maybeModel;
   }
 
@@ -136,15 +137,17 @@ export class MatMulFreeLM {
    * @throws ArgumentError for no ids, an id out of range, another model's state, an `out` of the wrong length.
    */
   forward(ids: number | ArrayLike<number>, state: ModelState, options: ForwardOptions = {}): Float32Array {
-    checkKeys('forward', options, FORWARD_OPTIONS);
+    const { all = false, out: given } = givenOptions('forward', options, FORWARD_OPTIONS);
     const { model } = this;
     const list = typeof ids === 'number' ? [ids] : ids;
-    if (options.all) model.check(list, state); // before memory is taken for so many; otherwise forwardLast checks
+    checkBoolean('all', all);
+    if (all) model.check(list, state); // before memory is taken for so many; otherwise forwardLast checks
     const vocab = this.config.vocabSize;
-    const length = options.all ? list.length * vocab : vocab;
-    const out = options.out ?? allocateLogits(length);
+    const length = all ? list.length * vocab : vocab;
+    const out = given ?? allocateLogits(length);
+    if (!(out instanceof Float32Array)) throw new ArgumentError(`forward: out is ${show(out)}, not a Float32Array`);
     if (out.length !== length) throw new ArgumentError(`forward: out has ${out.length} elements, needs ${length}`);
-    if (!options.all) {
+    if (!all) {
       model.forwardLast(list, state, out);
       return out;
     }
@@ -158,24 +161,18 @@ export class MatMulFreeLM {
    * where the text before it ended, so it needs its own space in front.
    * @throws ArgumentError (an empty prompt, an option), TokenizerError, the signal's reason.
    */
-  async *generate(
-    prompt: string | ArrayLike<number>, options: GenerateOptions = {},
-  ): AsyncGenerator<string, GenerateResult, undefined> {
-    return yield* this.writer.generateText(options, () => this.writer.startOf(prompt, options));
+  generate(prompt: string | ArrayLike<number>, options: GenerateOptions = {}): AsyncGenerator<string, GenerateResult, undefined> {
+    return this.writer.write(TEXT, 'generate', options, this.writer.startOf(prompt));
   }
 
   /** As `generate`, ids in and ids out: needs no tokenizer. */
-  async *generateIds(
-    prompt: ArrayLike<number>, options: GenerateIdsOptions = {},
-  ): AsyncGenerator<number, GenerateResult, undefined> {
-    return yield* this.writer.generateIds(options, () => this.writer.startOf(prompt, options));
+  generateIds(prompt: ArrayLike<number>, options: GenerateIdsOptions = {}): AsyncGenerator<number, GenerateResult, undefined> {
+    return this.writer.write(IDS, 'generateIds', options, this.writer.startOf(prompt));
   }
 
   /** As `generate`, with each token's id, text, log-probability, and the most probable tokens in its place. */
-  async *generateTokens(
-    prompt: string | ArrayLike<number>, options: GenerateTokensOptions = {},
-  ): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
-    return yield* this.writer.generateTokens(options, () => this.writer.startOf(prompt, options));
+  generateTokens(prompt: string | ArrayLike<number>, options: GenerateTokensOptions = {}): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
+    return this.writer.write(TOKENS, 'generateTokens', options, this.writer.startOf(prompt));
   }
 
   /**
@@ -209,8 +206,8 @@ export class MatMulFreeLM {
    * @throws ArgumentError for an option.
    */
   createPrefixCache(options: { readonly maxBytes?: number } = {}): PrefixCache {
-    checkKeys('createPrefixCache', options, ['maxBytes']);
-    return new PrefixCache(this.model.parts.stateShape, options.maxBytes);
+    const { maxBytes } = givenOptions('createPrefixCache', options, ['maxBytes']);
+    return new PrefixCache(this.model.parts.stateShape, maxBytes);
   }
 
   /**
@@ -218,19 +215,19 @@ export class MatMulFreeLM {
    * @throws ArgumentError for fewer than two tokens or an id out of range, TokenizerError.
    */
   score(textOrIds: string | ArrayLike<number>): Score {
-    return scoreIds(this.model, this.idsOf(textOrIds));
+    return scoreIds(this.model, this.idsOf('score: the text', textOrIds, 'scoreBatch'));
   }
 
   /** As `score`, for long texts: lets other tasks run meanwhile, reports progress, and can be aborted. */
   async scoreAsync(textOrIds: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<Score> {
-    return scoreIdsAsync(this.model, this.idsOf(textOrIds), options);
+    return scoreIdsAsync(this.model, this.idsOf('score: the text', textOrIds, 'scoreBatch'), options);
   }
 
   /** As `scoreAsync`, for several texts side by side: each gets the score it gets alone, bit for bit, and short ones get it sooner. */
   async scoreBatch(texts: readonly (string | ArrayLike<number>)[], options: ScoreOptions = {}): Promise<Score[]> {
     const { model } = this;
     if (!Array.isArray(texts)) throw new ArgumentError(`scoreBatch: the texts are ${show(texts)}, not a list`);
-    const ids = texts.map((text: string | ArrayLike<number>) => this.idsOf(text));
+    const ids = texts.map((text: string | ArrayLike<number>, n) => this.idsOf(`scoreBatch: text ${n}`, text));
     return (await import('./scoring/score-batch.js')).scoreBatch(model, ids, options);
   }
 
@@ -250,7 +247,7 @@ export class MatMulFreeLM {
    */
   async embed(textOrIds: string | ArrayLike<number>, options: EmbedOptions = {}): Promise<Float32Array> {
     const { model } = this;
-    const ids = this.idsOf(textOrIds);
+    const ids = this.idsOf('embed: the text', textOrIds);
     return (await import('./scoring/embed.js')).embed(model, ids, options);
   }
 
@@ -271,11 +268,12 @@ export class MatMulFreeLM {
 
   /** Lets go of the weights and ends the worker threads. Every later call throws ArgumentError. */
   dispose(): void {
-    this.maybeModel?.parts.kernels.dispose();
+    this.maybeModel?.dispose();
     this.maybeModel = undefined;
   }
 
-  private idsOf(textOrIds: string | ArrayLike<number>): ArrayLike<number> {
+  private idsOf(what: string, textOrIds: string | ArrayLike<number>, forSeveral?: string): ArrayLike<number> {
+    checkTextOrIds(what, textOrIds, forSeveral);
     return typeof textOrIds === 'string' ? this.tokenizer.encode(textOrIds) : textOrIds;
   }
 }

@@ -10,22 +10,52 @@ export function checkNumber(name: string, value: unknown, min: number, max: numb
   return value;
 }
 
-/** @throws ArgumentError for what is given and no function. */
-export function checkFunction(name: string, value: unknown): void {
-  if (value !== undefined && typeof value !== 'function') throw new ArgumentError(`option ${name} is ${show(value)}, not a function`);
+/** @returns `value`. @throws ArgumentError unless it is true or false. */
+export function checkBoolean(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new ArgumentError(`option ${name} is ${show(value)}, not true or false`);
+  return value;
 }
 
-/** @throws ArgumentError naming an option that does not exist: a misspelt option must not be ignored. */
-export function checkKeys(what: string, options: object, known: readonly string[]): void {
+/**
+ * What is given of `options`: undefined and null are as if they were not there.
+ * @param known undefined if it is not known here.
+ * @throws ArgumentError when they are no object; naming one that does not exist, for a misspelt option must not be ignored; for a signal or
+ * a callback that is none.
+ */
+export function givenOptions<Options extends object>(what: string, options: Options, known?: readonly string[]): Options {
   if (typeof options !== 'object' || options === null) throw new ArgumentError(`${what}: the options are ${show(options)}, not an object`);
-  for (const key of Object.keys(options)) {
-    if (known.includes(key)) continue;
-    const near = nearest(key, known);
-    throw new ArgumentError(`${what}: unknown option ${show(key)} (known: ${known.join(', ')})${near && `; did you mean ${near}?`}`);
-  }
+  const given = Object.entries(options).filter(([key, value]) => {
+    if (known && !known.includes(key)) throw new ArgumentError(`${what}: unknown option ${show(key)} (known: ${known.join(', ')})${didYouMean(key, known)}`);
+    if ((value ?? undefined) === undefined) return false;
+    const wanted = key === 'signal' ? typeof value.throwIfAborted !== 'function' && 'an AbortSignal' : /^on[A-Z]/.test(key) && typeof value !== 'function' && 'a function';
+    if (wanted) throw new ArgumentError(`option ${key} is ${show(value)}, not ${wanted}`);
+    return true;
+  });
+  return Object.fromEntries(given) as Options;
 }
 
-/** The one of `known` that `key` may be a slip of, such as top_k of topK, or ''. */
+/**
+ * @param what the caller's function and argument: 'generate: the prompt'.
+ * @param forSeveral the function that takes several texts, if there is one.
+ * @throws ArgumentError unless it is a text, or a list that may be one of token ids: the model looks at these.
+ */
+export function checkTextOrIds(what: string, value: unknown, forSeveral = ''): void {
+  if (typeof value === 'string') return;
+  const isList = typeof value === 'object' && typeof (value as { length?: unknown } | null)?.length === 'number';
+  const first = isList ? ((value as ArrayLike<unknown>)[0] ?? 0) : value;
+  const isChat = isList && typeof first === 'object' && 'content' in first!;
+  if (isList && typeof first !== 'string' && typeof first !== 'object') return;
+  const advice = isChat ? '; write the messages into one text' : isList && forSeveral ? `; ${forSeveral} takes several` : '';
+  throw new ArgumentError(`${what} is ${isChat ? 'a list of messages' : isList ? 'a list of texts' : show(value)}, not one text or a list of token ids${advice}`);
+}
+
+/** '; did you mean …?', if `name` may be a slip of one of `known`, such as top_k of topK; else ''. */
+export function didYouMean(name: string, known: readonly string[]): string {
+  const near = nearest(name, known);
+  return near && `; did you mean ${near}?`;
+}
+
+/** The one of `known` that `key` may be a slip of, or ''. */
 function nearest(key: string, known: readonly string[]): string {
   const plain = (name: string): string => name.slice(0, 32).toLowerCase().replace(/[^a-z0-9]/g, '');
   const distances = known.map((name) => editDistance(plain(key), plain(name)));

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { built } from './support/build.js';
 import { repository } from './support/files.js';
@@ -161,32 +162,64 @@ describe('the packed package, installed', () => {
     expect(stdout).toMatch(/^A cat .+\n$/);
   });
 
-  it.each(['bundler', 'node16'])('type-checks for a strict user under moduleResolution %s', async (resolution) => {
-    await writeFile(join(packed.folder, 'use.ts'), `
+  it('type-checks, declarations and all, for strict users of each kind', async () => {
+    // With nothing but the language: neither DOM nor Node.
+    const plain = `
       import { MatMulFreeLM, type GenerateResult } from 'matmulfree';
       import { MatMulFreeWorker, type WorkerState } from 'matmulfree/worker';
-      const lm = await MatMulFreeLM.load({ 'model.gguf': new Uint8Array(4) }, { backend: 'auto' });
+      const lm = await MatMulFreeLM.load({ 'model.gguf': new Uint8Array(4) }, { backend: 'auto', threads: undefined });
       const logits: Float32Array = lm.forward([1, 2], lm.createState());
-      const pieces: AsyncGenerator<string, GenerateResult> = lm.generate('x', { temperature: 0.5, stop: ['.'] });
+      const pieces: AsyncGenerator<string, GenerateResult> = lm.generate('x', { temperature: 0.5, stop: ['.'], topK: undefined });
       // @ts-expect-error: options are typed
       lm.generate('x', { temprature: 0.5 });
-      const remote = await MatMulFreeWorker.load(new Blob([]), { onProgress: ({ loaded, total }) => loaded / total, transfer: true });
+      const remote = await MatMulFreeWorker.load(new Uint8Array(4), { onProgress: ({ loaded, total }) => loaded / total, transfer: true });
       const state: WorkerState = await remote.createState();
-      for await (const piece of remote.generate('x', { state })) piece.toUpperCase();
+      for await (const piece of remote.generate('x', { state, seed: undefined })) piece.toUpperCase();
       const { perplexity } = await remote.score([1, 2, 3]);
       // @ts-expect-error: a state of the page is none of the worker
       remote.generate('x', { state: lm.createState() });
       export { logits, pieces, perplexity };
-    `);
-    const config = {
-      compilerOptions: {
-        strict: true, noEmit: true, target: 'ES2022', lib: ['ES2022', 'DOM'], types: [], skipLibCheck: false,
-        module: resolution === 'bundler' ? 'ESNext' : 'Node16', moduleResolution: resolution,
-      },
-      files: ['use.ts'],
-    };
-    await writeFile(join(packed.folder, 'tsconfig.json'), JSON.stringify(config));
-    const result = await run(process.execPath, [repository('node_modules/typescript/bin/tsc'), '-p', packed.folder]).catch((error: { stdout: string }) => error);
-    expect(result.stdout).toBe('');
+    `;
+    const signals = 'const controller = new AbortController(); lm.generate("x", { signal: controller.signal });';
+    const page = `${plain} ${signals} await MatMulFreeLM.load(new Blob([])); await MatMulFreeWorker.load(new URL('x', 'y:'), { worker: new Worker('') });`;
+    const node = `${plain} ${signals} await MatMulFreeLM.load(new Blob([])); await MatMulFreeLM.load(process.argv[2]!);
+      // @ts-expect-error: a number is no model
+      await MatMulFreeLM.load(5);`;
+    const bundler = { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler };
+    const node16 = { module: ts.ModuleKind.Node16, moduleResolution: ts.ModuleResolutionKind.Node16 };
+    const exact = { exactOptionalPropertyTypes: true };
+    const users: [string, string, ts.CompilerOptions][] = [
+      ['bundler, DOM', page, { ...bundler, lib: ['lib.es2022.d.ts', 'lib.dom.d.ts'] }],
+      ['node16, DOM, exact optional properties', page, { ...node16, ...exact, lib: ['lib.es2022.d.ts', 'lib.dom.d.ts'] }],
+      ['node16, neither DOM nor Node', plain, { ...node16, lib: ['lib.es2022.d.ts'] }],
+      ['bundler, ES2020 alone, exact optional properties', plain, { ...bundler, ...exact, lib: ['lib.es2020.d.ts'] }],
+      ['node16, Node, exact optional properties', node, { ...node16, ...exact, lib: ['lib.es2022.d.ts'], types: ['node'], typeRoots: [repository('node_modules/@types')] }],
+    ];
+    const file = join(packed.folder, 'use.ts');
+    const libraries = new Map<string, ts.SourceFile | undefined>(); // parsed once
+    for (const [name, text, options] of users) {
+      await writeFile(file, text);
+      const all: ts.CompilerOptions = { strict: true, noEmit: true, target: ts.ScriptTarget.ES2022, types: [], skipLibCheck: false, skipDefaultLibCheck: true, ...options };
+      const host = ts.createCompilerHost(all);
+      const { getSourceFile } = host;
+      host.getSourceFile = (path, ...rest) => {
+        if (!/typescript\/lib\/lib\./.test(path)) return getSourceFile(path, ...rest);
+        if (!libraries.has(path)) libraries.set(path, getSourceFile(path, ...rest));
+        return libraries.get(path);
+      };
+      const program = ts.createProgram([file], all, host);
+      // Of all files that a user's tsc would check, those that are ours, or the user's own.
+      const ours = program.getSourceFiles().filter(({ fileName }) => fileName.startsWith(packed.folder));
+      expect(ours.length).toBeGreaterThan(50);
+      const found = [...program.getOptionsDiagnostics(), ...program.getGlobalDiagnostics(), ...ours.flatMap((each) => [...program.getSyntacticDiagnostics(each), ...program.getSemanticDiagnostics(each)])];
+      expect(ts.formatDiagnostics(found, { getCanonicalFileName: (path) => path, getCurrentDirectory: () => packed.folder, getNewLine: () => '\n' }), name).toBe('');
+    }
+  }, 60_000);
+
+  it('is found by tools that know main alone', async () => {
+    const { main, types } = JSON.parse(await readFile(join(packed.installed, 'package.json'), 'utf8')) as { main: string; types: string };
+    for (const path of [main, types]) expect(packed.files).toContain(path.replace(/^\.\//, ''));
+    const { MatMulFreeLM } = (await import(join(packed.installed, main))) as { MatMulFreeLM: unknown };
+    expect(typeof MatMulFreeLM).toBe('function');
   });
 });

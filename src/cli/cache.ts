@@ -1,7 +1,8 @@
 import { clearCache, listCache, type CacheEntry } from '../index.js';
+import { parseCommand, UsageError } from './arguments.js';
 import type { Io } from './io.js';
-import { formatBytes, onOneLine } from './terminal.js';
-import { HELP, parseCommand, UsageError } from './usage.js';
+import { formatBytes, onOneLine, plural } from './terminal.js';
+import { HELP } from './usage.js';
 
 export async function cacheCommand(args: readonly string[], io: Io): Promise<void> {
   const { values, positionals } = parseCommand(args, {
@@ -33,12 +34,12 @@ async function clear(names: readonly string[], quiet: boolean, io: Io): Promise<
   for (const { name, inUse } of entries) {
     if (inUse && (names.length === 0 || names.includes(name))) io.stderr.write(`${onOneLine(name)}: kept, it is being downloaded just now\n`);
   }
-  io.stderr.write(`removed ${removed.length} model${removed.length === 1 ? '' : 's'}, ${formatBytes(sizeOf(removed))}\n`);
+  io.stderr.write(`removed ${plural(removed.length, 'model')}, ${formatBytes(sizeOf(removed))}\n`);
 }
 
 function describe({ name, bytes, partialBytes, versions, inUse }: CacheEntry): string {
   const notes = [
-    ...(versions.length > 1 ? [`${versions.length} versions`] : []),
+    ...(versions.length > 1 ? [plural(versions.length, 'version')] : []),
     ...(partialBytes > 0 ? [`${formatBytes(partialBytes)} of it not complete`] : []),
     ...(inUse ? ['being downloaded'] : []),
   ];

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { checkConversion, convert, convertToSafetensors, SourceError, type FilePart } from '../index.js';
+import { parseCommand, UsageError } from './arguments.js';
 import type { Io } from './io.js';
-import { describeFileError, formatBytes, ProgressLine } from './terminal.js';
-import { HELP, parseCommand, UsageError } from './usage.js';
+import { describeFileError, formatBytes, plural, ProgressLine } from './terminal.js';
+import { HELP } from './usage.js';
 
 export async function convertCommand(args: readonly string[], io: Io): Promise<void> {
   const { values } = parseCommand(args, {
@@ -26,7 +27,7 @@ export async function convertCommand(args: readonly string[], io: Io): Promise<v
   const check = async (file: string): Promise<void> => {
     if (values['no-check']) return;
     const { tokens } = await checkConversion(model, file, common);
-    checked = `checked: ${tokens} tokens have the same logits as in the source, bit for bit`;
+    checked = `checked: ${plural(tokens, 'token')} have the same logits as in the source, bit for bit`;
   };
   const isGguf = out.toLowerCase().endsWith('.gguf');
   let parts: AsyncIterable<FilePart>;

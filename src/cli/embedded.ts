@@ -1,8 +1,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { MatMulFreeLM } from '../index.js';
+import { numberOption } from './arguments.js';
 import type { Io } from './io.js';
 import { ProgressLine } from './terminal.js';
-import { numberOption } from './usage.js';
 
 /** The model that comes with the package; the path is the same from `src/cli` and from `dist/cli`. */
 export const EMBEDDED_MODEL = new URL('../../examples/models/tinystories-9m.gguf', import.meta.url);

@@ -1,5 +1,5 @@
 import { inspect, type FileInfo, type MetadataInfo, type RemoteOptions } from '../index.js';
-import { formatBytes, formatCount, onOneLine } from './terminal.js';
+import { formatBytes, formatCount, onOneLine, plural } from './terminal.js';
 
 /** Longest text, and longest list, that is shown of a value. */
 const SHOWN_CHARACTERS = 60;
@@ -26,12 +26,12 @@ function report({ name, format, files, metadata, tensors }: FileInfo): unknown {
 
 function tables({ name, format, files, metadata, tensors }: FileInfo): string {
   const size = files.reduce((sum, { bytes }) => sum + bytes, 0);
-  const lines = [`${onOneLine(name)}: ${format}, ${formatBytes(size)}${files.length > 1 ? ` in ${files.length} files` : ''}`];
+  const lines = [`${onOneLine(name)}: ${format}, ${formatBytes(size)}${files.length > 1 ? ` in ${plural(files.length, 'file')}` : ''}`];
   if (files.length > 1) lines.push('', ...columns(files.map((file) => [file.name, formatBytes(file.bytes)])));
-  lines.push('', `${metadata.size} metadata ${metadata.size === 1 ? 'key' : 'keys'}`);
+  lines.push('', plural(metadata.size, 'metadata key'));
   lines.push(...columns([...metadata].map(([key, { type, value }]) => [key, type, brief(withoutDepths(value))])));
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
-  lines.push('', `${formatCount(tensors.length)} tensors, ${formatBytes(bytes)}`);
+  lines.push('', `${plural(tensors.length, 'tensor')}, ${formatBytes(bytes)}`);
   lines.push(...columns(tensors.map((tensor) => [
     tensor.name, tensor.type, `[${tensor.shape.join(', ')}]`, formatCount(tensor.bytes), ...(files.length > 1 ? [tensor.file] : []),
   ])));
@@ -52,7 +52,7 @@ function brief(value: unknown): string {
     return value.length > SHOWN_ITEMS ? `[${items}, …] (${formatCount(value.length)})` : `[${items}]`;
   }
   if (typeof value === 'string' && value.length > SHOWN_CHARACTERS) {
-    return `${JSON.stringify(value.slice(0, SHOWN_CHARACTERS))}… (${formatCount(value.length)} characters)`;
+    return `${JSON.stringify(value.slice(0, SHOWN_CHARACTERS))}… (${plural(value.length, 'character')})`;
   }
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 2 * SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;

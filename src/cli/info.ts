@@ -1,9 +1,10 @@
 import { BIT_LINEAR_EPS, type MatMulFreeLM } from '../index.js';
+import { parseCommand, UsageError } from './arguments.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import type { Io } from './io.js';
-import { formatBytes, formatCount, ProgressLine } from './terminal.js';
+import { formatBytes, formatCount, plural, ProgressLine } from './terminal.js';
 import { describeFile } from './info-file.js';
-import { HELP, parseCommand, UsageError } from './usage.js';
+import { HELP } from './usage.js';
 
 export async function infoCommand(args: readonly string[], io: Io): Promise<void> {
   const { values, positionals } = parseCommand(args, { ...MODEL_OPTIONS, json: { type: 'boolean' } }, true);
@@ -36,7 +37,7 @@ function table(lm: MatMulFreeLM): string {
     ['recurrent size', String(config.recurrentSize)],
     ['intermediate size', String(config.intermediateSize)],
     ['vocabulary', formatCount(config.vocabSize) + (lm.hasTokenizer ? '' : ' (no tokenizer)')],
-    ['trained context', `${formatCount(config.trainedContext)} tokens (the recurrence has no limit)`],
+    ['trained context', `${plural(config.trainedContext, 'token')} (the recurrence has no limit)`],
     ['lower bounds', config.useLowerBound ? 'yes' : 'no'],
     ['rms_norm_eps', `${config.rmsNormEps} (BitLinear ${BIT_LINEAR_EPS})`],
     ['parameters', formatCount(info.parameters)],
@@ -47,7 +48,7 @@ function table(lm: MatMulFreeLM): string {
     ['multiplications per token', `${formatCount(info.operations.multiplications)} (floats: norms, scales, gates)`],
     ['a dense float model', `${formatCount(info.operations.denseMultiplications)} multiplications for the same matrices`],
     ['fingerprint', info.fingerprint],
-    ['backend', `${lm.backend}, ${lm.threads} ${lm.threads === 1 ? 'thread' : 'threads'}`],
+    ['backend', `${lm.backend}, ${plural(lm.threads, 'thread')}`],
   ];
   const width = Math.max(...rows.map(([label]) => label.length));
   const lines = rows.map(([label, value]) => `${label.padEnd(width)}  ${value}`);

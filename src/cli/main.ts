@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { FAILURE, run } from './run.js';
+import { processStdin } from './stdin.js';
 import { onOneLine } from './terminal.js';
 
 /*
@@ -21,7 +22,8 @@ async function main(args: readonly string[]): Promise<number> {
   });
   stderr.on('error', () => undefined); // nobody listens: what is written to stdout matters
   const interrupt = abortOnSignals();
-  const code = await run(args, { stdout, stderr, signal: interrupt.signal });
+  const { signal } = interrupt;
+  const code = await run(args, { stdin: processStdin(signal), stdout, stderr, signal });
   return code === 'stopped' ? interrupt.exitCode() : code;
 }
 

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { MatMulFreeError } from '../index.js';
+import { didYouMean, MatMulFreeError } from '../index.js';
+import { UsageError } from './arguments.js';
 import { cacheCommand } from './cache.js';
 import { convertCommand } from './convert.js';
 import { evalCommand } from './eval.js';
@@ -9,7 +10,7 @@ import type { Io } from './io.js';
 import { perplexityCommand } from './perplexity.js';
 import { scoreCommand } from './score.js';
 import { onOneLine } from './terminal.js';
-import { HELP, UsageError } from './usage.js';
+import { HELP } from './usage.js';
 
 const COMMANDS = new Map([
   ['generate', generateCommand],
@@ -43,7 +44,7 @@ export async function run(args: readonly string[], io: Io): Promise<number | 'st
   }
   try {
     const command = COMMANDS.get(name);
-    if (!command) throw new UsageError(`unknown command "${name}" (commands: ${[...COMMANDS.keys()].join(', ')})`);
+    if (!command) throw new UsageError(`unknown command "${name}" (commands: ${[...COMMANDS.keys()].join(', ')})${didYouMean(name, [...COMMANDS.keys()])}`);
     await command(rest, io);
     return 0;
   } catch (error) {

@@ -1,23 +1,23 @@
 import { ArgumentError, FormatError, type MatMulFreeLM } from '../index.js';
+import { parseCommand, UsageError } from './arguments.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
-import { readInput } from './input.js';
+import { nameOf, readInput, textArgument } from './input.js';
 import type { Io } from './io.js';
-import { formatCount, ProgressLine } from './terminal.js';
-import { HELP, parseCommand, UsageError } from './usage.js';
+import { plural, ProgressLine } from './terminal.js';
+import { HELP } from './usage.js';
 
 export async function scoreCommand(args: readonly string[], io: Io): Promise<void> {
-  const { values } = parseCommand(args, {
+  const { values, positionals } = parseCommand(args, {
     ...MODEL_OPTIONS,
     'text-file': { type: 'string' },
     ids: { type: 'string' },
     json: { type: 'boolean' },
-  }, false);
+  }, true);
   if (values.help) return void io.stdout.write(`${HELP.score}\n`);
   const { 'text-file': textFile, ids: idsFile } = values;
-  if ((textFile === undefined) === (idsFile === undefined)) throw new UsageError('score takes --text-file or --ids, one of them');
-  const file = textFile ?? idsFile ?? '';
-  const text = await readInput(file);
-  const idLists = idsFile === undefined ? undefined : parseIds(idsFile, text);
+  if (textFile !== undefined && idsFile !== undefined) throw new UsageError('score takes --text-file or --ids, one of them');
+  const text = await readInput(idsFile ?? (await textArgument('score takes --text-file or --ids', positionals, textFile, io)), io);
+  const idLists = idsFile === undefined ? undefined : parseIds(nameOf(idsFile), text);
   const lm = await loadFromFlags(values, io);
   const sequences = idLists ?? [lm.tokenizer.encode(text)];
   const result = await scoreAll(lm, sequences, new ProgressLine(values.quiet === true, io.stderr), io.signal);
@@ -26,7 +26,7 @@ export async function scoreCommand(args: readonly string[], io: Io): Promise<voi
   io.stdout.write(
     values.json
       ? `${JSON.stringify(report)}\n`
-      : `${formatCount(report.sequences)} sequence${report.sequences === 1 ? '' : 's'}, ${formatCount(report.tokens)} tokens predicted\n` +
+      : `${plural(report.sequences, 'sequence')}, ${plural(report.tokens, 'token')} predicted\n` +
         `negative log-likelihood ${report.nll.toFixed(3)} (${(report.nll / report.tokens).toFixed(4)} a token)\n` +
         `perplexity ${perplexity.toFixed(4)}\n`,
   );
@@ -41,7 +41,7 @@ async function scoreAll(
   let done = 0;
   try {
     for (const [n, ids] of sequences.entries()) {
-      const onProgress = (predicted: number): void => progress.update('scoring', done + predicted, total, formatTokens);
+      const onProgress = (predicted: number): void => progress.update('scoring', done + predicted, total, (count) => plural(count, 'token'));
       const score = await lm.scoreAsync(ids, { signal, onProgress }).catch((error: unknown) => {
         if (!(error instanceof ArgumentError) || sequences.length === 1) throw error;
         throw new ArgumentError(`sequence ${n + 1} of ${sequences.length}: ${error.message}`);
@@ -68,8 +68,4 @@ function parseIds(file: string, text: string): number[][] {
     throw new FormatError(`${file}: must hold an array of arrays of token ids: [[1, 496, ...], ...]`);
   }
   return value;
-}
-
-function formatTokens(count: number): string {
-  return `${formatCount(count)} tokens`;
 }

@@ -147,3 +147,8 @@ export function onOneLine(message: string): string {
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
+
+/** "1 token", "1,234 tokens". */
+export function plural(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}

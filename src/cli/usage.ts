@@ -1,27 +1,4 @@
-import { parseArgs, type ParseArgsConfig } from 'node:util';
-
-/** The command line itself is wrong: exit code 2, and a hint at `--help`. */
-export class UsageError extends Error {}
-
-type Options = NonNullable<ParseArgsConfig['options']>;
-type Parsed<T extends Options> = ReturnType<typeof parseArgs<{ options: T; allowPositionals: true; strict: true }>>;
-
-/** `util.parseArgs`, with its complaints as UsageError. */
-export function parseCommand<T extends Options>(args: readonly string[], options: T, positionals: boolean): Parsed<T> {
-  try {
-    return parseArgs({ args: [...args], options, allowPositionals: positionals, strict: true }) as Parsed<T>;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message.split(/\.\s/)[0] : String(error));
-  }
-}
-
-/** The number an option holds, or undefined when it was not given. @throws UsageError when it is no number. */
-export function numberOption(name: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (text.trim() === '' || Number.isNaN(value)) throw new UsageError(`--${name} takes a number, not "${text}"`);
-  return value;
-}
+/** What `--help` says. */
 
 const GENERAL = `matmulfree: run ternary MatMul-free language models on the CPU
 
@@ -58,6 +35,7 @@ const GENERATE = `Usage: matmulfree generate [prompt] [options]
 
 Writes the prompt and what the model makes of it, token by token, until the text ends or --max-new-tokens is reached; then
 one line on stderr: tokens, tokens/s, backend, size of the state, and the seed that gives this text again. Ctrl-C stops it.
+Without a prompt, what comes from a pipe is the prompt; - reads it from stdin in any case.
 
 Options:
 ${MODEL}
@@ -73,7 +51,7 @@ ${MODEL}
   --stop TEXT           stop before TEXT; may be given several times
   --max-time SECONDS    stop after so long
   --speculate           guess from what the text repeats: the same text, faster if it repeats itself
-  --choice TEXT (several times), --regex PATTERN, --json-schema FILE
+  --choice TEXT (several times), --regex PATTERN, --json-schema FILE (- is stdin)
                         what the text must be; it is valid, or --max-new-tokens has cut it
   --quiet               the text only
 
@@ -81,17 +59,18 @@ Examples:
   matmulfree generate
   matmulfree generate "The sky was" --choice " blue" --choice " grey"
   matmulfree generate "The dragon" --seed 7
-  matmulfree generate "Lily found a" --temperature 0 --stop "."`;
+  matmulfree generate "Lily found a" --temperature 0 --stop "."
+  echo "Tom had a dog" | matmulfree generate`;
 
-const SCORE = `Usage: matmulfree score (--text-file FILE | --ids FILE.json) [options]
+const SCORE = `Usage: matmulfree score (--text-file FILE | --ids FILE.json | -) [options]
 
 Predicts each token of a text from those before it and adds up how surprised the model was (natural logarithms).
 A text file is one sequence, with the tokenizer's BOS in front. An ids file holds a JSON array of arrays of token ids; each
-sequence is predicted from its own first id.
+sequence is predicted from its own first id. - is stdin, as the FILE too; without any of them, what comes from a pipe is the text.
 
 Options:
 ${MODEL}
-  --text-file FILE      UTF-8 text
+  --text-file FILE      UTF-8 text, or UTF-16 with a byte order mark
   --ids FILE.json       [[1, 496, ...], ...]
   --json                {"sequences", "tokens", "nll", "perplexity"} on stdout
   --quiet               no progress
@@ -99,15 +78,15 @@ ${MODEL}
 Example:
   matmulfree score --model model.gguf --text-file story.txt --json`;
 
-const PERPLEXITY = `Usage: matmulfree perplexity --text-file FILE [options]
+const PERPLEXITY = `Usage: matmulfree perplexity (--text-file FILE | -) [options]
 
 Reads a text of any length piece by piece, in memory that does not grow with it, and tells the perplexity per token and word, and the
 bits per byte (the last two can be compared between models with different tokenizers). Each token is predicted from all before it: the
-state runs on. With --context, from a window of so many tokens, as Transformers are measured.
+state runs on. With --context, from a window of so many tokens, as Transformers are measured. - is stdin; so is a pipe, without a FILE.
 
 Options:
 ${MODEL}
-  --text-file FILE      UTF-8 text, taken as one document
+  --text-file FILE      UTF-8 text, or UTF-16 with a byte order mark, taken as one document
   --context N           windows of N tokens, each read from an empty state
   --stride M            the next window begins M tokens on (default N); each token is predicted once, in the first window that has it
   --json                {"tokens", "nll", "perplexity", "bytes", "bits_per_byte", "byte_perplexity", "words", "word_perplexity"}
@@ -128,7 +107,7 @@ label is the index of the right one, from 0. What follows ± is the standard err
 
 Options:
 ${MODEL}
-  --task FILE.jsonl     the items
+  --task FILE.jsonl     the items; - is stdin, and so is a pipe, without a FILE
   --limit N             the first N items only
   --delimiter TEXT      what stands between context and choice or target (default: a space)
   --no-bos              no BOS token before the context, as older versions of the harness have it by default

@@ -1,6 +1,6 @@
 /** Constraints on outputs: choice lists, regular expressions, JSON Schema. */
 import { ArgumentError, show } from '../errors.js';
-import { checkKeys } from '../options.js';
+import { givenOptions } from '../options.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { compileGrammar, type CompileOptions, type Constraint } from './constraint.js';
 import { patternGrammar } from './pattern.js';
@@ -20,11 +20,11 @@ const MAX_CHOICES = 2 ** 18;
 export function compileConstraint(spec: ConstraintSpec, tokenizer: Tokenizer, options: CompileOptions = {}): Constraint {
   if (!isObject(spec)) throw new ArgumentError(`constraint: ${show(spec)} is not an object`);
   if ('start' in spec && typeof spec['start'] === 'function') return spec as unknown as Constraint;
-  checkKeys('constraint', spec, ['choices', 'regex', 'jsonSchema']);
-  if (Object.keys(spec).length !== 1) refuse('give one of choices, regex and jsonSchema');
-  if ('choices' in spec) return compileChoices(spec['choices'] as readonly string[], tokenizer, options);
-  if ('regex' in spec) return compileRegex(spec['regex'] as string, tokenizer, options);
-  return compileJsonSchema(spec['jsonSchema'], tokenizer, options);
+  const given = givenOptions('constraint', spec, ['choices', 'regex', 'jsonSchema']);
+  if (Object.keys(given).length !== 1) refuse('give one of choices, regex and jsonSchema');
+  if ('choices' in given) return compileChoices(given['choices'] as readonly string[], tokenizer, options);
+  if ('regex' in given) return compileRegex(given['regex'] as string, tokenizer, options);
+  return compileJsonSchema(given['jsonSchema'], tokenizer, options);
 }
 
 /** `compileChoices` of constraints.ts. */

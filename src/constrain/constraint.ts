@@ -1,6 +1,6 @@
 /** What may be written next, so that the whole output follows a constraint. */
 import { ArgumentError, show } from '../errors.js';
-import { checkKeys } from '../options.js';
+import { givenOptions } from '../options.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { Automaton, type State } from './automaton.js';
 import { Grammar, type Node } from './grammar.js';
@@ -32,7 +32,7 @@ export interface ConstraintState {
 
 export interface CompileOptions {
   /** Ids that end an output, besides the tokenizer's own: never part of it. */
-  readonly eosTokenIds?: readonly number[];
+  readonly eosTokenIds?: readonly number[] | undefined;
 }
 
 /**
@@ -43,8 +43,9 @@ export interface CompileOptions {
 export function compileGrammar(
   tokenizer: Tokenizer, options: CompileOptions, build: (grammar: Grammar) => Node, impossible: string,
 ): Constraint {
-  checkKeys('constraint', options, ['eosTokenIds']);
-  const vocabulary = vocabularyOf(tokenizer, options.eosTokenIds ?? []);
+  if (typeof (tokenizer as Tokenizer | null | undefined)?.createDecodeStream !== 'function') refuse(`the second argument is ${show(tokenizer)}, not a tokenizer such as lm.tokenizer`);
+  const { eosTokenIds = [] } = givenOptions('constraint', options, ['eosTokenIds']);
+  const vocabulary = vocabularyOf(tokenizer, eosTokenIds);
   const grammar = new Grammar(vocabulary.writable);
   const root = build(grammar);
   const automaton = new Automaton(grammar);

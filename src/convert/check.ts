@@ -1,20 +1,21 @@
 import { FormatError } from '../errors.js';
 import { arenaOn } from '../kernels/arena.js';
 import { createKernels } from '../kernels/create.js';
+import type { Kernels } from '../kernels/kernels.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { loadModel, modelBytes, type Progress } from '../model/load-model.js';
 import type { Model } from '../model/model.js';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.js';
-import { checkKeys } from '../options.js';
-import { openSource, type ModelSource } from '../sources/source.js';
+import { givenOptions } from '../options.js';
+import { openSource, SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
 
 export interface CheckOptions {
   /** Of reading both models, in stage 'verify'. */
-  readonly onProgress?: (progress: Progress) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** As for `MatMulFreeLM.load`. */
-  readonly token?: string;
-  readonly cache?: string | false;
+  readonly token?: string | undefined;
+  readonly cache?: string | false | undefined;
 }
 
 /** What was compared. */
@@ -34,24 +35,25 @@ const PASSES = [17, 1, 1, 1];
 export async function checkConversion(
   source: ModelSource, converted: ModelSource, options: CheckOptions = {},
 ): Promise<ConversionCheck> {
-  checkKeys('checkConversion', options, ['onProgress', 'signal', 'token', 'cache']);
-  options.signal?.throwIfAborted();
+  const given = givenOptions('checkConversion', options, SOURCE_OPTIONS);
+  given.signal?.throwIfAborted();
   const checkpoints: Checkpoint[] = [];
-  const kernels = await createKernels();
+  let kernels: Kernels | undefined;
   try {
-    for (const model of [source, converted]) checkpoints.push(await openCheckpoint(await openSource(model, options)));
+    for (const model of [source, converted]) checkpoints.push(await openCheckpoint(await openSource(model, given, 'checkConversion')));
     const [original, copy] = checkpoints as [Checkpoint, Checkpoint];
-    const arena = kernels.createArena(Math.max(...checkpoints.map((checkpoint) => modelBytes(checkpoint, kernels))));
+    const running = (kernels = await createKernels());
+    const arena = running.createArena(Math.max(...checkpoints.map((checkpoint) => modelBytes(checkpoint, running))));
     const { buffer, byteOffset } = arena.u8(0);
-    const onProgress = ({ file, loaded, total }: Progress): void => options.onProgress?.({ stage: 'verify', file, loaded, total });
+    const onProgress = ({ file, loaded, total }: Progress): void => given.onProgress?.({ stage: 'verify', file, loaded, total });
     const load = (checkpoint: Checkpoint): Promise<Model> =>
-      loadModel(checkpoint, kernels, { signal: options.signal, onProgress, arena: arenaOn(buffer, byteOffset) });
+      loadModel(checkpoint, running, { signal: given.signal, onProgress, arena: arenaOn(buffer, byteOffset) });
     const expected = run(await load(original));
     const found = run(await load(copy));
     compare(original.name, copy.name, expected, found);
     return { tokens: expected.logits.length / original.config.vocabSize };
   } finally {
-    kernels.dispose();
+    kernels?.dispose();
     await Promise.all(checkpoints.map((checkpoint) => checkpoint.close()));
   }
 }

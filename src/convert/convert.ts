@@ -2,20 +2,20 @@ import { ArgumentError, show } from '../errors.js';
 import { alignUp, type GgufMetadata, type GgufValue } from '../formats/gguf.js';
 import { writeGguf } from '../formats/gguf-writer.js';
 import { BLOCK_WEIGHTS, encodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
-import { checkKeys } from '../options.js';
+import { givenOptions } from '../options.js';
 import { parseOptional, type Checkpoint } from '../checkpoint/checkpoint.js';
 import { ARCHITECTURE, KEYS } from '../checkpoint/gguf-metadata.js';
 import { ggufScaleName, ternarySpecs } from '../checkpoint/tensor-names.js';
-import type { ModelSource } from '../sources/source.js';
+import { SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
 import { ggmlTokenizer } from './gguf-tokenizer.js';
 import { convertSource, toJson, type Layout, type SourceOptions } from './plan.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
 export interface ConvertOptions extends SourceOptions {
   /** TQ2_0 (the default): 2 bits a weight, loads faster. TQ1_0: 1.7 bits. Both lose nothing. */
-  readonly type?: TernaryBlockType;
+  readonly type?: TernaryBlockType | undefined;
   /** `general.name` in the file; default: the folder's or file's name. */
-  readonly name?: string;
+  readonly name?: string | undefined;
 }
 
 /** `general.file_type` of a file that is mostly of this type. */
@@ -27,10 +27,10 @@ const FILE_TYPES: Readonly<Record<TernaryBlockType, number>> = { TQ1_0: 36, TQ2_
  * @throws as `MatMulFreeLM.load` does.
  */
 export async function* convert(source: ModelSource, options: ConvertOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-  checkKeys('convert', options, ['type', 'name', 'onProgress', 'signal', 'token', 'cache']);
-  const { type = 'TQ2_0', name } = options;
+  const { type = 'TQ2_0', name, ...opening } = givenOptions('convert', options, ['type', 'name', ...SOURCE_OPTIONS]);
   if (!Object.hasOwn(FILE_TYPES, type)) throw new ArgumentError(`convert: type is ${show(type)}, not TQ1_0 or TQ2_0`);
-  yield* convertSource(source, options, ggufLayout(type), (checkpoint, tokenizer, tensors) =>
+  if (name !== undefined && typeof name !== 'string') throw new ArgumentError(`convert: name is ${show(name)}, not a text`);
+  yield* convertSource('convert', source, opening, ggufLayout(type), (checkpoint, tokenizer, tensors) =>
     writeGguf(buildMetadata(checkpoint, tokenizer, type, name ?? baseName(checkpoint.name)), tensors));
 }
 

@@ -1,15 +1,17 @@
 import { isJsonObject, parseJsonObject, readText, type ByteSource, type FileSet } from '../formats/bytes.js';
-import { openGguf } from '../formats/open-gguf.js';
+import { readGgufOfAnyType } from '../formats/gguf-listing.js';
+import { openGgufAs } from '../formats/open-gguf.js';
 import { isWeightsFile } from '../formats/file-names.js';
-import { readSafetensorsHeader, readSafetensorsMetadata } from '../formats/safetensors.js';
+import { readSafetensorsMetadata, readSafetensorsOfAnyType } from '../formats/safetensors.js';
 import { openWeights } from '../formats/shards.js';
 import type { StoredTensor } from '../formats/stored-tensor.js';
 import { readTorchTensors } from '../formats/torch.js';
 import { isZip } from '../formats/zip.js';
 import { SourceError } from '../errors.js';
+import { givenOptions } from '../options.js';
 import { findGguf } from '../checkpoint/open-checkpoint.js';
 import type { RemoteOptions } from '../sources/hub/remote.js';
-import { openSource, type ModelSource } from '../sources/source.js';
+import { openSource, SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
 
 /** What a model file, or several that belong together, say about themselves. */
 export interface FileInfo {
@@ -29,10 +31,11 @@ export interface MetadataInfo {
 
 export interface TensorInfo {
   readonly name: string;
-  /** As the format calls it: F32, TQ1_0, …. */
+  /** As the format calls it: F32, Q4_K, …; `type 99` for a number of GGUF's that has no name here. */
   readonly type: string;
   /** Outermost dimension first. */
   readonly shape: readonly number[];
+  /** What it takes of the file; of a type whose size is not known, up to the next tensor. */
   readonly bytes: number;
   readonly file: string;
 }
@@ -46,7 +49,7 @@ const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
  * @throws SourceError (nothing there), FormatError (a broken file), ArgumentError.
  */
 export async function inspect(source: ModelSource, options: RemoteOptions = {}): Promise<FileInfo> {
-  const files = await openSource(source, options);
+  const files = await openSource(source, givenOptions('inspect', options, SOURCE_OPTIONS), 'inspect');
   const names = await files.list();
   const gguf = await findGguf(files, names);
   if (gguf !== undefined) return inspectGguf(files, gguf);
@@ -57,7 +60,7 @@ export async function inspect(source: ModelSource, options: RemoteOptions = {}):
     try {
       const torch = await isZip(file);
       if (torch || /\.safetensors$/i.test(only)) {
-        const entries = await (torch ? readTorchTensors : readSafetensorsHeader)(file);
+        const entries = await (torch ? readTorchTensors : readSafetensorsOfAnyType)(file);
         const tensors = [...entries].map(([name, entry]): [string, StoredTensor] => [name, { ...entry, source: file }]);
         return weightsInfo(file.name, torch ? 'PyTorch' : 'safetensors', [file], torch ? new Map() : await readMetadata([file]), tensors);
       }
@@ -66,7 +69,7 @@ export async function inspect(source: ModelSource, options: RemoteOptions = {}):
     }
   }
   // A single file has its folder behind it, which nobody asked for.
-  const opened = names.some(isWeightsFile) ? await openWeights(files) : undefined;
+  const opened = names.some(isWeightsFile) ? await openWeights(files, readSafetensorsOfAnyType) : undefined;
   if (!opened) {
     const several = names.filter((name) => /\.gguf$/i.test(name)).length > 1 ? ', but several .gguf models: name one' : '';
     throw new SourceError(`${files.name}: is no GGUF, safetensors or PyTorch file, and holds no model.safetensors, pytorch_model.bin or single GGUF model${several}`);
@@ -82,7 +85,7 @@ export async function inspect(source: ModelSource, options: RemoteOptions = {}):
 }
 
 async function inspectGguf(files: FileSet, file: string): Promise<FileInfo> {
-  const { name, version, metadata, tensors, sources } = await openGguf(files, file);
+  const { name, version, metadata, tensors, sources } = await openGgufAs(files, file, readGgufOfAnyType);
   await Promise.all(sources.map((source) => source.close()));
   return {
     name,

@@ -3,8 +3,8 @@ import { writeSafetensors } from '../formats/safetensors-writer.js';
 import { parseOptional, type Checkpoint } from '../checkpoint/checkpoint.js';
 import { QUANTIZATION_CONFIG } from '../checkpoint/packed-weights.js';
 import { hfScaleName } from '../checkpoint/tensor-names.js';
-import { checkKeys } from '../options.js';
-import type { ModelSource } from '../sources/source.js';
+import { givenOptions } from '../options.js';
+import { SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
 import { convertSource, toJson, type Layout, type SourceOptions } from './plan.js';
 
 export type ConvertToSafetensorsOptions = SourceOptions;
@@ -24,8 +24,8 @@ export interface FilePart {
 export async function* convertToSafetensors(
   source: ModelSource, options: ConvertToSafetensorsOptions = {},
 ): AsyncGenerator<FilePart, void, undefined> {
-  checkKeys('convertToSafetensors', options, ['onProgress', 'signal', 'token', 'cache']);
-  yield* convertSource(source, options, LAYOUT, async function* (checkpoint, _tokenizer, tensors) {
+  const given = givenOptions('convertToSafetensors', options, SOURCE_OPTIONS);
+  yield* convertSource('convertToSafetensors', source, given, LAYOUT, async function* (checkpoint, _tokenizer, tensors) {
     const { generationConfig, tokenizer, tokenizerConfig } = checkpoint.texts;
     const texts = {
       'config.json': configJson(checkpoint), 'generation_config.json': generationConfig,

@@ -11,11 +11,11 @@ import { openSource, type ModelSource } from '../sources/source.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
 export interface SourceOptions {
-  readonly onProgress?: (progress: Progress) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** As for `MatMulFreeLM.load`. */
-  readonly token?: string;
-  readonly cache?: string | false;
+  readonly token?: string | undefined;
+  readonly cache?: string | false | undefined;
 }
 
 /** How a format keeps a ternary weight. */
@@ -41,11 +41,11 @@ type Tensors<T extends string> = TensorToWrite<T | FloatType>[];
  * @throws as `MatMulFreeLM.load` does.
  */
 export async function* convertSource<T extends string, Y>(
-  source: ModelSource, options: SourceOptions, layout: Layout<T>,
+  what: string, source: ModelSource, options: SourceOptions, layout: Layout<T>,
   write: (checkpoint: Checkpoint, tokenizer: Tokenizer | undefined, tensors: Tensors<T>) => AsyncGenerator<Y, void, undefined>,
 ): AsyncGenerator<Y, void, undefined> {
   options.signal?.throwIfAborted();
-  const checkpoint = await openCheckpoint(await openSource(source, options));
+  const checkpoint = await openCheckpoint(await openSource(source, options, what));
   try {
     const tokenizer = await loadTokenizer(checkpoint); // refuses here what `load` would refuse later
     yield* write(checkpoint, tokenizer, await planTensors(checkpoint, layout, options));

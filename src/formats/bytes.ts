@@ -26,6 +26,10 @@ export interface FileSet {
 
 export type FileContent = Uint8Array | ArrayBuffer | Blob;
 
+export function isContent(value: unknown): value is FileContent {
+  return value instanceof Uint8Array || value instanceof ArrayBuffer || value instanceof Blob;
+}
+
 /** Wraps a Blob, an ArrayBuffer or bytes; nothing is copied until it is read. */
 export function sourceFromContent(name: string, content: FileContent): ByteSource {
   const close = async (): Promise<void> => {};
@@ -110,16 +114,27 @@ export async function readText(source: ByteSource, limit: number): Promise<strin
   if (source.size > limit) {
     throw new FormatError(`${source.name}: ${source.size} bytes, more than the ${limit} that such a file may have`);
   }
-  return decodeUtf8(source.name, await source.read(0, source.size));
+  const bytes = await source.read(0, source.size);
+  return decode(source.name, bytes, textDecoderFor(bytes, { fatal: true }));
 }
 
 /** @throws FormatError, `where` in front, for bytes that are not UTF-8. */
 export function decodeUtf8(where: string, bytes: Uint8Array): string {
+  return decode(where, bytes, new TextDecoder('utf-8', { fatal: true }));
+}
+
+function decode(where: string, bytes: Uint8Array, decoder: TextDecoder): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return decoder.decode(bytes);
   } catch {
-    throw new FormatError(`${where}: is not valid UTF-8 text`);
+    throw new FormatError(`${where}: is not valid ${decoder.encoding.toUpperCase()} text`);
   }
+}
+
+/** The decoder for a text file that begins with `start`: of UTF-8, or of UTF-16 if there is its byte order mark, which is not part of the text. */
+export function textDecoderFor(start: Uint8Array, options?: { readonly fatal?: boolean }): TextDecoder {
+  const mark = (start[0]! << 8) | start[1]!;
+  return new TextDecoder(mark === 0xfffe ? 'utf-16le' : mark === 0xfeff ? 'utf-16be' : 'utf-8', options);
 }
 
 export type JsonObject = { readonly [key: string]: unknown };

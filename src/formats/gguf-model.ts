@@ -1,5 +1,5 @@
 import type { ByteSource } from './bytes.js';
-import type { GgufMetadata } from './gguf.js';
+import type { GgufMetadata, GgufTensorType } from './gguf.js';
 import type { GgufTensor } from './gguf-reader.js';
 
 /*
@@ -7,16 +7,16 @@ import type { GgufTensor } from './gguf-reader.js';
  */
 
 /** A tensor, with the part that holds it. */
-export interface StoredGgufTensor extends GgufTensor {
+export interface StoredGgufTensor<T extends string = GgufTensorType> extends GgufTensor<T> {
   readonly source: ByteSource;
 }
 
-export interface GgufModel {
+export interface GgufModel<T extends string = GgufTensorType> {
   /** The file, or the first part of several. */
   readonly name: string;
   readonly version: number;
   readonly metadata: GgufMetadata;
-  readonly tensors: ReadonlyMap<string, StoredGgufTensor>;
+  readonly tensors: ReadonlyMap<string, StoredGgufTensor<T>>;
   /** The file, or all parts in order. The caller closes them. */
   readonly sources: readonly ByteSource[];
 }

@@ -1,7 +1,7 @@
 import { FormatError, show } from '../errors.js';
 import type { ByteSource, FileSet } from './bytes.js';
 import { PART, type GgufModel, type StoredGgufTensor } from './gguf-model.js';
-import { readGguf, type GgufFile } from './gguf-reader.js';
+import type { GgufFile } from './gguf-reader.js';
 
 /*
  * A GGUF model in parts. The metadata are in the first; each has `split.no` (from 0), `split.count` and `split.tensors.count` (of all
@@ -18,7 +18,9 @@ const TENSORS = 'split.tensors.count';
  * The model that `file`, which is open and says that it is a part, belongs to. The caller closes its source if this fails.
  * @throws FormatError when a part is missing or belongs to another model; SourceError.
  */
-export async function openParts(files: FileSet, file: string, named: GgufFile): Promise<GgufModel> {
+export async function openParts<T extends string>(
+  files: FileSet, file: string, named: GgufFile<T>, read: (source: ByteSource) => Promise<GgufFile<T>>,
+): Promise<GgufModel<T>> {
   const sources: ByteSource[] = [];
   try {
     const count = wholeNumber(named, COUNT)!;
@@ -30,13 +32,13 @@ export async function openParts(files: FileSet, file: string, named: GgufFile): 
         `${file}: is one of ${count} parts (${COUNT}); its name must end in -0000N-of-${digits(count)}.gguf, and the others lie beside it`,
       );
     }
-    const opened: GgufFile[] = [];
+    const opened: GgufFile<T>[] = [];
     for (let n = 1; n <= count; n++) {
       const name = `${stem}-${digits(n)}-of-${digits(count)}${suffix}`;
       const source = name === file ? named.source : await files.open(name);
       if (!source) throw new FormatError(`${files.name}: "${name}", part ${n} of ${count}, is missing`);
       if (source !== named.source) sources.push(source);
-      const part = source === named.source ? named : await readGguf(source);
+      const part = source === named.source ? named : await read(source);
       const [number, total] = [wholeNumber(part, NUMBER), wholeNumber(part, COUNT)];
       if (number !== n - 1 || total !== count) {
         throw new FormatError(
@@ -52,9 +54,9 @@ export async function openParts(files: FileSet, file: string, named: GgufFile): 
   }
 }
 
-function gather(parts: readonly GgufFile[]): Omit<GgufModel, 'sources'> {
-  const [first] = parts as [GgufFile];
-  const tensors = new Map<string, StoredGgufTensor>();
+function gather<T extends string>(parts: readonly GgufFile<T>[]): Omit<GgufModel<T>, 'sources'> {
+  const [first] = parts as readonly [GgufFile<T>];
+  const tensors = new Map<string, StoredGgufTensor<T>>();
   for (const { source, tensors: own } of parts) {
     for (const [name, tensor] of own) {
       const other = tensors.get(name)?.source.name;
@@ -69,7 +71,7 @@ function gather(parts: readonly GgufFile[]): Omit<GgufModel, 'sources'> {
   return { name: first.source.name, version: first.version, metadata: first.metadata, tensors };
 }
 
-function wholeNumber({ source, metadata }: GgufFile, key: string): number | undefined {
+function wholeNumber({ source, metadata }: GgufFile<string>, key: string): number | undefined {
   const value = metadata.get(key)?.value;
   if (value === undefined || (typeof value === 'number' && Number.isInteger(value) && value >= 0)) return value;
   throw new FormatError(`${source.name}: ${key} is ${show(value)}, not a count`);

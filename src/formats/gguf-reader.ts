@@ -2,26 +2,29 @@ import { FormatError, show } from '../errors.js';
 import { checkRange, type ByteSource } from './bytes.js';
 import {
   alignUp, DEFAULT_ALIGNMENT, TENSOR_TYPES, tensorBytes, VALUE_TYPES,
-  type GgufArrayType, type GgufMetadata, type GgufScalar, type GgufTensorType, type GgufValue,
+  type GgufArrayType, type GgufMetadata, type GgufScalar, type GgufTensorType, type GgufValue, type TensorType,
 } from './gguf.js';
 import { refuseLfsPointer } from './lfs.js';
 
 /** One tensor of a GGUF file. `offset` is absolute in the file. */
-export interface GgufTensor {
-  readonly type: GgufTensorType;
+export interface GgufTensor<T extends string = GgufTensorType> {
+  readonly type: T;
   /** Outermost dimension first (the file stores it innermost first). */
   readonly shape: readonly number[];
   readonly offset: number;
   readonly byteLength: number;
 }
 
-export interface GgufFile {
+export interface GgufFile<T extends string = GgufTensorType> {
   readonly source: ByteSource;
   /** 2 or 3. */
   readonly version: number;
   readonly metadata: GgufMetadata;
-  readonly tensors: ReadonlyMap<string, GgufTensor>;
+  readonly tensors: ReadonlyMap<string, GgufTensor<T>>;
 }
+
+/** Finds the type with a number, of those that there may be. */
+type TypeOf<T extends string> = (id: number) => TensorType<T> | undefined;
 
 const MAGIC = 0x46554747; // "GGUF", little-endian
 /** The largest vocabularies in use need a few megabytes; this bounds what a hostile file makes us parse. */
@@ -33,10 +36,6 @@ const MAX_ARRAY_ELEMENTS = 2 ** 22;
 const MAX_ENTRIES = 65_536;
 const MAX_NAME_BYTES = 64;
 const MAX_DIMENSIONS = 4;
-/** Types of llama.cpp's files that are not read, for messages (ggml.h, enum ggml_type). */
-const OTHER_TYPES: ReadonlyMap<number, string> = new Map([
-  [2, 'Q4_0'], [3, 'Q4_1'], [6, 'Q5_0'], [7, 'Q5_1'], [10, 'Q2_K'], [11, 'Q3_K'], [12, 'Q4_K'], [13, 'Q5_K'], [14, 'Q6_K'], [20, 'IQ4_NL'],
-]);
 
 export async function isGguf(source: ByteSource): Promise<boolean> {
   if (source.size < 4) return false;
@@ -48,18 +47,31 @@ export async function isGguf(source: ByteSource): Promise<boolean> {
  * Reads and checks header, metadata and tensor infos of a GGUF v2 or v3 file; tensor data is not read.
  * @throws FormatError naming file, key or tensor, and byte.
  */
-export async function readGguf(source: ByteSource): Promise<GgufFile> {
+export function readGguf(source: ByteSource): Promise<GgufFile> {
+  return readGgufAs(source, (id) => {
+    const name = (Object.keys(TENSOR_TYPES) as GgufTensorType[]).find((type) => TENSOR_TYPES[type].id === id);
+    return name && { name, ...TENSOR_TYPES[name] };
+  });
+}
+
+/** As `readGguf`. @param typeOf by ggml's number. */
+export async function readGgufAs<T extends string>(source: ByteSource, typeOf: TypeOf<T>): Promise<GgufFile<T>> {
   await refuseLfsPointer(source);
   // The header's length is known only once it is parsed, so parse a prefix and double it while it is too short.
   for (let length = FIRST_READ_BYTES; ; length *= 2) {
     const have = Math.min(length, source.size, MAX_HEADER_BYTES);
     const cursor = new Cursor(source.name, await source.read(0, have));
     try {
-      return parseHeader(source, cursor);
+      return parseHeader(source, cursor, typeOf);
     } catch (error) {
-      if (!(error instanceof OutOfBytes)) throw error;
+      if (!(error instanceof Stop)) throw error;
+      const { unknownType } = error;
+      if (unknownType !== undefined) {
+        const name = (await import('./ggml-types.js')).otherTypeName(unknownType) ?? `number ${unknownType}`;
+        throw cursor.error(`has the ggml type ${name}, which is not read; write the file with types out of ${Object.keys(TENSOR_TYPES).join(', ')}`);
+      }
       if (have === source.size) {
-        throw new FormatError(`${source.name}: the file ends at byte ${have}, inside ${error.what} (truncated download?)`);
+        throw new FormatError(`${source.name}: the file ends at byte ${have}, inside ${cursor.what} (truncated download?)`);
       }
       if (have === MAX_HEADER_BYTES) {
         throw new FormatError(`${source.name}: metadata and tensor infos take more than ${MAX_HEADER_BYTES} bytes`);
@@ -68,7 +80,7 @@ export async function readGguf(source: ByteSource): Promise<GgufFile> {
   }
 }
 
-function parseHeader(source: ByteSource, cursor: Cursor): GgufFile {
+function parseHeader<T extends string>(source: ByteSource, cursor: Cursor, typeOf: TypeOf<T>): GgufFile<T> {
   const file = source.name;
   cursor.what = 'the header';
   if (cursor.u32() !== MAGIC) throw new FormatError(`${file}: does not start with "GGUF"`);
@@ -91,23 +103,23 @@ function parseHeader(source: ByteSource, cursor: Cursor): GgufFile {
   }
 
   const alignment = readAlignment(file, metadata);
-  const infos: { name: string; shape: number[]; type: GgufTensorType; offset: number }[] = [];
+  const infos: TensorInfo<T>[] = [];
   for (let i = 0; i < tensorCount; i++) {
     cursor.what = `tensor info ${i + 1} of ${tensorCount}`;
-    infos.push(readTensorInfo(cursor));
+    infos.push(readTensorInfo(cursor, typeOf));
   }
   const dataStart = alignUp(cursor.position, alignment);
-  const tensors = new Map<string, GgufTensor>();
+  const tensors = new Map<string, GgufTensor<T>>();
   for (const { name, shape, type, offset } of infos) {
     const where = `${file}: tensor ${show(name)}`;
     if (tensors.has(name)) throw new FormatError(`${where} occurs twice`);
     if (offset % alignment !== 0) throw new FormatError(`${where}: offset ${offset} is not a multiple of ${alignment}`);
     const byteLength = tensorBytes(type, shape);
     if (byteLength === undefined) {
-      throw new FormatError(`${where}: rows of ${shape[shape.length - 1]} are not whole ${type} blocks of ${TENSOR_TYPES[type].blockSize}`);
+      throw new FormatError(`${where}: rows of ${shape[shape.length - 1]} are not whole ${type.name} blocks of ${type.blockSize}`);
     }
     checkRange(where, source.size, dataStart + offset, byteLength);
-    tensors.set(name, { type, shape, offset: dataStart + offset, byteLength });
+    tensors.set(name, { type: type.name, shape, offset: dataStart + offset, byteLength });
   }
   checkOverlap(file, tensors);
   return { source, version, metadata, tensors };
@@ -132,7 +144,15 @@ function valueType(cursor: Cursor): (typeof VALUE_TYPES)[number] {
   return type;
 }
 
-function readTensorInfo(cursor: Cursor): { name: string; shape: number[]; type: GgufTensorType; offset: number } {
+interface TensorInfo<T extends string> {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly type: TensorType<T>;
+  /** From the first tensor's data on. */
+  readonly offset: number;
+}
+
+function readTensorInfo<T extends string>(cursor: Cursor, typeOf: TypeOf<T>): TensorInfo<T> {
   const name = cursor.string(MAX_NAME_BYTES);
   cursor.what = `the info of tensor ${show(name)}`;
   const dimensions = cursor.u32();
@@ -141,11 +161,8 @@ function readTensorInfo(cursor: Cursor): { name: string; shape: number[]; type: 
   for (let i = 0; i < dimensions; i++) shape.unshift(cursor.u64());
   if (!Number.isSafeInteger(shape.reduce((product, n) => product * n, 1))) throw cursor.error('has an absurd shape');
   const id = cursor.u32();
-  const type = (Object.keys(TENSOR_TYPES) as GgufTensorType[]).find((t) => TENSOR_TYPES[t].id === id);
-  if (!type) {
-    const other = OTHER_TYPES.get(id) ?? `number ${id}`;
-    throw cursor.error(`has the ggml type ${other}, which is not read; write the file with types out of ${Object.keys(TENSOR_TYPES).join(', ')}`);
-  }
+  const type = typeOf(id);
+  if (!type) throw new Stop(id);
   return { name, shape, type, offset: cursor.u64() };
 }
 
@@ -159,7 +176,7 @@ function readAlignment(file: string, metadata: GgufMetadata): number {
   return value;
 }
 
-function checkOverlap(file: string, tensors: ReadonlyMap<string, GgufTensor>): void {
+function checkOverlap(file: string, tensors: ReadonlyMap<string, GgufTensor<string>>): void {
   const sorted = [...tensors].sort(([, a], [, b]) => a.offset - b.offset || a.byteLength - b.byteLength);
   let end = 0;
   let before = '';
@@ -170,12 +187,12 @@ function checkOverlap(file: string, tensors: ReadonlyMap<string, GgufTensor>): v
   }
 }
 
-/** Thrown when the prefix at hand is too short; `readGguf` reads more or reports a truncated file. */
-class OutOfBytes extends Error {
-  readonly what: string;
-  constructor(what: string) {
-    super(what);
-    this.what = what;
+/** Thrown where `readGgufAs` must know more: when the prefix at hand is too short, or a type is not one of those asked for. */
+class Stop extends Error {
+  readonly unknownType: number | undefined;
+  constructor(unknownType?: number) {
+    super();
+    this.unknownType = unknownType;
   }
 }
 
@@ -209,7 +226,7 @@ class Cursor {
   }
 
   private need(count: number): void {
-    if (this.position + count > this.bytes.length) throw new OutOfBytes(this.what);
+    if (this.position + count > this.bytes.length) throw new Stop();
   }
 
   private take(count: number): number {

@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.js';
+import { ArgumentError, FormatError, show } from '../errors.js';
 import {
   alignUp, DEFAULT_ALIGNMENT, TENSOR_TYPES, tensorBytes, VALUE_TYPES,
   type GgufArrayType, type GgufMetadata, type GgufScalar, type GgufTensorType,
@@ -9,12 +9,15 @@ export type GgufTensorToWrite = TensorToWrite<GgufTensorType>;
 
 /**
  * Yields the bytes of a GGUF v3 file in order: header, then each tensor, padded. The same input gives the same bytes.
- * @throws FormatError when a tensor's data is not as long as its type and shape say.
+ * @throws FormatError when a tensor's data is not as long as its type and shape say; ArgumentError for what is no map of metadata or no tensor.
  */
 export async function* writeGguf(
   metadata: GgufMetadata,
   tensors: readonly GgufTensorToWrite[],
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  if (!(metadata instanceof Map)) throw new ArgumentError(`writeGguf: the metadata are ${show(metadata)}, not a Map`);
+  if (!Array.isArray(tensors as unknown)) throw new ArgumentError(`writeGguf: the tensors are ${show(tensors)}, not a list`);
+  tensors.forEach(checkTensor);
   const header = new ByteWriter();
   header.raw(new TextEncoder().encode('GGUF'));
   header.scalar('u32', 3);
@@ -53,8 +56,15 @@ export async function* writeGguf(
   }
 }
 
+function checkTensor(tensor: GgufTensorToWrite | undefined, n: number): void {
+  const { name, type, shape, bytes } = tensor ?? {};
+  if (typeof name !== 'string' || !Array.isArray(shape) || typeof bytes !== 'function' || !Object.hasOwn(TENSOR_TYPES, type!)) {
+    throw new ArgumentError(`writeGguf: tensor ${n} is ${show(tensor)}, not { name, type, shape, bytes } of a type out of ${Object.keys(TENSOR_TYPES).join(', ')}`);
+  }
+}
+
 function byteLength(name: string, type: GgufTensorType, shape: readonly number[]): number {
-  const bytes = tensorBytes(type, shape);
+  const bytes = tensorBytes(TENSOR_TYPES[type], shape);
   if (bytes === undefined) throw new FormatError(`gguf: tensor "${name}": rows are not whole ${type} blocks`);
   return bytes;
 }

@@ -25,6 +25,10 @@ export interface TensorTypeInfo {
   readonly blockBytes: number;
 }
 
+export interface TensorType<T extends string> extends TensorTypeInfo {
+  readonly name: T;
+}
+
 export const TENSOR_TYPES: Readonly<Record<GgufTensorType, TensorTypeInfo>> = {
   F32: { id: 0, blockSize: 1, blockBytes: 4 },
   F16: { id: 1, blockSize: 1, blockBytes: 2 },
@@ -37,8 +41,7 @@ export const TENSOR_TYPES: Readonly<Record<GgufTensorType, TensorTypeInfo>> = {
 export const DEFAULT_ALIGNMENT = 32;
 
 /** Bytes of a tensor of `shape` (outermost first), or `undefined` when its rows are not whole blocks. */
-export function tensorBytes(type: GgufTensorType, shape: readonly number[]): number | undefined {
-  const { blockSize, blockBytes } = TENSOR_TYPES[type];
+export function tensorBytes({ blockSize, blockBytes }: TensorTypeInfo, shape: readonly number[]): number | undefined {
   const columns = shape[shape.length - 1] ?? 1;
   if (columns % blockSize !== 0) return undefined;
   return shape.reduce((product, n) => product * n, 1) / blockSize * blockBytes;

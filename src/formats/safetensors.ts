@@ -12,6 +12,11 @@ const MAX_HEADER_BYTES = 100_000_000;
 /** The largest published models have a few thousand. */
 const MAX_TENSORS = 65_536;
 const MAX_DIMENSIONS = 8;
+/** Of the format's other types, which are listed, but not read (safetensors 0.8, `Dtype`). */
+const OTHER_DTYPE_BYTES: ReadonlyMap<string, number> = new Map([
+  ['C64', 8], ['U64', 8], ['U32', 4], ['U16', 2], ['F8_E5M2', 1], ['F8_E4M3', 1], ['F8_E8M0', 1], ['F8_E5M2FNUZ', 1], ['F8_E4M3FNUZ', 1],
+  ['F6_E2M3', 6 / 8], ['F6_E3M2', 6 / 8], ['F4', 4 / 8],
+]);
 /** The one key of the header that is no tensor. */
 const METADATA = '__metadata__';
 
@@ -21,12 +26,21 @@ const METADATA = '__metadata__';
  * @throws FormatError naming file, tensor and bytes.
  */
 export async function readSafetensorsHeader(source: ByteSource): Promise<Map<string, SafetensorsEntry>> {
+  return readEntries(source, false);
+}
+
+/** As `readSafetensorsHeader`, with tensors of any dtype; of one that is not in the format's list the size is not checked. */
+export async function readSafetensorsOfAnyType(source: ByteSource): Promise<Map<string, SafetensorsEntry>> {
+  return readEntries(source, true);
+}
+
+async function readEntries(source: ByteSource, anyType: boolean): Promise<Map<string, SafetensorsEntry>> {
   const { name, size } = source;
   const { header, dataStart } = await readHeader(source);
   const entries = new Map<string, SafetensorsEntry>();
   for (const [tensor, info] of Object.entries(header)) {
     if (tensor === METADATA) continue;
-    entries.set(tensor, readEntry(name, tensor, info, dataStart, size));
+    entries.set(tensor, readEntry(name, tensor, info, dataStart, size, anyType));
   }
   checkLayout(name, entries, dataStart, size);
   return entries;
@@ -37,7 +51,7 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Map<str
  * @throws FormatError when they are not texts, or the header is broken.
  */
 export async function readSafetensorsMetadata(source: ByteSource): Promise<Map<string, string>> {
-  const { [METADATA]: metadata = {} } = (await readHeader(source)).header;
+  const metadata = (await readHeader(source)).header[METADATA] ?? {}; // null is none, as in the reference
   const entries = isJsonObject(metadata) ? Object.entries(metadata) : [];
   if (!isJsonObject(metadata) || entries.some(([, value]) => typeof value !== 'string')) {
     throw new FormatError(`${source.name}: ${METADATA} in the header must be an object of texts`);
@@ -88,12 +102,12 @@ function firstRepeatedKey(text: string): string | undefined {
   return undefined;
 }
 
-function readEntry(file: string, tensor: string, info: unknown, dataStart: number, size: number): SafetensorsEntry {
+function readEntry(file: string, tensor: string, info: unknown, dataStart: number, size: number, anyType: boolean): SafetensorsEntry {
   const where = `${file}: tensor ${show(tensor)}`;
   if (!isJsonObject(info)) throw new FormatError(`${where}: its header entry is not an object`);
   const { dtype, shape, data_offsets: offsets } = info;
-  const itemBytes = typeof dtype === 'string' ? DTYPE_BYTES.get(dtype) : undefined;
-  if (typeof dtype !== 'string' || itemBytes === undefined) {
+  const itemBytes = DTYPE_BYTES.get(dtype as string) ?? (anyType ? OTHER_DTYPE_BYTES.get(dtype as string) : undefined);
+  if (typeof dtype !== 'string' || (itemBytes === undefined && !anyType)) {
     throw new FormatError(`${where}: unknown dtype ${show(dtype)} (known: ${[...DTYPE_BYTES.keys()].join(', ')})`);
   }
   if (!isNaturals(shape) || shape.length > MAX_DIMENSIONS) {
@@ -103,7 +117,7 @@ function readEntry(file: string, tensor: string, info: unknown, dataStart: numbe
     throw new FormatError(`${where}: data_offsets ${show(offsets)} is not [begin, end]`);
   }
   const byteLength = offsets[1]! - offsets[0]!;
-  const expected = shape.reduce((product, n) => product * n, itemBytes);
+  const expected = itemBytes === undefined ? byteLength : shape.reduce((product, n) => product * n, itemBytes);
   if (byteLength !== expected) {
     throw new FormatError(`${where}: ${dtype} [${shape}] needs ${expected} bytes but its data_offsets span ${byteLength}`);
   }

@@ -9,8 +9,6 @@ type Reader = (source: ByteSource) => Promise<Map<string, TensorEntry>>;
 /** Loaded when there is such a file: most models have none. */
 const readTorch: Reader = async (source) => (await import('./torch.js')).readTorchTensors(source);
 
-const READERS: Record<(typeof WEIGHTS_FILES)[number], Reader> = { 'model.safetensors': readSafetensorsHeader, 'pytorch_model.bin': readTorch };
-
 /** weight_map of the largest published models is under 10 MB. */
 const MAX_INDEX_BYTES = 64 * 1024 * 1024;
 /** Each is an open file while the model loads. */
@@ -27,9 +25,9 @@ export interface OpenWeights {
  * there first; `undefined` when none is.
  * @throws FormatError for a missing shard, a tensor that the index places elsewhere, a path that leaves the folder.
  */
-export async function openWeights(files: FileSet): Promise<OpenWeights | undefined> {
+export async function openWeights(files: FileSet, readSafetensors: Reader = readSafetensorsHeader): Promise<OpenWeights | undefined> {
   for (const file of WEIGHTS_FILES) {
-    const read = READERS[file];
+    const read = file === 'model.safetensors' ? readSafetensors : readTorch;
     const single = await files.open(file);
     if (single) return openAll([file], async () => single, read);
     const index = `${file}.index.json`;

@@ -3,7 +3,7 @@ import { ArgumentError, show } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { SequenceInput } from '../model/chunk.js';
 import type { ModelState } from '../model/state.js';
-import { checkFunction, checkKeys, checkNumber } from '../options.js';
+import { checkNumber, checkTextOrIds, givenOptions } from '../options.js';
 import { Pace } from '../platform/pace.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { Continuation } from './continuation.js';
@@ -23,12 +23,12 @@ export type BatchPrompt = string | ArrayLike<number> | ({ readonly prompt: strin
 /** Options of `generateBatch`. `seed` is that of the first text, the second has `seed + 1`, and so on. */
 export interface BatchOptions extends BatchTextOptions {
   /** Texts at work at the same time, 1 to 64; default 16. As one ends, the next begins. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /** Called with each piece of text, as soon as it can be shown, and the index of its prompt. */
-  readonly onPiece?: (text: string, index: number) => void;
-  readonly prefixCache?: PrefixCache;
+  readonly onPiece?: ((text: string, index: number) => void) | undefined;
+  readonly prefixCache?: PrefixCache | undefined;
   /** Stops everything; the call rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface BatchResult {
@@ -55,23 +55,21 @@ export interface BatchText {
 
 const NOT_IN_A_BATCH = ['state', 'speculate', 'draftModel', 'signal', 'prefixCache'];
 const TEXT_OPTIONS = [...GENERATE_OPTIONS.filter((key) => !NOT_IN_A_BATCH.includes(key)), 'stop'];
-const BATCH_OPTIONS = [...TEXT_OPTIONS, 'batchSize', 'onPiece', 'signal', 'prefixCache'];
+export const BATCH_OPTIONS: readonly string[] = [...TEXT_OPTIONS, 'batchSize', 'onPiece', 'signal', 'prefixCache'];
 const DEFAULT_BATCH_SIZE = 16;
 const MAX_BATCH_SIZE = 64;
 
 /** Prompt and options of each text. @throws ArgumentError for what is no prompt. */
 export function batchTexts(prompts: readonly BatchPrompt[], options: BatchOptions): { prompt: string | ArrayLike<number>; options: BatchTextOptions }[] {
   if (!Array.isArray(prompts)) throw new ArgumentError(`generateBatch: the prompts are ${show(prompts)}, not a list`);
-  checkKeys('generateBatch', options, BATCH_OPTIONS);
   const { batchSize: _batchSize, onPiece: _onPiece, signal: _signal, prefixCache: _prefixCache, ...shared } = options;
   const { seed } = shared;
   return prompts.map((each: BatchPrompt, index) => {
+    const what = `generateBatch: prompt ${index}`;
     const hasOptions = typeof each === 'object' && each !== null && 'prompt' in each;
     const { prompt, ...own } = hasOptions ? each : { prompt: each };
-    const isPrompt = typeof prompt === 'string' || (typeof prompt === 'object' && prompt !== null && typeof prompt.length === 'number');
-    if (!isPrompt) throw new ArgumentError(`generateBatch: prompt ${index} is ${show(prompt)}, not a text or a list of ids`);
-    const given = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
-    return { prompt, options: { ...shared, ...(typeof seed === 'number' ? { seed: seed + index } : {}), ...given } };
+    checkTextOrIds(what, prompt);
+    return { prompt, options: { ...shared, ...(typeof seed === 'number' ? { seed: seed + index } : {}), ...givenOptions(what, own, TEXT_OPTIONS) } };
   });
 }
 
@@ -98,7 +96,7 @@ class BatchSequence {
     this.index = index;
     this.state = model.createState();
     this.prompt = Array.from(ids);
-    this.limits = checkLimits(`generateBatch: prompt ${index}`, options, TEXT_OPTIONS, config);
+    this.limits = checkLimits(options, config);
     this.continuation = new Continuation(config, this.prompt, this.limits, options, constraint);
     this.pieces = tokenizer && new TextPieces(tokenizer, this.prompt, stopStrings(options.stop));
     this.onPiece = batch.onPiece;
@@ -179,14 +177,13 @@ export async function generateBatch(
   const { parts: { config, workspace: { maxTokens } } } = model;
   const { signal, prefixCache } = options;
   const batchSize = checkNumber('batchSize', options.batchSize ?? DEFAULT_BATCH_SIZE, 1, MAX_BATCH_SIZE, 'whole');
-  checkFunction('onPiece', options.onPiece);
   const unused = model.createState();
   checkPrefixCache(prefixCache, unused);
   texts.forEach(({ ids, options: own }, index) => {
     if (ids.length === 0) throw emptyPrompt(`generateBatch: prompt ${index}`);
-    model.check(ids, unused);
+    model.check(ids, unused, `generateBatch: prompt ${index}`);
     stopStrings(own.stop);
-    checkLimits(`generateBatch: prompt ${index}`, own, TEXT_OPTIONS, config);
+    checkLimits(own, config);
     checkSamplerOptions(config.vocabSize, { seed: 0, ...pickSamplingOptions(own) });
   });
   const pace = new Pace(signal);

@@ -1,21 +1,20 @@
-import { ArgumentError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { ModelState } from '../model/state.js';
 import { exp, log } from '../platform/numeric.js';
-import { checkKeys, checkNumber } from '../options.js';
+import { checkBoolean, checkNumber, givenOptions } from '../options.js';
 import { Pace } from '../platform/pace.js';
 import { largestIds, logNormalizer, logProbability } from '../sampling/logprobs.js';
 import { checkLimits, emptyPrompt, type GenerateIdsOptions } from './options.js';
 
 export interface BeamSearchOptions extends Pick<GenerateIdsOptions, 'maxNewTokens' | 'eosTokenIds' | 'signal'> {
   /** Texts that are followed at the same time, 1 to 64; default 4. */
-  readonly numBeams?: number;
+  readonly numBeams?: number | undefined;
   /** A text's score is its log-probability / lengthᵖᵉⁿᵃˡᵗʸ; default 1. Above 0 favours longer texts, below 0 shorter ones. */
-  readonly lengthPenalty?: number;
+  readonly lengthPenalty?: number | undefined;
   /** How many texts to return, the best first, at most `numBeams`; default 1. */
-  readonly nBest?: number;
+  readonly nBest?: number | undefined;
   /** Stop as soon as `numBeams` texts have ended, although a better one might still come; default false. */
-  readonly earlyStopping?: boolean;
+  readonly earlyStopping?: boolean | undefined;
 }
 
 /** One of the texts that beam search found. */
@@ -43,6 +42,7 @@ interface Candidate {
 }
 
 const MAX_BEAMS = 64;
+const BEAM_OPTIONS = ['maxNewTokens', 'eosTokenIds', 'signal', 'numBeams', 'lengthPenalty', 'nBest', 'earlyStopping'];
 
 /**
  * Beam search as in Hugging Face transformers: of all texts one token longer than the beams the 2 · numBeams most probable are looked at
@@ -51,15 +51,16 @@ const MAX_BEAMS = 64;
  * and no beam can still do better than the worst of them. Equal ones come in the order of beams and ids.
  * @throws ArgumentError for an option or a prompt; the signal's reason.
  */
-export async function beamSearch(model: Model, prompt: ArrayLike<number>, options: BeamSearchOptions = {}): Promise<BeamIds[]> {
-  const known = ['maxNewTokens', 'eosTokenIds', 'signal', 'numBeams', 'lengthPenalty', 'nBest', 'earlyStopping'];
-  checkKeys('beamSearch', options, known);
+export async function beamSearch(
+  model: Model, prompt: ArrayLike<number>, given: BeamSearchOptions, defaults: Pick<GenerateIdsOptions, 'maxNewTokens'>,
+): Promise<BeamIds[]> {
+  const options = { ...defaults, ...givenOptions('beamSearch', given, BEAM_OPTIONS) };
   const { signal, earlyStopping = false } = options;
-  const limits = checkLimits('beamSearch', options, known, model.parts.config);
+  const limits = checkLimits(options, model.parts.config);
   const numBeams = checkNumber('numBeams', options.numBeams ?? 4, 1, MAX_BEAMS, 'whole');
   const nBest = checkNumber('nBest', options.nBest ?? 1, 1, numBeams, 'whole');
   const lengthPenalty = checkNumber('lengthPenalty', options.lengthPenalty ?? 1, -100, 100);
-  if (typeof earlyStopping !== 'boolean') throw new ArgumentError('option earlyStopping is not true or false');
+  checkBoolean('earlyStopping', earlyStopping);
   if (prompt?.length === 0) throw emptyPrompt('beamSearch');
 
   const looked = Math.max(2, 1 + limits.eosTokenIds.length) * numBeams;
@@ -117,7 +118,7 @@ export async function beamSearch(model: Model, prompt: ArrayLike<number>, option
 /** All of the prompt but its last id. */
 async function readPrompt(model: Model, prompt: ArrayLike<number>, signal: AbortSignal | undefined): Promise<ModelState[]> {
   const state = model.createState();
-  model.check(prompt, state);
+  model.check(prompt, state, 'beamSearch');
   const { maxTokens } = model.parts.workspace;
   const pace = new Pace(signal);
   for (let done = 0; done < prompt.length - 1; done += maxTokens) {

@@ -1,11 +1,12 @@
 import type { ConstraintState } from '../constrain/constraint.js';
 import type { Model } from '../model/model.js';
+import type { SequenceInput } from '../model/chunk.js';
 import type { ModelState } from '../model/state.js';
 import { Pace } from '../platform/pace.js';
 import { Continuation } from './continuation.js';
 import type { Drafting } from '../speculate/drafting.js';
 import { logProbabilities, type TokenLogprob } from '../sampling/logprobs.js';
-import { checkLimits, emptyPrompt, type GenerateIdsOptions, type GenerateResult, type Limits } from './options.js';
+import { checkLimits, type GenerateIdsOptions, type GenerateResult, type Limits } from './options.js';
 import { checkPrefixCache, type PrefixPlace } from './prefix-cache.js';
 
 /** A token that was chosen. */
@@ -18,13 +19,12 @@ export interface ChosenToken {
 
 /** What a generation goes on from, beside the options that users give. */
 export interface GenerationStart {
-  /** Known options: of the call that the user made, for messages. */
-  readonly what: string;
-  readonly known: readonly string[];
   /** Advanced over all ids but the last: `unread` tells which are missing. */
   readonly state: ModelState;
+  /** Who has taken the state into use. */
+  readonly holder?: object | undefined;
   /** Ids that the state has not read: the prompt. */
-  readonly unread: ArrayLike<number>;
+  readonly unread: readonly number[];
   /** The text so far, `unread` included, as far as penalties and guesses look back. */
   readonly text: ArrayLike<number>;
   readonly constraint?: ConstraintState | undefined;
@@ -64,16 +64,14 @@ export class Generation {
   private prefillMs = 0;
   private decodeMs = 0;
 
-  /** @throws ArgumentError for an option, an empty prompt, an id out of range, another model's state. */
+  /** @param start checked: a bad id would leave the state half-way. @throws ArgumentError for an option. */
   constructor(model: Model, options: GenerateIdsOptions, start: GenerationStart) {
-    this.limits = checkLimits(start.what, options, start.known, model.parts.config);
-    if (start.unread?.length === 0) throw emptyPrompt(start.what);
-    model.check(start.unread, start.state); // all of it now, so that a bad id does not leave the state half-way
+    this.limits = checkLimits(options, model.parts.config);
     this.model = model;
     this.options = options;
     this.start = start;
     this.state = start.state;
-    this.unread = Array.from(start.unread);
+    this.unread = start.unread;
     this.promptTokens = this.unread.length;
     this.pace = new Pace(options.signal);
     this.continuation = new Continuation(model.parts.config, start.text, this.limits, options, start.constraint);
@@ -113,9 +111,9 @@ export class Generation {
   private async prefill(): Promise<void> {
     this.options.signal?.throwIfAborted();
     this.hasStarted = true;
-    const { model, state, options } = this;
+    const { model, state, options, start: { holder } } = this;
     const { prefixCache, speculate, draftModel } = options;
-    if ((speculate ?? false) !== false || (draftModel ?? undefined) !== undefined) {
+    if ((speculate ?? false) !== false || draftModel !== undefined) {
       this.drafting = new (await import('../speculate/drafting.js')).Drafting(model, options);
       this.drafting.read(this.start.text);
     }
@@ -127,7 +125,7 @@ export class Generation {
     try {
       for (; prompt.length - done > maxTokens; done += maxTokens) {
         await this.pace.giveWay();
-        model.advance(prompt.slice(done, done + maxTokens), state);
+        model.advance(prompt.slice(done, done + maxTokens), state, holder);
         if (place) place = prefixCache!.store(prompt, place, state);
       }
       this.hasReadPrompt = true;
@@ -139,7 +137,7 @@ export class Generation {
 
   /** One pass over what is unread, and over guesses of what follows: fills the queue. */
   private step(): void {
-    const { model, state, previous, drafting } = this;
+    const { model, state, previous, drafting, start: { holder } } = this;
     const before = this.unread;
     const draft = (before.length === 1 && drafting?.draft(this.continuation.room)) || NOTHING;
     const ids = draft.length > 0 ? [...before, ...draft] : before;
@@ -150,9 +148,9 @@ export class Generation {
     this.stateRow = ids.length - 1;
     this.queue = NO_TOKENS;
     this.delivered = 0;
-    previous?.copyFrom(state);
+    previous?.assign(state);
     try {
-      const input = draft.length > 0 ? { ids, state, want: 'all' as const, history: drafting!.history } : { ids, state, want: 'last' as const };
+      const input: SequenceInput = draft.length > 0 ? { ids, state, holder, want: 'all', history: drafting!.history } : { ids, state, holder, want: 'last' };
       const start = drafting ? performance.now() : 0;
       model.forwardSequences([input], (logits, row) => {
         if (done) return;
@@ -177,7 +175,7 @@ export class Generation {
   /** After an error in a pass: what it chose has not been given out, so nothing of it is in the text. */
   private takeBack(before: readonly number[], length: number, tokens: number): void {
     const { state, previous, drafting, firstRow } = this;
-    if (previous) return state.copyFrom(previous);
+    if (previous) return state.assign(previous);
     if (state.tokens === tokens) return; // it failed before the model moved on
     if (length > before.length) drafting!.history.rollBack(state, firstRow, length);
     this.unread = NOTHING;
@@ -194,7 +192,7 @@ export class Generation {
     this.unread = NOTHING;
     if (!previous) return;
     if (stateRow === this.firstRow) {
-      state.copyFrom(previous);
+      state.assign(previous);
       this.unread = before;
       return;
     }
@@ -212,9 +210,9 @@ export class Generation {
       this.queue = NO_TOKENS;
       this.delivered = 0;
     }
-    // An abort in the middle of the prompt is not made up for.
-    if (this.start.keepLast || !this.options.state || !this.hasReadPrompt || this.unread.length === 0) return;
-    this.model.advance(this.unread, this.state);
+    // An abort in the middle of the prompt is not made up for; nor can be what a model had left to do that is no more.
+    if (this.start.keepLast || !this.options.state || !this.hasReadPrompt || this.unread.length === 0 || this.model.isDisposed) return;
+    this.model.advance(this.unread, this.state, this.start.holder);
     this.unread = NOTHING;
   }
 

@@ -1,7 +1,7 @@
 import type { ConstraintSpec } from '../constrain/compile.js';
 import { ArgumentError } from '../errors.js';
 import type { ModelState } from '../model/state.js';
-import { checkKeys, checkNumber } from '../options.js';
+import { checkNumber } from '../options.js';
 import type { SpeculateOptions } from '../speculate/drafter.js';
 import type { PrefixCache } from './prefix-cache.js';
 import { SAMPLING_OPTIONS, type SamplingOptions } from '../sampling/sampling-options.js';
@@ -9,27 +9,27 @@ import { SAMPLING_OPTIONS, type SamplingOptions } from '../sampling/sampling-opt
 /** Options of `generateIds`. */
 export interface GenerateIdsOptions extends SamplingOptions, SpeculateOptions {
   /** Most tokens to add; default 256. */
-  readonly maxNewTokens?: number;
+  readonly maxNewTokens?: number | undefined;
   /** Ids that end the text, and are not given out. Default: the model's (`config.eosTokenIds`); `[]` for none. */
-  readonly eosTokenIds?: readonly number[];
+  readonly eosTokenIds?: readonly number[] | undefined;
   /**
    * What the text must be: `{ choices }`, `{ regex }` or `{ jsonSchema }` (`compileChoices`, `compileRegex`, `compileJsonSchema` say what they
    * take, and make one that can be used again). The text is valid, or `maxNewTokens` has cut it: then `finishReason` is 'length'.
    */
-  readonly constraint?: ConstraintSpec;
+  readonly constraint?: ConstraintSpec | undefined;
   /** Milliseconds, from the start on, after which no further token comes. The prompt is read in any case. Default: no limit. */
-  readonly maxTimeMs?: number;
+  readonly maxTimeMs?: number | undefined;
   /** Go on from this state instead of an empty one, and leave in it prompt and all that was generated (as far as an abort let it). */
-  readonly state?: ModelState;
+  readonly state?: ModelState | undefined;
   /** Read the beginning of the prompt from here, if it is there, and leave it here for the next one (`lm.createPrefixCache`). */
-  readonly prefixCache?: PrefixCache;
+  readonly prefixCache?: PrefixCache | undefined;
   /** Stops before the next token; the call rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface GenerateOptions extends GenerateIdsOptions {
   /** Stop at the first of these strings; no part of it is given out. */
-  readonly stop?: string | readonly string[];
+  readonly stop?: string | readonly string[] | undefined;
 }
 
 /**
@@ -61,6 +61,7 @@ export interface GenerateResult {
 export const GENERATE_OPTIONS: readonly (keyof GenerateIdsOptions)[] = [
   'maxNewTokens', 'eosTokenIds', 'constraint', 'maxTimeMs', 'state', 'prefixCache', 'speculate', 'draftModel', 'signal', ...SAMPLING_OPTIONS,
 ];
+export const TEXT_OPTIONS: readonly string[] = [...GENERATE_OPTIONS, 'stop'];
 const DEFAULT_MAX_NEW_TOKENS = 256;
 
 /** Limits of a text, checked. */
@@ -70,9 +71,8 @@ export interface Limits {
   readonly eosTokenIds: readonly number[];
 }
 
-/** @throws ArgumentError naming an option that does not exist or is out of range. Sampling options are checked by the sampler. */
-export function checkLimits(what: string, options: GenerateIdsOptions, known: readonly string[], config: { vocabSize: number; eosTokenIds: readonly number[] }): Limits {
-  checkKeys(what, options, known);
+/** @throws ArgumentError naming an option that is out of range. Sampling options are checked by the sampler. */
+export function checkLimits(options: GenerateIdsOptions, config: { vocabSize: number; eosTokenIds: readonly number[] }): Limits {
   const eosTokenIds = options.eosTokenIds ?? config.eosTokenIds;
   if (!Array.isArray(eosTokenIds) || !eosTokenIds.every((id) => Number.isInteger(id) && id >= 0 && id < config.vocabSize)) {
     throw new ArgumentError(`option eosTokenIds is not a list of token ids from 0 to ${config.vocabSize - 1}`);
@@ -93,6 +93,6 @@ export function stopStrings(stop: GenerateOptions['stop']): readonly string[] {
   return stops;
 }
 
-export function emptyPrompt(what = 'generate'): ArgumentError {
+export function emptyPrompt(what: string): ArgumentError {
   return new ArgumentError(`${what}: the prompt is empty; to start from nothing, give the BOS id: [lm.config.bosTokenId]`);
 }

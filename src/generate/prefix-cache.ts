@@ -76,7 +76,7 @@ export class PrefixCache {
       entry = next;
     }
     if (entry) {
-      state.copyFrom(entry.state);
+      state.assign(entry.state);
       this.touch(entry);
     }
     return { length, entry };
@@ -111,7 +111,7 @@ export class PrefixCache {
 
 /** @throws ArgumentError unless `cache`, an option, is not given or one that `state` can be restored from. */
 export function checkPrefixCache(cache: PrefixCache | undefined, state: ModelState): void {
-  if ((cache ?? undefined) === undefined) return;
+  if (cache === undefined) return;
   if (!(cache instanceof PrefixCache)) throw new ArgumentError(`option prefixCache is ${show(cache)}, not what lm.createPrefixCache() gave`);
   cache.check(state);
 }

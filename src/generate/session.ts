@@ -1,19 +1,19 @@
 import { ArgumentError, show } from '../errors.js';
-import type { GenerateTokensOptions, TextStart } from './generate.js';
+import { IDS, TEXT, TOKENS, type GenerateTokensOptions, type Kind, type Start } from './generate.js';
 import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './options.js';
 import { checkPrefixCache, type PrefixCache, type PrefixPlace } from './prefix-cache.js';
 import { encodeSession, SESSION_MEMORY, type SessionContent } from './session-bytes.js';
 import type { TokenPiece } from './text-pieces.js';
 import type { Model } from '../model/model.js';
-import { checkFunction, checkKeys } from '../options.js';
+import { checkTextOrIds, givenOptions } from '../options.js';
 import { Pace } from '../platform/pace.js';
 
 export interface AppendOptions {
   /** Read the beginning of the text from here, if the session is empty (`lm.createPrefixCache`). */
-  readonly prefixCache?: PrefixCache;
+  readonly prefixCache?: PrefixCache | undefined;
   /** Called with how many of the tokens have been read. */
-  readonly onProgress?: (tokens: number, total: number) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((tokens: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Options of a session's generators: those of the model's, but for `state` and `prefixCache`. */
@@ -23,9 +23,7 @@ export type InSession<Options extends GenerateIdsOptions> = Omit<Options, 'state
 export interface SessionHost {
   readonly model: Model;
   encode(text: string, isStart: boolean): number[];
-  generateIds(options: GenerateIdsOptions, start: () => TextStart): AsyncGenerator<number, GenerateResult, undefined>;
-  generateText(options: GenerateOptions, start: () => TextStart): AsyncGenerator<string, GenerateResult, undefined>;
-  generateTokens(options: GenerateTokensOptions, start: () => TextStart): AsyncGenerator<TokenPiece, GenerateResult, undefined>;
+  write<Options extends GenerateIdsOptions, Item>(kind: Kind<Options, Item>, what: string, options: Options, start: Start): AsyncGenerator<Item, GenerateResult, undefined>;
 }
 
 /** A place in a session's text to come back to. Holds a state: a few kilobytes. */
@@ -49,7 +47,6 @@ export class SessionMark {
 export class Session {
   private readonly host: SessionHost;
   private content: SessionContent;
-  private isBusy = false;
 
   /** @internal Use `lm.session()` or `lm.openSession(bytes)`. */
   constructor(host: SessionHost, content: SessionContent) {
@@ -68,22 +65,23 @@ export class Session {
    * @throws ArgumentError (an id out of range, a session at work), TokenizerError, the signal's reason; the session is as before then.
    */
   async append(textOrIds: string | ArrayLike<number>, options: AppendOptions = {}): Promise<void> {
-    checkKeys('append', options, ['prefixCache', 'onProgress', 'signal']);
-    const { prefixCache, onProgress, signal } = options;
+    const what = 'session.append';
+    const { prefixCache, onProgress, signal } = givenOptions(what, options, ['prefixCache', 'onProgress', 'signal']);
     const { model } = this.host;
-    checkFunction('onProgress', onProgress);
     const pace = new Pace(signal);
-    if (prefixCache !== undefined) checkPrefixCache(prefixCache, this.tokens === 0 ? this.content.state : model.createState());
+    const { content } = this;
+    checkPrefixCache(prefixCache, this.tokens === 0 ? content.state : model.createState());
+    checkTextOrIds(`${what}: the text`, textOrIds);
     const given = typeof textOrIds === 'string' ? this.host.encode(textOrIds, this.tokens === 0) : textOrIds;
     signal?.throwIfAborted();
-    if (typeof given === 'object' && given?.length === 0) return;
-    model.check(given, this.content.state);
+    if (given.length === 0) return;
+    model.check(given, content.state, what);
     const ids = Array.from(given);
-    this.begin();
+    this.checkIdle();
+    content.state.hold(what, content);
     try {
-      const state = this.content.state.clone();
-      const { unread, memory } = this.content;
-      const all = [...unread, ...ids];
+      const state = content.state.clone();
+      const all = [...content.unread, ...ids];
       const { maxTokens } = model.parts.workspace;
       let place: PrefixPlace | undefined = this.tokens === 0 ? prefixCache?.restore(all, state) : undefined;
       for (let done = place?.length ?? 0; done < all.length - 1; ) {
@@ -94,9 +92,9 @@ export class Session {
         if (place && count === maxTokens) place = prefixCache!.store(all, place, state);
         onProgress?.(done, all.length - 1);
       }
-      this.content = { state, unread: all.slice(-1), memory: [...memory, ...ids.slice(-SESSION_MEMORY)].slice(-SESSION_MEMORY) };
+      this.content = { state, unread: all.slice(-1), memory: [...content.memory, ...ids.slice(-SESSION_MEMORY)].slice(-SESSION_MEMORY) };
     } finally {
-      this.isBusy = false;
+      content.state.letGo();
     }
   }
 
@@ -105,18 +103,18 @@ export class Session {
    * whose text is held back when the consumer leaves (it may begin a stop string, or ends within a character); an end-of-text token is not.
    * @throws ArgumentError (an option, an empty session, one at work), the signal's reason.
    */
-  async *generate(options: InSession<GenerateOptions> = {}): AsyncGenerator<string, GenerateResult, undefined> {
-    return yield* this.host.generateText(checked(options), () => this.start());
+  generate(options: InSession<GenerateOptions> = {}): AsyncGenerator<string, GenerateResult, undefined> {
+    return this.host.write(TEXT, 'session.generate', options, this.start);
   }
 
   /** As `generate`, ids coming out: needs no tokenizer. */
-  async *generateIds(options: InSession<GenerateIdsOptions> = {}): AsyncGenerator<number, GenerateResult, undefined> {
-    return yield* this.host.generateIds(checked(options), () => this.start());
+  generateIds(options: InSession<GenerateIdsOptions> = {}): AsyncGenerator<number, GenerateResult, undefined> {
+    return this.host.write(IDS, 'session.generateIds', options, this.start);
   }
 
   /** As `generate`, with each token's id, text and log-probability. */
-  async *generateTokens(options: InSession<GenerateTokensOptions> = {}): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
-    return yield* this.host.generateTokens(checked(options), () => this.start());
+  generateTokens(options: InSession<GenerateTokensOptions> = {}): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
+    return this.host.write(TOKENS, 'session.generateTokens', options, this.start);
   }
 
   /** An independent session with the same text so far. @throws ArgumentError for a session at work. */
@@ -149,47 +147,30 @@ export class Session {
     return { ...this.content, state: this.content.state.clone() };
   }
 
-  private start(): TextStart {
-    if (this.tokens === 0) throw emptyPrompt('session.generate');
+  private readonly start: Start = (what, { state: otherState, prefixCache }) => {
+    if (otherState !== undefined || prefixCache !== undefined) {
+      throw new ArgumentError(`${what}: a session has its own state; the options state and prefixCache are not for it`);
+    }
+    if (this.tokens === 0) throw emptyPrompt(what);
     this.checkIdle();
-    const { content } = this;
-    const { state, unread, memory } = content;
+    const { state, unread, memory } = this.content;
     let ids = [...memory];
     return {
       state,
       unread,
       text: memory,
       keepLast: true,
-      onOpen: () => {
-        this.begin(content);
-      },
       onId: (id) => {
         ids.push(id);
         if (ids.length > 2 * SESSION_MEMORY) ids = ids.slice(-SESSION_MEMORY);
       },
       onClose: (left) => {
         this.content = { state, unread: left, memory: ids.slice(-SESSION_MEMORY) };
-        this.isBusy = false;
       },
     };
-  }
+  };
 
-  /** @param content as it was when this was planned: nothing may have changed it since. */
-  private begin(content = this.content): void {
-    this.checkIdle(content);
-    this.isBusy = true;
+  private checkIdle(): void {
+    if (this.content.state.isHeld) throw new ArgumentError('session: is at work; wait until that is over, or fork it before');
   }
-
-  private checkIdle(content = this.content): void {
-    if (this.isBusy || content !== this.content) throw new ArgumentError('session: is at work; wait until that is over, or fork it before');
-  }
-}
-
-function checked<Options extends GenerateIdsOptions>(options: InSession<Options>): Options {
-  const given = options as Options;
-  if (typeof given !== 'object' || given === null) return given; // which is then refused
-  if (given.state !== undefined || given.prefixCache !== undefined) {
-    throw new ArgumentError('session.generate: a session has its own state; the options state and prefixCache are not for it');
-  }
-  return given;
 }

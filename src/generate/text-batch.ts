@@ -1,7 +1,9 @@
 import type { ConstraintSpec } from '../constrain/compile.js';
 import type { Constraint } from '../constrain/constraint.js';
-import { batchTexts, generateBatch, type BatchOptions, type BatchPrompt, type BatchResult, type BatchText } from './batch.js';
+import { BATCH_OPTIONS, batchTexts, generateBatch, type BatchOptions, type BatchPrompt, type BatchResult, type BatchText } from './batch.js';
 import type { Model } from '../model/model.js';
+import { givenOptions } from '../options.js';
+import type { GenerationDefaults } from '../sampling/generation-config.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
 /** What a `TextWriter` does for a batch. */
@@ -10,16 +12,18 @@ export interface BatchHost {
   /** @throws TokenizerError when there is none. */
   readonly tokenizer: Tokenizer;
   readonly hasTokenizer: boolean;
-  promptIds(prompt: string | ArrayLike<number>, state: undefined, what: string): ArrayLike<number>;
+  readonly generationDefaults: GenerationDefaults;
+  promptIds(what: string, prompt: string | ArrayLike<number>): ArrayLike<number>;
   compile(spec: ConstraintSpec, options: BatchOptions): Promise<Constraint>;
 }
 
-/** Puts prompts and constraints together for `generateBatch`. `options`: the model's defaults among them. */
-export async function writeBatch(host: BatchHost, prompts: readonly BatchPrompt[], options: BatchOptions): Promise<BatchResult[]> {
+/** Puts prompts, the model's defaults and constraints together for `generateBatch`. */
+export async function writeBatch(host: BatchHost, prompts: readonly BatchPrompt[], given: BatchOptions): Promise<BatchResult[]> {
+  const options: BatchOptions = { ...host.generationDefaults, ...givenOptions('generateBatch', given, BATCH_OPTIONS) };
   const compiled: { spec: ConstraintSpec; eosTokenIds: readonly number[] | undefined; constraint: Constraint }[] = [];
   const texts: BatchText[] = [];
   for (const [index, { prompt, options: own }] of batchTexts(prompts, options).entries()) {
-    const ids = host.promptIds(prompt, undefined, `generateBatch: prompt ${index}`);
+    const ids = host.promptIds(`generateBatch: prompt ${index}`, prompt);
     const { constraint: spec, eosTokenIds } = own;
     if (spec === undefined) {
       texts.push({ ids, options: own, constraint: undefined });

@@ -1,5 +1,4 @@
 import type { DecodeStream, Tokenizer } from '../tokenizer/tokenizer.js';
-import type { ChosenToken } from './generation.js';
 import type { TokenLogprob } from '../sampling/logprobs.js';
 import { StopStrings } from './stop-strings.js';
 
@@ -54,49 +53,5 @@ export class TextPieces {
   /** A vocabulary may be padded with ids that stand for nothing. */
   private isToken(id: number): boolean {
     return this.tokenizer.idToToken(id) !== undefined;
-  }
-}
-
-/** Holds tokens back until their text can be shown. */
-export class TokenQueue {
-  private readonly tokenizer: Tokenizer;
-  private readonly held: { token: ChosenToken; text: string; mayGrow: boolean }[] = [];
-  private shown = 0; // units of the held text that can be shown
-
-  constructor(tokenizer: Tokenizer) {
-    this.tokenizer = tokenizer;
-  }
-
-  push(token: ChosenToken, text: string): void {
-    // It gets what is left of an incomplete character if nothing more comes.
-    const mayGrow = text === '' || this.tokenizer.decode([token.id]).endsWith('\ufffd');
-    this.held.push({ token, text, mayGrow });
-  }
-
-  /** Tells that so much more text can be shown. @returns the tokens that can be given out whole. */
-  release(units: number, isEnd = false): TokenPiece[] {
-    this.shown += units;
-    const out: TokenPiece[] = [];
-    while (this.held.length > 0 && this.held[0]!.text.length <= this.shown) {
-      if (this.held.length === 1 && this.held[0]!.mayGrow && !isEnd) break;
-      const { token, text } = this.held.shift()!;
-      this.shown -= text.length;
-      out.push(this.piece(token, text));
-    }
-    return out;
-  }
-
-  /** The end: `last` goes to the last token, and of a token whose text is cut by a stop string what can be shown. */
-  finish(last: string, units: number): TokenPiece[] {
-    const end = this.held.at(-1);
-    if (end) end.text += last;
-    const out = this.release(units, true);
-    const cut = this.held[0];
-    return cut && this.shown > 0 ? [...out, this.piece(cut.token, cut.text.slice(0, this.shown))] : out;
-  }
-
-  private piece({ id, logprob, top }: ChosenToken, text: string): TokenPiece {
-    const named = top!.map((each) => ({ ...each, token: this.tokenizer.idToToken(each.id) ?? '' }));
-    return { id, text, logprob: logprob!, topLogprobs: named };
   }
 }

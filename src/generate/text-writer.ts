@@ -1,15 +1,14 @@
-import { ArgumentError, show } from '../errors.js';
 import type { ConstraintSpec } from '../constrain/compile.js';
 import type { Constraint } from '../constrain/constraint.js';
 import type { BatchOptions, BatchPrompt, BatchResult } from './batch.js';
 import type { BeamIds, BeamSearchOptions } from './beam-search.js';
-import { generateIds, generateText, generateTokens, startOf, type GenerateTokensOptions, type TextStart } from './generate.js';
+import { generateItems, startOf, type Kind, type Start } from './generate.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
-import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './options.js';
-import { TextPieces, type TokenPiece } from './text-pieces.js';
+import { emptyPrompt, type GenerateIdsOptions, type GenerateResult } from './options.js';
 import type { ModelConfig } from '../checkpoint/config.js';
 import type { Model } from '../model/model.js';
-import type { ModelState } from '../model/state.js';
+import { requireState, type ModelState } from '../model/state.js';
+import { checkTextOrIds, givenOptions } from '../options.js';
 import type { SessionHost } from './session.js';
 import type { BatchHost } from './text-batch.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
@@ -44,52 +43,54 @@ export class TextWriter implements SessionHost, BatchHost {
     return this.lm.hasTokenizer;
   }
 
+  get generationDefaults(): GenerationDefaults {
+    return this.lm.generationDefaults;
+  }
+
   /** Ids of text at the beginning, or of text that goes on exactly where other text ended. */
   encode(text: string, isStart: boolean): number[] {
     return this.tokenizer.encode(text, { addSpecialTokens: isStart, continues: !isStart });
   }
 
-  /** A prompt as ids, for a text that starts with it or goes on from `options.state`. */
-  promptIds(prompt: string | ArrayLike<number>, state?: ModelState, what?: string): ArrayLike<number> {
+  /** A prompt as ids, for a text that starts with it or goes on from `state`. */
+  promptIds(what: string, prompt: string | ArrayLike<number>, state?: ModelState): ArrayLike<number> {
+    checkTextOrIds(`${what}: the prompt`, prompt, 'generateBatch');
     if (prompt === '') throw emptyPrompt(what);
     return typeof prompt === 'string' ? this.encode(prompt, !state || state.tokens === 0) : prompt;
   }
 
   /** Where a text starts that goes on from a prompt. */
-  startOf(prompt: string | ArrayLike<number>, options: GenerateIdsOptions): TextStart {
-    return startOf(this.model, this.promptIds(prompt, options?.state), options);
+  startOf(prompt: string | ArrayLike<number>): Start {
+    return (what, options) => {
+      const { state } = options;
+      if (state !== undefined) requireState(`${what}: option state`, state);
+      return startOf(this.model, this.promptIds(what, prompt, state), options, what);
+    };
   }
 
-  async *generateIds(given: GenerateIdsOptions, start: () => TextStart): AsyncGenerator<number, GenerateResult, undefined> {
-    const options = this.withDefaults(given);
-    return yield* generateIds(this.model, options, await this.constrained(start(), options));
-  }
-
-  async *generateText(given: GenerateOptions, start: () => TextStart): AsyncGenerator<string, GenerateResult, undefined> {
-    const options = this.withDefaults(given);
-    return yield* generateText(this.model, this.tokenizer, options, await this.constrained(start(), options));
-  }
-
-  async *generateTokens(given: GenerateTokensOptions, start: () => TextStart): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
-    const options = this.withDefaults(given);
-    return yield* generateTokens(this.model, this.tokenizer, options, await this.constrained(start(), options));
+  /** One text, from the first `next()` to its end, however it ends: so long nobody else may change its state. */
+  async *write<Options extends GenerateIdsOptions, Item>(
+    { known, output }: Kind<Options, Item>, what: string, given: Options, start: Start,
+  ): AsyncGenerator<Item, GenerateResult, undefined> {
+    const options = { ...this.generationDefaults, ...givenOptions(what, given, known) };
+    const from = start(what, options);
+    const { state, text } = from;
+    state.hold(what, from);
+    try {
+      const { constraint: spec } = options;
+      const constraint = spec === undefined ? undefined : (await this.compile(spec, options)).start(text);
+      return yield* generateItems(this.model, options, { ...from, holder: from, constraint }, await output(this, options, text));
+    } finally {
+      state.letGo();
+    }
   }
 
   async generateBatch(prompts: readonly BatchPrompt[], options: BatchOptions): Promise<BatchResult[]> {
-    return (await import('./text-batch.js')).writeBatch(this, prompts, this.withDefaults(options));
+    return (await import('./text-batch.js')).writeBatch(this, prompts, options);
   }
 
   async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions): Promise<(BeamIds & { readonly text: string })[]> {
-    const ids = this.promptIds(prompt, undefined, 'beamSearch');
-    const { beamSearch } = await import('./beam-search.js');
-    const { maxNewTokens } = this.lm.generationDefaults;
-    const found = await beamSearch(this.model, ids, { ...(maxNewTokens === undefined ? {} : { maxNewTokens }), ...given(options) });
-    return found.map((beam) => ({ ...beam, text: this.hasTokenizer ? textAfter(this.tokenizer, ids, beam.ids) : '' }));
-  }
-
-  private async constrained(start: TextStart, options: GenerateIdsOptions): Promise<TextStart> {
-    const spec = options?.constraint;
-    return spec === undefined ? start : { ...start, constraint: (await this.compile(spec, options)).start(start.text) };
+    return (await import('./text-beams.js')).writeBeams(this, prompt, options);
   }
 
   /** What a constraint stands for. @throws as `compileConstraint`. */
@@ -98,20 +99,4 @@ export class TextWriter implements SessionHost, BatchHost {
     const { compileConstraint } = await import('../constrain/compile.js');
     return compileConstraint(spec, this.tokenizer, { eosTokenIds });
   }
-
-  private withDefaults<Options extends GenerateIdsOptions>(options: Options): Options {
-    return { ...this.lm.generationDefaults, ...given(options) };
-  }
-}
-
-/** What is given of `options`: undefined is as if it were not there. */
-function given<Options extends object>(options: Options): Options {
-  if (typeof options !== 'object' || options === null) throw new ArgumentError(`the options are ${show(options)}, not an object`);
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options;
-}
-
-/** The text that `ids` add to the text of `before`. */
-function textAfter(tokenizer: Tokenizer, before: ArrayLike<number>, ids: readonly number[]): string {
-  const pieces = new TextPieces(tokenizer, before, []);
-  return ids.map((id) => pieces.show(pieces.decode(id))).join('') + pieces.finish().shown;
 }

@@ -1,5 +1,5 @@
 import { BackendError, show } from '../errors.js';
-import { checkNumber } from '../options.js';
+import { checkNumber, givenOptions } from '../options.js';
 import { processors } from '../platform/node.js';
 import type { BackendName, Kernels } from './kernels.js';
 import { createScalarKernels } from './scalar/scalar.js';
@@ -39,7 +39,7 @@ export async function availableBackends(): Promise<BackendName[]> {
  * @throws ArgumentError for `threads`; BackendError when that backend does not exist or is not available here.
  */
 export async function createKernels(options: KernelOptions = {}): Promise<Kernels> {
-  const { backend = 'auto', threads = 'auto' } = options;
+  const { backend = 'auto', threads = 'auto' } = givenOptions('createKernels', options, ['backend', 'threads']);
   if (threads !== 'auto') checkNumber('threads', threads, 1, MAX_THREADS, 'whole');
   const count = threads === 'auto' ? Math.min(Math.max(processors() - 1, 1), MAX_THREADS) : threads;
   if (backend === 'scalar') return createScalarKernels();

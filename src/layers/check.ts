@@ -4,8 +4,8 @@ import { ArgumentError } from '../errors.js';
 export function requireLength(
   what: string, array: { readonly length: number }, length: number, relation: 'exactly' | 'at least' = 'exactly',
 ): void {
-  const fits = relation === 'exactly' ? array.length === length : array.length >= length;
-  if (!fits) throw new ArgumentError(`${what} has ${array.length} elements, needs ${relation} ${length}`);
+  const found = array?.length;
+  if (!(relation === 'exactly' ? found === length : found >= length)) throw new ArgumentError(`${what} has ${found} elements, needs ${relation} ${length}`);
 }
 
 /** Throws `ArgumentError` unless a forward pass of `tokens` tokens fits a workspace. */

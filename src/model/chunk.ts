@@ -11,6 +11,8 @@ export interface SequenceInput {
   readonly want: 'nothing' | 'last' | 'all';
   /** Remembers the state after each position. */
   readonly history?: StateHistory;
+  /** Who has taken the state into use, if it is. */
+  readonly holder?: object | undefined;
 }
 
 /** Where in the inputs a chunk begins. */

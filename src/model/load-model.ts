@@ -24,12 +24,12 @@ export interface Progress {
 }
 
 export interface LoadModelOptions {
-  readonly onProgress?: (progress: Progress) => void;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
    * Where to put the model, in the kernels' memory: `modelBytes` or more. Default: an arena of its own, which kernels can give once.
    */
-  readonly arena?: Arena;
+  readonly arena?: Arena | undefined;
 }
 
 /** What lies in a model's arena. */

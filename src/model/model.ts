@@ -1,4 +1,4 @@
-import { ArgumentError, show } from '../errors.js';
+import { ArgumentError, disposed, show } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { BitLinear } from '../layers/bit-linear.js';
 import type { Block } from '../layers/block.js';
@@ -7,7 +7,7 @@ import type { RMSNorm } from '../layers/rms-norm.js';
 import type { Workspace } from '../layers/workspace.js';
 import { Chunk, type SequenceInput } from './chunk.js';
 import type { ModelConfig } from '../checkpoint/config.js';
-import { ModelState, requireShape, type StateShape } from './state.js';
+import { ModelState, requireShape, requireState, type StateShape } from './state.js';
 import type { StateHistory } from './state-history.js';
 import type { TernaryCount } from './weights.js';
 
@@ -44,6 +44,8 @@ export type RowSink = (row: Float32Array, position: number, sequence: number) =>
  */
 export class Model {
   readonly parts: ModelParts;
+  /** Set by `dispose`. */
+  isDisposed = false;
   private chunk: Chunk;
   private rowsOut = 0; // rows that a sink is being handed just now
   private readonly logitsRows: readonly Float32Array[]; // [maxTokens][vocab]
@@ -68,9 +70,15 @@ export class Model {
     return this.parts.blocks.every(({ parts }) => parts.tokenMixer.history !== undefined);
   }
 
+  /** Ends its kernels and lets go of their memory. Passes throw ArgumentError from then on. */
+  dispose(): void {
+    this.isDisposed = true;
+    this.parts.kernels.dispose();
+  }
+
   /** Advances `state` over `ids`, without logits: for all of a prompt but its last token. */
-  advance(ids: ArrayLike<number>, state: ModelState): void {
-    this.forwardSequences([{ ids, state, want: 'nothing' }], () => {});
+  advance(ids: ArrayLike<number>, state: ModelState, holder?: object): void {
+    this.forwardSequences([{ ids, state, want: 'nothing', holder }], () => {});
   }
 
   /** Advances `state` over `ids` and writes the logits of the last position to `out` [vocab]. Allocates nothing. */
@@ -86,8 +94,8 @@ export class Model {
   /**
    * Advances several sequences, each its own state over its own ids, and hands over the logits that they want. The weights are read
    * once for all tokens of a chunk. The sink may use the model itself, with other states.
-   * @throws ArgumentError for no ids, an id out of range, another model's state, one state given twice, a history that cannot be kept;
-   * no state has changed then.
+   * @throws ArgumentError for no ids, an id out of range, another model's state, one state given twice or in use by a generation, a history
+   * that cannot be kept; no state has changed then.
    */
   forwardSequences(inputs: readonly SequenceInput[], sink: RowSink): void {
     this.run(inputs, (rows) => {
@@ -152,8 +160,9 @@ export class Model {
   }
 
   private checkInputs(inputs: readonly SequenceInput[]): void {
-    for (const { ids, state, history } of inputs) {
+    for (const { ids, state, history, holder } of inputs) {
       this.check(ids, state);
+      state.checkFree('forward', holder);
       if (history) this.checkHistory(history, ids.length);
     }
     if (inputs.length > 1 && new Set(inputs.map(({ state }) => state)).size < inputs.length) {
@@ -167,21 +176,22 @@ export class Model {
     if (length > positions) throw new ArgumentError(`forward: a history of ${positions} positions cannot hold ${length}`);
   }
 
-  /** @throws ArgumentError for no ids, an id out of range, another model's state. */
-  check(ids: ArrayLike<number>, state: ModelState): void {
+  /** @throws ArgumentError, beginning with `what`, for no ids, an id out of range, another model's state, or when it has been disposed of. */
+  check(ids: ArrayLike<number>, state: ModelState, what = 'forward'): void {
+    if (this.isDisposed) throw disposed();
     const { vocabSize } = this.parts.config;
     if (typeof ids !== 'object' || ids === null || typeof ids.length !== 'number') {
-      throw new ArgumentError(`forward: the token ids are ${show(ids)}, not a number or an array of numbers`);
+      throw new ArgumentError(`${what}: the token ids are ${show(ids)}, not a number or an array of numbers`);
     }
-    if (!(state instanceof ModelState)) throw new ArgumentError('forward: the state is not one of createState()');
-    if (ids.length === 0) throw new ArgumentError('forward: no token ids were given');
-    if (!(Number.isSafeInteger(ids.length) && ids.length > 0)) throw new ArgumentError(`forward: there cannot be ${ids.length} token ids`);
+    requireState(what, state);
+    if (ids.length === 0) throw new ArgumentError(`${what}: no token ids were given`);
+    if (!(Number.isSafeInteger(ids.length) && ids.length > 0)) throw new ArgumentError(`${what}: there cannot be ${ids.length} token ids`);
     for (let t = 0; t < ids.length; t++) {
       const id = ids[t]!;
       if (!(Number.isInteger(id) && id >= 0 && id < vocabSize)) {
-        throw new ArgumentError(`forward: token id ${show(id)} at position ${t} is not a whole number from 0 to ${vocabSize - 1}`);
+        throw new ArgumentError(`${what}: token id ${show(id)} at position ${t} is not a whole number from 0 to ${vocabSize - 1}`);
       }
     }
-    if (state.shape !== this.parts.stateShape) requireShape('forward: the state', state.shape, this.parts.stateShape);
+    if (state.shape !== this.parts.stateShape) requireShape(`${what}: the state`, state.shape, this.parts.stateShape);
   }
 }

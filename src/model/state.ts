@@ -1,4 +1,4 @@
-import { ArgumentError } from '../errors.js';
+import { ArgumentError, show } from '../errors.js';
 
 /** What a state belongs to: states move only between models that agree in all of it. */
 export interface StateShape {
@@ -15,6 +15,9 @@ const HEADER_BYTES = 32;
 
 /**
  * Everything a model knows of a text so far: one vector a layer. It does not grow with the text. `forward` advances it in place.
+ *
+ * While a generation uses it, from its first `next()` to its end, whatever else would change it throws ArgumentError: one text would become
+ * two. It can be read (`clone`, `serialize`) and holds then what the generation has read, which need not be all that it has given out.
  */
 export class ModelState {
   readonly shape: StateShape;
@@ -23,6 +26,7 @@ export class ModelState {
   /** How many tokens it has seen. */
   tokens = 0;
   private readonly data: Float32Array;
+  private holder: object | undefined; // a generation that is under way
 
   constructor(shape: StateShape) {
     this.shape = shape;
@@ -43,15 +47,47 @@ export class ModelState {
     return copy;
   }
 
-  /** Overwrites this state with another of the same model. @throws ArgumentError when it is another model's. */
+  /** Overwrites this state with another of the same model. @throws ArgumentError when it is another model's, or this one is in use. */
   copyFrom(other: ModelState): void {
-    requireShape('state', other.shape, this.shape);
+    requireState('copyFrom', other);
+    this.checkFree('copyFrom');
+    this.assign(other);
+  }
+
+  /** @internal As `copyFrom`, for whoever holds it. */
+  assign(other: ModelState): void {
+    requireShape('copyFrom: the state', other.shape, this.shape);
     this.data.set(other.data);
     this.tokens = other.tokens;
   }
 
-  /** Back to the start of a text. */
+  /** @internal Takes it for `holder`, which alone may change it until it lets go. @throws ArgumentError when it is in use. */
+  hold(what: string, holder: object): void {
+    this.checkFree(what);
+    this.holder = holder;
+  }
+
+  /** @internal */
+  letGo(): void {
+    this.holder = undefined;
+  }
+
+  /** @internal Whether a generation uses it. */
+  get isHeld(): boolean {
+    return this.holder !== undefined;
+  }
+
+  /** @internal @throws ArgumentError when another than `holder` uses it. */
+  checkFree(what: string, holder?: object): void {
+    if (this.holder === holder) return;
+    throw new ArgumentError(
+      `${what}: the state is in use by a generation that has not ended; wait for that, end it (return()), or give a copy: state.clone()`,
+    );
+  }
+
+  /** Back to the start of a text. @throws ArgumentError when it is in use. */
   reset(): void {
+    this.checkFree('reset');
     this.data.fill(0);
     this.tokens = 0;
   }
@@ -96,6 +132,11 @@ export class ModelState {
     state.tokens = tokens;
     return state;
   }
+}
+
+/** @throws ArgumentError unless `value` is a state. */
+export function requireState(what: string, value: unknown): asserts value is ModelState {
+  if (!(value instanceof ModelState)) throw new ArgumentError(`${what}: got ${show(value)}, not a state that createState() made`);
 }
 
 /** @throws ArgumentError when `found` belongs to another model than `expected`. */

@@ -1,5 +1,3 @@
-import { ArgumentError, show } from '../errors.js';
-
 /** The event loop gets its turn at least this often: timers, signals and input are not starved, a page stays smooth. */
 const WORK_MS = 12;
 
@@ -8,10 +6,8 @@ export class Pace {
   private readonly signal: AbortSignal | undefined;
   private since = performance.now();
 
-  /** @throws ArgumentError for what is no signal. */
-  constructor(signal?: AbortSignal | null) {
-    if ((signal ?? undefined) !== undefined && typeof signal!.throwIfAborted !== 'function') throw new ArgumentError(`option signal is ${show(signal)}, not an AbortSignal`);
-    this.signal = signal ?? undefined;
+  constructor(signal?: AbortSignal) {
+    this.signal = signal;
   }
 
   /** Whether `giveWay` would wait: saves loops the cost of an await. */

@@ -5,7 +5,8 @@ import { Random } from './random.js';
 import { checkSamplerOptions, type SamplerOptions, type SamplerSettings } from './sampling-options.js';
 
 /** Index of the largest value of `logits[0, count)`; of equal ones the lowest. */
-export function argmax(logits: Float32Array, count = logits.length): number {
+export function argmax(logits: Float32Array, count = logits?.length): number {
+  if (!(logits instanceof Float32Array)) throw new ArgumentError(`argmax: got ${show(logits)}, not a Float32Array`);
   let best = 0;
   for (let i = 1; i < count; i++) if (logits[i]! > logits[best]!) best = i;
   return best;
@@ -96,7 +97,7 @@ export class Sampler {
 
   /** Takes over text and random numbers of a clone of this sampler, or of what this is a clone of. @throws ArgumentError for any other. */
   copyFrom(other: Sampler): void {
-    if (other.settings !== this.settings) throw new ArgumentError('copyFrom: the sampler is not a clone of this one');
+    if (other?.settings !== this.settings) throw new ArgumentError('copyFrom: the sampler is not a clone of this one');
     this.accepted = other.accepted;
     this.random.copyFrom(other.random);
     if (this.editsAlways) this.editor!.copyFrom(other.editor!);

@@ -1,5 +1,5 @@
 import { ArgumentError, show } from '../errors.js';
-import { checkKeys, checkNumber } from '../options.js';
+import { checkNumber, givenOptions } from '../options.js';
 
 /** Whole numbers and a value for each: a Map, an object, or a list of pairs. */
 export type ValueByNumber =
@@ -24,45 +24,45 @@ export type LogitsProcessor = (
  */
 export interface SamplingOptions {
   /** 0 (the default): always the most probable token, of equal ones the one with the lowest id. Otherwise logits are divided by it. */
-  readonly temperature?: number;
+  readonly temperature?: number | undefined;
   /** Keep the k most probable tokens; 0 (the default): all. */
-  readonly topK?: number;
+  readonly topK?: number | undefined;
   /** Keep the fewest most probable tokens whose probabilities reach this sum; 1 (the default): all. */
-  readonly topP?: number;
+  readonly topP?: number | undefined;
   /** Drop tokens less probable than this fraction of the most probable one; 0 (the default): none. */
-  readonly minP?: number;
+  readonly minP?: number | undefined;
   /**
    * Keep the tokens whose surprise, -log p, is nearest to the mean surprise (the entropy), the fewest that reach this sum of
    * probabilities (Meister et al., 2022); 1 (the default): all.
    */
-  readonly typicalP?: number;
+  readonly typicalP?: number | undefined;
   /**
    * From 0.01 to 100; 1 (the default): none. Logits of tokens that are in the text, prompt included, are divided by it where they
    * are positive and multiplied where they are negative (CTRL; transformers).
    */
-  readonly repetitionPenalty?: number;
+  readonly repetitionPenalty?: number | undefined;
   /** From -2 to 2, default 0. Times how often a token is among the new ones (without the prompt), taken from its logit (OpenAI). */
-  readonly frequencyPenalty?: number;
+  readonly frequencyPenalty?: number | undefined;
   /** From -2 to 2, default 0. Taken from the logits of all tokens that are among the new ones (OpenAI). */
-  readonly presencePenalty?: number;
+  readonly presencePenalty?: number | undefined;
   /**
    * The penalties look at that many tokens before the next one, up to 1,048,576; 0: at none. Default: at all, as transformers and
    * OpenAI do. Texts that go on and on want a window (llama.cpp: 64), or every token gets its penalty in the end.
    */
-  readonly penaltyWindow?: number;
+  readonly penaltyWindow?: number | undefined;
   /** By token id, what to add to its logit: from -100 to 100, or -Infinity, which bans it. */
-  readonly logitBias?: ValueByNumber;
+  readonly logitBias?: ValueByNumber | undefined;
   /** Ids that are never chosen. */
-  readonly bannedTokens?: readonly number[];
+  readonly bannedTokens?: readonly number[] | undefined;
   /**
    * Ids of the first new tokens, or by position among the new tokens (0 is the first) the id that comes there. They are chosen
    * whatever the logits say, without a random number; a ban or a constraint that forbids one is an error.
    */
-  readonly forcedTokens?: readonly number[] | ValueByNumber;
+  readonly forcedTokens?: readonly number[] | ValueByNumber | undefined;
   /** The last word on the logits: called before each token is chosen, except forced ones. */
-  readonly logitsProcessor?: LogitsProcessor;
+  readonly logitsProcessor?: LogitsProcessor | undefined;
   /** A whole number from 0 to 2⁵³ - 1. The same seed gives the same choices. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
 }
 
 export interface SamplerOptions extends SamplingOptions {
@@ -103,8 +103,8 @@ const MAX_WINDOW = 2 ** 20;
 const MAX_VOCABULARY = 2 ** 24;
 
 /** @throws ArgumentError naming an option that does not exist, is of the wrong kind, or out of range. */
-export function checkSamplerOptions(vocabSize: number, options: SamplerOptions): SamplerSettings {
-  checkKeys('sampler', options, SAMPLING_OPTIONS);
+export function checkSamplerOptions(vocabSize: number, given: SamplerOptions): SamplerSettings {
+  const options = givenOptions('sampler', given, SAMPLING_OPTIONS);
   checkNumber('vocabSize', vocabSize, 1, MAX_VOCABULARY, 'whole');
   const number = (key: keyof SamplingOptions, fallback: number, min: number, max: number, kind?: 'whole'): number =>
     checkNumber(key, options[key] ?? fallback, min, max, kind);
@@ -118,7 +118,7 @@ export function checkSamplerOptions(vocabSize: number, options: SamplerOptions):
     repetitionPenalty: number('repetitionPenalty', 1, 0.01, 100),
     frequencyPenalty: number('frequencyPenalty', 0, -2, 2),
     presencePenalty: number('presencePenalty', 0, -2, 2),
-    penaltyWindow: (options.penaltyWindow ?? undefined) === undefined ? undefined : number('penaltyWindow', 0, 0, MAX_WINDOW, 'whole'),
+    penaltyWindow: options.penaltyWindow === undefined ? undefined : number('penaltyWindow', 0, 0, MAX_WINDOW, 'whole'),
     logitBias: valuesByNumber('logitBias', logitBias ?? [], (id, bias) => {
       checkId('logitBias', id, vocabSize);
       if (bias !== -Infinity) checkNumber(`logitBias of token ${id}`, bias, -100, 100);
@@ -128,7 +128,7 @@ export function checkSamplerOptions(vocabSize: number, options: SamplerOptions):
       checkNumber('forcedTokens: a position', position, 0, Number.MAX_SAFE_INTEGER, 'whole');
       checkId('forcedTokens', id, vocabSize);
     }),
-    logitsProcessor: options.logitsProcessor ?? undefined,
+    logitsProcessor: options.logitsProcessor,
     seed: checkNumber('seed', options.seed, 0, Number.MAX_SAFE_INTEGER, 'whole'),
   };
   if (settings.logitsProcessor !== undefined && typeof settings.logitsProcessor !== 'function') {

@@ -1,6 +1,6 @@
 import { ArgumentError, show } from '../errors.js';
 import type { Model } from '../model/model.js';
-import { checkKeys } from '../options.js';
+import { checkBoolean, givenOptions } from '../options.js';
 import { Pace } from '../platform/pace.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { PairEncoder, scoreContinuations, type Continuation, type ContinuationScore } from './continuations.js';
@@ -8,18 +8,18 @@ import { PairEncoder, scoreContinuations, type Continuation, type ContinuationSc
 /** How texts are put together for scoring. As EleutherAI's lm-evaluation-harness does it. */
 export interface PairOptions {
   /** What stands between a prompt and a choice, and counts as part of the choice; default one space. */
-  readonly delimiter?: string;
+  readonly delimiter?: string | undefined;
   /**
    * Whether the prompt begins with the special tokens that the tokenizer puts before a text (BOS); default true. Older versions of the
    * harness leave them out, unless told `add_bos_token=True`.
    */
-  readonly addSpecialTokens?: boolean;
+  readonly addSpecialTokens?: boolean | undefined;
 }
 
 export interface ChooseOptions extends PairOptions {
   /** Called with the number of choices that are done, and of all. */
-  readonly onProgress?: (done: number, total: number) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ChoiceScore extends ContinuationScore {
@@ -44,13 +44,14 @@ export interface Choice {
 export async function choose(
   model: Model, tokenizer: Tokenizer, prompt: string, choices: readonly string[], options: ChooseOptions = {},
 ): Promise<Choice> {
-  checkKeys('choose', options, ['delimiter', 'addSpecialTokens', 'onProgress', 'signal']);
+  const given = givenOptions('choose', options, ['delimiter', 'addSpecialTokens', 'onProgress', 'signal']);
+  const { onProgress, signal } = given;
   if (typeof prompt !== 'string') throw new ArgumentError(`choose: the prompt is ${show(prompt)}, not a string`);
   if (!Array.isArray(choices) || choices.length === 0) throw new ArgumentError(`choose: the choices are ${show(choices)}, not a list of strings`);
   choices.forEach((choice: unknown, n) => {
     if (typeof choice !== 'string' || choice === '') throw new ArgumentError(`choose: choice ${n} is ${show(choice)}, not a string of at least one character`);
   });
-  return scoreChoices(model, pairing(model, tokenizer, options), prompt, choices, new Pace(options.signal), { onProgress: options.onProgress });
+  return scoreChoices(model, pairing(model, tokenizer, given), prompt, choices, new Pace(signal), { onProgress });
 }
 
 /** So many choices are encoded at a time: each holds the ids of the prompt as well. */
@@ -90,8 +91,7 @@ export interface Pairing {
 export function pairing(model: Model, tokenizer: Tokenizer, options: PairOptions): Pairing {
   const { delimiter = ' ', addSpecialTokens = true } = options;
   if (typeof delimiter !== 'string') throw new ArgumentError(`option delimiter is ${show(delimiter)}, not a string`);
-  if (typeof addSpecialTokens !== 'boolean') throw new ArgumentError(`option addSpecialTokens is ${show(addSpecialTokens)}, not true or false`);
-  return { delimiter, encoder: new PairEncoder(model, tokenizer, addSpecialTokens) };
+  return { delimiter, encoder: new PairEncoder(model, tokenizer, checkBoolean('addSpecialTokens', addSpecialTokens)) };
 }
 
 /** Of equal ones the first, as numpy's argmax. */

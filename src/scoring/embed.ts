@@ -1,16 +1,16 @@
 import { ArgumentError, show } from '../errors.js';
 import type { Model } from '../model/model.js';
-import { checkKeys } from '../options.js';
+import { checkBoolean, givenOptions } from '../options.js';
 import { Pace } from '../platform/pace.js';
 
 export interface EmbedOptions {
   /** `mean` (the default): the average over all tokens, special ones included; `last`: the last token's, which has seen all the others. */
-  readonly pooling?: 'mean' | 'last';
+  readonly pooling?: 'mean' | 'last' | undefined;
   /** Divide by the Euclidean length, so that a dot product is a cosine; default false. */
-  readonly normalize?: boolean;
+  readonly normalize?: boolean | undefined;
   /** Called with the number of ids read so far. */
-  readonly onProgress?: (tokens: number) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((tokens: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -19,15 +19,14 @@ export interface EmbedOptions {
  * @throws ArgumentError for no ids, an id out of range, an option; the signal's reason.
  */
 export async function embed(model: Model, ids: ArrayLike<number>, options: EmbedOptions = {}): Promise<Float32Array> {
-  checkKeys('embed', options, ['pooling', 'normalize', 'onProgress', 'signal']);
-  const { pooling = 'mean', normalize = false, onProgress } = options;
+  const { pooling = 'mean', normalize = false, onProgress, signal } = givenOptions('embed', options, ['pooling', 'normalize', 'onProgress', 'signal']);
   if (pooling !== 'mean' && pooling !== 'last') throw new ArgumentError(`option pooling is ${show(pooling)}, not "mean" or "last"`);
-  if (typeof normalize !== 'boolean') throw new ArgumentError(`option normalize is ${show(normalize)}, not true or false`);
+  checkBoolean('normalize', normalize);
   const state = model.createState();
-  model.check(ids, state);
+  model.check(ids, state, 'embed');
   const { config: { hiddenSize }, workspace: { maxTokens } } = model.parts;
   const sums = new Float64Array(hiddenSize);
-  const pace = new Pace(options.signal);
+  const pace = new Pace(signal);
   for (let first = 0; first < ids.length; first += maxTokens) {
     await pace.giveWay();
     const chunk = Array.prototype.slice.call(ids, first, first + maxTokens) as number[];

@@ -1,9 +1,9 @@
 import { ArgumentError, show } from '../errors.js';
 import { indexOfGreatest, pairing, scoreChoices, type Pairing, type PairOptions } from './choose.js';
 import { scoreContinuations, type ContinuationScore } from './continuations.js';
-import type { Model } from '../model/model.js';
+import { Model } from '../model/model.js';
 import { exp } from '../platform/numeric.js';
-import { checkKeys } from '../options.js';
+import { givenOptions } from '../options.js';
 import { Pace } from '../platform/pace.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { checkItem, type ChoicesItem, type ContextsItem, type LastWordItem, type TaskItem, type TaskKind } from './items.js';
@@ -16,8 +16,8 @@ export interface EvaluatedModel {
 
 export interface EvaluateOptions extends PairOptions {
   /** Called after each item, or a few of them, with what has been found so far. */
-  readonly onProgress?: (soFar: Evaluation) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((soFar: Evaluation) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Metric {
@@ -56,11 +56,13 @@ const SIDE_BY_SIDE = 16;
  * @throws ArgumentError for an item (it says which) or an option, TokenizerError, the signal's reason.
  */
 export async function evaluate(lm: EvaluatedModel, items: readonly TaskItem[], options: EvaluateOptions = {}): Promise<Evaluation> {
-  checkKeys('evaluate', options, ['delimiter', 'addSpecialTokens', 'onProgress', 'signal']);
+  const given = givenOptions('evaluate', options, ['delimiter', 'addSpecialTokens', 'onProgress', 'signal']);
+  const { onProgress, signal } = given;
   const kind = kindOf(items);
+  if (!(lm?.model instanceof Model)) throw new ArgumentError(`evaluate: got ${show(lm)} in place of a model that MatMulFreeLM.load gave`);
   const { model } = lm;
-  const pair = pairing(model, lm.tokenizer, options);
-  const pace = new Pace(options.signal);
+  const pair = pairing(model, lm.tokenizer, given);
+  const pace = new Pace(signal);
   const acc = new Mean();
   const second = new Mean(); // of right `bestNormalized`, or of log-probabilities
   const sideBySide = kind === 'last-word' ? SIDE_BY_SIDE : 1;
@@ -82,7 +84,7 @@ export async function evaluate(lm: EvaluatedModel, items: readonly TaskItem[], o
       }
     }
     soFar = result(kind, items.length, acc, second);
-    options.onProgress?.(soFar);
+    onProgress?.(soFar);
   }
   return soFar;
 }

@@ -1,4 +1,4 @@
-import { FormatError, show, type MatMulFreeError } from '../errors.js';
+import { ArgumentError, FormatError, show, type MatMulFreeError } from '../errors.js';
 
 /** Which of `choices` is the right one to follow `context`? */
 export interface ChoicesItem {
@@ -70,9 +70,11 @@ export function checkItem(value: unknown, fail: (problem: string) => MatMulFreeE
 /**
  * Reads a task in JSON Lines: an item a line, all of one kind; empty lines are skipped.
  * @param file its name in messages.
- * @throws FormatError that names file and line.
+ * @throws FormatError that names file and line; ArgumentError for what is no text.
  */
 export function parseTask(text: string, file: string): TaskItem[] {
+  if (typeof text !== 'string') throw new ArgumentError(`parseTask: got ${show(text)}, not the text of a task`);
+  if (typeof file !== 'string') throw new ArgumentError(`parseTask: the file's name is ${show(file)}, not a text`);
   const items: TaskItem[] = [];
   let first: { kind: TaskKind; line: number } | undefined;
   for (const [n, content] of text.replace(/^\ufeff/, '').split('\n').entries()) {

@@ -1,8 +1,8 @@
-import { ArgumentError, show } from '../errors.js';
+import { ArgumentError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { ModelState } from '../model/state.js';
 import { exp } from '../platform/numeric.js';
-import { checkKeys, checkNumber } from '../options.js';
+import { checkNumber, checkTextOrIds, givenOptions } from '../options.js';
 import { Pace } from '../platform/pace.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { SPACE } from './continuations.js';
@@ -18,11 +18,11 @@ export interface PerplexityOptions {
    * Predict each token from at most so many - 1 before it, as Transformers with a window do (at least 2); default: from all before it,
    * for the state runs on.
    */
-  readonly context?: number;
+  readonly context?: number | undefined;
   /** By how many tokens the window moves, from 1 to `context`, which is the default; smaller ones leave more context, and take longer. */
-  readonly stride?: number;
-  readonly onProgress?: (progress: PerplexityProgress) => void;
-  readonly signal?: AbortSignal;
+  readonly stride?: number | undefined;
+  readonly onProgress?: ((progress: PerplexityProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface PerplexityProgress {
@@ -67,9 +67,10 @@ export interface TextFigures {
 export async function measurePerplexity(
   model: Model, tokenizer: () => Tokenizer, input: PerplexityInput, options: PerplexityOptions = {},
 ): Promise<Perplexity> {
-  checkKeys('perplexity', options, ['context', 'stride', 'onProgress', 'signal']);
-  const pace = new Pace(options.signal);
-  const predictor = choosePredictor(model, options);
+  const given = givenOptions('perplexity', options, ['context', 'stride', 'onProgress', 'signal']);
+  const { onProgress, signal } = given;
+  const pace = new Pace(signal);
+  const predictor = choosePredictor(model, given);
   const pieces = piecesOf(model, tokenizer, input);
   const counts = isIds(input) ? undefined : new TextCounts();
   for await (const { text, ids } of pieces) {
@@ -79,14 +80,14 @@ export async function measurePerplexity(
     for (let n = 0; n < ids.length; n++) {
       if (predictor.push(ids[n]!)) {
         await predictor.run(pace);
-        options.onProgress?.({ tokens: predictor.tokens, bytes: before + Math.round((bytes * (n + 1)) / ids.length) });
+        onProgress?.({ tokens: predictor.tokens, bytes: before + Math.round((bytes * (n + 1)) / ids.length) });
       }
     }
   }
   await predictor.finish(pace);
   const { tokens, nll } = predictor;
   if (tokens === 0) throw new ArgumentError('perplexity: the text has fewer than two tokens, the second is the first to be predicted');
-  options.onProgress?.({ tokens, bytes: counts?.bytes ?? 0 });
+  onProgress?.({ tokens, bytes: counts?.bytes ?? 0 });
   return { tokens, nll, perplexity: exp(nll / tokens), text: counts?.figures(nll) };
 }
 
@@ -98,11 +99,9 @@ function piecesOf(
   model: Model, tokenizer: () => Tokenizer, input: PerplexityInput,
 ): AsyncIterable<EncodedPiece> | Iterable<{ text: string; ids: ArrayLike<number> }> {
   if (typeof input === 'string') return [{ text: input, ids: tokenizer().encode(input) }];
-  if (typeof input !== 'object' || input === null || (isIds(input) && typeof input.length !== 'number')) {
-    throw new ArgumentError(`perplexity: the text is ${show(input)}, not a string, an async iterable of strings, or an array of ids`);
-  }
+  if (typeof input !== 'object' || input === null || isIds(input)) checkTextOrIds('perplexity: the text', input);
   if (!isIds(input)) return encodeStream(tokenizer(), input);
-  model.check(input, model.createState());
+  model.check(input, model.createState(), 'perplexity');
   return [{ text: '', ids: input }];
 }
 
@@ -151,7 +150,7 @@ class Streaming implements Predictor {
   async run(pace: Pace): Promise<void> {
     await pace.giveWay();
     const { waiting } = this;
-    this.model.check(waiting, this.state); // also the last, which is only predicted
+    this.model.check(waiting, this.state, 'perplexity'); // also the last, which is only predicted
     this.model.forwardAll(waiting.slice(0, -1), this.state, (logits, position) => {
       this.nll -= logProbability(logits, waiting[position + 1]!);
       this.tokens++;

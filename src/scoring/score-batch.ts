@@ -1,20 +1,22 @@
 import { ArgumentError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { exp } from '../platform/numeric.js';
-import { checkKeys } from '../options.js';
+import { givenOptions } from '../options.js';
 import { Pace } from '../platform/pace.js';
 import { Lanes } from './lanes.js';
 import { logProbability } from '../sampling/logprobs.js';
-import type { Score, ScoreOptions } from './score.js';
+import { SCORE_OPTIONS, type Score, type ScoreOptions } from './score.js';
 
 /**
  * Scores several texts side by side, which is quicker for short ones. Each gets the score that it gets alone, bit for bit.
  * @throws ArgumentError for fewer than two ids in one of them, or one out of range; the signal's reason.
  */
 export async function scoreBatch(model: Model, texts: readonly ArrayLike<number>[], options: ScoreOptions = {}): Promise<Score[]> {
-  checkKeys('scoreBatch', options, ['onProgress', 'signal']);
+  const { onProgress, signal } = givenOptions('scoreBatch', options, SCORE_OPTIONS);
+  const unused = model.createState();
   texts.forEach((ids, n) => {
-    if (ids?.length < 2) throw new ArgumentError(`scoreBatch: text ${n} has fewer than two token ids, the second is the first to be predicted`);
+    model.check(ids, unused, `scoreBatch: text ${n}`);
+    if (ids.length < 2) throw new ArgumentError(`scoreBatch: text ${n} has fewer than two token ids, the second is the first to be predicted`);
   });
   const nll = new Float64Array(texts.length);
   const inputs = texts.map((ids) => ({ ids, from: 1 }));
@@ -25,6 +27,6 @@ export async function scoreBatch(model: Model, texts: readonly ArrayLike<number>
     nll[n]! -= logprob;
   });
   for (const ids of texts) logprobs.push(new Float64Array(ids.length - 1)); // now that they are known to be ids
-  await lanes.run(new Pace(options.signal), options.onProgress);
+  await lanes.run(new Pace(signal), onProgress);
   return logprobs.map((list, n) => ({ tokens: list.length, nll: nll[n]!, perplexity: exp(nll[n]! / list.length), logprobs: list }));
 }

@@ -2,7 +2,7 @@ import { ArgumentError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { ModelState } from '../model/state.js';
 import { exp } from '../platform/numeric.js';
-import { checkKeys } from '../options.js';
+import { givenOptions } from '../options.js';
 import { Pace } from '../platform/pace.js';
 import { logProbability } from '../sampling/logprobs.js';
 
@@ -20,9 +20,11 @@ export interface Score {
 
 export interface ScoreOptions {
   /** Called with the number of ids predicted so far. */
-  readonly onProgress?: (tokens: number) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((tokens: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
+
+export const SCORE_OPTIONS: readonly (keyof ScoreOptions)[] = ['onProgress', 'signal'];
 
 /**
  * Predicts each id from those before it, starting from an empty state.
@@ -36,13 +38,13 @@ export function scoreIds(model: Model, ids: ArrayLike<number>): Score {
 
 /** As `scoreIds`, in steps between which other tasks run. @throws also the signal's reason. */
 export async function scoreIdsAsync(model: Model, ids: ArrayLike<number>, options: ScoreOptions): Promise<Score> {
-  checkKeys('score', options, ['onProgress', 'signal']);
+  const { onProgress, signal } = givenOptions('score', options, SCORE_OPTIONS);
+  const pace = new Pace(signal);
   const scoring = new Scoring(model, ids);
-  const pace = new Pace(options.signal);
   while (!scoring.done) {
     await pace.giveWay();
     scoring.step();
-    options.onProgress?.(scoring.predicted);
+    onProgress?.(scoring.predicted);
   }
   return scoring.result();
 }
@@ -61,7 +63,7 @@ class Scoring {
     this.model = model;
     this.ids = ids;
     this.state = model.createState();
-    model.check(ids, this.state);
+    model.check(ids, this.state, 'score');
     if (ids.length < 2) throw new ArgumentError('score: one token id is too few, the second is the first to be predicted');
     this.chunk = Math.min(model.parts.workspace.maxTokens, ids.length - 1);
     this.logprobs = new Float64Array(ids.length - 1);

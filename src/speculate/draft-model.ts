@@ -1,4 +1,4 @@
-import { ArgumentError } from '../errors.js';
+import { ArgumentError, disposed } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { ModelState } from '../model/state.js';
 import { DraftLength, MAX_DRAFT, type Drafter } from './drafter.js';
@@ -40,6 +40,7 @@ export class ModelDrafter implements Drafter {
 
   draft(most: number): readonly number[] {
     const { model, state, logits, snapshots } = this;
+    if (model.isDisposed) throw new ArgumentError(`option draftModel: ${disposed().message}`);
     if (this.unread.length > READ_STEP) {
       model.advance(this.unread.splice(0, READ_STEP), state);
       return [];

@@ -19,9 +19,9 @@ export interface SpeculateOptions {
    * faster if the guesses are good. `true`: guess what followed the same words earlier in the text (prompt lookup), for texts that
    * repeat themselves. Or a function that makes a drafter of your own for a text.
    */
-  readonly speculate?: boolean | DrafterFactory;
+  readonly speculate?: boolean | DrafterFactory | undefined;
   /** Guess with a smaller model of the same vocabulary, a `MatMulFreeLM` too, in place of `speculate`. */
-  readonly draftModel?: { readonly model: Model };
+  readonly draftModel?: { readonly model: Model } | undefined;
 }
 
 /** Makes a drafter for one text. */

@@ -18,12 +18,12 @@ export class Drafting {
     }
     this.vocabSize = model.parts.config.vocabSize;
     this.history = new StateHistory(model.parts.stateShape, MAX_DRAFT + 1);
-    if ((draftModel ?? undefined) === undefined) {
+    if (draftModel === undefined) {
       this.drafter = drafterFor(speculate);
       return;
     }
     if (speculate) throw new ArgumentError('options speculate and draftModel exclude each other');
-    const draft = draftModel!.model;
+    const draft = modelOf(draftModel);
     if (!(draft instanceof Model)) throw new ArgumentError(`option draftModel is ${show(draftModel)}, not a model`);
     this.drafter = new ModelDrafter(draft, this.vocabSize);
   }
@@ -52,6 +52,15 @@ export class Drafting {
   learn(tokens: number, milliseconds: number, chosen: readonly { readonly id: number }[]): void {
     this.drafter.observe(tokens, milliseconds);
     for (const { id } of chosen) this.drafter.accept(id);
+  }
+}
+
+/** @throws ArgumentError naming the option: the model that writes is another one. */
+function modelOf(draftModel: NonNullable<SpeculateOptions['draftModel']>): Model {
+  try {
+    return draftModel.model;
+  } catch (error) {
+    throw new ArgumentError(`option draftModel: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Text ↔ token ids, as a Hugging Face `tokenizer.json` describes it. */
-import { ArgumentError, show, TokenizerError } from '../errors.js';
-import { checkKeys } from '../options.js';
+import { ArgumentError, notByNew, show, TokenizerError } from '../errors.js';
+import { checkBoolean, givenOptions } from '../options.js';
 import { AddedTokens } from './added-tokens.js';
 import { BpeModel } from './bpe.js';
 import { wellFormed } from './byte-level.js';
@@ -15,26 +15,26 @@ import { Vocabulary } from './vocabulary.js';
 
 export interface TokenizerOptions {
   /** Name of the file in error messages; default `tokenizer.json`. */
-  file?: string;
+  file?: string | undefined;
   /** The parsed `tokenizer_config.json`, which names the bos and eos tokens. */
-  config?: unknown;
+  config?: unknown | undefined;
 }
 
 export interface EncodeOptions {
   /** Add what the file's post-processor adds, such as a bos token; default true. */
-  addSpecialTokens?: boolean;
+  addSpecialTokens?: boolean | undefined;
   /** The text goes on from an earlier one: it gets no space in front, as the beginning of a text does in many tokenizers. Default false. */
-  continues?: boolean;
+  continues?: boolean | undefined;
 }
 
 export interface DecodeOptions {
   /** Leave special tokens out of the text; default true. */
-  skipSpecialTokens?: boolean;
+  skipSpecialTokens?: boolean | undefined;
 }
 
 export interface DecodeStreamOptions extends DecodeOptions {
   /** Ids whose text has been shown already, and which the stream's text continues. */
-  prompt?: ArrayLike<number>;
+  prompt?: ArrayLike<number> | undefined;
 }
 
 /**
@@ -79,12 +79,12 @@ export class Tokenizer {
    * asks for something this library does not have (a model other than BPE, an unknown component, an untranslatable pattern).
    */
   static async fromJSON(json: unknown, options: TokenizerOptions = {}): Promise<Tokenizer> {
-    checkKeys('Tokenizer.fromJSON', options, ['file', 'config']);
-    return new Tokenizer(json, options, await loadParts(json));
+    return new Tokenizer(json, givenOptions('Tokenizer.fromJSON', options, ['file', 'config']), await loadParts(json));
   }
 
   /** @internal Use `fromJSON`. */
   constructor(json: unknown, options: TokenizerOptions, parts: TokenizerParts) {
+    if (!parts?.translateRegex) throw notByNew('Tokenizer', 'await Tokenizer.fromJSON(…)');
     const { translateRegex } = parts;
     const root = new Json(json, options.file ?? 'tokenizer.json');
     const model = root.key('model');
@@ -102,12 +102,13 @@ export class Tokenizer {
   }
 
   /** The ids of a text. Lone surrogates count as U+FFFD. */
-  encode(text: string, options?: EncodeOptions): number[] {
-    if (options !== undefined) checkKeys('encode', options, ['addSpecialTokens', 'continues']);
+  encode(text: string, options: EncodeOptions = {}): number[] {
+    const { addSpecialTokens = true, continues = false } = givenOptions('encode', options, ['addSpecialTokens', 'continues']);
+    checkBoolean('addSpecialTokens', addSpecialTokens);
+    checkBoolean('continues', continues);
     if (typeof text !== 'string') throw new ArgumentError(`encode: expected a string, found ${show(text)}`);
     const ids: number[] = [];
     const growth = new Growth(text.length);
-    const continues = options?.continues === true;
     for (const piece of this.#added.split(wellFormed(text), growth, continues)) {
       if (piece.id !== undefined) {
         ids.push(piece.id);
@@ -115,33 +116,38 @@ export class Tokenizer {
       }
       for (const word of this.#preTokenize([piece], growth, continues)) this.#model.encode(word.text, ids);
     }
-    return options?.addSpecialTokens === false ? ids : this.#postProcess(ids);
+    return addSpecialTokens ? this.#postProcess(ids) : ids;
   }
 
   /** The text of ids. Throws ArgumentError for an id that no token has. */
-  decode(ids: ArrayLike<number>, options?: DecodeOptions): string {
-    if (options !== undefined) checkKeys('decode', options, ['skipSpecialTokens']);
+  decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
+    const { skipSpecialTokens = true } = givenOptions('decode', options, ['skipSpecialTokens']);
     const run = this.#startDecoding(false);
-    let text = '';
-    for (let i = 0; i < ids.length; i++) text += this.#push(run, ids[i]!, options);
-    return text + run.flush();
+    return this.#pushAll('decode', run, ids, checkBoolean('skipSpecialTokens', skipSpecialTokens)) + run.flush();
   }
 
   /** Starts decoding token by token. */
-  createDecodeStream(options?: DecodeStreamOptions): DecodeStream {
-    if (options !== undefined) checkKeys('createDecodeStream', options, ['skipSpecialTokens', 'prompt']);
+  createDecodeStream(options: DecodeStreamOptions = {}): DecodeStream {
+    const { skipSpecialTokens = true, prompt = [] } = givenOptions('createDecodeStream', options, ['skipSpecialTokens', 'prompt']);
+    const skips = checkBoolean('skipSpecialTokens', skipSpecialTokens);
     const run = this.#startDecoding(true);
-    const prompt = options?.prompt ?? [];
-    for (let i = 0; i < prompt.length; i++) this.#push(run, prompt[i]!, options);
-    return { push: (id) => this.#push(run, id, options), flush: () => run.flush() };
+    this.#pushAll('createDecodeStream', run, prompt, skips);
+    return { push: (id) => this.#push(run, id, skips), flush: () => run.flush() };
   }
 
-  #push(run: DecodeRun, id: number, options: DecodeOptions | undefined): string {
+  #pushAll(what: string, run: DecodeRun, ids: ArrayLike<number>, skips: boolean): string {
+    if (typeof ids !== 'object' || typeof ids?.length !== 'number') throw new ArgumentError(`${what}: got ${show(ids)}, not a list of token ids`);
+    let text = '';
+    for (let i = 0; i < ids.length; i++) text += this.#push(run, ids[i]!, skips);
+    return text;
+  }
+
+  #push(run: DecodeRun, id: number, skips: boolean): string {
     const token = this.idToToken(id);
     if (token === undefined) {
       throw new ArgumentError(`decode: no token has the id ${show(id)} (ids of this tokenizer are below ${this.vocabSize})`);
     }
-    return options?.skipSpecialTokens !== false && this.isSpecial(id) ? '' : run.push(token);
+    return skips && this.isSpecial(id) ? '' : run.push(token);
   }
 
   /** The id of a token, spelled as in the vocabulary (`Ġthe`, `▁the`). */

@@ -1,11 +1,11 @@
 import { ArgumentError, BackendError } from '../errors.js';
-import { unpackError, type Args, type Item, type Link, type MethodName, type Reply, type Result } from './protocol.js';
+import { publicName, unpackError, type Args, type Item, type Link, type MethodName, type Reply, type Result } from './protocol.js';
 
 export interface CallOptions<I> {
   readonly signal?: AbortSignal | undefined;
   /** Told of each item; what it throws stops the call. */
   readonly onItem?: ((item: I) => void) | undefined;
-  readonly transfer?: readonly Transferable[];
+  readonly transfer?: readonly ArrayBuffer[];
   /** Not garbage-collected while the call is under way. */
   readonly keep?: object;
 }
@@ -134,13 +134,13 @@ export class Client {
     }
   }
 
-  private start(method: MethodName, args: readonly unknown[], ahead: number, transfer: readonly Transferable[], waiting: Waiting): number {
+  private start(method: MethodName, args: readonly unknown[], ahead: number, transfer: readonly ArrayBuffer[], waiting: Waiting): number {
     if (this.ended) throw this.ended;
     const call = ++this.count;
     try {
       this.link.post({ call, method, args, ahead }, transfer);
     } catch (error) {
-      throw new ArgumentError(`${method}: an argument cannot be sent to the worker: ${error instanceof Error ? error.message : String(error)}`);
+      throw new ArgumentError(`${publicName(method)}: an argument cannot be sent to the worker: ${error instanceof Error ? error.message : String(error)}`);
     }
     this.waiting.set(call, waiting);
     if (this.waiting.size === 1) this.onBusy(true);

@@ -1,4 +1,5 @@
 /** `matmulfree/worker`: the library in a worker of its own, for pages that stay responsive. */
+export type * from '../platform/globals.js';
 export { MatMulFreeWorker, WorkerTokenizer, type WorkerForwardOptions, type WorkerLoadOptions } from './worker-lm.js';
 export type {
   InWorkerSession, WorkerAppendOptions, WorkerBatchOptions, WorkerBatchPrompt, WorkerGenerateIdsOptions, WorkerGenerateOptions,

@@ -4,7 +4,7 @@ import { serve } from './host.js';
 import { createMethods } from './methods.js';
 import type { Link, Request } from './protocol.js';
 
-const scope = globalThis as unknown as { postMessage(message: unknown, transfer: readonly Transferable[]): void; onmessage: unknown };
+const scope = globalThis as unknown as { postMessage(message: unknown, transfer: readonly ArrayBuffer[]): void; onmessage: unknown };
 const port = nodeThreads()?.parentPort;
 const link: Link = {
   post: (message, transfer) => (port ? port.postMessage(message, transfer as never) : scope.postMessage(message, transfer)),

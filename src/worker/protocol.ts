@@ -86,6 +86,11 @@ export type Args<M extends MethodName> = Methods[M]['args'];
 export type Result<M extends MethodName> = Methods[M]['result'];
 export type Item<M extends MethodName> = Methods[M]['item'];
 
+/** What users call a method: that of a session, `session.append`. */
+export function publicName(method: MethodName): string {
+  return method.replace(/^session([A-Z])/, (_, letter: string) => `session.${letter.toLowerCase()}`);
+}
+
 /** What a page knows of a model once it is loaded. */
 export interface Loaded {
   readonly config: ModelConfig;
@@ -111,7 +116,7 @@ export type Reply =
 /** One end of what connects a page and its worker. */
 export interface Link {
   /** @throws DataCloneError for what cannot be sent. */
-  post(message: Request | Reply, transfer: readonly Transferable[]): void;
+  post(message: Request | Reply, transfer: readonly ArrayBuffer[]): void;
 }
 
 /** An error on its way: sent as it is, it would lose its class. */
@@ -145,11 +150,13 @@ export function buffersOf(value: unknown): ArrayBuffer[] {
 
 /** A copy of what is a view on a larger buffer, which would take all of it along; in a model's files by name, too. */
 export function whole<T>(value: T): T {
-  const view = value as Uint8Array;
-  if (ArrayBuffer.isView(view)) return view.byteLength < view.buffer.byteLength ? (view.slice() as T) : value;
-  if (value instanceof Map) return new Map([...value].map(([name, part]) => [name, whole(part)])) as T;
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || isBuffer(value) || value instanceof Blob) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, whole(part)])) as T;
+  if (value instanceof Map) return new Map([...value].map(([name, part]) => [name, wholeView(part)])) as T;
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || isBuffer(value) || value instanceof Blob) return wholeView(value);
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, wholeView(part)])) as T;
+}
+
+function wholeView<T>(value: T): T {
+  return ArrayBuffer.isView(value) && value.byteLength < value.buffer.byteLength ? ((value as unknown as Uint8Array).slice() as T) : value;
 }
 
 function isBuffer(value: object): boolean {

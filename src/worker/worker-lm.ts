@@ -1,4 +1,4 @@
-import { ArgumentError, show } from '../errors.js';
+import { disposed, notByNew } from '../errors.js';
 import type { BatchPrompt, BatchResult } from '../generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
@@ -9,13 +9,13 @@ import type { BackendName } from '../kernels/kernels.js';
 import type { LoadOptions } from '../lm.js';
 import type { ModelConfig } from '../checkpoint/config.js';
 import type { ModelInfo } from '../model/describe.js';
-import { checkKeys } from '../options.js';
-import type { ModelSource } from '../sources/source.js';
+import { checkBoolean, givenOptions } from '../options.js';
+import { LOAD_OPTIONS, type ModelSource } from '../sources/source.js';
 import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
 import { connect, type Connection } from './connect.js';
 import { buffersOf, whole, type Args, type Item, type Loaded, type Result } from './protocol.js';
 import {
-  checkSendable, type WorkerBatchOptions, type WorkerBatchPrompt, type WorkerGenerateIdsOptions, type WorkerGenerateOptions,
+  sendable, type WorkerBatchOptions, type WorkerBatchPrompt, type WorkerGenerateIdsOptions, type WorkerGenerateOptions,
   type WorkerGenerateTokensOptions,
 } from './worker-options.js';
 import { WorkerSessions, type WorkerSession } from './worker-session.js';
@@ -26,14 +26,14 @@ export interface WorkerLoadOptions extends LoadOptions {
    * A worker that runs `matmulfree/worker/program` and nothing else; it is ended with the model. Default: one that is started here.
    * For bundlers that leave `new Worker(new URL(…, import.meta.url))` as it is.
    */
-  readonly worker?: Worker;
+  readonly worker?: Worker | undefined;
   /** Move the bytes of a source in memory to the worker instead of copying them: the arrays are empty afterwards. */
-  readonly transfer?: boolean;
+  readonly transfer?: boolean | undefined;
 }
 
 export interface WorkerForwardOptions {
   /** Logits of all positions, [ids.length, vocab], instead of the last one's. */
-  readonly all?: boolean;
+  readonly all?: boolean | undefined;
 }
 
 /** Pieces that the worker may write before the page takes them: it need not wait for a page that paints. */
@@ -57,7 +57,9 @@ export class MatMulFreeWorker {
   private readonly sessions: WorkerSessions;
   private readonly call: Caller;
 
-  private constructor(connection: Connection, { config, backend, threads, hasTokenizer, generationDefaults }: Loaded) {
+  private constructor(connection: Connection, loaded: Loaded) {
+    if (typeof connection?.endWith !== 'function') throw notByNew('MatMulFreeWorker', 'await MatMulFreeWorker.load(…)');
+    const { config, backend, threads, hasTokenizer, generationDefaults } = loaded;
     this.connection = connection;
     this.config = config;
     this.backend = backend;
@@ -77,8 +79,8 @@ export class MatMulFreeWorker {
    * @throws what `MatMulFreeLM.load` throws; BackendError when no worker can be started.
    */
   static async load(source: ModelSource, options: WorkerLoadOptions = {}): Promise<MatMulFreeWorker> {
-    if (typeof options !== 'object' || options === null) throw new ArgumentError(`load: the options are ${show(options)}, not an object`);
-    const { worker, transfer = false, signal, onProgress, ...rest } = options;
+    const { worker, transfer = false, signal, onProgress, ...rest } = givenOptions('load', options, ['worker', 'transfer', ...LOAD_OPTIONS]);
+    checkBoolean('transfer', transfer);
     const connection = await connect(worker, signal);
     try {
       const sent = source instanceof URL ? source.href : whole(source);
@@ -104,7 +106,7 @@ export class MatMulFreeWorker {
 
   /** Logits [vocab] of the last position, or [ids.length, vocab] with `all`; advances `state`. */
   async forward(ids: number | ArrayLike<number>, state: WorkerState, options: WorkerForwardOptions = {}): Promise<Float32Array> {
-    return this.call('forward', [whole(ids), this.states.handleOf(state), options]);
+    return this.call('forward', [whole(ids), this.states.handleOf('forward', state), sendable('forward', options)]);
   }
 
   /**
@@ -127,16 +129,14 @@ export class MatMulFreeWorker {
 
   /** Continues several prompts at the same time, each to the text that it gives alone. */
   async generateBatch(prompts: readonly WorkerBatchPrompt[], options: WorkerBatchOptions = {}): Promise<BatchResult[]> {
-    const { signal, onPiece, ...rest } = options ?? {};
-    checkSendable('generateBatch', options && rest);
-    if (Array.isArray(prompts)) for (const prompt of prompts) if (isWithOptions(prompt)) checkSendable('generateBatch', prompt);
-    return this.call('generateBatch', [prompts as readonly BatchPrompt[], rest], { signal, onItem: onPiece && (({ text, index }) => onPiece(text, index)) });
+    const { signal, onPiece, ...rest } = givenOptions('generateBatch', options);
+    if (Array.isArray(prompts)) for (const prompt of prompts) if (isWithOptions(prompt)) sendable('generateBatch', prompt);
+    return this.call('generateBatch', [prompts as readonly BatchPrompt[], sendable('generateBatch', rest)], { signal, onItem: onPiece && (({ text, index }) => onPiece(text, index)) });
   }
 
   /** The most probable texts that beam search finds after a prompt, the best first. */
   async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
-    checkSendable('beamSearch', options);
-    const { signal, ...rest } = options;
+    const { signal, ...rest } = sendable('beamSearch', options);
     return this.call('beamSearch', [whole(prompt), rest], { signal });
   }
 
@@ -155,8 +155,8 @@ export class MatMulFreeWorker {
 
   /** How probable a text is: each token is predicted from those before it; text gets its special tokens (BOS) first. */
   async score(textOrIds: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<Score> {
-    checkKeys('score', options, ['onProgress', 'signal']);
-    return this.call('score', [whole(textOrIds)], { signal: options.signal, onItem: options.onProgress });
+    const { signal, onProgress } = givenOptions('score', options, ['onProgress', 'signal']);
+    return this.call('score', [whole(textOrIds)], { signal, onItem: onProgress });
   }
 
   /** Counts, sizes and operations of the loaded model. */
@@ -166,15 +166,14 @@ export class MatMulFreeWorker {
 
   /** Ends the worker, and with it the model and its states. Calls under way and every later one reject with ArgumentError. */
   dispose(): void {
-    this.connection.end(new ArgumentError('this model has been disposed of'));
+    this.connection.end(disposed());
   }
 
   private async *stream<M extends 'generate' | 'generateIds' | 'generateTokens'>(
     method: M, prompt: Args<M>[0], options: WorkerGenerateIdsOptions,
   ): AsyncGenerator<Item<M>, Result<M>, undefined> {
-    checkSendable(method, options);
-    const { state, signal, ...rest } = options;
-    const args = [prompt, rest, state && this.states.handleOf(state)] as unknown as Args<M>;
+    const { state, signal, ...rest } = sendable(method, options);
+    const args = [prompt, rest, state && this.states.handleOf(method, state)] as unknown as Args<M>;
     return yield* this.connection.client.stream(method, args, { signal, ahead: state ? 1 : PIECES_AHEAD, keep: this });
   }
 }
@@ -185,6 +184,7 @@ export class WorkerTokenizer {
 
   /** Made with its model. */
   constructor(call: Caller) {
+    if (typeof call !== 'function') throw notByNew('WorkerTokenizer', 'MatMulFreeWorker');
     this.call = call;
   }
 

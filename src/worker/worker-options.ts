@@ -1,8 +1,9 @@
-import { ArgumentError, show } from '../errors.js';
+import { ArgumentError } from '../errors.js';
 import type { BatchOptions, BatchPrompt } from '../generate/batch.js';
 import type { GenerateTokensOptions } from '../generate/generate.js';
 import type { GenerateIdsOptions, GenerateOptions } from '../generate/options.js';
 import type { AppendOptions, InSession } from '../generate/session.js';
+import { givenOptions } from '../options.js';
 import type { NotSent } from './protocol.js';
 import type { WorkerState } from './worker-state.js';
 
@@ -30,16 +31,20 @@ const STAY: Record<string, string> = {
   draftModel: 'is another model', prefixCache: 'belongs to a model that is not in the worker',
 };
 
-/** Says which option cannot be sent, in words of the library: the platform knows no names. @throws ArgumentError. */
-export function checkSendable(what: string, options: unknown): void {
-  if (typeof options !== 'object' || options === null) throw new ArgumentError(`${what}: the options are ${show(options)}, not an object`);
-  for (const [key, value] of Object.entries(options)) {
-    const complaint = typeof value === 'function' ? 'is a function' : value === undefined ? undefined : STAY[key];
+/**
+ * What is given of `options`, which the worker checks.
+ * @throws ArgumentError saying which option cannot be sent, in words of the library: the platform knows no names.
+ */
+export function sendable<Options extends object>(what: string, options: Options): Options {
+  const given = givenOptions(what, options);
+  for (const [key, value] of Object.entries(given)) {
+    const complaint = typeof value === 'function' ? 'is a function' : STAY[key];
     if (complaint !== undefined) refuse(what, key, `${complaint}; where it is needed, use MatMulFreeLM in a worker of your own`);
-    if (key === 'constraint' && typeof (value as { start?: unknown } | null)?.start === 'function') {
+    if (key === 'constraint' && typeof (value as { start?: unknown }).start === 'function') {
       refuse(what, key, 'is compiled; give { choices }, { regex } or { jsonSchema }, which the worker compiles');
     }
   }
+  return given;
 }
 
 function refuse(what: string, option: string, complaint: string): never {

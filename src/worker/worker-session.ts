@@ -1,10 +1,11 @@
+import { notByNew } from '../errors.js';
 import type { GenerateTokensOptions } from '../generate/generate.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/options.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
-import { checkKeys } from '../options.js';
-import { whole, type Args, type Handle, type Item, type Result } from './protocol.js';
+import { givenOptions } from '../options.js';
+import { publicName, whole, type Args, type Handle, type Item, type Result } from './protocol.js';
 import { Registry } from './registry.js';
-import { checkSendable, type InWorkerSession, type WorkerAppendOptions } from './worker-options.js';
+import { sendable, type InWorkerSession, type WorkerAppendOptions } from './worker-options.js';
 import type { Caller } from './worker-state.js';
 
 type StreamName = 'sessionGenerate' | 'sessionGenerateIds' | 'sessionGenerateTokens';
@@ -20,6 +21,7 @@ export class WorkerSessionMark {
 
   /** Made by `session.mark()`. */
   constructor(tokens: number, free: () => void) {
+    if (typeof free !== 'function') throw notByNew('WorkerSessionMark', 'await session.mark()');
     this.tokens = tokens;
     this.free = free;
   }
@@ -40,6 +42,7 @@ export class WorkerSession {
 
   /** Made by `lm.session()`, `lm.openSession(bytes)` and `fork`. */
   constructor(sessions: WorkerSessions, handle: Handle) {
+    if (!(sessions instanceof WorkerSessions)) throw notByNew('WorkerSession', 'await lm.session()');
     this.sessions = sessions;
     this.handle = handle;
   }
@@ -51,8 +54,7 @@ export class WorkerSession {
 
   /** Adds text or ids to the text, and reads it; the session is as before when that fails or is aborted. */
   async append(textOrIds: string | ArrayLike<number>, options: WorkerAppendOptions = {}): Promise<void> {
-    checkKeys('append', options, ['onProgress', 'signal']);
-    const { signal, onProgress } = options;
+    const { signal, onProgress } = givenOptions('session.append', options, ['onProgress', 'signal']);
     return this.sessions.call('sessionAppend', [this.handle, whole(textOrIds)], { signal, onItem: onProgress && (([tokens, total]) => onProgress(tokens, total)) });
   }
 
@@ -98,8 +100,7 @@ export class WorkerSession {
   }
 
   private async *stream<M extends StreamName>(method: M, options: InWorkerSession<GenerateIdsOptions>): AsyncGenerator<Item<M>, Result<M>, undefined> {
-    checkSendable(method.replace(/^session/, 'session.').replace('.G', '.g'), options);
-    const { signal, ...rest } = options;
+    const { signal, ...rest } = sendable(publicName(method), options);
     return yield* this.sessions.stream(method, [this.handle, rest] as unknown as Args<M>, signal);
   }
 }
@@ -114,8 +115,8 @@ export class WorkerSessions {
   constructor(call: Caller, stream: Streamer) {
     this.call = call;
     this.stream = stream;
-    this.sessions = new Registry('this is no session of this model', (handle) => call('freeSession', [handle]));
-    this.marks = new Registry('rewind: the mark is not one that a session of this model has made', (handle) => call('freeMark', [handle]));
+    this.sessions = new Registry('session', 'this model has made', (handle) => call('freeSession', [handle]));
+    this.marks = new Registry('mark', 'a session of this model has made', (handle) => call('freeMark', [handle]));
   }
 
   adopt(handle: Handle): WorkerSession {
@@ -128,7 +129,7 @@ export class WorkerSessions {
 
   /** @throws ArgumentError when no session of this model has made it. */
   handleOfMark(mark: WorkerSessionMark): Handle {
-    return this.marks.handleOf(mark);
+    return this.marks.handleOf('rewind', mark);
   }
 
   free(handle: Handle): void {

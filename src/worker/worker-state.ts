@@ -1,3 +1,4 @@
+import { notByNew } from '../errors.js';
 import type { CallOptions } from './client.js';
 import type { Args, Handle, Item, MethodName, Result } from './protocol.js';
 import { Registry } from './registry.js';
@@ -15,6 +16,7 @@ export class WorkerState {
 
   /** Made by `createState`, `restoreState` and `clone`. */
   constructor(states: WorkerStates, handle: Handle) {
+    if (!(states instanceof WorkerStates)) throw notByNew('WorkerState', 'await lm.createState()');
     this.states = states;
     this.handle = handle;
   }
@@ -31,7 +33,7 @@ export class WorkerState {
 
   /** Overwrites this state with another of the same model. @throws ArgumentError when it is another model's. */
   async copyFrom(other: WorkerState): Promise<void> {
-    return this.states.call('copyState', [this.states.handleOf(other), this.handle]);
+    return this.states.call('copyState', [this.states.handleOf('copyFrom', other), this.handle]);
   }
 
   /** Back to the start of a text. */
@@ -57,7 +59,7 @@ export class WorkerStates {
 
   constructor(call: Caller) {
     this.call = call;
-    this.states = new Registry('the state is not one that this model has made (createState, restoreState, clone)', (handle) => call('freeState', [handle]));
+    this.states = new Registry('state', 'this model has made (createState, restoreState, clone)', (handle) => call('freeState', [handle]));
   }
 
   adopt(handle: Handle): WorkerState {
@@ -65,8 +67,8 @@ export class WorkerStates {
   }
 
   /** @throws ArgumentError when it is not a state of this model. */
-  handleOf(state: WorkerState): Handle {
-    return this.states.handleOf(state);
+  handleOf(what: string, state: WorkerState): Handle {
+    return this.states.handleOf(what, state);
   }
 
   free(handle: Handle): void {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ArgumentError, Block, MatMulFreeLM, Model, StateHistory, type ModelState, type TokenMixer } from 'matmulfree';
-import { generateIds, startOf } from '../../src/generate/generate.js';
+import { generateItems, IDS, startOf, type Output } from '../../src/generate/generate.js';
 import { SOME_BACKENDS } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';
 import { EMBEDDED, fixture } from '../support/files.js';
@@ -98,9 +98,9 @@ it('refuses a history that cannot be kept before any state has changed', async (
   expect(() => run(lm.model, new StateHistory({ ...shape, width: shape.width + 1 }, 100))).toThrow(ArgumentError);
   expect(() => run(forgetful, new StateHistory(shape, 100))).toThrow(/keeps no history/);
   const all = { maxNewTokens: 5, eosTokenIds: [], state };
-  await expect(generateIds(forgetful, { ...all, speculate: true }, startOf(forgetful, [3], { state })).next()).rejects.toThrow(/speculate.*history/);
+  await expect(generateItems(forgetful, { ...all, speculate: true }, startOf(forgetful, [3], { state }), IDS.output(lm, {}, []) as Output<number>).next()).rejects.toThrow(/speculate.*history/);
   expect(state.tokens).toBe(0);
-  for await (const _ of generateIds(forgetful, all, startOf(forgetful, [3], { state }))) { /* without guesses it writes */ }
+  for await (const _ of generateItems(forgetful, all, startOf(forgetful, [3], { state }), IDS.output(lm, {}, []) as Output<number>)) { /* without guesses it writes */ }
   expect(state.tokens).toBe(6);
   const history = new StateHistory(shape, 4);
   for (const position of [-1, 4, 0.5, NaN]) expect(() => history.rollBack(state, position, 4)).toThrow(ArgumentError);

@@ -17,6 +17,8 @@ export type Type = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'TQ1_0' | 'TQ2_0';
 
 export interface TensorToWrite {
   readonly type: Type;
+  /** Another number than that of `type`, whatever the bytes are. */
+  readonly typeNumber?: number;
   readonly shape: readonly number[];
   readonly bytes: Uint8Array;
 }
@@ -75,11 +77,11 @@ export function gguf({ version = 3, alignment = 32, metadata, tensors = {} }: Fi
     }
   }
   let offset = 0;
-  for (const [name, { type, shape, bytes }] of Object.entries(tensors)) {
+  for (const [name, { type, typeNumber, shape, bytes }] of Object.entries(tensors)) {
     text(name);
     number('u32', shape.length);
     for (const n of [...shape].reverse()) number('u64', n);
-    number('u32', TYPE_NUMBERS[type]!);
+    number('u32', typeNumber ?? TYPE_NUMBERS[type]!);
     number('u64', offset);
     offset += Math.ceil(bytes.length / alignment) * alignment;
   }

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import type { Io } from '../../src/cli/io.js';
+import type { Io, Stdin } from '../../src/cli/io.js';
 import { run } from '../../src/cli/run.js';
 import { built } from './build.js';
 import { repository } from './files.js';
@@ -45,10 +45,21 @@ export function runScript(
 /** The program `matmulfree` in a process of its own. */
 export const startCli = (...args: string[]): Running => startScript('src/cli/main.ts', args);
 
+/** A stdin with nothing in it, or with these bytes. */
+export function stdinOf(...chunks: readonly (string | Uint8Array)[]): Stdin {
+  return {
+    isGiven: async () => chunks.length > 0,
+    async *bytes() {
+      for (const chunk of chunks) yield Buffer.from(chunk);
+    },
+  };
+}
+
 /** What the program `matmulfree` does and writes, in this process. `io` is what it finds instead of a pipe and silence. */
 export async function cliWith(io: Partial<Io>, ...args: string[]): Promise<Omit<Run, 'code'> & { code: number | 'stopped' }> {
   const output = { stdout: '', stderr: '' };
   const code = await run(args, {
+    stdin: stdinOf(),
     stdout: { write: (text) => { output.stdout += text; } },
     stderr: { write: (text) => { output.stderr += text; } },
     signal: new AbortController().signal,

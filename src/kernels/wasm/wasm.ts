@@ -11,7 +11,7 @@ export interface WasmOptions {
   /** `relaxed` needs an engine with relaxed SIMD. */
   readonly backend: 'simd' | 'relaxed';
   /** Threads to use, the calling one included. Default 1. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
 }
 
 /** What the emitted module exports. */

@@ -1,5 +1,5 @@
 import { ArgumentError, show, SourceError } from '../../errors.js';
-import { checkKeys } from '../../options.js';
+import { givenOptions } from '../../options.js';
 import { describe, unlessGone } from '../../platform/disk.js';
 import { nodeModules, type NodeModules } from '../../platform/node.js';
 import { cachePlace } from './cache.js';
@@ -29,9 +29,9 @@ export interface CacheOptions {
 
 /** What the cache holds, sorted by name. @throws ArgumentError, SourceError when it cannot be read. */
 export async function listCache(options: CacheOptions = {}): Promise<CacheEntry[]> {
-  checkKeys('listCache', options, ['cache']);
+  const { cache } = givenOptions('listCache', options, ['cache']);
   const node = nodeModules();
-  const place = cachePlace(node, options.cache);
+  const place = cachePlace(node, cache);
   const entries = node
     ? await onDisk(node, place).catch((error: unknown) => { throw new SourceError(`cannot read the cache ${place}: ${describe(error)}`); })
     : (await inBrowser(place)).entries;
@@ -44,8 +44,8 @@ export async function listCache(options: CacheOptions = {}): Promise<CacheEntry[
  * @returns what was removed. @throws ArgumentError, SourceError.
  */
 export async function clearCache(options: CacheOptions & { readonly name?: string | undefined } = {}): Promise<CacheEntry[]> {
-  checkKeys('clearCache', options, ['cache', 'name']);
-  const { cache: given, name: only } = options;
+  const { cache: given } = givenOptions('clearCache', options, ['cache', 'name']);
+  const { name: only } = options; // null is refused: it may come of a name that was not found, and would clear everything
   if (only !== undefined && typeof only !== 'string') throw new ArgumentError(`clearCache: name is ${show(only)}, not a text`);
   const node = nodeModules();
   const place = cachePlace(node, given);

@@ -1,0 +1,18 @@
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import { beamSearch, type BeamIds, type BeamSearchOptions } from './beam-search.js';
+import type { BatchHost } from './text-batch.js';
+import { TextPieces } from './text-pieces.js';
+
+/** Puts a prompt and the model's defaults together for `beamSearch`, and tells the texts. */
+export async function writeBeams(host: BatchHost, prompt: string | ArrayLike<number>, options: BeamSearchOptions): Promise<(BeamIds & { readonly text: string })[]> {
+  const ids = host.promptIds('beamSearch', prompt);
+  const { maxNewTokens } = host.generationDefaults;
+  const found = await beamSearch(host.model, ids, options, maxNewTokens === undefined ? {} : { maxNewTokens });
+  return found.map((beam) => ({ ...beam, text: host.hasTokenizer ? textAfter(host.tokenizer, ids, beam.ids) : '' }));
+}
+
+/** The text that `ids` add to the text of `before`. */
+function textAfter(tokenizer: Tokenizer, before: ArrayLike<number>, ids: readonly number[]): string {
+  const pieces = new TextPieces(tokenizer, before, []);
+  return ids.map((id) => pieces.show(pieces.decode(id))).join('') + pieces.finish().shown;
+}
