@@ -1,16 +1,11 @@
 import type { Model } from '../model/model.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
-import { Generation, type ChosenToken, type GenerationStart } from './generation.js';
+import { Generation, type GenerationStart } from './generation.js';
 import {
-  emptyPrompt, GENERATE_OPTIONS, stopStrings, TEXT_OPTIONS, type GenerateIdsOptions, type GenerateOptions, type GenerateResult,
+  emptyPrompt, GENERATE_OPTIONS, stopStrings, TEXT_OPTIONS, type GenerateIdsOptions, type GenerateOptions, type GenerateResult, type GenerateTokensOptions,
 } from './options.js';
+import type { Output } from './output.js';
 import { TextPieces, type TokenPiece } from './text-pieces.js';
-
-/** Options of `generateTokens`. */
-export interface GenerateTokensOptions extends GenerateOptions {
-  /** How many of the most probable tokens to tell at each place, up to 100; default 0. */
-  readonly topLogprobs?: number | undefined;
-}
 
 /** Where a text starts from, and what is done when it is over (a session takes note of what is unread). */
 export interface TextStart extends Omit<GenerationStart, 'topLogprobs'> {
@@ -22,17 +17,6 @@ export interface TextStart extends Omit<GenerationStart, 'topLogprobs'> {
 
 /** Tells where a text starts, when it does. @param what the caller's function. */
 export type Start = (what: string, options: GenerateIdsOptions) => TextStart;
-
-/** What is made of the tokens of one text. */
-export interface Output<Item> {
-  /** The stop string that was found: nothing comes after it. */
-  readonly stopString?: string | undefined;
-  /** How many of the most probable tokens it wants to know of each; undefined: no log-probabilities at all. */
-  readonly topLogprobs?: number;
-  push(token: ChosenToken): readonly Item[];
-  /** What is left at the end. */
-  finish(): readonly Item[];
-}
 
 /** What comes out: text, ids, or tokens. */
 export interface Kind<Options, Item> {

@@ -32,6 +32,12 @@ export interface GenerateOptions extends GenerateIdsOptions {
   readonly stop?: string | readonly string[] | undefined;
 }
 
+/** Options of `generateTokens`. */
+export interface GenerateTokensOptions extends GenerateOptions {
+  /** How many of the most probable tokens to tell at each place, up to 100; default 0. */
+  readonly topLogprobs?: number | undefined;
+}
+
 /**
  * Why a text ended: an end-of-text token of the model, `maxNewTokens`, one of the strings of `stop`, `maxTimeMs`, or a constraint whose
  * output is complete.

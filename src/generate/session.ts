@@ -1,6 +1,6 @@
 import { ArgumentError, show } from '../errors.js';
-import { IDS, TEXT, TOKENS, type GenerateTokensOptions, type Kind, type Start } from './generate.js';
-import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult } from './options.js';
+import { IDS, TEXT, TOKENS, type Kind, type Start } from './generate.js';
+import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult, type GenerateTokensOptions } from './options.js';
 import { checkPrefixCache, type PrefixCache, type PrefixPlace } from './prefix-cache.js';
 import { encodeSession, SESSION_MEMORY, type SessionContent } from './session-bytes.js';
 import type { TokenPiece } from './text-pieces.js';

@@ -1,8 +1,8 @@
 import { checkNumber } from '../options.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
-import type { GenerateTokensOptions, Output } from './generate.js';
 import type { ChosenToken } from './generation.js';
-import { stopStrings } from './options.js';
+import { stopStrings, type GenerateTokensOptions } from './options.js';
+import type { Output } from './output.js';
 import { TextPieces, type TokenPiece } from './text-pieces.js';
 
 const MAX_TOP_LOGPROBS = 100;

@@ -9,8 +9,7 @@ export { WorkerSession, WorkerSessionMark } from './worker-session.js';
 export { WorkerState } from './worker-state.js';
 // What the calls give back.
 export type { BatchResult } from '../generate/batch.js';
-export type { GenerateTokensOptions } from '../generate/generate.js';
-export type { FinishReason, GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/options.js';
+export type { FinishReason, GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from '../generate/options.js';
 export type { TokenPiece } from '../generate/text-pieces.js';
 export type { ModelInfo } from '../model/describe.js';
 export type { Progress } from '../model/load-model.js';

@@ -1,9 +1,8 @@
 import * as errors from '../errors.js';
 import type { BatchOptions, BatchPrompt, BatchResult } from '../generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
-import type { GenerateTokensOptions } from '../generate/generate.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
-import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/options.js';
+import type { GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from '../generate/options.js';
 import type { Score } from '../scoring/score.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
 import type { BackendName } from '../kernels/kernels.js';

@@ -1,7 +1,6 @@
 import { ArgumentError } from '../errors.js';
 import type { BatchOptions, BatchPrompt } from '../generate/batch.js';
-import type { GenerateTokensOptions } from '../generate/generate.js';
-import type { GenerateIdsOptions, GenerateOptions } from '../generate/options.js';
+import type { GenerateIdsOptions, GenerateOptions, GenerateTokensOptions } from '../generate/options.js';
 import type { AppendOptions, InSession } from '../generate/session.js';
 import { givenOptions } from '../options.js';
 import type { NotSent } from './protocol.js';

@@ -1,6 +1,5 @@
 import { notByNew } from '../errors.js';
-import type { GenerateTokensOptions } from '../generate/generate.js';
-import type { GenerateIdsOptions, GenerateOptions, GenerateResult } from '../generate/options.js';
+import type { GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from '../generate/options.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
 import { givenOptions } from '../options.js';
 import { publicName, whole, type Args, type Handle, type Item, type Result } from './protocol.js';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ArgumentError, Block, MatMulFreeLM, Model, StateHistory, type ModelState, type TokenMixer } from 'matmulfree';
-import { generateItems, IDS, startOf, type Output } from '../../src/generate/generate.js';
+import { generateItems, IDS, startOf } from '../../src/generate/generate.js';
+import type { Output } from '../../src/generate/output.js';
 import { SOME_BACKENDS } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';
 import { EMBEDDED, fixture } from '../support/files.js';
