@@ -5,6 +5,14 @@ function showUnseen(text: string): string {
   return text.replace(UNSEEN, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
 }
 
+/** Without the queries of addresses, which may hold a token. */
+function hideQueries(text: string): string {
+  return text.replace(/[^\s"']+/g, (word) => {
+    const [start = '', ...query] = word.split('?');
+    return query.join('') !== '' && /\/\/|\bhf:|\.gguf$/.test(start) ? `${start}?…${/[):,;]{0,2}$/.exec(word)![0]}` : word;
+  });
+}
+
 /**
  * The error family of the library. A message says what was wrong, where (file, tensor, byte, key) and what to do, on one line.
  * Cancellation is not in this family: an aborted call rejects with the signal's own reason, as the platform does.
@@ -13,7 +21,7 @@ export class MatMulFreeError extends Error {
   override name = 'MatMulFreeError';
 
   constructor(message = '', options?: { readonly cause?: unknown }) {
-    super(showUnseen(message), options); // it may quote files and servers
+    super(showUnseen(hideQueries(message)), options); // it may quote files, servers and engines
   }
 }
 
@@ -45,6 +53,11 @@ export class SourceError extends MatMulFreeError {
 /** An argument of the wrong kind or out of range: an option, a token id, a state of another model. */
 export class ArgumentError extends MatMulFreeError {
   override name = 'ArgumentError';
+}
+
+/** For `import().catch(…)`. Node never tries such a file again, browsers not always. */
+export function missingPart(error: unknown): never {
+  throw new MatMulFreeError(`a part of matmulfree cannot be loaded (${String(error)}); load the page, or start the program, again`);
 }
 
 /** What every call says of a model that is no more. */

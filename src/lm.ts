@@ -1,5 +1,5 @@
 import { loadTokenizer } from './checkpoint/tokenizer.js';
-import { ArgumentError, disposed, notByNew, show, TokenizerError } from './errors.js';
+import { ArgumentError, disposed, missingPart, notByNew, show, TokenizerError } from './errors.js';
 import type { BatchOptions, BatchPrompt, BatchResult } from './generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
 import { IDS, TEXT, TOKENS } from './generate/generate.js';
@@ -8,6 +8,7 @@ import type { GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateToken
 import { PrefixCache } from './generate/prefix-cache.js';
 import { decodeSession } from './generate/session-bytes.js';
 import type { TokenPiece } from './generate/text-pieces.js';
+import { bytesOf } from './formats/bytes.js';
 import { parseOptional } from './checkpoint/checkpoint.js';
 import { checkBoolean, checkTextOrIds, givenOptions } from './options.js';
 import type { Choice, ChooseOptions } from './scoring/choose.js';
@@ -228,7 +229,7 @@ export class MatMulFreeLM {
     const { model } = this;
     if (!Array.isArray(texts)) throw new ArgumentError(`scoreBatch: the texts are ${show(texts)}, not a list`);
     const ids = texts.map((text: string | ArrayLike<number>, n) => this.idsOf(`scoreBatch: text ${n}`, text));
-    return (await import('./scoring/score-batch.js')).scoreBatch(model, ids, options);
+    return (await import('./scoring/score-batch.js').catch(missingPart)).scoreBatch(model, ids, options);
   }
 
   /**
@@ -238,7 +239,7 @@ export class MatMulFreeLM {
    */
   async choose(prompt: string, choices: readonly string[], options: ChooseOptions = {}): Promise<Choice> {
     const { model, tokenizer } = this;
-    return (await import('./scoring/choose.js')).choose(model, tokenizer, prompt, choices, options);
+    return (await import('./scoring/choose.js').catch(missingPart)).choose(model, tokenizer, prompt, choices, options);
   }
 
   /**
@@ -248,7 +249,7 @@ export class MatMulFreeLM {
   async embed(textOrIds: string | ArrayLike<number>, options: EmbedOptions = {}): Promise<Float32Array> {
     const { model } = this;
     const ids = this.idsOf('embed: the text', textOrIds);
-    return (await import('./scoring/embed.js')).embed(model, ids, options);
+    return (await import('./scoring/embed.js').catch(missingPart)).embed(model, ids, options);
   }
 
   /**
@@ -258,7 +259,7 @@ export class MatMulFreeLM {
    */
   async perplexity(text: PerplexityInput, options: PerplexityOptions = {}): Promise<Perplexity> {
     const { model } = this;
-    return (await import('./scoring/perplexity.js')).measurePerplexity(model, () => this.tokenizer, text, options);
+    return (await import('./scoring/perplexity.js').catch(missingPart)).measurePerplexity(model, () => this.tokenizer, text, options);
   }
 
   /** Counts, sizes and operations of the loaded model. */
@@ -279,9 +280,8 @@ export class MatMulFreeLM {
 }
 
 function checkBytes(what: string, bytes: Uint8Array | ArrayBuffer): Uint8Array {
-  if (bytes instanceof ArrayBuffer) return new Uint8Array(bytes);
-  if (!(bytes instanceof Uint8Array)) throw new ArgumentError(`${what}: got ${show(bytes)}, not bytes`);
-  return bytes;
+  if (!(bytes instanceof ArrayBuffer || bytes instanceof Uint8Array)) throw new ArgumentError(`${what}: got ${show(bytes)}, not bytes`);
+  return bytesOf(what, bytes);
 }
 
 function allocateLogits(length: number): Float32Array {

@@ -1,4 +1,4 @@
-import { FormatError, SourceError } from '../errors.js';
+import { FormatError, missingPart, SourceError } from '../errors.js';
 import { parseJsonObject, type FileSet } from '../formats/bytes.js';
 import { FLOAT_BYTES, roundF64, type FloatType } from '../formats/floats.js';
 import { openWeights } from '../formats/shards.js';
@@ -51,7 +51,7 @@ export async function openFolderCheckpoint(files: FileSet): Promise<Checkpoint> 
   try {
     // Most checkpoints are floats.
     const isQuantized = quantization !== undefined || [...tensors.values()].some(({ dtype }) => dtype === 'U8');
-    const packed = isQuantized ? (await import('./packed-weights.js')).findPackedWeights(files.name, quantization, spec, tensors) : undefined;
+    const packed = isQuantized ? (await import('./packed-weights.js').catch(missingPart)).findPackedWeights(files.name, quantization, spec, tensors) : undefined;
     checkTensors(files.name, spec, {
       nameOf: (tensor) => tensor.hf,
       shapeOf: (name) => tensors.get(name)?.shape,

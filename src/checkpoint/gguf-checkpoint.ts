@@ -1,4 +1,4 @@
-import { ConfigError, FormatError, show } from '../errors.js';
+import { ConfigError, FormatError, missingPart, show } from '../errors.js';
 import { readPieces } from '../formats/bytes.js';
 import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
 import { alignUp, TENSOR_TYPES, type GgufMetadata, type GgufTensorType } from '../formats/gguf.js';
@@ -127,7 +127,7 @@ async function tokenizerTexts(
   const tokenizer = textValue(file, metadata, KEYS.tokenizerJson);
   const tokenizerConfig = textValue(file, metadata, KEYS.tokenizerConfig);
   if (tokenizer !== undefined) return { tokenizer, tokenizerConfig };
-  const { tokenizerFromGguf } = await import('./gguf-tokenizer.js'); // files of ours have no need of it
+  const { tokenizerFromGguf } = await import('./gguf-tokenizer.js').catch(missingPart); // files of ours have no need of it
   const made = tokenizerFromGguf(file, metadata, vocabSize);
   return {
     tokenizer: made?.tokenizer, tokenizerConfig: tokenizerConfig ?? made?.tokenizerConfig,

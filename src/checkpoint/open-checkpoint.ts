@@ -1,4 +1,4 @@
-import { SourceError } from '../errors.js';
+import { missingPart, SourceError } from '../errors.js';
 import type { FileSet } from '../formats/bytes.js';
 import { ggufModels } from '../formats/gguf-model.js';
 import { isGguf } from '../formats/gguf-reader.js';
@@ -17,7 +17,7 @@ export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
   const ggufs = ggufModels(names);
   const gguf = await findGguf(files, names);
   if (gguf !== undefined) return openGgufCheckpoint(await openGguf(files, gguf));
-  if (names.includes('config.json')) return (await import('./folder-checkpoint.js')).openFolderCheckpoint(files); // not in a page's first chunk
+  if (names.includes('config.json')) return (await import('./folder-checkpoint.js').catch(missingPart)).openFolderCheckpoint(files); // not in a page's first chunk
   const [only] = names;
   if (only !== undefined && names.length === 1) {
     throw new SourceError(`${files.name}: holds no model: ${only} is not a GGUF file; a checkpoint in several files is loaded by its folder`);

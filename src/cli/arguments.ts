@@ -1,8 +1,8 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
-import { didYouMean } from '../index.js';
+import { didYouMean, MatMulFreeError } from '../index.js';
 
 /** The command line itself is wrong: exit code 2, and a hint at `--help`. */
-export class UsageError extends Error {}
+export class UsageError extends MatMulFreeError {}
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 type Parsed<T extends Options> = ReturnType<typeof parseArgs<{ options: T; allowPositionals: true; strict: true }>>;

@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { checkConversion, convert, convertToSafetensors, SourceError, type FilePart } from '../index.js';
 import { parseCommand, UsageError } from './arguments.js';
 import type { Io } from './io.js';
+import { partialPath, removeLeftovers } from './leftovers.js';
 import { describeFileError, formatBytes, plural, ProgressLine } from './terminal.js';
 import { HELP } from './usage.js';
 
@@ -67,10 +67,11 @@ async function putInPlace(
   out: string, kind: 'file' | 'folder', parts: AsyncIterable<FilePart>, check: (path: string) => Promise<void>,
 ): Promise<number> {
   const path = resolve(out); // without a slash at its end
-  const partial = `${path}.${randomUUID().slice(0, 8)}.partial`;
+  const partial = await partialPath(path);
   const writing = <T>(action: Promise<T>): Promise<T> => action.catch((error: unknown) => { throw cannotWrite(out, error); });
   // Before the source is read, which may take long.
   if (kind === 'file' && (await stat(path).catch(() => undefined))?.isDirectory()) throw cannotWrite(out, 'is a folder');
+  await removeLeftovers(path);
   try {
     let opened = kind === 'file' ? { file: '', handle: await writing(open(partial, 'wx')) } : undefined;
     if (kind === 'folder') await writing(mkdir(partial));

@@ -8,10 +8,10 @@ import { onOneLine } from './terminal.js';
  */
 
 /** By convention 128 and the signal's number. */
-const INTERRUPTED = { SIGINT: 130, SIGTERM: 143 } as const;
+const INTERRUPTED = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 const SAME_KEY_PRESS_MS = 300;
 
-/** @returns the exit code: 0, 1 (failure), 2 (the command line is wrong), 130 (Ctrl-C), 143 (SIGTERM). */
+/** @returns the exit code: 0, 1 (failure), 2 (the command line is wrong), 129 (SIGHUP: the terminal is closed), 130 (Ctrl-C), 143 (SIGTERM). */
 async function main(args: readonly string[]): Promise<number> {
   const { stdout, stderr } = process;
   // A reader that goes away, as `| head` does, is no failure.
@@ -27,12 +27,12 @@ async function main(args: readonly string[]): Promise<number> {
   return code === 'stopped' ? interrupt.exitCode() : code;
 }
 
-/** Ctrl-C, or a SIGTERM, stops cleanly at the next token; again, if that does not help, at once. */
+/** Ctrl-C, a SIGTERM, or a terminal that is closed, stops cleanly at the next token; again, if that does not help, at once. */
 function abortOnSignals(): { signal: AbortSignal; exitCode: () => number } {
   const interrupt = new AbortController();
   let exitCode: number = FAILURE;
   let first = 0;
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  for (const name of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
       // One key press may arrive twice: from the terminal, and passed on by a runner such as npm or tsx.
       if (interrupt.signal.aborted && performance.now() - first > SAME_KEY_PRESS_MS) process.exit(exitCode);
@@ -46,3 +46,8 @@ function abortOnSignals(): { signal: AbortSignal; exitCode: () => number } {
 }
 
 process.exitCode = await main(process.argv.slice(2));
+if (process.exitCode === INTERRUPTED.SIGHUP) {
+  // Node would give the terminal, which is gone, its settings back, and abort over it. The signal ends it without that.
+  process.removeAllListeners('SIGHUP');
+  process.kill(process.pid, 'SIGHUP');
+}

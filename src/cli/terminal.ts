@@ -57,7 +57,7 @@ export class ProgressLine {
     if (rate > 0 && total > 0) parts.push(`${formatDuration(Math.max(0, total - done) / rate)} left`);
     const percent = total > 0 ? `${Math.floor(share * 100)}%` : '';
     const amounts = parts.join(' · ');
-    if (!isTerminal) return void this.output.write(`${onOneLine(label)}: ${percent}${percent && ', '}${amounts}\n`);
+    if (!isTerminal) return void this.output.write(`${onOneLine(label)}${amounts && ': '}${percent}${percent && ', '}${amounts}\n`);
     this.output.write(`\r\x1b[2K${layOut(onOneLine(label), total > 0 ? share : undefined, `${percent}${percent && ' '}${amounts}`, (this.output.columns || 80) - 1)}`);
     this.shown = true;
   }
@@ -74,6 +74,7 @@ export class ProgressLine {
       if (!this.quiet) this.output.write(`${onOneLine(file)}: the server cannot be reached; using what is in the cache\n`);
       return;
     }
+    if (stage === 'connect') return this.update(`waiting for the server of ${file}`, 0, 0, () => '');
     const label = { download: `downloading ${file}`, verify: `checking ${file}`, load: 'loading', convert: 'converting' }[stage];
     this.update(label, loaded, total);
   };

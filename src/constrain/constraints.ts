@@ -1,3 +1,4 @@
+import { missingPart } from '../errors.js';
 import type { CompileOptions, Constraint } from './constraint.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
@@ -11,7 +12,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.js';
  * @throws ArgumentError for an empty list, what is no text, or a text that the tokenizer cannot write.
  */
 export async function compileChoices(choices: readonly string[], tokenizer: Tokenizer, options: CompileOptions = {}): Promise<Constraint> {
-  return (await import('./compile.js')).compileChoices(choices, tokenizer, options);
+  return (await import('./compile.js').catch(missingPart)).compileChoices(choices, tokenizer, options);
 }
 
 /**
@@ -22,7 +23,7 @@ export async function compileChoices(choices: readonly string[], tokenizer: Toke
  * @throws ArgumentError naming construct and offset, or when nothing is left that can be written.
  */
 export async function compileRegex(pattern: string, tokenizer: Tokenizer, options: CompileOptions = {}): Promise<Constraint> {
-  return (await import('./compile.js')).compileRegex(pattern, tokenizer, options);
+  return (await import('./compile.js').catch(missingPart)).compileRegex(pattern, tokenizer, options);
 }
 
 /**
@@ -41,5 +42,5 @@ export async function compileRegex(pattern: string, tokenizer: Tokenizer, option
  * @throws ArgumentError naming place and keyword for all else.
  */
 export async function compileJsonSchema(schema: unknown, tokenizer: Tokenizer, options: CompileOptions = {}): Promise<Constraint> {
-  return (await import('./compile.js')).compileJsonSchema(schema, tokenizer, options);
+  return (await import('./compile.js').catch(missingPart)).compileJsonSchema(schema, tokenizer, options);
 }

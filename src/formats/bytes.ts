@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.js';
+import { ArgumentError, FormatError } from '../errors.js';
 import { refuseLfsText } from './lfs.js';
 
 /** Random access to the bytes of one file: a file on disk, a Blob, memory. Everything that reads a format reads through this. */
@@ -40,12 +40,21 @@ export function sourceFromContent(name: string, content: FileContent): ByteSourc
     };
     return { name, size: content.size, read, close };
   }
-  const bytes = content instanceof Uint8Array ? content : new Uint8Array(content);
+  const bytes = bytesOf(name, content);
   const read = async (offset: number, length: number): Promise<Uint8Array> => {
     checkRange(name, bytes.length, offset, length);
     return bytes.subarray(offset, offset + length);
   };
   return { name, size: bytes.length, read, close };
+}
+
+/** The same bytes, as an array. @throws ArgumentError when they have been moved elsewhere, which only this shows of an array. */
+export function bytesOf(name: string, content: Uint8Array | ArrayBuffer): Uint8Array {
+  try {
+    return content instanceof ArrayBuffer ? new Uint8Array(content) : new Uint8Array(content.buffer, content.byteOffset, content.length);
+  } catch {
+    throw new ArgumentError(`${name}: these bytes have been moved to another thread, and are empty here`);
+  }
 }
 
 /** A FileSet over files that are already in memory. */

@@ -1,4 +1,4 @@
-import { FormatError, show } from '../errors.js';
+import { FormatError, missingPart, show } from '../errors.js';
 import { checkRange, type ByteSource } from './bytes.js';
 import {
   alignUp, DEFAULT_ALIGNMENT, TENSOR_TYPES, tensorBytes, VALUE_TYPES,
@@ -67,7 +67,7 @@ export async function readGgufAs<T extends string>(source: ByteSource, typeOf: T
       if (!(error instanceof Stop)) throw error;
       const { unknownType } = error;
       if (unknownType !== undefined) {
-        const name = (await import('./ggml-types.js')).otherTypeName(unknownType) ?? `number ${unknownType}`;
+        const name = (await import('./ggml-types.js').catch(missingPart)).otherTypeName(unknownType) ?? `number ${unknownType}`;
         throw cursor.error(`has the ggml type ${name}, which is not read; write the file with types out of ${Object.keys(TENSOR_TYPES).join(', ')}`);
       }
       if (have === source.size) {

@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.js';
+import { FormatError, missingPart } from '../errors.js';
 import type { ByteSource, FileSet } from './bytes.js';
 import type { GgufTensorType } from './gguf.js';
 import type { GgufModel } from './gguf-model.js';
@@ -18,7 +18,7 @@ export async function openGgufAs<T extends string>(files: FileSet, file: string,
   if (!source) throw new FormatError(`${files.name}: "${file}" is missing`);
   try {
     const gguf = await read(source);
-    if ((gguf.metadata.get('split.count')?.value ?? 1) !== 1) return await (await import('./gguf-parts.js')).openParts(files, file, gguf, read);
+    if ((gguf.metadata.get('split.count')?.value ?? 1) !== 1) return await (await import('./gguf-parts.js').catch(missingPart)).openParts(files, file, gguf, read);
     const tensors = new Map([...gguf.tensors].map(([name, tensor]) => [name, { ...tensor, source }]));
     return { name: source.name, version: gguf.version, metadata: gguf.metadata, tensors, sources: [source] };
   } catch (error) {

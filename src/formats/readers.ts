@@ -1,4 +1,4 @@
-import { ArgumentError, show } from '../errors.js';
+import { ArgumentError, missingPart, show } from '../errors.js';
 import { isContent, sourceFromContent as fromContent, type ByteSource, type FileContent } from './bytes.js';
 import { decodeFloats as decode, FLOAT_BYTES, type FloatType } from './floats.js';
 import { readGguf as readGgufFrom, type GgufFile } from './gguf-reader.js';
@@ -93,7 +93,7 @@ function needBlocks(what: string, type: TernaryBlockType, trits: Int8Array, byte
  */
 export async function readSafetensorsHeader(source: ByteSource): Promise<Map<string, SafetensorsEntry>> {
   needSource('readSafetensorsHeader: the source', source);
-  return (await import('./safetensors.js')).readSafetensorsHeader(source);
+  return (await import('./safetensors.js').catch(missingPart)).readSafetensorsHeader(source);
 }
 
 /**
@@ -103,7 +103,7 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Map<str
  */
 export async function readTorchTensors(source: ByteSource): Promise<Map<string, TensorEntry>> {
   needSource('readTorchTensors: the source', source);
-  return (await import('./torch.js')).readTorchTensors(source);
+  return (await import('./torch.js').catch(missingPart)).readTorchTensors(source);
 }
 
 /**
@@ -114,5 +114,5 @@ export async function readTensor(where: string, tensor: StoredTensor): Promise<U
   need(typeof where === 'string', 'readTensor: where', where, 'a text');
   needSource('readTensor: the source of the tensor', tensor?.source);
   need(Array.isArray(tensor.shape), 'readTensor: the shape of the tensor', tensor.shape, 'a list of sizes');
-  return (await import('./stored-tensor.js')).readTensor(where, tensor);
+  return (await import('./stored-tensor.js').catch(missingPart)).readTensor(where, tensor);
 }

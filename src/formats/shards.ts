@@ -1,4 +1,4 @@
-import { FormatError, show } from '../errors.js';
+import { FormatError, missingPart, show } from '../errors.js';
 import { isJsonObject, parseJsonObject, readText, type ByteSource, type FileSet } from './bytes.js';
 import { isPlainFileName, WEIGHTS_FILES } from './file-names.js';
 import { readSafetensorsHeader } from './safetensors.js';
@@ -7,7 +7,7 @@ import type { StoredTensor, TensorEntry } from './stored-tensor.js';
 type Reader = (source: ByteSource) => Promise<Map<string, TensorEntry>>;
 
 /** Loaded when there is such a file: most models have none. */
-const readTorch: Reader = async (source) => (await import('./torch.js')).readTorchTensors(source);
+const readTorch: Reader = async (source) => (await import('./torch.js').catch(missingPart)).readTorchTensors(source);
 
 /** weight_map of the largest published models is under 10 MB. */
 const MAX_INDEX_BYTES = 64 * 1024 * 1024;

@@ -1,3 +1,4 @@
+import { missingPart } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { Generation, type GenerationStart } from './generation.js';
@@ -82,5 +83,5 @@ export const TEXT: Kind<GenerateOptions, string> = {
 /** Tokens, with their text and log-probabilities. */
 export const TOKENS: Kind<GenerateTokensOptions, TokenPiece> = {
   known: [...TEXT_OPTIONS, 'topLogprobs'],
-  output: async ({ tokenizer }, options, before) => (await import('./token-pieces.js')).tokenOutput(tokenizer, options, before),
+  output: async ({ tokenizer }, options, before) => (await import('./token-pieces.js').catch(missingPart)).tokenOutput(tokenizer, options, before),
 };

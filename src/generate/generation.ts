@@ -1,3 +1,4 @@
+import { missingPart } from '../errors.js';
 import type { ConstraintState } from '../constrain/constraint.js';
 import type { Model } from '../model/model.js';
 import type { SequenceInput } from '../model/chunk.js';
@@ -114,7 +115,7 @@ export class Generation {
     const { model, state, options, start: { holder } } = this;
     const { prefixCache, speculate, draftModel } = options;
     if ((speculate ?? false) !== false || draftModel !== undefined) {
-      this.drafting = new (await import('../speculate/drafting.js')).Drafting(model, options);
+      this.drafting = new (await import('../speculate/drafting.js').catch(missingPart)).Drafting(model, options);
       this.drafting.read(this.start.text);
     }
     const { maxTokens } = model.parts.workspace;

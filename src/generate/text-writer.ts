@@ -1,3 +1,4 @@
+import { missingPart } from '../errors.js';
 import type { ConstraintSpec } from '../constrain/compile.js';
 import type { Constraint } from '../constrain/constraint.js';
 import type { BatchOptions, BatchPrompt, BatchResult } from './batch.js';
@@ -86,17 +87,17 @@ export class TextWriter implements SessionHost, BatchHost {
   }
 
   async generateBatch(prompts: readonly BatchPrompt[], options: BatchOptions): Promise<BatchResult[]> {
-    return (await import('./text-batch.js')).writeBatch(this, prompts, options);
+    return (await import('./text-batch.js').catch(missingPart)).writeBatch(this, prompts, options);
   }
 
   async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions): Promise<(BeamIds & { readonly text: string })[]> {
-    return (await import('./text-beams.js')).writeBeams(this, prompt, options);
+    return (await import('./text-beams.js').catch(missingPart)).writeBeams(this, prompt, options);
   }
 
   /** What a constraint stands for. @throws as `compileConstraint`. */
   async compile(spec: ConstraintSpec, { eosTokenIds = this.lm.config.eosTokenIds }: GenerateIdsOptions): Promise<Constraint> {
     if (typeof (spec as Constraint | null)?.start === 'function') return spec as Constraint; // works without a tokenizer
-    const { compileConstraint } = await import('../constrain/compile.js');
+    const { compileConstraint } = await import('../constrain/compile.js').catch(missingPart);
     return compileConstraint(spec, this.tokenizer, { eosTokenIds });
   }
 }

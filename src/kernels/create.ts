@@ -1,4 +1,4 @@
-import { BackendError, show } from '../errors.js';
+import { BackendError, missingPart, show } from '../errors.js';
 import { checkNumber, givenOptions } from '../options.js';
 import { processors } from '../platform/node.js';
 import type { BackendName, Kernels } from './kernels.js';
@@ -22,7 +22,7 @@ interface Found {
 
 async function probe(): Promise<Found> {
   const backends: BackendName[] = ['scalar'];
-  const { refusal, supportsVectors } = await import('./wasm/probe.js'); // not in the first chunk of a bundle
+  const { refusal, supportsVectors } = await import('./wasm/probe.js').catch(missingPart); // not in the first chunk of a bundle
   if (supportsVectors(false)) backends.push('simd');
   if (supportsVectors(true)) backends.push('relaxed');
   const refused = backends.length > 1 ? await refusal() : undefined;
@@ -51,7 +51,7 @@ export async function createKernels(options: KernelOptions = {}): Promise<Kernel
       throw new BackendError(`backend ${show(backend)} is not available here (available: auto, ${backends.join(', ')})${why}`);
     }
     if (best === 'scalar') return createScalarKernels();
-    const { createWasmKernels } = await import('./wasm/wasm.js');
+    const { createWasmKernels } = await import('./wasm/wasm.js').catch(missingPart);
     return await createWasmKernels({ backend: best, threads: count });
   } catch (error) {
     // What passes the probe may fail nevertheless: no memory for the code, or a service worker, which may not `import()`.

@@ -17,7 +17,7 @@ import { floatSpecs, ternarySpecs } from '../checkpoint/tensor-names.js';
 
 /** Progress of something that takes time. `loaded` and `total` are bytes. */
 export interface Progress {
-  readonly stage: 'download' | 'verify' | 'offline' | 'load' | 'convert';
+  readonly stage: 'connect' | 'download' | 'verify' | 'offline' | 'load' | 'convert';
   readonly file: string;
   readonly loaded: number;
   readonly total: number;

@@ -28,9 +28,13 @@ export function nodeModules(): NodeModules | undefined {
   };
 }
 
-/** A variable of the environment, unless it is empty. */
+/** A variable of the environment, unless it is empty, or not for us to see (Deno). */
 export function environment(name: string): string | undefined {
-  return (globalThis.process as NodeJS.Process | undefined)?.env?.[name]?.trim() || undefined;
+  try {
+    return (globalThis.process as NodeJS.Process | undefined)?.env?.[name]?.trim() || undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Node's worker threads, or undefined in a browser. */

@@ -28,6 +28,7 @@ export class Pace {
 /** Resolves in a later task, after timers and input that are due. `setTimeout` alone waits 4 ms in browsers. */
 function nextTask(): Promise<void> {
   if (typeof setImmediate === 'function') return new Promise((resolve) => setImmediate(resolve));
+  if (typeof MessageChannel === 'undefined') return new Promise((resolve) => setTimeout(resolve)); // workerd
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {

@@ -1,5 +1,5 @@
 /** Text ↔ token ids, as a Hugging Face `tokenizer.json` describes it. */
-import { ArgumentError, notByNew, show, TokenizerError } from '../errors.js';
+import { ArgumentError, missingPart, notByNew, show, TokenizerError } from '../errors.js';
 import { checkBoolean, givenOptions } from '../options.js';
 import { AddedTokens } from './added-tokens.js';
 import { BpeModel } from './bpe.js';
@@ -183,8 +183,8 @@ function requireBpe(model: Json): void {
 async function loadParts(json: unknown): Promise<TokenizerParts> {
   const { normalizer, pre_tokenizer: preTokenizer, decoder } = (json ?? {}) as Record<string, unknown>;
   return {
-    buildPreTokenizer: (preTokenizer ?? undefined) === undefined ? undefined : (await import('./pre-tokenizer.js')).buildPreTokenizer,
-    translateRegex: hasRegex([normalizer, preTokenizer, decoder]) ? (await import('./regex.js')).translateRegex : noRegex,
+    buildPreTokenizer: (preTokenizer ?? undefined) === undefined ? undefined : (await import('./pre-tokenizer.js').catch(missingPart)).buildPreTokenizer,
+    translateRegex: hasRegex([normalizer, preTokenizer, decoder]) ? (await import('./regex.js').catch(missingPart)).translateRegex : noRegex,
   };
 }
 

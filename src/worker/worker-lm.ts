@@ -1,4 +1,4 @@
-import { disposed, notByNew } from '../errors.js';
+import { disposed, missingPart, notByNew } from '../errors.js';
 import type { BatchPrompt, BatchResult } from '../generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
@@ -9,6 +9,7 @@ import type { BackendName } from '../kernels/kernels.js';
 import type { LoadOptions } from '../lm.js';
 import type { ModelConfig } from '../checkpoint/config.js';
 import type { ModelInfo } from '../model/describe.js';
+import { isContent } from '../formats/bytes.js';
 import { checkBoolean, givenOptions } from '../options.js';
 import { LOAD_OPTIONS, type ModelSource } from '../sources/source.js';
 import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
@@ -83,7 +84,7 @@ export class MatMulFreeWorker {
     checkBoolean('transfer', transfer);
     const connection = await connect(worker, signal);
     try {
-      const sent = source instanceof URL ? source.href : whole(source);
+      const sent = whole(isContent(source) ? source : await (await import('./to-send.js').catch(missingPart)).toSend(source, { signal, onProgress }));
       const loaded = await connection.client.call('load', [sent as ModelSource, rest], {
         signal, onItem: onProgress, transfer: transfer ? buffersOf(sent) : [],
       });

@@ -146,3 +146,12 @@ it('--quiet shows nothing anywhere', () => {
 it.each([[0, '0:00'], [6.2, '0:07'], [59.5, '1:00'], [750, '12:30'], [3723, '1:02:03'], [86_400, '24:00:00']])('%d seconds are %s', (seconds, text) => {
   expect(formatDuration(seconds)).toBe(text);
 });
+
+it('that a server is waited for is told, without figures', () => {
+  for (const [isTTY, line] of [[true, 'waiting for the server of hf:a/b'], [false, 'waiting for the server of hf:a/b\n']] as const) {
+    const output = fakeOutput(isTTY, 80);
+    const progress = new ProgressLine(false, output);
+    for (output.time = 0; output.time <= 6000; output.time += 1000) progress.listener({ stage: 'connect', file: 'hf:a/b', loaded: 0, total: 0 });
+    expect(isTTY ? shown(output.text).trimEnd() : output.text).toBe(line);
+  }
+});

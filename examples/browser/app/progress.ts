@@ -22,7 +22,7 @@ export class LoadingBar {
     if (total > 0) bar.value = loaded / total;
     else bar.removeAttribute('value');
     element('loading-text').textContent = stage === 'download' ? this.download(file, loaded, total) : {
-      verify: `Checking ${file}…`, offline: 'The network cannot be reached: looking at what is here…', load: `Loading ${file}…`, convert: `Packing ${file}…`,
+      connect: 'Waiting for the server…', verify: `Checking ${file}…`, offline: 'The network cannot be reached: looking at what is here…', load: `Loading ${file}…`, convert: `Packing ${file}…`,
     }[stage];
   }
 

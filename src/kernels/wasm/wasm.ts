@@ -1,4 +1,4 @@
-import { ArgumentError, BackendError } from '../../errors.js';
+import { ArgumentError, BackendError, missingPart } from '../../errors.js';
 import { MAX_COLUMNS, type Kernels, type TernaryMatrix } from '../kernels.js';
 import { emitKernels, SHARED_KERNELS, type KernelName } from './emit.js';
 import { CONTROL, MAIN_SPINS } from './jobs.js';
@@ -40,7 +40,7 @@ const ARGUMENTS = CONTROL.arguments / 4;
  */
 export async function createWasmKernels({ backend, threads = 1 }: WasmOptions): Promise<Kernels> {
   const canShare = threads > 1 && typeof SharedArrayBuffer !== 'undefined';
-  const pool = canShare ? await (await import('./threads.js')).createThreadPool(threads - 1) : undefined; // pages that may not share memory need none of it
+  const pool = canShare ? await (await import('./threads.js').catch(missingPart)).createThreadPool(threads - 1) : undefined; // pages that may not share memory need none of it
   const shared = pool !== undefined && pool.size > 0;
   try {
     const module = await WebAssembly.compile(emitKernels({ relaxed: backend === 'relaxed', threads: shared }));

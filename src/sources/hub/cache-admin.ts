@@ -4,7 +4,7 @@ import { describe, unlessGone } from '../../platform/disk.js';
 import { nodeModules, type NodeModules } from '../../platform/node.js';
 import { cachePlace } from './cache.js';
 import { isLockHeld } from './disk-store.js';
-import { CACHE_ORIGIN, spanOf } from './store.js';
+import { attempt, CACHE_ORIGIN, spanOf } from './store.js';
 
 /** A model in the cache, in all of its versions. */
 export interface CacheEntry {
@@ -32,9 +32,8 @@ export async function listCache(options: CacheOptions = {}): Promise<CacheEntry[
   const { cache } = givenOptions('listCache', options, ['cache']);
   const node = nodeModules();
   const place = cachePlace(node, cache);
-  const entries = node
-    ? await onDisk(node, place).catch((error: unknown) => { throw new SourceError(`cannot read the cache ${place}: ${describe(error)}`); })
-    : (await inBrowser(place)).entries;
+  const found = node ? onDisk(node, place) : inBrowser(place).then(({ entries }) => entries);
+  const entries = await found.catch((error: unknown) => { throw new SourceError(`cannot read the cache ${place}: ${describe(error)}`); });
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -58,7 +57,10 @@ export async function clearCache(options: CacheOptions & { readonly name?: strin
     }
   } else {
     const { cache, keys } = await inBrowser(place);
-    for (const entry of chosen) for (const key of keys.get(entry.name) ?? []) await cache?.delete(key);
+    for (const { name } of chosen) {
+      const removals = (keys.get(name) ?? []).map(async (key) => cache?.delete(key));
+      await Promise.all(removals).catch((error: unknown) => { throw new SourceError(`cannot remove ${name}: ${describe(error)}`); });
+    }
   }
   return chosen;
 }
@@ -106,7 +108,7 @@ async function folders({ fs }: NodeModules, parent: string, pattern: RegExp): Pr
 }
 
 async function inBrowser(place: string): Promise<{ cache: Cache | undefined; entries: CacheEntry[]; keys: Map<string, Request[]> }> {
-  const cache = await globalThis.caches?.open(place).catch(() => undefined);
+  const cache = await attempt(() => globalThis.caches?.open(place));
   const models = new Map<string, Request[]>();
   for (const request of (await cache?.keys()) ?? []) {
     const [host = '', model = ''] = request.url.slice(CACHE_ORIGIN.length).split('/');
@@ -123,7 +125,7 @@ async function inBrowser(place: string): Promise<{ cache: Cache | undefined; ent
     const whole = new Set(requests.map(({ url }) => url));
     for (const request of requests) {
       const version = request.url.slice(CACHE_ORIGIN.length + id.length + 1).split('/')[0]!;
-      if (version === 'refs') name ??= sourceOf(await (await cache!.match(request))!.text());
+      if (version === 'refs') name ??= sourceOf((await (await cache!.match(request))?.text()) ?? '');
       else versions.add(version);
       const [from, to] = spanOf(request.url) ?? [0, 0];
       if (whole.has(request.url.replace(/\?.*/, ''))) bytes += to - from;
@@ -138,7 +140,7 @@ async function inBrowser(place: string): Promise<{ cache: Cache | undefined; ent
 function sourceOf(saved: string): string | undefined {
   try {
     const { source } = JSON.parse(saved) as { source?: unknown };
-    return typeof source === 'string' ? source : undefined;
+    return typeof source === 'string' ? source.replace(/[?#].*/s, '') : undefined; // not to be shown, whoever wrote it
   } catch {
     return undefined;
   }

@@ -18,7 +18,9 @@ const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 /*
  * In a file's folder, while it is fetched:
  *   .NAME.ID.part   its bytes, each at its place
- *   .NAME.ID.log    which of them are there: lines "from-to", only ever added to
+ *   .NAME.ID.log    which of them are there for good: lines "from-to", each added when its bytes are on the disk. One that a crash cut
+ *                   short is passed over, or means fewer bytes with the next one added to it. A log never outlives its .part: it goes
+ *                   before that does, and when there is none.
  *   .NAME.lock      whose turn it is
  * ID stands for the content (its checksum or ETag), so two processes with the same .part write the same bytes to the same places:
  * should both take a turn, as after the machine's sleep, no harm is done. Neither cuts short what the other may have given its
@@ -29,7 +31,7 @@ const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 export function diskStore(node: NodeModules, root: string): Store {
   const { fs, path, os } = node;
   const failed = (error: unknown, doing: string): SourceError => {
-    return new SourceError(`cannot ${doing} the cache ${root}: ${describe(error)}; set MATMULFREE_CACHE, or the option cache, to another folder`);
+    return new SourceError(`cannot ${doing} the cache ${root}: ${describe(error)}; set MATMULFREE_CACHE, or the option cache, to another folder, or that option to false`);
   };
   const writing = <T>(action: () => Promise<T>): Promise<T> => action().catch((error: unknown) => { throw failed(error, 'write to'); });
   const reading = <T>(action: () => Promise<T>): Promise<T> => action().catch((error: unknown) => { throw failed(error, 'read'); });
@@ -116,9 +118,17 @@ async function diskPartial(
   }
   const { O_RDWR, O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW = 0 } = fs.constants;
   const openPart = (): Promise<FileHandle> => fs.open(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0o666);
+  const forget = async (): Promise<void> => {
+    await fs.rm(log, { force: true });
+    await syncFolder(fs, folder);
+  };
+  let spans = merge(parseLog(await readSmall(node, log)));
+  const { size = 0 } = (await unlessGone(fs.lstat(file))) ?? {};
+  if ((spans.at(-1)?.[1] ?? 0) > size) {
+    await forget(); // it is not of this file: what is written now, at any place, must not make it true
+    spans = [];
+  }
   let handle = await openPart();
-  const { size } = await handle.stat();
-  const spans = merge(parseLog(await readSmall(node, log)).filter(([, to]) => to <= size));
   let isWorthKeeping = spans.length > 0;
   /** Whether the .part is still what we write to: another process whose turn it is, too, may have named it, or begun anew. */
   const isOurs = async (): Promise<boolean> => (await unlessGone(fs.stat(file)))?.ino === (await handle.stat()).ino;
@@ -156,7 +166,7 @@ async function diskPartial(
     }),
     reset: () => writing(async () => {
       isWorthKeeping = false;
-      await fs.rm(log, { force: true });
+      await forget();
       await handle.close();
       await fs.rm(file, { force: true });
       handle = await openPart();
@@ -166,6 +176,13 @@ async function diskPartial(
       if (!isWorthKeeping) await fs.rm(file, { force: true });
     },
   };
+}
+
+/** Puts what was removed from a folder, or named in it, on the disk; not every system can. */
+async function syncFolder(fs: FileSystem, folder: string): Promise<void> {
+  const handle = await fs.open(folder, 'r').catch(() => undefined);
+  await handle?.sync().catch(() => undefined);
+  await handle?.close();
 }
 
 /** @returns false when the file is there already. */

@@ -2,17 +2,18 @@ import { FormatError, SourceError } from '../../errors.js';
 import type { ByteSource } from '../../formats/bytes.js';
 import { Pace } from '../../platform/pace.js';
 import { nodeModules } from '../../platform/node.js';
-import { Broken, childController, get, refusal, type Net, type Reply } from './http.js';
+import { Broken, refusal } from './failures.js';
+import { childController, get, type Net, type Reply } from './http.js';
 import type { Key } from './names.js';
 import { createSha256, shortHash, type Hasher } from './sha256.js';
 import type { PartialFile, Span, Store } from './store.js';
 
 /**
- * What `onProgress` is told: bytes of `file`; `total` is 0 where the server does not say. 'offline': the server cannot be reached,
- * and what is in the cache is used.
+ * What `onProgress` is told: bytes of `file`; `total` is 0 where the server does not say. 'connect': the server has not answered yet,
+ * told once a second. 'offline': it cannot be reached, and what is in the cache is used.
  */
 export interface DownloadProgress {
-  readonly stage: 'download' | 'verify' | 'offline';
+  readonly stage: 'connect' | 'download' | 'verify' | 'offline';
   readonly file: string;
   readonly loaded: number;
   readonly total: number;
@@ -46,7 +47,7 @@ export class Changed extends Error {}
 const MAX_RESTARTS = 2;
 const HASH_BYTES = 1024 * 1024;
 /** The largest of a file that could be run here, as float32 weights, has fewer. A server must not fill the disk. */
-const MAX_FILE_BYTES = 64 * 2 ** 30;
+export const MAX_FILE_BYTES = 64 * 2 ** 30;
 /** More than that, no reader here takes. */
 const MAX_JSON_BYTES = 128 * 2 ** 20;
 
@@ -176,6 +177,11 @@ async function transfer(
     let start = from;
     let at = from;
     let end = to;
+    const keep = async (): Promise<void> => {
+      const span: Span = [start, at];
+      start = at; // before it is awaited, should it fail
+      if (span[1] > span[0]) await partial.keep(span);
+    };
     const range = (): string | undefined => (askForRange ? `${at}-${end === Infinity ? '' : end - 1}` : undefined);
     const use = async (reply: Reply): Promise<void> => {
       const { status } = reply;
@@ -184,7 +190,7 @@ async function transfer(
         throw new Broken('the server refuses the range');
       }
       if (status === 416) throw new Changed('the server no longer has all of its bytes');
-      if (status !== 200 && status !== 206) throw refusal(net, file.label, reply);
+      if (status !== 200 && status !== 206) throw refusal(net.token, file.label, reply);
       learn(reply);
       if (status === 206) {
         if (!reply.range && isFirst) askForRange = false; // a page may not be allowed to see which bytes these are
@@ -206,6 +212,7 @@ async function transfer(
         loaded += bytes.length;
         mostLoaded = Math.max(mostLoaded, loaded);
         onBytes(loaded, size ?? 0);
+        if (at - start >= tuning.keepBytes) await keep();
       });
       if (end === Infinity) size = end = at;
       if (at < end) throw new Broken(`the connection ends at byte ${at} of ${size}`);
@@ -213,7 +220,7 @@ async function transfer(
     try {
       await get({ ...net, signal }, file.label, file.url, range, use, () => mostLoaded);
     } finally {
-      if (at > start) await partial.keep([start, at]);
+      await keep();
     }
     return at;
   };
@@ -263,7 +270,8 @@ function* pieces(spans: readonly Span[], most: number): Generator<Span, void, un
   }
 }
 
-function throttle(ms: number): { isDue: () => boolean } {
+/** Says whether it is time, at most every so many milliseconds. */
+export function throttle(ms: number): { isDue: () => boolean } {
   let last = -Infinity;
   const isDue = (): boolean => {
     const now = performance.now();

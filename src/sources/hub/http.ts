@@ -1,5 +1,6 @@
-import { shorten, show, SourceError } from '../../errors.js';
+import { SourceError } from '../../errors.js';
 import { isOffline } from '../../platform/node.js';
+import { Broken, broken, Unreachable } from './failures.js';
 import { showUrl } from './names.js';
 
 /** How hard to try. Times in milliseconds. */
@@ -20,10 +21,14 @@ export interface Tuning {
   readonly maxUnsizedBytes: number;
   readonly connections: number;
   readonly pieceBytes: number;
+  /** What has come is noted, for good, each time that a connection has brought so many bytes: a process may be killed at any time. */
+  readonly keepBytes: number;
   /** The first piece, fetched alone, tells whether the server does ranges. */
   readonly firstPieceBytes: number;
   /** Between two reports of progress. */
   readonly progressMs: number;
+  /** Until somebody is told that a server has not answered yet, and between two times. */
+  readonly waitMs: number;
 }
 
 export const DEFAULT_TUNING: Tuning = {
@@ -37,8 +42,10 @@ export const DEFAULT_TUNING: Tuning = {
   maxUnsizedBytes: 4 * 2 ** 30,
   connections: 4,
   pieceBytes: 32 * 1024 * 1024,
+  keepBytes: 2 * 1024 * 1024,
   firstPieceBytes: 1024 * 1024,
   progressMs: 50,
+  waitMs: 1000,
 };
 
 export interface Net {
@@ -47,19 +54,15 @@ export interface Net {
   readonly tokenOrigin: string | undefined;
   readonly signal: AbortSignal | undefined;
   readonly tuning: Tuning;
+  readonly contact: Contact;
 }
 
-/** The server cannot be reached, or is out of order: what is in the cache may serve instead. */
-export class Unreachable extends SourceError {}
-
-/** What was asked of the network may work when it is tried again. Never leaves this folder. */
-export class Broken extends Error {
-  readonly retryAfterMs: number | undefined;
-
-  constructor(message: string, retryAfterMs?: number) {
-    super(message);
-    this.retryAfterMs = retryAfterMs;
-  }
+/** What is known of a server while a model is fetched from it. */
+export interface Contact {
+  /** It has answered. */
+  isMade: boolean;
+  /** Told now and then while it has not. */
+  readonly onWait: () => void;
 }
 
 /** A response to a GET. */
@@ -80,11 +83,13 @@ export interface Reply {
   read(onChunk: (bytes: Uint8Array) => void | Promise<void>): Promise<void>;
 }
 
-const ATTEMPTS_WITH_CACHE = 2;
+const FEW_ATTEMPTS = 2;
+/** A try that took longer, such as one that waited for a name server, is the last of few. */
+const QUICK_MS = 1000;
 
 /** With an answer in the cache, being offline is told by fewer attempts; by one where the browser says so itself. */
 export function withFewAttempts(net: Net): Net {
-  const attempts = isOffline() ? 1 : Math.min(ATTEMPTS_WITH_CACHE, net.tuning.attempts);
+  const attempts = isOffline() ? 1 : Math.min(FEW_ATTEMPTS, net.tuning.attempts);
   return { ...net, tuning: { ...net.tuning, attempts } };
 }
 
@@ -101,14 +106,16 @@ export async function get<T>(
   net: Net, label: string, url: string, range: () => string | undefined, use: (reply: Reply) => Promise<T>,
   progress: () => number = () => 0,
 ): Promise<T> {
-  const { signal, tuning } = net;
+  const { signal, tuning, contact } = net;
   let before = progress();
   for (let failures = 0; ; ) {
     signal?.throwIfAborted();
+    const began = performance.now();
     const watch = watchStall(signal, tuning);
     let broken: Broken;
     try {
-      const reply = await send(net, label, url, range(), watch);
+      const reply = await whileWaiting(net, send(net, label, url, range(), watch));
+      contact.isMade = true;
       if (isPassing(reply.status)) throw new Broken(`the server answers with status ${reply.status}`, reply.retryAfterMs);
       return await use(reply);
     } catch (error) {
@@ -122,7 +129,10 @@ export async function get<T>(
       failures = 0;
       before = progress();
     }
-    if (++failures >= tuning.attempts) {
+    // A server that was never reached may not be there at all. One that was is waited for.
+    const isHopeless = broken.isNoWay && !contact.isMade;
+    const isLast = isHopeless && (isOffline() || failures + 1 >= FEW_ATTEMPTS || performance.now() - began > QUICK_MS);
+    if (++failures >= tuning.attempts || isLast) {
       throw new Unreachable(`${label}: ${broken.message} (${showUrl(url)}, tried ${failures} times)`);
     }
     const backoff = Math.min(tuning.maxBackoffMs, tuning.backoffMs * 2 ** (failures - 1));
@@ -131,21 +141,22 @@ export async function get<T>(
   }
 }
 
+/** Tells `contact.onWait`, as long as the server has never answered, that it is waited for. */
+async function whileWaiting<T>({ tuning, contact }: Net, sending: Promise<T>): Promise<T> {
+  sending.catch(() => undefined); // should `onWait` throw, nobody waits for it
+  while (!contact.isMade) {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<'late'>((resolve) => { timer = setTimeout(resolve, tuning.waitMs, 'late'); });
+    const first = await Promise.race([sending, late]).finally(() => clearTimeout(timer));
+    if (first !== 'late') return first as T;
+    contact.onWait();
+  }
+  return sending;
+}
+
 /** Whether asking again may help. What stands before a server has numbers of its own above 504. */
 function isPassing(status: number): boolean {
   return [408, 425, 429].includes(status) || (status >= 500 && status !== 501 && status !== 505);
-}
-
-/** The error for a status that `use` has no use for. */
-export function refusal(net: Net, label: string, { status, complaint }: Reply): SourceError {
-  const { token } = net;
-  // A server may quote the token in its complaint.
-  const says = complaint === undefined ? '' : `; the server says ${show(token === undefined ? complaint : complaint.replaceAll(token, '…'))}`;
-  if (status === 401 || status === 403) {
-    const cure = token !== undefined ? 'the token has no access to it' : 'set HF_TOKEN, or the option token';
-    return new SourceError(`${label}: refused (status ${status}): not there, private, or its terms are to be accepted first; ${cure}${says}`);
-  }
-  return new SourceError(`${label}: ${status === 404 ? 'is not there (status 404)' : `the server answers with status ${status}`}${says}`);
 }
 
 /** @throws the signal's reason. */
@@ -247,11 +258,10 @@ async function request(url: URL, init: RequestInit): Promise<Response> {
 function readReply(response: Response, linked: Headers | undefined, watch: Watch): Reply & { retryAfterMs: number | undefined } {
   const { status, headers } = response;
   const range = /^bytes (\d{1,15})-\d+\/(\d{1,15})$/.exec(headers.get('content-range') ?? '');
-  const encoding = headers.get('content-encoding') ?? 'identity'; // of another, the length is not that of what we read
   return {
     status,
     type: headers.get('content-type') ?? '',
-    length: encoding === 'identity' ? natural(headers.get('content-length')) : undefined,
+    length: bodyLength(headers),
     range: range ? { start: Number(range[1]), total: Number(range[2]) } : undefined,
     tag: linked?.get('x-linked-etag') || headers.get('etag') || headers.get('last-modified') || undefined,
     linkedSize: natural(linked?.get('x-linked-size')),
@@ -273,6 +283,11 @@ function readReply(response: Response, linked: Headers | undefined, watch: Watch
   };
 }
 
+/** Bytes of a body, where the server says so. Of one that is compressed, the length is not that of what is read. */
+export function bodyLength(headers: Headers): number | undefined {
+  return (headers.get('content-encoding') ?? 'identity') === 'identity' ? natural(headers.get('content-length')) : undefined;
+}
+
 function natural(text: string | null | undefined): number | undefined {
   return text && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
@@ -282,12 +297,4 @@ function retryAfter(text: string | null): number | undefined {
   if (text === null) return undefined;
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
-}
-
-/** The engines say "fetch failed", and why in the cause. */
-function broken(error: unknown): Broken {
-  if (error instanceof Broken) return error;
-  const cause = error instanceof Error ? (error.cause as { code?: unknown; message?: unknown } | undefined) : undefined;
-  const why = cause?.code ?? cause?.message ?? (error instanceof Error ? error.message : error);
-  return new Broken(`the connection fails: ${shorten(String(why))}`);
 }

@@ -2,7 +2,8 @@ import { FormatError, shorten, show, SourceError } from '../../errors.js';
 import { decodeUtf8, isJsonObject, parseJsonObject, type FileSet } from '../../formats/bytes.js';
 import { foldFileName, isPlainFileName, isPlainPath } from '../../formats/file-names.js';
 import { fetchFile, untilStable, type Fetcher } from './download.js';
-import { Broken, get, refusal, Unreachable, withFewAttempts, type Net } from './http.js';
+import { Broken, refusal, Unreachable } from './failures.js';
+import { get, withFewAttempts, type Net } from './http.js';
 import { hostKey, hubName, slug, type HubLocation, type Key } from './names.js';
 
 /** The files of a model at one commit. */
@@ -119,7 +120,7 @@ function weightsOf(names: readonly string[], kind: string): string[] {
 async function fetchList(net: Net, where: HubLocation, name: string): Promise<Snapshot> {
   const url = `${where.endpoint}/api/models/${where.owner}/${where.model}/revision/${encodeURIComponent(where.revision)}?blobs=true`;
   return get(net, name, url, () => undefined, async (reply) => {
-    if (reply.status !== 200) throw refusal(net, name, reply);
+    if (reply.status !== 200) throw refusal(net.token, name, reply);
     const chunks: Uint8Array[] = [];
     let bytes = 0;
     await reply.read((chunk) => {

@@ -1,5 +1,5 @@
 import { ArgumentError, show } from '../../errors.js';
-import { isPlainPath } from '../../formats/file-names.js';
+import { isPlainFileName, isPlainPath } from '../../formats/file-names.js';
 import { shortHash } from './sha256.js';
 
 /** Where in the cache something lies: folder names and a file name, each of them safe on every file system. */
@@ -69,6 +69,21 @@ export function slug(text: string, shown = text): string {
 
 /** A URL as messages show it: queries may hold secrets. */
 export function showUrl(url: string | URL): string {
-  const { origin, pathname } = new URL(url);
-  return `${origin}${pathname}`;
+  const { protocol, host, pathname } = new URL(url);
+  return `${protocol}//${host}${pathname}`;
+}
+
+/** The name of the file that a URL ends with; undefined if it cannot be the name of one. */
+export function nameIn(url: string | URL): string | undefined {
+  try {
+    const name = decodeURIComponent(new URL(url).pathname.replace(/^.*\//, ''));
+    return isPlainFileName(name) ? name : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Servers of web applications answer with their page to everything that they do not have. */
+export function isWebPage(contentType: string | null): boolean {
+  return /^text\/html/i.test(contentType ?? '');
 }

@@ -5,7 +5,7 @@ import { openStore } from './cache.js';
 import type { DownloadProgress, Fetcher } from './download.js';
 import { DEFAULT_TUNING, type Tuning } from './http.js';
 import { hubFiles } from './hub-files.js';
-import { parseHubLocation } from './names.js';
+import { hubName, parseHubLocation, showUrl } from './names.js';
 import { urlFiles } from './url-files.js';
 
 export interface RemoteOptions {
@@ -35,10 +35,12 @@ export async function openRemote(location: string, options: RemoteOptions, tunin
   const { origin } = where ? new URL(endpoint) : address(location, 'load');
   // The environment's token is for the Hub; one that is given along with an address is for that address.
   const token = checkToken(options.token ?? (origin === new URL(endpoint).origin ? environment('HF_TOKEN') : undefined));
+  const { onProgress, signal } = options;
+  const onWait = (): void => onProgress?.({ stage: 'connect', file: where ? hubName(where) : showUrl(location), loaded: 0, total: 0 });
   const fetcher: Fetcher = {
-    net: { token, tokenOrigin: origin, signal: options.signal, tuning },
+    net: { token, tokenOrigin: origin, signal, tuning, contact: { isMade: false, onWait } },
     store: await openStore(options.cache),
-    onProgress: options.onProgress,
+    onProgress,
   };
   return where ? hubFiles(fetcher, where) : urlFiles(fetcher, location);
 }

@@ -26,7 +26,7 @@ export interface PartialFile {
   readonly spans: readonly Span[];
   /** `from`: where the span began that these bytes go on with, in order. */
   write(from: number, at: number, bytes: Uint8Array): Promise<void>;
-  /** Notes that the bytes of a span are there for good, even if the power fails. */
+  /** Notes, every few MB, that the bytes of a span are there for good, even if the power fails. The next write begins another. */
   keep(span: Span): Promise<void>;
   /** What was kept, to be read back under `name`. */
   contents(name: string): Promise<ByteSource>;
@@ -38,9 +38,6 @@ export interface PartialFile {
   close(): Promise<void>;
 }
 
-/** Bytes in a row that are collected in memory before the engine gets them as a Blob, which it may put on disk. */
-const CHUNK_BYTES = 8 * 1024 * 1024;
-
 /** Keys of the Cache API are URLs; this one leads nowhere. */
 export const CACHE_ORIGIN = 'https://matmulfree.invalid/';
 
@@ -50,24 +47,17 @@ export const CACHE_ORIGIN = 'https://matmulfree.invalid/';
  */
 export function blobStore(cache?: Cache): Store {
   const memory = new Map<string, Blob>();
-  const match = async (url: string): Promise<Blob | undefined> => (await cache?.match(url))?.blob();
-
   return {
     async open(key) {
       const url = addressOf(key);
-      const name = key.at(-1)!;
-      const inMemory = memory.get(url);
-      if (inMemory) return sourceFromContent(name, inMemory);
-      const list = await match(url);
-      if (!list) return undefined;
-      const { id, spans } = JSON.parse(await list.text()) as { id: string; spans: Span[] };
-      const pieces = await Promise.all(spans.map((span) => match(pieceAddress(url, id, span))));
-      const isWhole = pieces.every((piece, i) => piece?.size === spans[i]![1] - spans[i]![0]);
-      return isWhole ? sourceFromContent(name, new Blob(pieces as Blob[])) : undefined;
+      const kept = await attempt(() => readWhole(cache, url));
+      const whole = kept ?? memory.get(url);
+      if (kept) memory.delete(url);
+      return whole && sourceFromContent(key.at(-1)!, whole);
     },
-    readText: async (key) => (await match(addressOf(key)))?.text(),
+    readText: (key) => attempt(async () => (await cache?.match(addressOf(key)))?.text()),
     async writeText(key, text) {
-      await cache?.put(addressOf(key), new Response(text)).catch(() => undefined);
+      await attempt(() => cache?.put(addressOf(key), new Response(text)));
     },
     // What is in this memory nobody else fetches.
     lock: async (key, _id, signal) => (cache ? webLock(addressOf(key), signal) : async () => {}),
@@ -75,46 +65,62 @@ export function blobStore(cache?: Cache): Store {
   };
 }
 
+/** What `action` gives; undefined where the engine fails. The Cache API may be there in part only (workerd's cannot list), be full, or forbidden. */
+export async function attempt<T>(action: () => Promise<T> | undefined): Promise<T | undefined> {
+  try {
+    return await action();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined unless all of its pieces are there. */
+async function readWhole(cache: Cache | undefined, url: string): Promise<Blob | undefined> {
+  const list = await cache?.match(url);
+  if (!list) return undefined;
+  const { id, spans } = JSON.parse(await list.text()) as { id: string; spans: Span[] };
+  const pieces = await Promise.all(spans.map(async (span) => (await cache!.match(pieceAddress(url, id, span)))?.blob()));
+  const isWhole = pieces.every((piece, i) => piece?.size === spans[i]![1] - spans[i]![0]);
+  return isWhole ? new Blob(pieces as Blob[]) : undefined;
+}
+
 async function blobPartial(url: string, id: string | undefined, cache: Cache | undefined, memory: Map<string, Blob>): Promise<PartialFile> {
   const pieces = new Map<number, Blob>();
-  const runs = new Map<number, { blobs: Blob[]; chunks: Uint8Array[]; chunkBytes: number }>();
+  const runs = new Map<number, Uint8Array[]>();
   let kept = id === undefined ? undefined : cache;
-  for (const request of (await cache?.keys(url, { ignoreSearch: true })) ?? []) {
+  const put = async (address: string, body: Blob | string): Promise<void> => {
+    const isKept = await attempt(async () => kept?.put(address, new Response(body)).then(() => true));
+    if (!isKept) kept = undefined; // a browser that is out of space, or in a private window, still has memory
+  };
+  for (const request of (await attempt(() => cache?.keys(url, { ignoreSearch: true }))) ?? []) {
     const span = spanOf(request.url);
     if (!span) continue;
-    const blob = request.url === pieceAddress(url, id, span) ? await (await cache!.match(request))?.blob() : undefined;
+    const blob = request.url === pieceAddress(url, id, span) ? await attempt(async () => (await cache!.match(request))?.blob()) : undefined;
     if (blob && blob.size === span[1] - span[0]) pieces.set(span[0], blob);
-    else await cache!.delete(request); // of another content
+    else await attempt(() => cache!.delete(request)); // of another content
   }
   const spans = (): Span[] => [...pieces].map(([from, { size }]): Span => [from, from + size]).sort((a, b) => a[0] - b[0]);
   const whole = (): Blob => new Blob(spans().map(([from]) => pieces.get(from)!));
   return {
     spans: spans(),
     async write(from, _at, bytes) {
-      let run = runs.get(from);
-      if (!run) runs.set(from, (run = { blobs: [], chunks: [], chunkBytes: 0 }));
-      run.chunks.push(bytes);
-      run.chunkBytes += bytes.length;
-      if (run.chunkBytes < CHUNK_BYTES) return;
-      run.blobs.push(new Blob(run.chunks as BlobPart[]));
-      run.chunks = [];
-      run.chunkBytes = 0;
+      const run = runs.get(from) ?? [];
+      runs.set(from, run);
+      run.push(bytes);
     },
     async keep(span) {
-      const { blobs, chunks } = runs.get(span[0])!;
+      const blob = new Blob(runs.get(span[0]) as BlobPart[]); // which the engine may put on disk
       runs.delete(span[0]);
-      const blob = new Blob([...blobs, ...(chunks as BlobPart[])]);
       pieces.set(span[0], blob);
-      // A browser that is out of space, or in a private window, still has memory.
-      await kept?.put(pieceAddress(url, id, span), new Response(blob)).catch(() => { kept = undefined; });
+      await put(pieceAddress(url, id, span), blob);
     },
     contents: async (name) => sourceFromContent(name, whole()),
     async seal() {
-      await kept?.put(url, new Response(JSON.stringify({ id, spans: spans() }))).catch(() => { kept = undefined; });
-      if (!kept) memory.set(url, whole());
+      await put(url, JSON.stringify({ id, spans: spans() }));
+      memory.set(url, whole()); // until the cache is seen to have it: some take everything and keep nothing
     },
     async reset() {
-      for (const span of spans()) await cache?.delete(pieceAddress(url, id, span));
+      for (const span of spans()) await attempt(() => cache?.delete(pieceAddress(url, id, span)));
       pieces.clear();
       runs.clear();
     },
@@ -142,6 +148,7 @@ async function webLock(name: string, signal: AbortSignal | undefined): Promise<(
   if (!locks) return async () => {};
   return new Promise((resolve, reject) => {
     const turn = (): Promise<void> => new Promise((end) => resolve(async () => end()));
-    locks.request(name, signal ? { signal } : {}, turn).catch(reject);
+    const goOn = (): void => (signal?.aborted ? reject(signal.reason) : resolve(async () => {})); // forbidden, as in a sandboxed frame
+    void attempt(() => locks.request(name, signal ? { signal } : {}, turn)).then(goOn);
   });
 }

@@ -2,8 +2,9 @@ import { show, SourceError } from '../../errors.js';
 import type { ByteSource, FileSet } from '../../formats/bytes.js';
 import { isPlainFileName } from '../../formats/file-names.js';
 import { fetchFile, untilStable, type Fetcher } from './download.js';
-import { get, refusal, Unreachable, withFewAttempts, type Net } from './http.js';
-import { hostKey, showUrl, slug, type Key } from './names.js';
+import { refusal, Unreachable } from './failures.js';
+import { get, withFewAttempts, type Net } from './http.js';
+import { hostKey, isWebPage, nameIn, showUrl, slug, type Key } from './names.js';
 import { shortHash } from './sha256.js';
 
 /** What one small request tells of a file. */
@@ -94,7 +95,7 @@ export async function urlFiles(fetcher: Fetcher, location: string): Promise<File
   const list = async (): Promise<string[]> => {
     if (only !== undefined) return [only];
     const config = await open('config.json');
-    if (!config) throw new SourceError(`${name}: holds no config.json; give the URL of a .gguf file, or of a folder in Hugging Face layout`);
+    if (!config) throw new SourceError(`${name}: holds no config.json; give the URL of a .gguf file, or of a folder in Hugging Face layout, or hf:owner/name for a model on the Hub`);
     await config.close();
     for (const file of WEIGHTS) if ((await look(file)).found) return ['config.json', file];
     return ['config.json'];
@@ -112,14 +113,8 @@ export async function urlFiles(fetcher: Fetcher, location: string): Promise<File
 }
 
 function fileName(url: URL): string {
-  const encoded = url.pathname.slice(url.pathname.lastIndexOf('/') + 1);
-  let name = '';
-  try {
-    name = decodeURIComponent(encoded);
-  } catch {
-    // said below
-  }
-  if (!isPlainFileName(name)) throw new SourceError(`${showUrl(url)}: ${show(name || encoded)} cannot be the name of a file`);
+  const name = nameIn(url);
+  if (name === undefined) throw new SourceError(`${showUrl(url)}: ${show(url.pathname.replace(/^.*\//, ''))} cannot be the name of a file`);
   return name;
 }
 
@@ -131,9 +126,8 @@ function probe(net: Net, url: string, isOptional: boolean): Promise<Probe | unde
     // Stores that do not let everybody list them say 403 of what is not there.
     if (status === 404 || status === 410 || (status === 403 && isOptional)) return undefined;
     if (status === 416) return { size: undefined, tag: undefined, sha256: undefined }; // an empty file
-    if (status !== 200 && status !== 206) throw refusal(net, label, reply);
-    // Servers of web applications answer with their page to everything that they do not have.
-    if (/^text\/html/i.test(type)) return undefined;
+    if (status !== 200 && status !== 206) throw refusal(net.token, label, reply);
+    if (isWebPage(type)) return undefined;
     const size = reply.range?.total ?? linkedSize ?? (status === 200 ? length : undefined);
     // Without a size, a connection that is cut may look like the end: such a file is not taken for whole the next time.
     return { size, tag: size === undefined ? undefined : tag, sha256 };

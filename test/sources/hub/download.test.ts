@@ -150,7 +150,7 @@ describe('a file under a URL', () => {
     const server = await use(startFiles({}));
     await server.close();
     await expect(fetchBytes(`${server.url}/m.gguf?secret=1`, 'm.gguf', { cache })).rejects.toThrow(
-      new RegExp(`^${server.url}/m\\.gguf: the connection fails: ECONNREFUSED \\(${server.url}/m\\.gguf, tried 4 times\\)$`),
+      new RegExp(`^${server.url}/m\\.gguf: the connection fails: ECONNREFUSED \\(${server.url}/m\\.gguf, tried 2 times\\)$`),
     );
   });
 });

@@ -389,7 +389,7 @@ function fakeCache(fail: () => boolean = () => false): Cache {
 describe('the cache of a browser', () => {
   const events: DownloadProgress[] = [];
   const fetcher = (store: Store): Fetcher => ({
-    store, net: { token: undefined, tokenOrigin: undefined, signal: undefined, tuning: FAST }, onProgress: (event) => events.push(event),
+    store, net: { token: undefined, tokenOrigin: undefined, signal: undefined, tuning: FAST, contact: { isMade: false, onWait() {} } }, onProgress: (event) => events.push(event),
   });
   const file = (version: string | undefined = 'v1', promised = sha256(bytes)): RemoteFile => ({
     name: 'm.gguf', label: 'm', url: `${server.url}/m.gguf`, key: ['host', 'model', 'v', 'm.gguf'], size: SIZE, sha256: promised, version, tag: undefined,
