@@ -43,8 +43,9 @@ export interface CompileOptions {
 export function compileGrammar(
   tokenizer: Tokenizer, options: CompileOptions, build: (grammar: Grammar) => Node, impossible: string,
 ): Constraint {
+  if (typeof (tokenizer as Tokenizer | null | undefined)?.createDecodeStream !== 'function') refuse(`the second argument is ${show(tokenizer)}, not a tokenizer such as lm.tokenizer`);
   checkKeys('constraint', options, ['eosTokenIds']);
-  const vocabulary = vocabularyOf(tokenizer, options.eosTokenIds ?? []);
+  const vocabulary = vocabularyOf(tokenizer, checkIds('eosTokenIds', options.eosTokenIds ?? []));
   const grammar = new Grammar(vocabulary.writable);
   const root = build(grammar);
   const automaton = new Automaton(grammar);
@@ -56,6 +57,13 @@ export function compileGrammar(
   const compiled = new Compiled(vocabulary, grammar, root);
   compiled.begin(); // complains now of what is too ambiguous from the first byte on
   return compiled;
+}
+
+/** @throws ArgumentError for what is no list of whole numbers. */
+function checkIds<Ids extends ArrayLike<number>>(name: string, ids: Ids): Ids {
+  const isList = Array.isArray(ids) || (ArrayBuffer.isView(ids) && 'length' in ids);
+  if (!isList || !Array.prototype.every.call(ids, (id) => Number.isInteger(id))) refuse(`${name} is ${show(ids)}, not a list of token ids`);
+  return ids;
 }
 
 /** An automaton with the masks of its states. */
@@ -86,7 +94,7 @@ class Compiled implements Constraint {
 
   start(prompt: ArrayLike<number> = []): ConstraintState {
     const place = this.begin();
-    if (this.vocabulary.hasText(prompt)) return new Point(this, place, false);
+    if (this.vocabulary.hasText(checkIds('prompt', prompt))) return new Point(this, place, false);
     const first = new Point(this, place, true);
     if (!first.complete && first.mask.every((word) => word === 0)) {
       refuse('no output can begin here: at the beginning of a text, no token of this tokenizer writes what it begins with');

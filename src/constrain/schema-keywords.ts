@@ -17,6 +17,11 @@ export const KEYWORDS_OF: Readonly<Record<string, readonly string[]>> = {
 const GENERAL = ['type', 'enum', 'const', 'anyOf', 'oneOf', 'allOf', '$ref'];
 const SUPPORTED: ReadonlySet<string> = new Set([...GENERAL, ...Object.values(KEYWORDS_OF).flat()]);
 
+/** Whether a keyword may say what is valid. */
+export function isAssertion(key: string): boolean {
+  return !ANNOTATIONS.has(key) && !key.startsWith('x-');
+}
+
 /** Say nothing about what is valid. */
 const ANNOTATIONS: ReadonlySet<string> = new Set([
   '$schema', '$id', '$anchor', '$comment', '$defs', 'definitions', 'title', 'description', 'default', 'example', 'examples', 'deprecated',
@@ -54,16 +59,22 @@ export class Place {
 export function copyJson(value: unknown, place: Place, budget = { values: MAX_VALUES, units: MAX_UNITS }): unknown {
   if (--budget.values < 0) place.fail(`more than ${MAX_VALUES} values`);
   if (typeof value === 'string' && (budget.units -= value.length) < 0) place.fail(`more than ${MAX_UNITS} characters`);
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
-  if (Array.isArray(value)) return value.map((item: unknown, i) => copyJson(item, place.in(i), budget));
-  if (!isObject(value)) return place.fail(`${show(value)} is no value of JSON`);
+  if (isSimple(value)) return value;
+  const copyOf = (item: unknown, key: string | number): unknown => copyJson(item, isSimple(item) ? place : place.in(key), budget);
+  if (Array.isArray(value)) return Array.from(value, copyOf);
+  // Not a Map, a Date or a module's namespace: they have no keys of their own, or none that are meant.
+  const kind = Object.prototype.toString.call(value).slice(8, -1);
+  if (!isObject(value) || kind !== 'Object') return place.fail(`${isObject(value) ? `a ${shorten(kind)}` : show(value)} is no value of JSON`);
   const copy = Object.create(null) as Record<string, unknown>; // a key may be __proto__
   for (const [key, item] of Object.entries(value)) {
     budget.units -= key.length;
-    if (item !== undefined) copy[key] = copyJson(item, place.in(key), budget);
+    if (item !== undefined) copy[key] = copyOf(item, key);
   }
   return copy;
+}
+
+function isSimple(value: unknown): boolean {
+  return value === null || typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value));
 }
 
 /**
@@ -76,9 +87,22 @@ export function readSchema(value: unknown, place: Place): Schema | undefined | n
   const schema = Object.create(null) as Record<string, unknown>;
   for (const [key, item] of Object.entries(value)) {
     if (SUPPORTED.has(key)) schema[key] = item;
-    else if (!ANNOTATIONS.has(key) && !key.startsWith('x-')) place.fail(`the keyword ${show(key)} is not supported`);
+    else if (isAssertion(key)) place.fail(`the keyword ${show(key)} is not supported`);
   }
+  checkKinds(schema, place);
   return schema;
+}
+
+/** Also of keywords about other types than the schema's: `required: true` in a property, for one, is meant to say something. */
+function checkKinds(schema: Schema, place: Place): void {
+  for (const key of ['minProperties', 'maxProperties', 'minItems', 'maxItems', 'minLength', 'maxLength']) countOf(schema, key, 0, place);
+  for (const key of KEYWORDS_OF['number']!) numberOf(schema, key, place);
+  for (const key of ['pattern', 'format']) textOf(schema, key, place);
+  for (const key of ['enum', 'prefixItems', 'anyOf', 'oneOf', 'allOf']) listOf(schema, key, place);
+  if (Array.isArray(schema['items'])) place.fail('items is a list, which is called prefixItems since the draft 2020-12');
+  propertiesOf(schema, place);
+  requiredOf(schema, place);
+  typesOf(schema, place);
 }
 
 export function isObject(value: unknown): value is Schema {
@@ -95,6 +119,7 @@ export function countOf(schema: Schema, key: string, fallback: number, place: Pl
 
 export function numberOf(schema: Schema, key: string, place: Place): number | undefined {
   const value = schema[key];
+  if (typeof value === 'boolean' && key.startsWith('exclusive')) place.fail(`${key} is ${value}, not a number, which it is since draft-06`);
   if (value !== undefined && (typeof value !== 'number' || !Number.isFinite(value))) place.fail(`${key} is ${show(value)}, not a number`);
   return value as number | undefined;
 }

