@@ -1,5 +1,6 @@
 /** What a JSON Schema may say here, checked: names, kinds and ranges, with the place in messages. */
 import { shorten, show } from '../errors.js';
+import type { Budget } from './budget.js';
 import { refuse } from './refuse.js';
 
 export type Schema = Readonly<Record<string, unknown>>;
@@ -31,15 +32,18 @@ const ANNOTATIONS: ReadonlySet<string> = new Set([
 /** Lists and objects within each other: about two to a schema. */
 const MAX_DEPTH = 128;
 /** Values in a schema, and UTF-16 units of its texts. */
-const MAX_VALUES = 2 ** 17;
-const MAX_UNITS = 2 ** 22;
+const MAX_VALUES = 2 ** 15;
+const MAX_UNITS = 2 ** 21;
 
 /** A place in a schema: a JSON pointer with #, and how deep it is. */
 export class Place {
   readonly path: string;
   readonly depth: number;
+  private readonly budget: Budget;
 
-  constructor(path = '#', depth = 0) {
+  /** @param budget what reading all of the schema may take. */
+  constructor(budget: Budget, path = '#', depth = 0) {
+    this.budget = budget;
     this.path = path;
     this.depth = depth;
     if (depth > MAX_DEPTH) this.fail(`nested deeper than ${MAX_DEPTH} levels`);
@@ -47,7 +51,16 @@ export class Place {
 
   in(...keys: readonly (string | number)[]): Place {
     const escaped = keys.map((key) => `/${shorten(String(key)).replace(/~/g, '~0').replace(/\//g, '~1')}`);
-    return new Place(this.path + escaped.join(''), this.depth + 1);
+    return new Place(this.budget, this.path + escaped.join(''), this.depth + 1);
+  }
+
+  /** Another place in the same schema, which a reference names. */
+  at(path: string): Place {
+    return new Place(this.budget, path);
+  }
+
+  spend(steps: number): void {
+    this.budget.spend(steps);
   }
 
   fail(complaint: string): never {
@@ -65,12 +78,15 @@ export function copyJson(value: unknown, place: Place, budget = { values: MAX_VA
   // Not a Map, a Date or a module's namespace: they have no keys of their own, or none that are meant.
   const kind = Object.prototype.toString.call(value).slice(8, -1);
   if (!isObject(value) || kind !== 'Object') return place.fail(`${isObject(value) ? `a ${shorten(kind)}` : show(value)} is no value of JSON`);
-  const copy = Object.create(null) as Record<string, unknown>; // a key may be __proto__
-  for (const [key, item] of Object.entries(value)) {
+  return objectOf(Object.entries(value).filter(([, item]) => item !== undefined).map(([key, item]) => {
     budget.units -= key.length;
-    if (item !== undefined) copy[key] = copyOf(item, key);
-  }
-  return copy;
+    return [key, copyOf(item, key)];
+  }));
+}
+
+/** An object of these members and no others: one may be called __proto__. (Object.create(null) takes three times the time and memory.) */
+export function objectOf(members: readonly (readonly [string, unknown])[]): Schema {
+  return Object.setPrototypeOf(Object.fromEntries(members), null) as Schema;
 }
 
 function isSimple(value: unknown): boolean {
@@ -84,11 +100,8 @@ function isSimple(value: unknown): boolean {
 export function readSchema(value: unknown, place: Place): Schema | undefined | null {
   if (typeof value === 'boolean') return value ? undefined : null;
   if (!isObject(value)) return place.fail(`${show(value)} is no schema: an object, true or false`);
-  const schema = Object.create(null) as Record<string, unknown>;
-  for (const [key, item] of Object.entries(value)) {
-    if (SUPPORTED.has(key)) schema[key] = item;
-    else if (isAssertion(key)) place.fail(`the keyword ${show(key)} is not supported`);
-  }
+  for (const key of Object.keys(value)) if (!SUPPORTED.has(key) && isAssertion(key)) place.fail(`the keyword ${show(key)} is not supported`);
+  const schema = objectOf(Object.entries(value).filter(([key]) => SUPPORTED.has(key)));
   checkKinds(schema, place);
   return schema;
 }
@@ -100,8 +113,7 @@ function checkKinds(schema: Schema, place: Place): void {
   for (const key of ['pattern', 'format']) textOf(schema, key, place);
   for (const key of ['enum', 'prefixItems', 'anyOf', 'oneOf', 'allOf']) listOf(schema, key, place);
   if (Array.isArray(schema['items'])) place.fail('items is a list, which is called prefixItems since the draft 2020-12');
-  propertiesOf(schema, place);
-  requiredOf(schema, place);
+  place.spend(32 + 8 * (propertiesOf(schema, place).length + requiredOf(schema, place).length));
   typesOf(schema, place);
 }
 
@@ -166,7 +178,7 @@ export function typesOf(schema: Schema, place: Place): readonly TypeName[] {
 export function valuesOf(schema: Schema, place: Place): readonly unknown[] | undefined {
   const list = listOf(schema, 'enum', place);
   if (!('const' in schema)) return list;
-  return !list || list.some((value) => sameJson(value, schema['const'])) ? [schema['const']] : [];
+  return !list || intersection(list, [schema['const']], place).length > 0 ? [schema['const']] : [];
 }
 
 /** Whether a value is of one of some types. */
@@ -176,11 +188,25 @@ export function isOfType(value: unknown, types: readonly TypeName[]): boolean {
 }
 
 /** Equal as JSON: the order of the members of an object does not matter. */
-export function sameJson(a: unknown, b: unknown): boolean {
-  if (Array.isArray(a) || Array.isArray(b)) {
-    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => sameJson(item, b[i]));
-  }
-  if (!isObject(a) || !isObject(b)) return a === b;
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key], b[key]));
+export function sameJson(a: unknown, b: unknown, place: Place): boolean {
+  return a === b || spelled(a, place) === spelled(b, place);
+}
+
+/** Those of some values that are among others. */
+export function intersection(values: readonly unknown[], others: readonly unknown[], place: Place): readonly unknown[] {
+  const known = new Set(others.map((value) => spelled(value, place)));
+  return values.filter((value) => known.has(spelled(value, place)));
+}
+
+function spelled(value: unknown, place: Place): string {
+  const text = canonical(value);
+  place.spend(4 + text.length / 2);
+  return text;
+}
+
+/** A value as text, the same for equal values. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+  if (!isObject(value)) return JSON.stringify(value);
+  return `{${Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join()}}`;
 }

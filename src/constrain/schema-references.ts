@@ -3,7 +3,7 @@
  * of its own, with its own address: `#` and pointers in it start there. Nothing is fetched.
  */
 import { show } from '../errors.js';
-import { isObject, isAssertion, Place, textOf, type Schema } from './schema-keywords.js';
+import { isAssertion, isObject, textOf, type Place, type Schema } from './schema-keywords.js';
 
 export interface Target {
   readonly target: unknown;
@@ -46,7 +46,7 @@ export class References {
     if (!start || (pointer !== '' && !pointer.startsWith('/') && !this.anchors.has(`${address}#${pointer}`))) {
       place.fail(`$ref is ${shown}; only places in the same schema can be referred to, such as "#/$defs/name"`);
     }
-    const there = new Place(shownAs(reference) || '#');
+    const there = place.at(shownAs(reference) || '#');
     if (!pointer.startsWith('/')) return { target: pointer === '' ? start : this.anchors.get(`${address}#${pointer}`), place: there };
     let target: unknown = start;
     let kind: Kind = 'schema';

@@ -18,11 +18,13 @@ const MAX_COMPARED = 2 ** 18;
 
 /** @throws ArgumentError naming keyword and place. */
 export function schemaGrammar(schema: unknown, grammar: Grammar): Node {
-  return new SchemaBuilder(copyJson(schema, new Place()), grammar).build();
+  const place = new Place(grammar.budget);
+  return new SchemaBuilder(copyJson(schema, place), place, grammar).build();
 }
 
 class SchemaBuilder {
   private readonly root: unknown;
+  private readonly place: Place; // of the root
   private readonly references: References;
   private readonly grammar: Grammar;
   private readonly json: JsonText;
@@ -35,16 +37,17 @@ class SchemaBuilder {
   private merged = 0;
   private compared = 0;
 
-  constructor(root: unknown, grammar: Grammar) {
+  constructor(root: unknown, place: Place, grammar: Grammar) {
     this.root = root;
-    this.references = new References(root, new Place());
+    this.place = place;
+    this.references = new References(root, place);
     this.grammar = grammar;
     this.json = new JsonText(grammar);
     this.maker = { grammar, json: this.json, make: (schema, place) => this.make(schema, place) };
   }
 
   build(): Node {
-    const node = this.make(this.root, new Place());
+    const node = this.make(this.root, this.place);
     // One after another, not within each other: there may be long chains of them.
     for (const { rule, target, place } of this.unmade) rule.body = this.make(target, place);
     return node;
@@ -127,18 +130,9 @@ class SchemaBuilder {
     if (values) {
       const other = Object.values(KEYWORDS_OF).flat().find((key) => schema[key] !== undefined);
       if (other !== undefined) place.fail(`${other} beside enum or const is not supported`);
-      return this.oneOf(schema['type'] === undefined ? values : values.filter((value) => isOfType(value, types)));
+      return this.json.oneOf(schema['type'] === undefined ? values : values.filter((value) => isOfType(value, types)));
     }
     return this.grammar.choice(...types.map((type) => this.typed(type, schema, place)));
-  }
-
-  private oneOf(values: readonly unknown[]): Node {
-    const isWhole = (value: unknown): boolean => typeof value === 'object' && value !== null;
-    const simple = values.filter((value) => !isWhole(value));
-    return this.grammar.choiceOf([
-      simple.length > 0 ? this.json.oneOfSimple(simple) : this.grammar.nothing,
-      ...values.filter(isWhole).map((value) => this.json.value(value)),
-    ]);
   }
 
   private typed(type: TypeName, schema: Schema, place: Place): Node {
@@ -158,7 +152,7 @@ class SchemaBuilder {
     if (!this.anything) {
       const rule = this.grammar.rule('any value');
       this.anything = rule;
-      rule.body = this.plain({}, new Place());
+      rule.body = this.plain({}, this.place);
     }
     return this.anything;
   }
