@@ -38,7 +38,7 @@ export function compileChoices(choices: readonly string[], tokenizer: Tokenizer,
   if (units > MAX_CHOICES) refuse(`choices have more than ${MAX_CHOICES} characters together`);
   return compileGrammar(tokenizer, options, (grammar) => {
     for (const choice of choices) {
-      if (!Array.from(choice as string).every((char) => grammar.canWrite(char.codePointAt(0)!))) refuse(`choices has ${show(choice)}, which the tokenizer cannot write`);
+      if (!grammar.canWriteAll(choice as string)) refuse(`choices has ${show(choice)}, which the tokenizer cannot write`);
     }
     return oneOfTexts(grammar, choices);
   }, 'no choice can be written');

@@ -6,6 +6,7 @@ import { Automaton, type State } from './automaton.js';
 import { Grammar, type Node } from './grammar.js';
 import { Masks } from './masks.js';
 import { refuse } from './refuse.js';
+import { seal } from './seal.js';
 import { vocabularyOf, type Vocabulary } from './vocabulary.js';
 
 /** Compiled once for a tokenizer; any number of outputs may follow it, at the same time. */
@@ -22,6 +23,7 @@ export interface ConstraintState {
   /**
    * The tokens that may come next, one bit each: id & 31 of word id >> 5; ids beyond it may not. The end (EOS) is not among them.
    * After each of them there is a way to a whole output. Shared: not to be changed.
+   * @throws ArgumentError when the constraint is too ambiguous here to find them soon.
    */
   readonly mask: Uint32Array;
   /** What was written is a whole output: it may end here. It must when `mask` is empty. */
@@ -45,18 +47,25 @@ export function compileGrammar(
 ): Constraint {
   if (typeof (tokenizer as Tokenizer | null | undefined)?.createDecodeStream !== 'function') refuse(`the second argument is ${show(tokenizer)}, not a tokenizer such as lm.tokenizer`);
   const { eosTokenIds = [] } = givenOptions('constraint', options, ['eosTokenIds']);
-  const vocabulary = vocabularyOf(tokenizer, eosTokenIds);
-  const grammar = new Grammar(vocabulary.writable);
+  const vocabulary = vocabularyOf(tokenizer, checkIds('eosTokenIds', eosTokenIds));
+  const grammar = new Grammar(vocabulary.writable, vocabulary.properties);
   const root = build(grammar);
   const automaton = new Automaton(grammar);
-  grammar.seal((both) => automaton.meet(both));
+  seal(grammar.nodes, (both) => automaton.meet(both));
   if (!root.productive) {
     const { missing } = grammar;
     refuse(missing === undefined ? impossible : `${impossible} (the tokenizer cannot write ${show(String.fromCodePoint(missing))})`);
   }
-  const compiled = new Compiled(vocabulary, grammar, root);
-  compiled.begin(); // complains now of what is too ambiguous from the first byte on
+  const compiled = new Compiled(vocabulary, grammar, root, automaton);
+  compiled.prepare();
   return compiled;
+}
+
+/** @throws ArgumentError for what is no list of whole numbers. */
+function checkIds<Ids extends ArrayLike<number>>(name: string, ids: Ids): Ids {
+  const isList = Array.isArray(ids) || (ArrayBuffer.isView(ids) && 'length' in ids);
+  if (!isList || !Array.prototype.every.call(ids, (id) => Number.isInteger(id))) refuse(`${name} is ${show(ids)}, not a list of token ids`);
+  return ids;
 }
 
 /** An automaton with the masks of its states. */
@@ -78,16 +87,16 @@ class Compiled implements Constraint {
   private engine: Engine;
   private firstMask: Uint32Array | undefined;
 
-  constructor(vocabulary: Vocabulary, grammar: Grammar, root: Node) {
+  constructor(vocabulary: Vocabulary, grammar: Grammar, root: Node, automaton: Automaton) {
     this.vocabulary = vocabulary;
     this.grammar = grammar;
     this.root = root;
-    this.engine = this.newEngine();
+    this.engine = this.engineOf(automaton);
   }
 
   start(prompt: ArrayLike<number> = []): ConstraintState {
     const place = this.begin();
-    if (this.vocabulary.hasText(prompt)) return new Point(this, place, false);
+    if (this.vocabulary.hasText(checkIds('prompt', prompt))) return new Point(this, place, false);
     const first = new Point(this, place, true);
     if (!first.complete && first.mask.every((word) => word === 0)) {
       refuse('no output can begin here: at the beginning of a text, no token of this tokenizer writes what it begins with');
@@ -95,7 +104,13 @@ class Compiled implements Constraint {
     return first;
   }
 
-  begin(): Place {
+  /** Complains now of what is too ambiguous from the first token on. */
+  prepare(): void {
+    const { automaton, masks } = this.engine;
+    masks.of(automaton.startOf(this.root), this.vocabulary.tokens);
+  }
+
+  private begin(): Place {
     const engine = this.ready();
     return { engine, state: engine.automaton.startOf(this.root) };
   }
@@ -124,13 +139,12 @@ class Compiled implements Constraint {
 
   /** An automaton that has grown large is given up, so that memory stays bounded however long the outputs are. */
   private ready(): Engine {
-    if (this.engine.automaton.isFull) this.engine = this.newEngine();
+    if (this.engine.automaton.isFull) this.engine = this.engineOf(new Automaton(this.grammar));
     this.engine.automaton.begin();
     return this.engine;
   }
 
-  private newEngine(): Engine {
-    const automaton = new Automaton(this.grammar);
+  private engineOf(automaton: Automaton): Engine {
     return { automaton, masks: new Masks(automaton, this.vocabulary.size, this.vocabulary.continuations) };
   }
 }

@@ -2,6 +2,7 @@
  * What an output may be, as a graph of nodes over UTF-8 bytes: built by texts.ts, pattern.ts and the schema files, run by
  * automaton.ts. Only characters that the vocabulary can write go in, so that what is left can always be written.
  */
+import { Budget } from './budget.js';
 import { ANY, complement, has, intersect, type CodeSet } from './code-points.js';
 import { refuse } from './refuse.js';
 
@@ -26,6 +27,13 @@ export interface Edge {
   readonly high: number;
   /** The rest of the character; undefined where it ends. */
   readonly to: Bytes | undefined;
+}
+
+/** A text, as its bytes: one of few makes many nodes of bytes superfluous. */
+export interface Text extends Facts {
+  readonly kind: 'text';
+  /** The bytes, each as one character; at least one. */
+  readonly bytes: string;
 }
 
 export interface Sequence extends Facts {
@@ -59,10 +67,19 @@ export interface Both extends Facts {
   readonly b: Node;
 }
 
-export type Node = Bytes | Sequence | Choice | Repeat | Rule | Both;
+export type Node = Bytes | Text | Sequence | Choice | Repeat | Rule | Both;
+
+/** Of what matches at least one byte, and can be matched. */
+const SOLID = { nullable: false, productive: true };
+
+/** Longest text, in UTF-16 units, of which there is only one node. */
+const MAX_SHORT = 4;
 
 /** Nodes of a grammar. Large schemas of practice have some thousand; memory grows with them. */
-const MAX_NODES = 2 ** 18;
+const MAX_NODES = 2 ** 17;
+
+/** For building all of it. */
+const MAX_STEPS = 2 ** 20;
 
 /** Highest count of a repetition that makes a difference: no text is that long. */
 const MAX_COUNT = 2 ** 31 - 1;
@@ -73,20 +90,44 @@ export class Grammar {
   readonly empty: Node = this.add({ kind: 'sequence', parts: [], ...this.facts() });
   /** A character that was asked for and that the vocabulary cannot write, for messages. */
   missing: number | undefined;
-  /** Sets of characters by name that patterns have looked up. */
-  readonly properties = new Map<string, CodeSet>();
+  /** Sets of characters that patterns have looked up: see `Shared`. */
+  readonly properties: Map<string, CodeSet>;
+  readonly used = new Set<string>();
+  readonly spelled = new Map<string, CodeSet>();
+  readonly budget = new Budget(MAX_STEPS, 'it is too large to be read soon; fewer, or smaller, parts may do');
   private readonly writable: CodeSet;
   private readonly known = new Map<string, Bytes>(); // by edges
-  private readonly single = new Map<number, Node>(); // by code point
+  private readonly sets = new Map<CodeSet, Node>(); // such as those of `.` and \d
+  private readonly ranges = new Map<string, Node>();
+  private readonly short = new Map<string, Node>(); // texts that come often
 
-  /** @param writable the characters that the vocabulary can write. */
-  constructor(writable: CodeSet) {
+  /**
+   * @param writable the characters that the vocabulary can write.
+   * @param properties see `Shared`.
+   */
+  constructor(writable: CodeSet, properties: Map<string, CodeSet>) {
     this.writable = writable;
+    this.properties = properties;
   }
 
   /** One character of the set. */
   chars(set: CodeSet): Node {
+    let node = this.sets.get(set);
+    if (!node) this.sets.set(set, (node = this.charsOf(set)));
+    return node;
+  }
+
+  /** One character from `low` to `high`. */
+  range(low: number, high: number): Node {
+    const key = `${low}-${high}`;
+    let node = this.ranges.get(key);
+    if (!node) this.ranges.set(key, (node = this.charsOf([low, high])));
+    return node;
+  }
+
+  private charsOf(set: CodeSet): Node {
     const usable = intersect(set, this.writable);
+    this.budget.spend(4 * (set.length + usable.length));
     if (usable.length === 0) {
       this.missing ??= set[0];
       return this.nothing;
@@ -104,15 +145,29 @@ export class Grammar {
     return has(this.writable, code);
   }
 
-  /** The text itself, which must be well-formed. */
-  text(text: string): Node {
-    return this.sequenceOf(Array.from(text, (char) => this.char(char.codePointAt(0)!)));
+  canWriteAll(text: string): boolean {
+    return this.firstUnwritable(text) === undefined;
   }
 
-  char(code: number): Node {
-    let node = this.single.get(code);
-    if (!node) this.single.set(code, (node = this.chars([code, code])));
+  /** The text itself, which must be well-formed. */
+  text(text: string): Node {
+    if (text === '') return this.empty;
+    let node = this.short.get(text);
+    if (!node) {
+      this.missing ??= this.firstUnwritable(text);
+      node = this.firstUnwritable(text) === undefined ? this.add({ kind: 'text', bytes: utf8(text), id: this.nodes.length, ...SOLID }) : this.nothing;
+      if (text.length <= MAX_SHORT) this.short.set(text, node);
+    }
     return node;
+  }
+
+  private firstUnwritable(text: string): number | undefined {
+    for (let at = 0; at < text.length; at++) {
+      const code = text.codePointAt(at)!;
+      if (!has(this.writable, code)) return code;
+      if (code > 0xffff) at++;
+    }
+    return undefined;
   }
 
   sequence(...parts: Node[]): Node {
@@ -121,7 +176,7 @@ export class Grammar {
 
   sequenceOf(parts: readonly Node[]): Node {
     if (parts.includes(this.nothing)) return this.nothing;
-    const flat = parts.flatMap((part) => (part.kind === 'sequence' ? part.parts : [part]));
+    const flat = parts.some((part) => part.kind === 'sequence') ? parts.flatMap((part) => (part.kind === 'sequence' ? part.parts : [part])) : parts;
     return flat.length === 0 ? this.empty : flat.length === 1 ? flat[0]! : this.add({ kind: 'sequence', parts: flat, ...this.facts() });
   }
 
@@ -130,7 +185,7 @@ export class Grammar {
   }
 
   choiceOf(parts: readonly Node[]): Node {
-    const different = [...new Set(parts.filter((part) => part !== this.nothing))];
+    const different = [...new Set(parts)].filter((part) => part !== this.nothing);
     if (different.length <= 1) return different[0] ?? this.nothing;
     return this.add({ kind: 'choice', parts: different, ...this.facts() });
   }
@@ -158,65 +213,6 @@ export class Grammar {
     return a === this.nothing || b === this.nothing ? this.nothing : this.add({ kind: 'both', a, b, ...this.facts() });
   }
 
-  /**
-   * Finds out which nodes match the empty text, and which match anything at all. To be called once, when all is built.
-   * @param meet whether the two sides of a node have a text in common; their own facts are known by then.
-   * @throws ArgumentError for a rule that contains itself without anything before it.
-   */
-  seal(meet: (both: Both) => boolean): void {
-    const met = new Map<Both, boolean>();
-    const wholes = new Map<Node, Node[]>(); // by part
-    for (const node of this.nodes) {
-      for (const part of partsOf(node)) {
-        const list = wholes.get(part);
-        if (!list) wholes.set(part, [node]);
-        else if (list.at(-1) !== node) list.push(node);
-      }
-    }
-    // In this order parts come before what they are parts of; only the bodies of rules may come later.
-    const due = [...this.nodes];
-    const isDue = new Set(due);
-    for (const node of due) {
-      isDue.delete(node);
-      if (node.kind === 'both' && !met.has(node)) met.set(node, meet(node));
-      const nullable = isNullable(node);
-      const productive = isProductive(node, met);
-      if (nullable === node.nullable && productive === node.productive) continue;
-      node.nullable = nullable;
-      node.productive = productive;
-      for (const whole of wholes.get(node) ?? []) {
-        if (isDue.has(whole)) continue;
-        isDue.add(whole);
-        due.push(whole);
-      }
-    }
-    this.refuseLeftRecursion();
-  }
-
-  private refuseLeftRecursion(): void {
-    const state = new Map<Node, 'open' | 'done'>();
-    for (const start of this.nodes) {
-      if (start.kind !== 'rule') continue;
-      const open: { node: Node; next: Node[] }[] = [];
-      const enter = (node: Node): void => {
-        if (state.get(node) === 'done') return;
-        if (state.get(node) === 'open') {
-          const rule = open.map((step) => step.node).find((step) => step.kind === 'rule');
-          refuse(`${rule?.kind === 'rule' ? rule.name : 'a rule'} refers to itself without anything before it`);
-        }
-        state.set(node, 'open');
-        open.push({ node, next: firstParts(node) });
-      };
-      enter(start);
-      while (open.length > 0) {
-        const top = open.at(-1)!;
-        const next = top.next.pop();
-        if (next) enter(next);
-        else state.set(open.pop()!.node, 'done');
-      }
-    }
-  }
-
   private bytes(edges: readonly Edge[]): Bytes {
     const merged: Edge[] = [];
     for (const edge of edges) {
@@ -228,7 +224,7 @@ export class Grammar {
     let node = this.known.get(key);
     if (!node) {
       const isInside = merged[0]!.low >= 0x80 && merged[0]!.low < 0xc0;
-      node = this.add({ kind: 'bytes', edges: merged, isInside, ...this.facts() });
+      node = this.add({ kind: 'bytes', edges: merged, isInside, id: this.nodes.length, ...SOLID });
       this.known.set(key, node);
     }
     return node;
@@ -277,51 +273,12 @@ export class Grammar {
   }
 }
 
-function isNullable(node: Node): boolean {
-  switch (node.kind) {
-    case 'bytes': return false;
-    case 'sequence': return node.parts.every((part) => part.nullable);
-    case 'choice': return node.parts.some((part) => part.nullable);
-    case 'repeat': return node.min === 0 || node.body.nullable;
-    case 'rule': return node.body.nullable;
-    case 'both': return node.a.nullable && node.b.nullable;
-  }
-}
-
-function isProductive(node: Node, met: ReadonlyMap<Both, boolean>): boolean {
-  switch (node.kind) {
-    case 'bytes': return true;
-    case 'sequence': return node.parts.every((part) => part.productive);
-    case 'choice': return node.parts.some((part) => part.productive);
-    case 'repeat': return node.min === 0 || node.body.productive;
-    case 'rule': return node.body.productive;
-    case 'both': return met.get(node) === true;
-  }
-}
-
-function partsOf(node: Node): readonly Node[] {
-  switch (node.kind) {
-    case 'bytes': return [];
-    case 'sequence': case 'choice': return node.parts;
-    case 'repeat': case 'rule': return [node.body];
-    case 'both': return [node.a, node.b];
-  }
-}
-
-/** The parts with which a text of the node may begin. */
-function firstParts(node: Node): Node[] {
-  switch (node.kind) {
-    case 'sequence': {
-      const solid = node.parts.findIndex((part) => !part.nullable);
-      return node.parts.slice(0, solid < 0 ? undefined : solid + 1);
-    }
-    case 'choice': return [...node.parts];
-    case 'repeat': case 'rule': return [node.body];
-    default: return [];
-  }
-}
-
 /** Every character but those of `set`. */
 export function allBut(set: CodeSet): CodeSet {
   return set.length === 0 ? ANY : complement(set);
+}
+
+/** The bytes of a text, each as one character. */
+function utf8(text: string): string {
+  return /^[\0-\x7f]*$/.test(text) ? text : Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join('');
 }

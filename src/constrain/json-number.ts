@@ -165,7 +165,7 @@ class Numbers {
   }
 
   private digit(from: number, to: number): Node {
-    return this.grammar.chars([0x30 + from, 0x30 + to]);
+    return this.grammar.range(0x30 + from, 0x30 + to);
   }
 
   private digits(min: number, max: number): Node {

@@ -9,6 +9,9 @@ const SHORT_ESCAPES: readonly (readonly [number, string])[] = [[8, 'b'], [9, 't'
 const DIGITS = codesOf('0123456789');
 const HEX = codesOf('0123456789abcdefABCDEF');
 
+/** Where a space may be: no text of JSON contains it. */
+const FREE = '\0';
+
 export class JsonText {
   readonly comma: Node;
   readonly colon: Node;
@@ -23,13 +26,14 @@ export class JsonText {
   /** A character of a string as `JSON.stringify` spells it. */
   readonly plainChar: Node;
   private readonly grammar: Grammar;
+  private readonly space: Node;
   private readonly spelled = new Map<string, Node>();
 
   constructor(grammar: Grammar) {
     this.grammar = grammar;
-    const space = grammar.optional(grammar.text(' '));
-    this.comma = grammar.sequence(grammar.text(','), space);
-    this.colon = grammar.sequence(grammar.text(':'), space);
+    this.space = grammar.optional(grammar.text(' '));
+    this.comma = grammar.sequence(grammar.text(','), this.space);
+    this.colon = grammar.sequence(grammar.text(':'), this.space);
     this.quote = grammar.text('"');
     this.digit = grammar.chars(DIGITS);
     this.sign = grammar.optional(grammar.text('-'));
@@ -54,30 +58,24 @@ export class JsonText {
     return this.grammar.text(this.literal(text));
   }
 
-  /** One of some values that are no lists or objects. */
-  oneOfSimple(values: readonly unknown[]): Node {
-    return oneOfTexts(this.grammar, values.map((value) => (typeof value === 'string' ? this.literal(value) : JSON.stringify(value))));
+  /** One of some values, each as it is, with the spaces that are free. */
+  oneOf(values: readonly unknown[]): Node {
+    return oneOfTexts(this.grammar, values.map((value) => this.spelling(value)), (part) => {
+      const pieces = part.split(FREE).map((piece) => this.grammar.text(piece));
+      return this.grammar.sequenceOf(pieces.flatMap((piece, i) => (i === 0 ? [piece] : [this.space, piece])));
+    });
+  }
+
+  private spelling(value: unknown): string {
+    if (typeof value === 'string') return this.literal(value);
+    if (Array.isArray(value)) return `[${value.map((item) => this.spelling(item)).join(`,${FREE}`)}]`;
+    if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+    return `{${Object.entries(value).map(([key, item]) => `${this.literal(key)}:${FREE}${this.spelling(item)}`).join(`,${FREE}`)}}`;
   }
 
   /** A string that holds what `content` matches. */
   quoted(content: Node): Node {
     return this.grammar.sequence(this.quote, content, this.quote);
-  }
-
-  list(open: string, items: Node, close: string): Node {
-    return this.grammar.sequence(this.grammar.text(open), items, this.grammar.text(close));
-  }
-
-  /** A value as it is, with the spaces that are free. */
-  value(value: unknown): Node {
-    const separated = (nodes: readonly Node[]): Node => this.grammar.sequenceOf(nodes.flatMap((node, i) => (i === 0 ? [node] : [this.comma, node])));
-    if (typeof value === 'string') return this.string(value);
-    if (Array.isArray(value)) return this.list('[', separated(value.map((item) => this.value(item))), ']');
-    if (typeof value === 'object' && value !== null) {
-      const members = Object.entries(value).map(([key, item]) => this.grammar.sequence(this.string(key), this.colon, this.value(item)));
-      return this.list('{', separated(members), '}');
-    }
-    return this.grammar.text(JSON.stringify(value));
   }
 
   /** A whole string that is none of these. */
@@ -125,6 +123,8 @@ export class JsonText {
   }
 
   private escape(text: string): string {
+    const spelled = JSON.stringify(text).slice(1, -1);
+    if (this.grammar.canWriteAll(spelled)) return spelled;
     return Array.from(text, (char) => {
       const plain = JSON.stringify(char).slice(1, -1);
       if (this.grammar.canWrite(char.codePointAt(0)!) || plain !== char) return plain;

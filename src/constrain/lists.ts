@@ -2,11 +2,13 @@
  * Lists of parts of a grammar that are still to come, the nearest first. They are interned, and what a list may begin with is
  * worked out once. (Partial derivatives after Antimirov, with counters and, for rules, a stack.)
  */
-import type { Both, Bytes, Node, Repeat } from './grammar.js';
+import type { Budget } from './budget.js';
+import type { Both, Bytes, Node, Repeat, Text } from './grammar.js';
 import { refuse } from './refuse.js';
+import { Triples } from './triples.js';
 
 /** Beginnings of all nodes together. */
-const MAX_LEAVES = 2 ** 19;
+const MAX_LEAVES = 2 ** 18;
 /** Parts that begin with parts: an optional property is one more for the next. */
 const MAX_DEPTH = 1500;
 
@@ -14,12 +16,15 @@ const MAX_DEPTH = 1500;
 export interface List<Pair> {
   readonly id: number;
   readonly node: Node;
-  /** Of a sequence: how many parts are done. Of a repetition: how often its body was begun. Of `both` as a consumer: its pair's number. */
+  /**
+   * Of a sequence: how many parts are done. Of a repetition: how often its body was begun. Of a text: how many bytes were read. Of
+   * `both` as a consumer: its pair's number.
+   */
   readonly used: number;
   readonly pair: Pair | undefined;
   readonly tail: List<Pair> | undefined;
-  /** The same for lists of the same parts, whatever their counts. */
-  readonly shape: number;
+  /** The same for lists of the same parts, whatever their counts; -1 when not known yet. */
+  shape: number;
   beginning: Beginning<Pair> | undefined;
 }
 
@@ -31,7 +36,7 @@ export interface Beginning<Pair> {
 
 /** How a node may begin: a consumer of bytes, and what comes between it and what follows the node. */
 interface Leaf<Pair> {
-  readonly node: Bytes | Both;
+  readonly node: Bytes | Text | Both;
   readonly pair: Pair | undefined;
   readonly rest: readonly { readonly node: Node; readonly used: number }[];
 }
@@ -42,36 +47,34 @@ export interface Numbered {
 }
 
 export class Lists<Pair extends Numbered> {
+  private readonly budget: Budget;
   private readonly startOf: (both: Both) => Pair | undefined;
   private readonly leaves: (readonly Leaf<Pair>[] | undefined)[] = []; // by id of the node
-  private readonly items = new Map<number, number>(); // numbers of nodes with counts
-  private readonly lists = new Map<number, List<Pair>>(); // by tail and item
-  private readonly shapes = new Map<number, number>(); // by shape of the tail and node
+  private readonly known = new Triples(); // tail, node, how much of it is done
+  private readonly lists: List<Pair>[] = [];
+  private readonly shapes = new Triples(); // shape of the tail, node
   private leafCount = 0;
+  private threadCount = 0;
   private depth = 0;
   private readonly over: Beginning<Pair> = { threads: [], accepts: true };
 
   /** @param startOf the pair with which `both` begins; undefined when no byte can follow. */
-  constructor(startOf: (both: Both) => Pair | undefined) {
+  constructor(budget: Budget, startOf: (both: Both) => Pair | undefined) {
+    this.budget = budget;
     this.startOf = startOf;
   }
 
-  get count(): number {
-    return this.lists.size;
+  /** Lists, and the threads that they begin with. */
+  get size(): number {
+    return this.lists.length + this.threadCount;
   }
 
   of(node: Node, used: number, tail: List<Pair> | undefined, pair?: Pair): List<Pair> {
-    const part = node.id * 2 ** 32 + used;
-    let item = this.items.get(part);
-    if (item === undefined) this.items.set(part, (item = this.items.size));
-    const key = (tail ? tail.id + 1 : 0) * 2 ** 26 + item;
-    let list = this.lists.get(key);
+    const id = this.known.of(tail ? tail.id + 1 : 0, node.id, used);
+    let list = this.lists[id];
     if (!list) {
-      const form = (tail ? tail.shape + 1 : 0) * 2 ** 26 + node.id;
-      let shape = this.shapes.get(form);
-      if (shape === undefined) this.shapes.set(form, (shape = this.shapes.size));
-      list = { id: this.lists.size, node, used, pair, tail, shape, beginning: undefined };
-      this.lists.set(key, list);
+      this.lists.push((list = { id, node, used, pair, tail, shape: -1, beginning: undefined }));
+      this.budget.spend(2);
     }
     return list;
   }
@@ -83,7 +86,30 @@ export class Lists<Pair extends Numbered> {
     const threads = new Set<List<Pair>>();
     let at: List<Pair> | undefined = list;
     while (at && this.enter(at, threads)) at = at.tail;
+    this.threadCount += threads.size;
     return (list.beginning = { threads: [...threads], accepts: at === undefined });
+  }
+
+  /** The threads without those that read nothing that another one does not, such as x{0,3} beside x{0,5}. */
+  withoutCovered(threads: readonly List<Pair>[]): List<Pair>[] {
+    const kept = new Map<number, List<Pair>[]>(); // by shape
+    for (const thread of threads) {
+      const shape = this.shapeOf(thread);
+      const others = kept.get(shape) ?? [];
+      this.budget.spend(1 + others.length);
+      if (others.some((other) => covers(other, thread))) continue;
+      kept.set(shape, [...others.filter((other) => !covers(thread, other)), thread]);
+    }
+    return [...kept.values()].flat();
+  }
+
+  private shapeOf(list: List<Pair>): number {
+    const due: List<Pair>[] = [];
+    let at: List<Pair> | undefined = list;
+    for (; at && at.shape < 0; at = at.tail) due.push(at);
+    let shape = at ? at.shape : -1;
+    for (const each of due.reverse()) shape = each.shape = this.shapes.of(shape + 1, each.node.id, 0);
+    return shape;
   }
 
   /** Adds the threads with which the first part of a list may begin; returns whether that part may be left out. */
@@ -91,6 +117,7 @@ export class Lists<Pair extends Numbered> {
     const add = (part: Node, again: number | undefined): void => {
       const behind = again === undefined ? tail : this.of(node, again, tail);
       for (const leaf of this.leavesOf(part)) {
+        this.budget.spend(1);
         let after = behind;
         for (let i = leaf.rest.length - 1; i >= 0; i--) after = this.of(leaf.rest[i]!.node, leaf.rest[i]!.used, after);
         threads.add(this.of(leaf.node, leaf.pair?.id ?? 0, after, leaf.pair));
@@ -119,6 +146,7 @@ export class Lists<Pair extends Numbered> {
       leaves = this.leaves[node.id] = node.productive ? this.findLeaves(node) : [];
       this.depth--;
       this.leafCount += leaves.length;
+      this.budget.spend(1 + leaves.length / 4);
       if (this.leafCount > MAX_LEAVES) refuse(`it is too large: there are more than ${MAX_LEAVES} ways to go on`);
     }
     return leaves;
@@ -126,7 +154,7 @@ export class Lists<Pair extends Numbered> {
 
   private findLeaves(node: Node): readonly Leaf<Pair>[] {
     switch (node.kind) {
-      case 'bytes': return [{ node, pair: undefined, rest: [] }];
+      case 'bytes': case 'text': return [{ node, pair: undefined, rest: [] }];
       case 'rule': return this.leavesOf(node.body);
       case 'choice': return [...new Set(node.parts.flatMap((part) => this.leavesOf(part)))];
       case 'sequence': {
@@ -156,17 +184,6 @@ function afterOnce({ min, max }: Repeat, used: number): number | undefined {
   const count = used + 1;
   if (count === max) return undefined;
   return max === Infinity ? Math.min(count, min) : count;
-}
-
-/** The threads without those that read nothing that another one does not, such as x{0,3} beside x{0,5}. */
-export function withoutCovered<Pair>(threads: readonly List<Pair>[]): List<Pair>[] {
-  const kept = new Map<number, List<Pair>[]>(); // by shape
-  for (const thread of threads) {
-    const others = kept.get(thread.shape) ?? [];
-    if (others.some((other) => covers(other, thread))) continue;
-    kept.set(thread.shape, [...others.filter((other) => !covers(thread, other)), thread]);
-  }
-  return [...kept.values()].flat();
 }
 
 /** Whether list `a` matches all that `b`, of the same shape, does: its repetitions leave as much room. */

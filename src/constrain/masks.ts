@@ -40,8 +40,8 @@ export class Masks {
     const { classOf } = automaton;
     const { bytes, depths, ends, firsts, ids } = trie;
     const mask = new Uint32Array(this.words);
-    const path: State[] = new Array<State>(trie.maxDepth + 1); // states behind the bytes of the node and of those above it
-    path[0] = state;
+    const path = new Int32Array(trie.maxDepth + 1); // states behind the bytes of the node and of those above it
+    path[0] = state.id;
     for (let node = 0; node < bytes.length; ) {
       const depth = depths[node]!;
       const next = automaton.next(path[depth - 1]!, classOf[bytes[node]!]!);
@@ -49,10 +49,10 @@ export class Masks {
         node = ends[node]!;
         continue;
       }
-      const reached = (path[depth] = automaton.numbered(next));
+      path[depth] = next;
       const from = firsts[node]!;
       const to = firsts[node + 1]!;
-      if (from < to && this.canEndAt(reached)) for (let i = from; i < to; i++) mask[ids[i]! >> 5]! |= 1 << (ids[i]! & 31);
+      if (from < to && this.canEndAt(automaton.numbered(next))) for (let i = from; i < to; i++) mask[ids[i]! >> 5]! |= 1 << (ids[i]! & 31);
       node++;
     }
     for (const id of trie.silent) mask[id >> 5]! |= 1 << (id & 31);

@@ -3,7 +3,7 @@
  * (look-around, back-references, word boundaries), is refused.
  */
 import { show } from '../errors.js';
-import { CharReader } from './pattern-chars.js';
+import { CharReader, type Shared } from './pattern-chars.js';
 import type { CodeSet } from './code-points.js';
 
 /** Alternatives; each a row of items. */
@@ -24,6 +24,8 @@ export type Atom =
 /** Longest pattern, in UTF-16 units. */
 const MAX_PATTERN = 2 ** 14;
 const MAX_DEPTH = 100;
+/** For reading it. */
+const STEPS_OF_CHARACTER = 8;
 
 /** What `(?` may go on with that is refused. */
 const GROUPS: readonly (readonly [string, string])[] = [
@@ -31,11 +33,12 @@ const GROUPS: readonly (readonly [string, string])[] = [
   ['(?P=', 'a back-reference'], ['(?', 'a group of options'],
 ];
 
-/** @param properties see `CharReader`. @throws ArgumentError naming the construct and its offset. */
-export function readPattern(pattern: string, properties: Map<string, CodeSet>, refuse: (complaint: string) => never): Alternatives {
+/** @throws ArgumentError naming the construct and its offset. */
+export function readPattern(pattern: string, shared: Shared, refuse: (complaint: string) => never): Alternatives {
   if (pattern.length > MAX_PATTERN) refuse(`the pattern is longer than ${MAX_PATTERN} characters`);
+  shared.budget.spend(STEPS_OF_CHARACTER * pattern.length);
   const shown = show(pattern);
-  return new PatternReader(new CharReader(pattern, properties, (what, at) => refuse(`the pattern ${shown} has ${what} at offset ${at}`))).read();
+  return new PatternReader(new CharReader(pattern, shared, (what, at) => refuse(`the pattern ${shown} has ${what} at offset ${at}`))).read();
 }
 
 class PatternReader {

@@ -15,7 +15,7 @@ export interface PatternOptions {
 /** @throws ArgumentError for a pattern outside the subset: see `compileRegex`. */
 export function patternGrammar(pattern: string, grammar: Grammar, options: PatternOptions): Node {
   const { around } = options;
-  return new PatternBuilder(pattern, grammar, options).alternatives(readPattern(pattern, grammar.properties, options.refuse), { start: around, end: around });
+  return new PatternBuilder(pattern, grammar, options).alternatives(readPattern(pattern, grammar, options.refuse), { start: around, end: around });
 }
 
 /** What may stand before and behind; undefined where there is no edge of the text. */

@@ -1,5 +1,6 @@
 /** What a JSON Schema may say here, checked: names, kinds and ranges, with the place in messages. */
 import { shorten, show } from '../errors.js';
+import type { Budget } from './budget.js';
 import { refuse } from './refuse.js';
 
 export type Schema = Readonly<Record<string, unknown>>;
@@ -17,6 +18,11 @@ export const KEYWORDS_OF: Readonly<Record<string, readonly string[]>> = {
 const GENERAL = ['type', 'enum', 'const', 'anyOf', 'oneOf', 'allOf', '$ref'];
 const SUPPORTED: ReadonlySet<string> = new Set([...GENERAL, ...Object.values(KEYWORDS_OF).flat()]);
 
+/** Whether a keyword may say what is valid. */
+export function isAssertion(key: string): boolean {
+  return !ANNOTATIONS.has(key) && !key.startsWith('x-');
+}
+
 /** Say nothing about what is valid. */
 const ANNOTATIONS: ReadonlySet<string> = new Set([
   '$schema', '$id', '$anchor', '$comment', '$defs', 'definitions', 'title', 'description', 'default', 'example', 'examples', 'deprecated',
@@ -26,15 +32,18 @@ const ANNOTATIONS: ReadonlySet<string> = new Set([
 /** Lists and objects within each other: about two to a schema. */
 const MAX_DEPTH = 128;
 /** Values in a schema, and UTF-16 units of its texts. */
-const MAX_VALUES = 2 ** 17;
-const MAX_UNITS = 2 ** 22;
+const MAX_VALUES = 2 ** 15;
+const MAX_UNITS = 2 ** 21;
 
 /** A place in a schema: a JSON pointer with #, and how deep it is. */
 export class Place {
   readonly path: string;
   readonly depth: number;
+  private readonly budget: Budget;
 
-  constructor(path = '#', depth = 0) {
+  /** @param budget what reading all of the schema may take. */
+  constructor(budget: Budget, path = '#', depth = 0) {
+    this.budget = budget;
     this.path = path;
     this.depth = depth;
     if (depth > MAX_DEPTH) this.fail(`nested deeper than ${MAX_DEPTH} levels`);
@@ -42,7 +51,16 @@ export class Place {
 
   in(...keys: readonly (string | number)[]): Place {
     const escaped = keys.map((key) => `/${shorten(String(key)).replace(/~/g, '~0').replace(/\//g, '~1')}`);
-    return new Place(this.path + escaped.join(''), this.depth + 1);
+    return new Place(this.budget, this.path + escaped.join(''), this.depth + 1);
+  }
+
+  /** Another place in the same schema, which a reference names. */
+  at(path: string): Place {
+    return new Place(this.budget, path);
+  }
+
+  spend(steps: number): void {
+    this.budget.spend(steps);
   }
 
   fail(complaint: string): never {
@@ -54,16 +72,25 @@ export class Place {
 export function copyJson(value: unknown, place: Place, budget = { values: MAX_VALUES, units: MAX_UNITS }): unknown {
   if (--budget.values < 0) place.fail(`more than ${MAX_VALUES} values`);
   if (typeof value === 'string' && (budget.units -= value.length) < 0) place.fail(`more than ${MAX_UNITS} characters`);
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
-  if (Array.isArray(value)) return value.map((item: unknown, i) => copyJson(item, place.in(i), budget));
-  if (!isObject(value)) return place.fail(`${show(value)} is no value of JSON`);
-  const copy = Object.create(null) as Record<string, unknown>; // a key may be __proto__
-  for (const [key, item] of Object.entries(value)) {
+  if (isSimple(value)) return value;
+  const copyOf = (item: unknown, key: string | number): unknown => copyJson(item, isSimple(item) ? place : place.in(key), budget);
+  if (Array.isArray(value)) return Array.from(value, copyOf);
+  // Not a Map, a Date or a module's namespace: they have no keys of their own, or none that are meant.
+  const kind = Object.prototype.toString.call(value).slice(8, -1);
+  if (!isObject(value) || kind !== 'Object') return place.fail(`${isObject(value) ? `a ${shorten(kind)}` : show(value)} is no value of JSON`);
+  return objectOf(Object.entries(value).filter(([, item]) => item !== undefined).map(([key, item]) => {
     budget.units -= key.length;
-    if (item !== undefined) copy[key] = copyJson(item, place.in(key), budget);
-  }
-  return copy;
+    return [key, copyOf(item, key)];
+  }));
+}
+
+/** An object of these members and no others: one may be called __proto__. (Object.create(null) takes three times the time and memory.) */
+export function objectOf(members: readonly (readonly [string, unknown])[]): Schema {
+  return Object.setPrototypeOf(Object.fromEntries(members), null) as Schema;
+}
+
+function isSimple(value: unknown): boolean {
+  return value === null || typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value));
 }
 
 /**
@@ -73,12 +100,21 @@ export function copyJson(value: unknown, place: Place, budget = { values: MAX_VA
 export function readSchema(value: unknown, place: Place): Schema | undefined | null {
   if (typeof value === 'boolean') return value ? undefined : null;
   if (!isObject(value)) return place.fail(`${show(value)} is no schema: an object, true or false`);
-  const schema = Object.create(null) as Record<string, unknown>;
-  for (const [key, item] of Object.entries(value)) {
-    if (SUPPORTED.has(key)) schema[key] = item;
-    else if (!ANNOTATIONS.has(key) && !key.startsWith('x-')) place.fail(`the keyword ${show(key)} is not supported`);
-  }
+  for (const key of Object.keys(value)) if (!SUPPORTED.has(key) && isAssertion(key)) place.fail(`the keyword ${show(key)} is not supported`);
+  const schema = objectOf(Object.entries(value).filter(([key]) => SUPPORTED.has(key)));
+  checkKinds(schema, place);
   return schema;
+}
+
+/** Also of keywords about other types than the schema's: `required: true` in a property, for one, is meant to say something. */
+function checkKinds(schema: Schema, place: Place): void {
+  for (const key of ['minProperties', 'maxProperties', 'minItems', 'maxItems', 'minLength', 'maxLength']) countOf(schema, key, 0, place);
+  for (const key of KEYWORDS_OF['number']!) numberOf(schema, key, place);
+  for (const key of ['pattern', 'format']) textOf(schema, key, place);
+  for (const key of ['enum', 'prefixItems', 'anyOf', 'oneOf', 'allOf']) listOf(schema, key, place);
+  if (Array.isArray(schema['items'])) place.fail('items is a list, which is called prefixItems since the draft 2020-12');
+  place.spend(32 + 8 * (propertiesOf(schema, place).length + requiredOf(schema, place).length));
+  typesOf(schema, place);
 }
 
 export function isObject(value: unknown): value is Schema {
@@ -95,6 +131,7 @@ export function countOf(schema: Schema, key: string, fallback: number, place: Pl
 
 export function numberOf(schema: Schema, key: string, place: Place): number | undefined {
   const value = schema[key];
+  if (typeof value === 'boolean' && key.startsWith('exclusive')) place.fail(`${key} is ${value}, not a number, which it is since draft-06`);
   if (value !== undefined && (typeof value !== 'number' || !Number.isFinite(value))) place.fail(`${key} is ${show(value)}, not a number`);
   return value as number | undefined;
 }
@@ -141,7 +178,7 @@ export function typesOf(schema: Schema, place: Place): readonly TypeName[] {
 export function valuesOf(schema: Schema, place: Place): readonly unknown[] | undefined {
   const list = listOf(schema, 'enum', place);
   if (!('const' in schema)) return list;
-  return !list || list.some((value) => sameJson(value, schema['const'])) ? [schema['const']] : [];
+  return !list || intersection(list, [schema['const']], place).length > 0 ? [schema['const']] : [];
 }
 
 /** Whether a value is of one of some types. */
@@ -151,11 +188,25 @@ export function isOfType(value: unknown, types: readonly TypeName[]): boolean {
 }
 
 /** Equal as JSON: the order of the members of an object does not matter. */
-export function sameJson(a: unknown, b: unknown): boolean {
-  if (Array.isArray(a) || Array.isArray(b)) {
-    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => sameJson(item, b[i]));
-  }
-  if (!isObject(a) || !isObject(b)) return a === b;
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key], b[key]));
+export function sameJson(a: unknown, b: unknown, place: Place): boolean {
+  return a === b || spelled(a, place) === spelled(b, place);
+}
+
+/** Those of some values that are among others. */
+export function intersection(values: readonly unknown[], others: readonly unknown[], place: Place): readonly unknown[] {
+  const known = new Set(others.map((value) => spelled(value, place)));
+  return values.filter((value) => known.has(spelled(value, place)));
+}
+
+function spelled(value: unknown, place: Place): string {
+  const text = canonical(value);
+  place.spend(4 + text.length / 2);
+  return text;
+}
+
+/** A value as text, the same for equal values. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+  if (!isObject(value)) return JSON.stringify(value);
+  return `{${Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join()}}`;
 }

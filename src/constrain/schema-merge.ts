@@ -1,7 +1,8 @@
 /** Two schemas that both hold, as one. */
-import { isObject, listOf, propertiesOf, requiredOf, sameJson, typesOf, valuesOf, type Place, type Schema } from './schema-keywords.js';
+import { intersection, isObject, listOf, objectOf, propertiesOf, requiredOf, sameJson, typesOf, valuesOf, type Place, type Schema } from './schema-keywords.js';
 
 const LARGEST = ['minimum', 'exclusiveMinimum', 'minLength', 'minItems', 'minProperties'];
+const MERGED_BELOW = ['type', 'enum', 'const', 'properties', 'additionalProperties'];
 const SMALLEST = ['maximum', 'exclusiveMaximum', 'maxLength', 'maxItems', 'maxProperties'];
 
 /**
@@ -15,8 +16,8 @@ export function mergeSchemas(a: Schema, b: Schema, place: Place): Schema {
   }
   const merged: Record<string, unknown> = { ...a };
   for (const [key, value] of Object.entries(b)) {
-    if (merged[key] === undefined || sameJson(merged[key], value)) merged[key] = value;
-    else merged[key] = mergeKeyword(key, a, b, place);
+    if (merged[key] === undefined) merged[key] = value;
+    else if (!MERGED_BELOW.includes(key) && !sameJson(merged[key], value, place)) merged[key] = mergeKeyword(key, a, b, place);
   }
   if (a['type'] !== undefined && b['type'] !== undefined) merged['type'] = commonTypes(a, b, place);
   if ('enum' in merged || 'const' in merged) {
@@ -29,7 +30,6 @@ export function mergeSchemas(a: Schema, b: Schema, place: Place): Schema {
 
 function mergeKeyword(key: string, a: Schema, b: Schema, place: Place): unknown {
   const [x, y] = [a[key], b[key]];
-  if (['type', 'enum', 'const', 'properties', 'additionalProperties'].includes(key)) return x; // see below
   if (key === 'required') return [...new Set([...requiredOf(a, place), ...requiredOf(b, place)])];
   if (key === 'items' && !a['prefixItems'] && !b['prefixItems']) return { allOf: [x, y] };
   if (typeof x === 'number' && typeof y === 'number') {
@@ -49,21 +49,21 @@ function commonTypes(a: Schema, b: Schema, place: Place): readonly string[] {
 
 function commonValues(a: Schema, b: Schema, place: Place): readonly unknown[] {
   const [x, y] = [valuesOf(a, place), valuesOf(b, place)];
-  return x && y ? x.filter((value) => y.some((other) => sameJson(value, other))) : (x ?? y)!;
+  return x && y ? intersection(x, y, place) : (x ?? y)!;
 }
 
 /** A property that only one side names is one of the additional ones to the other. */
 function mergeProperties(merged: Record<string, unknown>, a: Schema, b: Schema, place: Place): void {
   if (a['properties'] === undefined && b['properties'] === undefined && a['additionalProperties'] === undefined) return;
   const sides = [a, b].map((schema) => new Map(propertiesOf(schema, place)));
-  const properties = Object.create(null) as Record<string, unknown>; // one may be called __proto__
-  for (const name of new Set(sides.flatMap((side) => [...side.keys()]))) {
+  place.spend(8 * (sides[0]!.size + sides[1]!.size));
+  const properties = [...new Set(sides.flatMap((side) => [...side.keys()]))].map((name) => {
     const all = [a, b].flatMap((schema, i) => (sides[i]!.has(name) ? [sides[i]!.get(name)] : 'additionalProperties' in schema ? [schema['additionalProperties']] : []));
-    properties[name] = all.length === 1 ? all[0] : { allOf: all };
-  }
-  if (Object.keys(properties).length > 0 || isObject(a['properties']) || isObject(b['properties'])) merged['properties'] = properties;
+    return [name, all.length === 1 ? all[0] : { allOf: all }] as const;
+  });
+  if (properties.length > 0 || isObject(a['properties']) || isObject(b['properties'])) merged['properties'] = objectOf(properties);
   const others = [a, b].flatMap((schema) => ('additionalProperties' in schema ? [schema['additionalProperties']] : []));
-  if (others.length > 0) merged['additionalProperties'] = others.length === 1 || sameJson(others[0], others[1]) ? others[0] : { allOf: others };
+  if (others.length > 0) merged['additionalProperties'] = others.length === 1 || sameJson(others[0], others[1], place) ? others[0] : { allOf: others };
 }
 
 /**
@@ -75,7 +75,7 @@ export function areDisjoint(a: unknown, b: unknown, place: Place, open: (schema:
   if (a === false || b === false) return true;
   if (!x || !y || depth > 4) return false;
   const [xs, ys] = [valuesOf(x, place), valuesOf(y, place)];
-  if (xs && ys) return !xs.some((value) => ys.some((other) => sameJson(value, other)));
+  if (xs && ys) return intersection(xs, ys, place).length === 0;
   const kinds = (schema: Schema, values: readonly unknown[] | undefined): readonly string[] => {
     if (values) return values.map((value) => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value));
     return typesOf(schema, place).map((type) => (type === 'integer' ? 'number' : type));
@@ -87,6 +87,7 @@ export function areDisjoint(a: unknown, b: unknown, place: Place, open: (schema:
   if (common.some((kind) => kind !== 'object')) return false;
   const [px, py] = [new Map(propertiesOf(x, place)), new Map(propertiesOf(y, place))];
   const [inX, inY] = [new Set(requiredOf(x, place)), new Set(requiredOf(y, place))];
+  place.spend(4 * (px.size + py.size + inX.size + inY.size));
   const isClosed = (schema: Schema): boolean => schema['additionalProperties'] === false;
   if (isClosed(y) && [...inX].some((name) => !py.has(name))) return true;
   if (isClosed(x) && [...inY].some((name) => !px.has(name))) return true;

@@ -60,7 +60,6 @@ function countProperties(schema: Schema, place: Place, required: number, named: 
 
 export function arrayGrammar(schema: Schema, place: Place, { grammar, json, make }: Maker): Node {
   if (schema['uniqueItems'] !== undefined && schema['uniqueItems'] !== false) place.fail('uniqueItems is not supported');
-  if (Array.isArray(schema['items'])) place.fail('items is a list, which is called prefixItems since the draft 2020-12');
   const first = (listOf(schema, 'prefixItems', place) ?? []).map((item, i) => make(item, place.in('prefixItems', i)));
   const min = countOf(schema, 'minItems', 0, place);
   const max = countOf(schema, 'maxItems', Infinity, place);

@@ -1,12 +1,12 @@
 /** JSON Schema → grammar: the subset that `compileJsonSchema` documents. */
-import { show } from '../errors.js';
 import type { Grammar, Node, Rule } from './grammar.js';
 import { JsonText } from './json-text.js';
 import {
-  copyJson, isOfType, KEYWORDS_OF, listOf, Place, readSchema, textOf, typesOf, valuesOf, type Schema, type TypeName,
+  copyJson, isOfType, KEYWORDS_OF, listOf, Place, readSchema, typesOf, valuesOf, type Schema, type TypeName,
 } from './schema-keywords.js';
 import { alternativesOf, areDisjoint, mergeSchemas } from './schema-merge.js';
 import { arrayGrammar, numberGrammar, objectGrammar, type Maker } from './schema-parts.js';
+import { References } from './schema-references.js';
 import { stringGrammar } from './schema-string.js';
 
 /** Schemas that are put together from others, by `allOf` or beside `$ref` and `anyOf`: each may come from two before it. */
@@ -18,11 +18,14 @@ const MAX_COMPARED = 2 ** 18;
 
 /** @throws ArgumentError naming keyword and place. */
 export function schemaGrammar(schema: unknown, grammar: Grammar): Node {
-  return new SchemaBuilder(copyJson(schema, new Place()), grammar).build();
+  const place = new Place(grammar.budget);
+  return new SchemaBuilder(copyJson(schema, place), place, grammar).build();
 }
 
 class SchemaBuilder {
   private readonly root: unknown;
+  private readonly place: Place; // of the root
+  private readonly references: References;
   private readonly grammar: Grammar;
   private readonly json: JsonText;
   private readonly made = new Map<unknown, Node>(); // by schema
@@ -34,15 +37,17 @@ class SchemaBuilder {
   private merged = 0;
   private compared = 0;
 
-  constructor(root: unknown, grammar: Grammar) {
+  constructor(root: unknown, place: Place, grammar: Grammar) {
     this.root = root;
+    this.place = place;
+    this.references = new References(root, place);
     this.grammar = grammar;
     this.json = new JsonText(grammar);
     this.maker = { grammar, json: this.json, make: (schema, place) => this.make(schema, place) };
   }
 
   build(): Node {
-    const node = this.make(this.root, new Place());
+    const node = this.make(this.root, this.place);
     // One after another, not within each other: there may be long chains of them.
     for (const { rule, target, place } of this.unmade) rule.body = this.make(target, place);
     return node;
@@ -74,7 +79,7 @@ class SchemaBuilder {
 
   /** A rule, so that a schema may contain itself. */
   private reference(schema: Schema, place: Place): Node {
-    const found = this.resolve(schema, place);
+    const found = this.references.resolve(schema, place);
     let rule = this.rules.get(found.target);
     if (!rule) {
       rule = this.grammar.rule(`jsonSchema at ${found.place.path}`);
@@ -84,22 +89,9 @@ class SchemaBuilder {
     return rule;
   }
 
-  /** What `$ref` names: a place in this schema, as a JSON pointer. */
-  private resolve(schema: Schema, place: Place): { target: unknown; place: Place } {
-    const reference = textOf(schema, '$ref', place)!;
-    if (!/^#(?:\/|$)/.test(reference)) place.fail(`$ref is ${show(reference)}; only places in the same schema can be referred to, such as "#/$defs/name"`);
-    let target = this.root;
-    for (const part of reference.split('/').slice(1)) {
-      const key = decode(part).replace(/~1/g, '/').replace(/~0/g, '~');
-      if (typeof target !== 'object' || target === null || !Object.hasOwn(target, key)) place.fail(`$ref is ${show(reference)}, which is not there`);
-      target = (target as Schema)[key];
-    }
-    return { target, place: new Place(reference) };
-  }
-
   /** A schema with `$ref` and `allOf` put in; undefined for `true`, null for `false`. */
   private flatten(schema: Schema, place: Place, depth: number): Schema | undefined | null {
-    const parts = [...(schema['$ref'] === undefined ? [] : [this.resolve(schema, place)]), ...(listOf(schema, 'allOf', place) ?? []).map((target, i) => ({ target, place: place.in('allOf', i) }))];
+    const parts = [...(schema['$ref'] === undefined ? [] : [this.references.resolve(schema, place)]), ...(listOf(schema, 'allOf', place) ?? []).map((target, i) => ({ target, place: place.in('allOf', i) }))];
     if (parts.length === 0) return schema;
     if (depth > 32) place.fail('allOf and $ref within each other are nested too deep, or refer to themselves');
     const { $ref: _, allOf: __, ...own } = schema;
@@ -138,18 +130,9 @@ class SchemaBuilder {
     if (values) {
       const other = Object.values(KEYWORDS_OF).flat().find((key) => schema[key] !== undefined);
       if (other !== undefined) place.fail(`${other} beside enum or const is not supported`);
-      return this.oneOf(schema['type'] === undefined ? values : values.filter((value) => isOfType(value, types)));
+      return this.json.oneOf(schema['type'] === undefined ? values : values.filter((value) => isOfType(value, types)));
     }
     return this.grammar.choice(...types.map((type) => this.typed(type, schema, place)));
-  }
-
-  private oneOf(values: readonly unknown[]): Node {
-    const isWhole = (value: unknown): boolean => typeof value === 'object' && value !== null;
-    const simple = values.filter((value) => !isWhole(value));
-    return this.grammar.choiceOf([
-      simple.length > 0 ? this.json.oneOfSimple(simple) : this.grammar.nothing,
-      ...values.filter(isWhole).map((value) => this.json.value(value)),
-    ]);
   }
 
   private typed(type: TypeName, schema: Schema, place: Place): Node {
@@ -169,17 +152,8 @@ class SchemaBuilder {
     if (!this.anything) {
       const rule = this.grammar.rule('any value');
       this.anything = rule;
-      rule.body = this.plain({}, new Place());
+      rule.body = this.plain({}, this.place);
     }
     return this.anything;
   }
 }
-
-function decode(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
-}
-
