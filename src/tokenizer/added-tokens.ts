@@ -2,8 +2,11 @@
 import type { Json } from './json.js';
 import { wellFormed } from './byte-level.js';
 import { Growth } from './growth.js';
+import { needed, type TextParts } from './text-parts.js';
 import type { Normalizer } from './normalizer.js';
+import type { TextStart } from './text-start.js';
 import { TokenTree } from './token-tree.js';
+import type { CharacterTest } from './unicode.js';
 import type { Vocabulary } from './vocabulary.js';
 
 interface AddedToken {
@@ -25,8 +28,6 @@ export interface Piece {
 /** Longest content, in UTF-16 units, normalized or not. Real ones are below 150; a search may go this far at every position. */
 const MAX_CONTENT = 1024;
 
-const ENDS_WITH_WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
-const WORD = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
 const SPACE = /^\p{White_Space}$/u;
 
 export class AddedTokens {
@@ -35,9 +36,12 @@ export class AddedTokens {
   readonly #normalized = new TokenTree<AddedToken>();
   readonly #special = new Set<number>();
 
+  readonly #isWord: CharacterTest;
+
   /** Reads `added_tokens` and adds them to the vocabulary. */
-  constructor(json: Json, vocabulary: Vocabulary, normalizer: Normalizer) {
+  constructor(json: Json, vocabulary: Vocabulary, normalizer: Normalizer, parts: TextParts | undefined) {
     this.#normalizer = normalizer;
+    this.#isWord = (code) => needed(parts, json).unicode.isWord(code);
     if (json.absent) return;
     const items = json.items();
     const growth = new Growth();
@@ -65,15 +69,58 @@ export class AddedTokens {
 
   /**
    * Cuts a text at its added tokens and normalizes what lies between them: first at the tokens that are matched in the raw
-   * text, then, in each normalized piece, at those that are matched in normalized form. `continues`: see `Normalizer`.
+   * text, then, in each normalized piece, at those that are matched in normalized form. `start` is kept up.
    */
-  split(text: string, growth: Growth, continues = false): Piece[] {
+  split(text: string, growth: Growth, start: TextStart): Piece[] {
     const pieces: Piece[] = [];
-    for (const raw of cut({ text, id: undefined, atStart: true }, this.#raw)) {
+    for (const raw of this.#cut({ text, id: undefined, atStart: true }, this.#raw)) {
       if (raw.id !== undefined) pieces.push(raw);
-      else for (const piece of cut({ ...raw, text: this.#normalizer(raw.text, growth, continues && raw.atStart) }, this.#normalized)) pieces.push(piece);
+      else for (const piece of this.#cut({ ...raw, text: this.#normalizer(raw.text, growth, raw.atStart ? start : undefined) }, this.#normalized)) pieces.push(piece);
     }
     return pieces;
+  }
+
+  /** The pieces of `piece` at the tokens of a trie; empty ones are left out. */
+  #cut(piece: Piece, tokens: TokenTree<AddedToken>): Piece[] {
+    const { text } = piece;
+    if (tokens.empty) return text === '' ? [] : [piece];
+    const out: Piece[] = [];
+    const push = (start: number, end: number, id: number | undefined): void => {
+      if (end > start) out.push({ text: text.slice(start, end), id, atStart: piece.atStart && start === 0 });
+    };
+    let done = 0;
+    let spacesEnd = 0; // where the spaces end that were looked through last
+    for (let at = 0; at < text.length; ) {
+      const found = tokens.longestAt(text, at);
+      if (found === undefined) {
+        at++;
+        continue;
+      }
+      const token = found.value;
+      let start = at;
+      let end = found.end;
+      at = found.end; // the search goes on here even if the token takes the spaces behind it
+      if (token.singleWord && (this.#isWordAt(text, lastChar(text, start)) || this.#isWordAt(text, end))) continue;
+      if (token.stripLeft) {
+        while (start > done && SPACE.test(text[start - 1]!)) start--;
+        start = Math.max(start, done); // the spaces may be the token before's already, and this token among them
+      }
+      if (token.stripRight) {
+        // A token that is a space itself comes again within the spaces it took: looking through them each time would be quadratic.
+        if (end >= spacesEnd) for (spacesEnd = end; spacesEnd < text.length && SPACE.test(text[spacesEnd]!); ) spacesEnd++;
+        end = spacesEnd;
+      }
+      push(done, start, undefined);
+      push(start, end, token.id);
+      done = Math.max(start, end);
+    }
+    push(done, text.length, undefined);
+    return out;
+  }
+
+  #isWordAt(text: string, at: number): boolean {
+    const code = text.codePointAt(at);
+    return code !== undefined && this.#isWord(code);
   }
 }
 
@@ -91,42 +138,7 @@ function readToken(json: Json): AddedToken {
   };
 }
 
-/** The pieces of `piece` at the tokens of a trie; empty ones are left out. */
-function cut(piece: Piece, tokens: TokenTree<AddedToken>): Piece[] {
-  const { text } = piece;
-  if (tokens.empty) return text === '' ? [] : [piece];
-  const out: Piece[] = [];
-  const push = (start: number, end: number, id: number | undefined): void => {
-    if (end > start) out.push({ text: text.slice(start, end), id, atStart: piece.atStart && start === 0 });
-  };
-  let done = 0;
-  let spacesEnd = 0; // where the spaces end that were looked through last
-  for (let at = 0; at < text.length; ) {
-    const found = tokens.longestAt(text, at);
-    if (found === undefined) {
-      at++;
-      continue;
-    }
-    const token = found.value;
-    let start = at;
-    let end = found.end;
-    at = found.end; // the search goes on here even if the token takes the spaces behind it
-    if (token.singleWord && (ENDS_WITH_WORD.test(lastChars(text, start)) || WORD.test(text.slice(end, end + 2)))) continue;
-    if (token.stripLeft) while (start > done && SPACE.test(text[start - 1]!)) start--;
-    if (token.stripRight) {
-      // A token that is a space itself comes again within the spaces it took: looking through them each time would be quadratic.
-      if (end >= spacesEnd) for (spacesEnd = end; spacesEnd < text.length && SPACE.test(text[spacesEnd]!); ) spacesEnd++;
-      end = spacesEnd;
-    }
-    push(done, start, undefined);
-    push(start, end, token.id);
-    done = end;
-  }
-  push(done, text.length, undefined);
-  return out;
-}
-
-/** Up to two units before `end`: enough to hold the last character. */
-function lastChars(text: string, end: number): string {
-  return text.slice(Math.max(0, end - 2), end);
+/** Where the character before `end` begins; -1 if there is none. */
+function lastChar(text: string, end: number): number {
+  return end > 1 && text.codePointAt(end - 2)! > 0xffff ? end - 2 : end - 1;
 }

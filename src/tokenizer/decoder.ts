@@ -3,36 +3,42 @@
  * tokens at once. A stage before Fuse or ByteLevel is handed whole tokens, one behind it fragments of a single long one.
  */
 import type { Json } from './json.js';
-import { byteAlphabetInverse } from './byte-level.js';
+import { byteAlphabet, byteAlphabetInverse, forEachUtf8Byte, wellFormed } from './byte-level.js';
 import { Growth } from './growth.js';
 import { metaspaceScheme } from './metaspace.js';
 import * as stages from './decode-stages.js';
 import { buildReplace } from './normalizer.js';
-import type { TranslateRegex } from './pattern.js';
+import type { TextParts } from './text-parts.js';
 
 /** Makes fresh stages for one text, which share its `growth`; `streaming` is false when all of it comes in one go. */
 type StageFactory = (streaming: boolean, growth: Growth) => stages.Stage;
 
 export interface DecodeRun {
-  /** Text that is now certain. */
-  push(token: string): string;
+  /** Text that is now certain. `isAdded`: the token is an added one, which is spelt as it is. */
+  push(token: string, isAdded?: boolean): string;
   flush(): string;
 }
 
 const SUPPORTED = 'Replace, ByteFallback, Fuse, Strip, ByteLevel, Metaspace, BPEDecoder, Sequence';
 
 /** Builds what a `decoder` entry describes: a function that starts a new text. */
-export function buildDecoder(json: Json, translateRegex: TranslateRegex): (streaming: boolean) => DecodeRun {
+export function buildDecoder(json: Json, parts: TextParts | undefined): (streaming: boolean) => DecodeRun {
   const factories: StageFactory[] = [];
   if (json.absent) factories.push(() => stages.join(' '));
-  else collect(json, factories, false, translateRegex);
+  else collect(json, factories, false, parts);
+  const alphabet = json.absent || !isByteLevel(json) ? undefined : byteAlphabet();
   return (streaming) => {
     const growth = new Growth();
-    return startRun(factories.map((make) => make(streaming, growth)), growth);
+    return startRun(factories.map((make) => make(streaming, growth)), growth, alphabet);
   };
 }
 
-function startRun(chain: stages.Stage[], growth: Growth): DecodeRun {
+function isByteLevel(json: Json): boolean {
+  return json.key('type').value === 'Sequence' ? json.key('decoders').items().some(isByteLevel) : json.key('type').value === 'ByteLevel';
+}
+
+/** @param alphabet spells added tokens as ByteLevel reads all others. */
+function startRun(chain: stages.Stage[], growth: Growth, alphabet: string[] | undefined): DecodeRun {
   let out = '';
   // emits[i] feeds stage i; the last one collects what comes out of the chain.
   const emits: stages.Emit[] = [(text) => void (out += text)];
@@ -46,9 +52,9 @@ function startRun(chain: stages.Stage[], growth: Growth): DecodeRun {
     return text;
   };
   return {
-    push(token) {
+    push(token, isAdded = false) {
       growth.feed(1); // not the length of the token: that is the file's doing
-      emits[0]!(token);
+      emits[0]!(isAdded && alphabet !== undefined ? spell(token, alphabet) : token);
       return take();
     },
     flush() {
@@ -58,16 +64,22 @@ function startRun(chain: stages.Stage[], growth: Growth): DecodeRun {
   };
 }
 
+function spell(token: string, alphabet: string[]): string {
+  let out = '';
+  forEachUtf8Byte(wellFormed(token), (byte) => void (out += alphabet[byte]!));
+  return out;
+}
+
 /** Appends the stages of an entry. `fused`: the input is one token, in fragments. Returns the same about the output. */
-function collect(json: Json, factories: StageFactory[], fused: boolean, translateRegex: TranslateRegex): boolean {
+function collect(json: Json, factories: StageFactory[], fused: boolean, parts: TextParts | undefined): boolean {
   switch (json.type()) {
     case 'Sequence':
-      return json.key('decoders').items().reduce((current, step) => collect(step, factories, current, translateRegex), fused);
+      return json.key('decoders').items().reduce((current, step) => collect(step, factories, current, parts), fused);
     case 'Fuse':
       factories.push(() => stages.perToken((token) => token));
       return true;
     case 'Replace': {
-      const replace = buildReplace(json, translateRegex);
+      const replace = buildReplace(json, parts);
       const search = json.key('pattern').key('String');
       // Only a single character cannot lie across two fragments.
       const anywhere = !search.absent && search.isChar;

@@ -1,4 +1,5 @@
 /** `{"String": …}` and `{"Regex": …}` patterns, and where a text has them. */
+import { wellFormed } from './byte-level.js';
 import type { Growth } from './growth.js';
 import type { Json } from './json.js';
 
@@ -8,51 +9,40 @@ const MAX_LITERAL = 1024;
 /** Pieces of a text that are joined at a time, so that no list holds all of them. */
 const JOINED_PIECES = 4096;
 
-/** `translateRegex` of regex.ts, which only files with `{"Regex": …}` in them need. */
-export type TranslateRegex = (json: Json) => RegExp;
-
 /** Takes where a match begins and ends. */
 type Each = (start: number, end: number) => void;
 
+/** Calls `each` with every match in a text, in order (UTF-16 offsets). */
+export type FindMatches = (text: string, each: Each) => void;
+
+
 /** A text that a pattern looks for or that a step puts in. */
 export function readLiteral(json: Json): string {
-  const text = json.string();
+  const text = wellFormed(json.string());
   return text.length <= MAX_LITERAL ? text : json.fail(`longer than ${MAX_LITERAL} characters`);
 }
 
-/** A pattern that matches exactly `text`. */
-export function escapeLiteral(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
-}
+/** Compiles a `{"Regex": …}`, or a pattern that an entry stands for. */
+export type CompileRegex = (json: Json, pattern?: string) => FindMatches;
 
-/** Compiles a pattern to a `gu` expression. */
-export function compilePattern(json: Json, translateRegex: TranslateRegex): RegExp {
+/** What a pattern finds. */
+export function compilePattern(json: Json, compileRegex: CompileRegex): FindMatches {
   const text = json.key('String');
-  if (!text.absent) return new RegExp(escapeLiteral(readLiteral(text)), 'gu');
+  if (!text.absent) return occurrencesOf(readLiteral(text));
   const regex = json.key('Regex');
   if (regex.absent) json.fail('expected {"String": …} or {"Regex": …}');
-  return translateRegex(regex);
+  return compileRegex(regex);
 }
 
-/** Calls `each` with every match of `pattern`, in order (UTF-16 offsets). */
-export function forEachMatch(text: string, pattern: RegExp, each: Each): void {
-  let lastEnd = -1;
-  pattern.lastIndex = 0;
-  for (let found = pattern.exec(text); found !== null; found = pattern.exec(text)) {
-    const start = found.index;
-    const length = found[0].length;
-    if (length === 0) {
-      // An empty match moves on by one character, and does not count right behind the previous match.
-      pattern.lastIndex = start + (text.codePointAt(start)! > 0xffff ? 2 : 1);
-      if (start === lastEnd) continue;
-    }
-    lastEnd = start + length;
-    each(start, lastEnd);
-  }
+/** Every place where `search` is; nothing is before and behind every character. */
+export function occurrencesOf(search: string): FindMatches {
+  if (search !== '') return (text, each) => forEachOccurrence(text, search, each);
+  return (text, each) => {
+    for (let at = 0; at <= text.length; at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1) each(at, at);
+  };
 }
 
-/** Calls `each` with every place where `search`, which is not empty, is in `text`. */
-export function forEachOccurrence(text: string, search: string, each: Each): void {
+function forEachOccurrence(text: string, search: string, each: Each): void {
   const { length } = search;
   for (let at = text.indexOf(search); at >= 0; at = text.indexOf(search, at + length)) each(at, at + length);
 }

@@ -3,23 +3,25 @@ import type { Json } from './json.js';
 import { byteAlphabet, forEachUtf8Byte } from './byte-level.js';
 import { Growth } from './growth.js';
 import { metaspaceScheme } from './metaspace.js';
-import { compilePattern, escapeLiteral, type TranslateRegex } from './pattern.js';
+import type { TextParts } from './text-parts.js';
+import { GPT2_PATTERN } from './ggml-pre.js';
+import { compilePattern, occurrencesOf, type FindMatches } from './pattern.js';
+import { charactersOf } from './regex.js';
 import { applyBehavior, findSpans, SPLIT_BEHAVIORS, type Span, type SplitBehavior } from './spans.js';
+import { startOf, type TextStart } from './text-start.js';
+import { RUST } from './unicode.js';
 
 export interface Word {
   readonly text: string;
-  /** Whether it begins where the whole input begins (Metaspace's `first`). */
+  /** Whether it begins where the whole input begins. */
   readonly atStart: boolean;
 }
 
-/**
- * `growth` is what the words may yet grow by, where they are not alone. With `continues`, the input goes on from an earlier text: its
- * beginning gets no prefix.
- */
-export type PreTokenizer = (words: Word[], growth?: Growth, continues?: boolean) => Word[];
+/** `growth` is what the words may yet grow by, where they are not alone, `start` what became of the input's beginning. */
+export type PreTokenizer = (words: Word[], growth?: Growth, start?: TextStart) => Word[];
 
 /** A pre-tokenizer within a chain. */
-type WordStep = (words: Word[], growth: Growth, continues: boolean) => Word[];
+type WordStep = (words: Word[], growth: Growth, start: TextStart) => Word[];
 
 /** Words beyond this become byte-level in slices of so many units: a string that grows by each byte keeps a node for each. */
 const BYTE_LEVEL_UNITS = 4096;
@@ -27,55 +29,53 @@ const BYTE_LEVEL_UNITS = 4096;
 const SUPPORTED = 'ByteLevel, Split, Metaspace, Digits, Punctuation, Whitespace, WhitespaceSplit, Sequence';
 
 /** Builds the pre-tokenizer a `pre_tokenizer` entry describes; an absent entry leaves the text whole. */
-export function buildPreTokenizer(json: Json, translateRegex: TranslateRegex): PreTokenizer {
-  const step = buildStep(json, translateRegex);
-  return (words, growth = new Growth(totalLength(words)), continues = false) => step(words, growth, continues);
+export function buildPreTokenizer(json: Json, parts: TextParts): PreTokenizer {
+  const step = buildStep(json, parts);
+  return (words, growth = new Growth(totalLength(words)), start = startOf(false)) => step(words, growth, start);
 }
 
 function totalLength(words: Word[]): number {
   return words.reduce((sum, word) => sum + word.text.length, 0);
 }
 
-function buildStep(json: Json, translateRegex: TranslateRegex): WordStep {
+function buildStep(json: Json, parts: TextParts): WordStep {
   if (json.absent) return (words) => words;
+  const { unicode } = parts;
+  const isSpace = unicode.property('\\p{White_Space}');
   switch (json.type()) {
     case 'Sequence': {
-      const steps = json.key('pretokenizers').items().map((item) => buildStep(item, translateRegex));
-      return (words, growth, continues) => steps.reduce((current, step) => step(current, growth, continues), words);
+      const steps = json.key('pretokenizers').items().map((item) => buildStep(item, parts));
+      return (words, growth, start) => steps.reduce((current, step) => step(current, growth, start), words);
     }
     case 'ByteLevel':
-      return buildByteLevel(json);
+      return buildByteLevel(json, parts);
     case 'Split': {
       const behavior = json.key('behavior').oneOf(SPLIT_BEHAVIORS);
       const invert = json.key('invert').boolean(false);
-      return splitter(compilePattern(json.key('pattern'), translateRegex), behavior, invert);
+      return splitter(compilePattern(json.key('pattern'), parts.compileRegex), behavior, invert);
     }
     case 'Metaspace':
       return buildMetaspace(json);
     case 'Digits':
-      return splitter(/\p{N}/gu, json.key('individual_digits').boolean() ? 'Isolated' : 'Contiguous');
+      return splitter(charactersOf(unicode.property('\\p{N}', RUST)), json.key('individual_digits').boolean() ? 'Isolated' : 'Contiguous');
     case 'Punctuation':
-      return splitter(/[\p{P}$+<=>^`|~]/gu, json.key('behavior').oneOf(SPLIT_BEHAVIORS, 'Isolated'));
+      return splitter(charactersOf(unicode.isPunctuation), json.key('behavior').oneOf(SPLIT_BEHAVIORS, 'Isolated'));
     case 'Whitespace':
-      return splitter(
-        /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu,
-        'Removed',
-        true,
-      );
+      return splitter(charactersOf(unicode.isWord, (code) => !unicode.isWord(code) && !isSpace(code)), 'Removed', true);
     case 'WhitespaceSplit':
-      return splitter(/\p{White_Space}/gu, 'Removed');
+      return splitter(charactersOf(isSpace), 'Removed');
     default:
       return json.unsupported('pre-tokenizer', SUPPORTED);
   }
 }
 
 /** Cuts every word by a pattern; with `invert` the matches are what is kept and the rest are the delimiters. */
-function splitter(pattern: RegExp, behavior: SplitBehavior, invert = false): WordStep {
-  return (words) => words.flatMap((word) => cut(word, pattern, behavior, invert));
+function splitter(find: FindMatches, behavior: SplitBehavior, invert = false): WordStep {
+  return (words) => words.flatMap((word) => cut(word, find, behavior, invert));
 }
 
-function cut(word: Word, pattern: RegExp, behavior: SplitBehavior, invert: boolean): Word[] {
-  let spans: Span[] = findSpans(word.text, pattern);
+function cut(word: Word, find: FindMatches, behavior: SplitBehavior, invert: boolean): Word[] {
+  let spans: Span[] = findSpans(word.text, find);
   if (invert) for (const span of spans) span.match = !span.match;
   spans = applyBehavior(spans, behavior);
   const out: Word[] = [];
@@ -85,11 +85,10 @@ function cut(word: Word, pattern: RegExp, behavior: SplitBehavior, invert: boole
   return out;
 }
 
-function buildByteLevel(json: Json): WordStep {
+function buildByteLevel(json: Json, parts: TextParts): WordStep {
   const prefix = json.key('add_prefix_space').boolean(true);
   const useRegex = json.key('use_regex').boolean(true);
-  // GPT-2's own pattern.
-  const pattern = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
+  const find = useRegex ? parts.compileRegex(json, GPT2_PATTERN) : undefined;
   const alphabet = byteAlphabet();
   const codes = Uint16Array.from(alphabet, (char) => char.charCodeAt(0));
 
@@ -113,7 +112,7 @@ function buildByteLevel(json: Json): WordStep {
     }
     return parts.join('');
   };
-  return (words, growth, continues) => {
+  return (words, growth, { continues }) => {
     let current = words;
     if (prefix) {
       growth.add(words.length, json);
@@ -122,7 +121,7 @@ function buildByteLevel(json: Json): WordStep {
         return plain ? word : { ...word, text: ` ${word.text}` };
       });
     }
-    if (useRegex) current = current.flatMap((word) => cut(word, pattern, 'Isolated', false));
+    if (find) current = current.flatMap((word) => cut(word, find, 'Isolated', false));
     return current.map(({ text, atStart }) => ({ text: toBytes(text, growth), atStart }));
   };
 }
@@ -131,16 +130,16 @@ function buildMetaspace(json: Json): WordStep {
   const mark = json.key('replacement').char();
   const scheme = metaspaceScheme(json);
   const split = json.key('split').boolean(true);
-  const pattern = new RegExp(escapeLiteral(mark), 'gu');
+  const find = occurrencesOf(mark);
 
-  const marked = (word: Word, growth: Growth, continues: boolean): Word => {
+  const marked = (word: Word, growth: Growth, { continues, first }: TextStart): Word => {
     const text = word.text.split(' ').join(mark);
-    const prepend = !text.startsWith(mark) && (word.atStart ? !continues && scheme !== 'never' : scheme === 'always');
+    const prepend = !text.startsWith(mark) && !(word.atStart && continues) && (scheme === 'always' || (scheme === 'first' && word.atStart && first > 0));
     growth.add(text.length - word.text.length + (prepend ? mark.length : 0), json);
     return { text: prepend ? mark + text : text, atStart: word.atStart };
   };
-  return (words, growth, continues) => {
-    const out = words.map((word) => marked(word, growth, continues));
-    return split ? out.flatMap((word) => cut(word, pattern, 'MergedWithNext', false)) : out;
+  return (words, growth, start) => {
+    const out = words.map((word) => marked(word, growth, start));
+    return split ? out.flatMap((word) => cut(word, find, 'MergedWithNext', false)) : out;
   };
 }

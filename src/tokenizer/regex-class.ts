@@ -1,16 +1,13 @@
-/** Character classes, escapes and properties of Oniguruma patterns, for the translator in regex.ts. */
+/** Character classes, escapes and properties of Oniguruma patterns, for the parser in regex.ts. */
 import { show } from '../errors.js';
 import type { PatternReader } from './regex-reader.js';
+import type { CharSet } from './regex-tree.js';
+import type { Unicode } from './unicode.js';
 
-/** Bodies of a u-mode character class. `\s`, `\w` and `\d` are Unicode here, which JavaScript's are not. */
+/** What `\s`, `\d` and their like are, as the bodies of classes in JavaScript's u mode. */
 const SPACE = '\\p{White_Space}';
 const DIGIT = '\\p{Nd}';
 const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}';
-const HEX = '0-9A-Fa-f';
-
-export const NOTHING_BEHIND = '(?<![^])';
-export const NOTHING_AHEAD = '(?![^])';
-export const WORD_BOUNDARY = `(?:(?<=[${WORD}])(?![${WORD}])|(?<![${WORD}])(?=[${WORD}]))`;
 
 const POSIX = new Map([
   ['alpha', '\\p{Alphabetic}'],
@@ -20,7 +17,6 @@ const POSIX = new Map([
   ['lower', '\\p{Lowercase}'],
   ['space', SPACE],
   ['cntrl', '\\p{Cc}'],
-  ['xdigit', HEX],
   ['word', WORD],
 ]);
 
@@ -30,110 +26,130 @@ const MAX_FOLDED = 0xffff;
 /** Properties that depend on case, so that ignoring case would change them. */
 const CASED = /^(?:lu|ll|lt|lc|upper|lower|uppercase|lowercase|(?:uppercase|lowercase|titlecase|cased)letter)$/;
 
-/** What an escape means: one character, or a set given as a class body, possibly negated. */
-export interface Escape {
-  literal?: string;
-  body: string;
-  negated: boolean;
+/** What `\w` is outside of brackets as well: there Oniguruma goes by its table of Latin-1 (onigenc_unicode_is_code_ctype in its unicode.c). */
+const BARE_WORD = setOf(...'²³¹¼½¾');
+const HEX = unionOf([rangeOf(0x30, 0x39), rangeOf(0x41, 0x46), rangeOf(0x61, 0x66)]);
+
+export const ANY: CharSet = { key: 'any', has: () => true };
+export const LINE_FEED = setOf('\n');
+export const NOT_LINE_FEED = complement(LINE_FEED);
+
+/** Any of these characters. */
+export function setOf(...chars: readonly string[]): CharSet {
+  const codes = chars.map((char) => char.codePointAt(0)!);
+  return { key: chars.map((char) => `'${char}`).join(''), has: codes.length === 1 ? (code) => code === codes[0] : (code) => codes.includes(code) };
 }
 
-export function classOf(escape: Escape): string {
-  return `[${escape.negated ? '^' : ''}${escape.body}]`;
+function rangeOf(from: number, to: number): CharSet {
+  return { key: `'${String.fromCodePoint(from)}-${String.fromCodePoint(to)}`, has: (code) => code >= from && code <= to };
 }
+
+export function complement({ key, has }: CharSet): CharSet {
+  return { key: `^(${key})`, has: (code) => !has(code) };
+}
+
+function unionOf(sets: readonly CharSet[]): CharSet {
+  if (sets.length === 1) return sets[0]!;
+  return { key: `(${sets.map(({ key }) => key).join('|')})`, has: (code) => sets.some(({ has }) => has(code)) };
+}
+
+function intersectionOf(sets: readonly CharSet[]): CharSet {
+  if (sets.length === 1) return sets[0]!;
+  return { key: `(${sets.map(({ key }) => key).join('&')})`, has: (code) => sets.every(({ has }) => has(code)) };
+}
+
+/** What an escape means: one character, or a set. */
+export type Escape = { readonly literal: string } | { readonly set: CharSet };
 
 export class CharClasses {
-  #in: PatternReader;
+  readonly #in: PatternReader;
+  readonly #unicode: Unicode;
   #folded = 0; // characters of ranges whose case was looked up
 
-  constructor(reader: PatternReader) {
+  constructor(reader: PatternReader, unicode: Unicode) {
     this.#in = reader;
+    this.#unicode = unicode;
   }
 
-  /** Reads a class behind its `[` and gives an expression for one character. */
-  bracket(ignoreCase: boolean, depth = 0): string {
+  /** The word characters outside of brackets. */
+  get word(): CharSet {
+    return unionOf([this.#bodyOf(WORD), BARE_WORD]);
+  }
+
+  /** Reads a class behind its `[`. */
+  bracket(ignoreCase: boolean, depth = 0): CharSet {
     if (depth > 20) this.#in.refuse('classes nested deeper than 20');
     const negated = this.#in.take('^');
     if (this.#in.peek() === ']') this.#in.refuse('a class that begins with ]');
     const operands = [this.#union(ignoreCase, depth)];
     while (this.#in.take('&&')) operands.push(this.#union(ignoreCase, depth));
     if (!this.#in.take(']')) this.#in.refuse('an unclosed class');
-    const only = operands[0]!;
-    if (operands.length === 1 && only.alternatives.length === 0) return `[${negated ? '^' : ''}${only.body}]`;
-    const texts = operands.map(({ body, alternatives }) => `(?:${[`[${body}]`, ...alternatives].join('|')})`);
-    // Intersection: all but the last are looked at, the last consumes.
-    const all = texts.slice(0, -1).map((text) => `(?=${text})`).join('') + texts.at(-1)!;
-    return negated ? `(?:(?!${all})[^])` : `(?:${all})`;
+    const all = intersectionOf(operands);
+    return negated ? complement(all) : all;
   }
 
-  /** Class items up to `]` or `&&`: a plain body, and expressions for what no plain body can hold. */
-  #union(ignoreCase: boolean, depth: number): { body: string; alternatives: string[] } {
-    let body = '';
-    const alternatives: string[] = [];
+  /** Class items up to `]` or `&&`. */
+  #union(ignoreCase: boolean, depth: number): CharSet {
+    const sets: CharSet[] = [];
     while (!this.#in.done && this.#in.peek() !== ']' && this.#in.rest(2) !== '&&') {
       const posix = this.#in.match(/\[:(\^?)(\w+):\]/y);
       if (posix !== null) {
-        const set = POSIX.get(posix[2]!) ?? this.#in.refuse(`the class ${posix[0]}`);
+        const set = this.#posix(posix[2]!) ?? this.#in.refuse(`the class ${posix[0]}`);
         if (ignoreCase && CASED.test(posix[2]!)) this.#in.refuse(`${posix[0]} with case ignored`);
         this.#in.skip(posix[0].length);
-        if (posix[1] === '^') alternatives.push(`[^${set}]`);
-        else body += set;
+        sets.push(posix[1] === '^' ? complement(set) : set);
       } else if (this.#in.take('[')) {
-        alternatives.push(this.bracket(ignoreCase, depth + 1));
+        sets.push(this.bracket(ignoreCase, depth + 1));
       } else {
         const item = this.#item(ignoreCase);
-        if (item.literal !== undefined) body += this.#range(item.literal, ignoreCase);
-        else if (item.negated && !/^\\p\{[^}]*\}$/.test(item.body)) alternatives.push(classOf(item));
-        else body += item.negated ? item.body.replace('\\p', '\\P') : item.body;
+        if ('literal' in item) this.#pushRange(item.literal, ignoreCase, sets);
+        else sets.push(item.set);
       }
     }
-    return { body, alternatives };
+    return unionOf(sets);
   }
 
   #item(ignoreCase: boolean): Escape {
     if (this.#in.take('\\')) return this.escape(ignoreCase, true);
-    return { literal: this.#in.next(), body: '', negated: false };
+    return { literal: this.#in.next() };
   }
 
   /** The range that begins with `low`, or `low` alone; a dash at the end of the class is itself. */
-  #range(low: string, ignoreCase: boolean): string {
+  #pushRange(low: string, ignoreCase: boolean, sets: CharSet[]): void {
     let high = low;
     if (this.#in.peek() === '-' && !['-]', '-[', '-&'].includes(this.#in.rest(2))) {
       this.#in.skip(1);
       const end = this.#item(ignoreCase);
-      if (end.literal === undefined) this.#in.refuse('a range that ends in a set');
-      high = end.literal!;
+      if (!('literal' in end)) this.#in.refuse('a range that ends in a set');
+      high = (end as { literal: string }).literal;
     }
     const from = low.codePointAt(0)!;
     const to = high.codePointAt(0)!;
     if (to < from) this.#in.refuse(`the reversed range ${low}-${high}`);
-    let text = from === to ? escapeInClass(low) : `${escapeInClass(low)}-${escapeInClass(high)}`;
-    if (ignoreCase) {
-      this.#folded += to - from;
-      if (this.#folded > MAX_FOLDED) this.#in.refuse(`the range ${low}-${high} with case ignored`);
-      for (let code = from; code <= to; code++) {
-        const char = String.fromCodePoint(code);
-        for (const variant of caseVariants(char, this.#in)) if (variant !== char) text += variant;
-      }
-    }
-    return text;
+    sets.push(rangeOf(from, to));
+    if (!ignoreCase) return;
+    this.#folded += to - from;
+    if (this.#folded > MAX_FOLDED) this.#in.refuse(`the range ${low}-${high} with case ignored`);
+    const others = new Set<string>();
+    for (let code = from; code <= to; code++) for (const variant of this.caseVariants(String.fromCodePoint(code))) others.add(variant);
+    sets.push(...[...others].filter((char) => char.codePointAt(0)! < from || char.codePointAt(0)! > to).map((char) => setOf(char)));
   }
 
   /** Reads an escape behind its backslash. */
   escape(ignoreCase: boolean, inClass = false): Escape {
     const char = this.#in.next();
-    const set = (body: string, negated = false): Escape => ({ body, negated });
-    const literal = (text: string): Escape => ({ literal: text, body: '', negated: false });
+    const literal = (text: string): Escape => ({ literal: text });
     switch (char) {
-      case 's': return set(SPACE);
-      case 'S': return set(SPACE, true);
-      case 'd': return set(DIGIT);
-      case 'D': return set(DIGIT, true);
-      case 'w': return set(WORD);
-      case 'W': return set(WORD, true);
-      case 'h': return set(HEX);
-      case 'H': return set(HEX, true);
-      case 'p': return this.#property(false, ignoreCase);
-      case 'P': return this.#property(true, ignoreCase);
+      case 's': return { set: this.#bodyOf(SPACE) };
+      case 'S': return { set: complement(this.#bodyOf(SPACE)) };
+      case 'd': return { set: this.#bodyOf(DIGIT) };
+      case 'D': return { set: complement(this.#bodyOf(DIGIT)) };
+      case 'w': return { set: inClass ? this.#bodyOf(WORD) : this.word };
+      case 'W': return { set: complement(inClass ? this.#bodyOf(WORD) : this.word) };
+      case 'h': return { set: HEX };
+      case 'H': return { set: complement(HEX) };
+      case 'p': return { set: this.#property(false, ignoreCase, inClass) };
+      case 'P': return { set: this.#property(true, ignoreCase, inClass) };
       case 't': return literal('\t');
       case 'n': return literal('\n');
       case 'r': return literal('\r');
@@ -163,15 +179,35 @@ export class CharClasses {
   }
 
   /** `{L}`, `{^L}`, `{Han}`…: general categories, scripts, and binary properties that JavaScript has. */
-  #property(negated: boolean, ignoreCase: boolean): Escape {
+  #property(negated: boolean, ignoreCase: boolean, inClass: boolean): CharSet {
     const found = this.#in.match(/\{(\^?)([\w \-]+)\}/y);
     if (found === null) this.#in.refuse('a \\p without {name}');
     const [text, caret, name] = found as unknown as [string, string, string];
     this.#in.skip(text.length);
     const plain = name.replace(/[ _-]/g, '').toLowerCase();
     if (ignoreCase && CASED.test(plain)) this.#in.refuse(`\\p{${name}} with case ignored`);
-    const body = POSIX.get(plain) ?? propertyBody(name) ?? this.#in.refuse(`the property \\p{${name}}`);
-    return { body, negated: negated !== (caret === '^') };
+    const posix = plain === 'word' && !inClass ? this.word : this.#posix(plain);
+    const set = posix ?? this.#bodyOf(propertyBody(name) ?? this.#in.refuse(`the property \\p{${name}}`));
+    return negated !== (caret === '^') ? complement(set) : set;
+  }
+
+  #posix(name: string): CharSet | undefined {
+    const body = POSIX.get(name);
+    return name === 'xdigit' ? HEX : body === undefined ? undefined : this.#bodyOf(body);
+  }
+
+  /** The characters of the properties in a class body. */
+  #bodyOf(body: string): CharSet {
+    return { key: body, has: this.#unicode.property(body) };
+  }
+
+  /** The characters that equal `char` when case is ignored, `char` included. Only ASCII letters and caseless characters. */
+  caseVariants(char: string): string[] {
+    const known = this.#unicode.standIn(char.codePointAt(0)!);
+    if (known.toLowerCase() === known.toUpperCase()) return [char];
+    if (!/^[A-Za-z]$/.test(char)) this.#in.refuse(`${show(char)} with case ignored`);
+    const lower = char.toLowerCase();
+    return [lower, char.toUpperCase(), ...(lower === 's' ? ['\u017f'] : lower === 'k' ? ['\u212a'] : [])];
   }
 }
 
@@ -190,17 +226,4 @@ function propertyBody(name: string): string | undefined {
     }
   }
   return undefined;
-}
-
-/** The characters that equal `char` when case is ignored, `char` included. Only ASCII letters and caseless characters. */
-export function caseVariants(char: string, reader: PatternReader): string[] {
-  const lower = char.toLowerCase();
-  const upper = char.toUpperCase();
-  if (lower === upper) return [char];
-  if (!/^[A-Za-z]$/.test(char)) reader.refuse(`${show(char)} with case ignored`);
-  return [lower, upper, ...(lower === 's' ? ['\u017f'] : lower === 'k' ? ['\u212a'] : [])];
-}
-
-function escapeInClass(char: string): string {
-  return /[\\\][^-]/.test(char) ? `\\${char}` : char;
 }

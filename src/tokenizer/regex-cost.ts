@@ -1,10 +1,11 @@
 /**
- * What a pattern may cost: JavaScript's engines try all ways to match, one by one, until what follows matches too. A repetition
- * that can match the same text in two ways takes time exponential in its length then, and each further one in a row of repetitions
- * that share characters another power of it. Both are told from the pattern, as it was translated (regex.ts), before it meets a text.
+ * What a pattern may cost: a matcher tries all ways to match, one by one, until what follows matches too. A repetition that can match
+ * the same text in two ways takes time exponential in its length then, and each further one in a row of repetitions that share
+ * characters another power of it. Both are told from the pattern, before it meets a text: such a file is refused when it is opened,
+ * not in the middle of a text. What is overlooked here is still bounded by the matcher (regex-matcher.ts).
  */
 import { CharSets, unite } from './regex-sets.js';
-import { canFail, childrenOf, isNullable, parsePattern, sum, widthOf, type Node } from './regex-tree.js';
+import { canFail, childrenOf, isNullable, sum, widthOf, type Node } from './regex-tree.js';
 
 /** How many ways there are to match a text, as a power of two: a repetition without end counts for about a thousand lengths. */
 const LONG = 10;
@@ -17,11 +18,11 @@ const MAX_POSITIONS = 64;
 const MAX_EDGES = 2 ** 17;
 
 /**
- * What is wrong with a translated pattern, or undefined.
+ * What is wrong with a pattern, or undefined.
  * @param onWork called with what is about to be done, in hundredths of a millisecond; most patterns take none.
  */
-export function excessiveCost(source: string, onWork: (amount: number) => void): string | undefined {
-  return findCost(parsePattern(source), new CharSets(source, onWork), true);
+export function excessiveCost(tree: Node, pattern: string, onWork: (amount: number) => void): string | undefined {
+  return findCost(tree, new CharSets(pattern, onWork), true);
 }
 
 /** @param isLast nothing follows that could fail: the first way that matches is taken. */
@@ -32,7 +33,9 @@ function findCost(node: Node, sets: CharSets, isLast: boolean): string | undefin
     case 'choice': return firstOf(node.parts, (part) => findCost(part, sets, isLast));
     case 'repeat': {
       const isLastToo = isLast && node.min <= 1;
-      if (!isLastToo && node.max > MAX_COPIES && hasChoice(node.body) && isAmbiguous(node.body, sets)) {
+      // Which of several times was the one that is nothing?
+      const isOftenNothing = isNullable(node.body) && widthOf(node.body) !== 0 && (node.min > 1 || node.max < Infinity) && !(isLast && !canFail(node));
+      if (!isLastToo && node.max > MAX_COPIES && hasChoice(node.body) && (isOftenNothing || isAmbiguous(node.body, sets))) {
         return 'a repetition that can match one text in several ways, which may take exponential time';
       }
       return findCost(node.body, sets, isLastToo);

@@ -1,4 +1,5 @@
-import { childrenOf, type Node } from './regex-tree.js';
+import { ANY } from './regex-class.js';
+import { childrenOf, type CharSet, type Node } from './regex-tree.js';
 
 /** What it takes to look up a set of characters, and to compare two: in hundredths of a millisecond, about. */
 const LOOK_UP = 100;
@@ -6,13 +7,13 @@ const COMPARE = 1;
 
 /** Sets of characters, looked up in a sample of them: all that the pattern itself names, and a part of each script. */
 export class CharSets {
-  readonly #source: string;
+  readonly #pattern: string;
   readonly #onWork: (amount: number) => void;
   readonly #known = new Map<string, Uint8Array>();
-  #sample: readonly string[] = [];
+  #sample: readonly number[] = [];
 
-  constructor(source: string, onWork: (amount: number) => void) {
-    this.#source = source;
+  constructor(pattern: string, onWork: (amount: number) => void) {
+    this.#pattern = pattern;
     this.#onWork = onWork;
   }
 
@@ -23,37 +24,36 @@ export class CharSets {
     return false;
   }
 
-  #characters(): readonly string[] {
+  #characters(): readonly number[] {
     if (this.#sample.length > 0) return this.#sample;
-    const source = this.#source;
-    const codes = new Set(Array.from(source, (char) => char.codePointAt(0)!));
-    for (const [, hex = ''] of source.matchAll(/\\[xu]\{?([0-9a-f]+)/gi)) codes.add(parseInt(hex, 16));
+    const codes = new Set(Array.from(this.#pattern, (char) => char.codePointAt(0)!));
+    for (const [, hex = ''] of this.#pattern.matchAll(/\\[xu]\{?([0-9a-f]+)/gi)) codes.add(parseInt(hex, 16));
     for (const code of [...codes]) codes.add(code + 1).add(Math.max(0, code - 1)); // ends of ranges
     for (let code = 0; code < 0x30000; code += code < 0x300 ? 1 : 17) codes.add(code);
-    const valid = [...codes].filter((code) => code <= 0x10ffff && (code < 0xd800 || code > 0xdfff));
-    return (this.#sample = valid.map((code) => String.fromCodePoint(code)));
+    return (this.#sample = [...codes].filter((code) => code <= 0x10ffff && (code < 0xd800 || code > 0xdfff)));
   }
 
   get all(): Uint8Array {
-    return new Uint8Array(this.#characters().length).fill(1);
+    return this.#look(ANY);
   }
 
   /** All characters that are anywhere in `node`. */
   of(node: Node): Uint8Array {
     if (node.kind === 'atomic') return this.all;
-    if (node.kind !== 'set') {
-      const union = new Uint8Array(this.#characters().length);
-      this.#onWork(COMPARE * (1 + childrenOf(node).length));
-      if (node.kind !== 'look') for (const part of childrenOf(node)) unite(union, this.of(part));
-      return union;
-    }
-    let found = this.#known.get(node.text);
+    if (node.kind === 'set') return this.#look(node.set);
+    const union = new Uint8Array(this.#characters().length);
+    this.#onWork(COMPARE * (1 + childrenOf(node).length));
+    if (node.kind !== 'look') for (const part of childrenOf(node)) unite(union, this.of(part));
+    return union;
+  }
+
+  #look({ key, has }: CharSet): Uint8Array {
+    let found = this.#known.get(key);
     if (!found) {
       this.#onWork(LOOK_UP);
-      const expression = new RegExp(`^${node.text}$`, 'u');
-      found = Uint8Array.from(this.#characters(), (char) => Number(expression.test(char)));
-      if (!found.includes(1)) found = this.all; // so few that none is in the sample
-      this.#known.set(node.text, found);
+      found = Uint8Array.from(this.#characters(), (code) => Number(has(code)));
+      if (!found.includes(1)) found.fill(1); // so few that none is in the sample
+      this.#known.set(key, found);
     }
     return found;
   }

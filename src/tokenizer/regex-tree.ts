@@ -1,13 +1,38 @@
-/** A translated pattern (regex.ts) as a tree, to find out what it may cost (regex-cost.ts). */
+/** A pattern as a tree: what regex.ts reads, regex-cost.ts judges, and regex-program.ts compiles. */
+import type { CharacterTest } from './unicode.js';
+
+/** Characters; two sets with one key are the same. */
+export interface CharSet {
+  readonly key: string;
+  readonly has: CharacterTest;
+}
 
 export type Node =
-  | { readonly kind: 'set'; readonly text: string }
+  | { readonly kind: 'set'; readonly set: CharSet }
   | { readonly kind: 'sequence' | 'choice'; readonly parts: readonly Node[] }
-  | { readonly kind: 'repeat'; readonly body: Node; readonly min: number; readonly max: number }
-  /** Takes no characters: what is looked at ahead or behind. */
-  | { readonly kind: 'look'; readonly body: Node }
+  | { readonly kind: 'repeat'; readonly body: Node; readonly min: number; readonly max: number; readonly lazy: boolean }
+  /** Takes no characters: what is looked at ahead or behind. Behind, it is matched from its end on, and its sequences are turned round. */
+  | { readonly kind: 'look'; readonly body: Node; readonly isBehind: boolean; readonly isNegative: boolean }
   /** Matched in one way or not at all. */
   | { readonly kind: 'atomic'; readonly body: Node };
+
+export const NOTHING: Node = { kind: 'sequence', parts: [] };
+
+export function sequenceOf(parts: readonly Node[]): Node {
+  return parts.length === 1 ? parts[0]! : { kind: 'sequence', parts };
+}
+
+export function choiceOf(parts: readonly Node[]): Node {
+  return parts.length === 1 ? parts[0]! : { kind: 'choice', parts };
+}
+
+export function ahead(body: Node, isNegative = false): Node {
+  return { kind: 'look', body, isBehind: false, isNegative };
+}
+
+export function behind(body: Node, isNegative = false): Node {
+  return { kind: 'look', body, isBehind: true, isNegative };
+}
 
 export function childrenOf(node: Node): readonly Node[] {
   return node.kind === 'set' ? [] : 'parts' in node ? node.parts : [node.body];
@@ -58,58 +83,3 @@ export function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, n) => total + n, 0);
 }
 
-/** Reads what regex.ts writes. */
-export function parsePattern(source: string): Node {
-  let at = 0;
-  let isBackward = false; // what is looked at behind is matched from its end on
-  const take = (expression: RegExp): RegExpExecArray | null => {
-    expression.lastIndex = at;
-    const found = expression.exec(source);
-    if (found) at = expression.lastIndex;
-    return found;
-  };
-  const choice = (): Node => {
-    const parts = [sequence()];
-    while (take(/\|/y)) parts.push(sequence());
-    return parts.length === 1 ? parts[0]! : { kind: 'choice', parts };
-  };
-  const sequence = (): Node => {
-    const parts: Node[] = [];
-    while (at < source.length && source[at] !== '|' && source[at] !== ')') {
-      let node = atom();
-      for (let found = take(/(?:([*+?])|\{(\d+)(,?)(\d*)\})\??/y); found; found = null) {
-        const [, sign, low, comma, high] = found;
-        const min = sign === undefined ? Number(low) : sign === '+' ? 1 : 0;
-        const max = sign === undefined ? (comma === '' ? min : high === '' ? Infinity : Number(high)) : sign === '?' ? 1 : Infinity;
-        node = { kind: 'repeat', body: node, min, max };
-      }
-      parts.push(node);
-    }
-    if (isBackward) parts.reverse();
-    return parts.length === 1 ? parts[0]! : { kind: 'sequence', parts };
-  };
-  const group = (): Node => {
-    const body = choice();
-    at++; // the closing parenthesis
-    return body;
-  };
-  const atom = (): Node => {
-    if (take(/\(\?:\(\?=\(\?<a\d+>/y)) {
-      const body = group();
-      take(/\)\\k<a\d+>\)/y);
-      return { kind: 'atomic', body };
-    }
-    if (take(/\(\?:/y)) return group();
-    const look = take(/\(\?(<?)[=!]/y);
-    if (look) {
-      const wasBackward = isBackward;
-      isBackward = look[1] === '<';
-      const body = group();
-      isBackward = wasBackward;
-      return { kind: 'look', body };
-    }
-    const [text = ''] = take(/\[(?:[^\]\\]|\\[^])*\]|\\[pP]\{[^}]*\}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[^]|[^]/uy)!;
-    return { kind: 'set', text };
-  };
-  return choice();
-}

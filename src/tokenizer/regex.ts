@@ -1,14 +1,18 @@
 /**
- * Translates the Oniguruma regular expressions of tokenizer files to JavaScript's `u` mode: a recursive descent over the
- * pattern that writes the translation as it reads. It refuses what it does not know. Capturing groups become plain groups
- * (nothing in these files reads them), so the only named groups in a translation are our own.
+ * Reads the Oniguruma regular expressions of tokenizer files: a recursive descent that refuses what it does not know. Capturing
+ * groups become plain groups, for nothing in these files reads them. JavaScript's own engine is not used: it can take time
+ * exponential in a text's length, it has other word characters and other rules for repeating nothing, and its tables differ by version.
  */
 import { show } from '../errors.js';
 import type { Json } from './json.js';
-import { escapeLiteral } from './pattern.js';
-import { caseVariants, CharClasses, classOf, NOTHING_AHEAD, NOTHING_BEHIND, WORD_BOUNDARY } from './regex-class.js';
+import type { FindMatches } from './pattern.js';
+import { ANY, CharClasses, LINE_FEED, NOT_LINE_FEED, setOf } from './regex-class.js';
 import { excessiveCost } from './regex-cost.js';
+import { createMatcher } from './regex-matcher.js';
+import { compileProgram } from './regex-program.js';
 import { PatternReader } from './regex-reader.js';
+import { ahead, behind, choiceOf, NOTHING, sequenceOf, type CharSet, type Node } from './regex-tree.js';
+import type { CharacterTest, Unicode } from './unicode.js';
 
 /** Nested groups beyond this are not a tokenizer's pattern, and would only exhaust the stack. */
 const MAX_DEPTH = 100;
@@ -19,8 +23,8 @@ const MAX_QUANTIFIERS = 4;
 /** Longest pattern, in UTF-16 units. Real ones are below 1,000. */
 const MAX_PATTERN = 8192;
 
-/** All translations of a file together, in UTF-16 units: compiling them takes up to 0.1 ms each. Real ones are below 10,000. */
-const MAX_TRANSLATED = 2 ** 16;
+/** All programs of a file together. Real ones have some 100 instructions; `x{1,1000}` takes 2,000. */
+const MAX_INSTRUCTIONS = 2 ** 14;
 
 /** Hundredths of a millisecond to find out what patterns may cost. */
 const MAX_WORK = 25_000;
@@ -36,60 +40,56 @@ interface Flags {
 }
 
 interface Atom {
-  text: string;
-  /** Can be quantified as it stands. */
-  single: boolean;
+  readonly node: Node;
   /** The character it matches, if it is just that. */
-  literal?: string;
+  readonly literal?: string;
 }
 
-/** Compiles the pattern under the cursor to a `gu` expression, or throws a TokenizerError that names pattern and construct. */
-export function translateRegex(json: Json): RegExp {
-  const pattern = json.string();
+/** Compiles the pattern under the cursor, or throws a TokenizerError that names pattern and construct. */
+export function compileRegex(json: Json, unicode: Unicode, pattern = json.string()): FindMatches {
   if (pattern.length > MAX_PATTERN) json.fail(`a pattern longer than ${MAX_PATTERN} characters`);
-  const translation = new Translator(new PatternReader(pattern, json)).translate();
-  json.spend('characters of translated patterns', translation.length, MAX_TRANSLATED);
-  const cost = excessiveCost(translation, (work) => json.spend('characters in repetitions that depend on each other', work, MAX_WORK));
+  const tree = new Parser(new PatternReader(pattern, json), unicode).parse();
+  const cost = excessiveCost(tree, pattern, (work) => json.spend('characters in repetitions that depend on each other', work, MAX_WORK));
   if (cost !== undefined) json.fail(`the pattern ${show(pattern)} has ${cost}`);
-  try {
-    const expression = new RegExp(translation, 'gu');
-    // It is compiled when it is first used on a text of 8-bit and of 16-bit units, and may turn out to be too big only then.
-    for (const text of ['', '\u0100']) expression.test(text);
-    expression.lastIndex = 0;
-    return expression;
-  } catch {
-    return json.fail(`the pattern ${show(pattern)} cannot be translated (tried ${show(translation)})`);
-  }
+  const program = compileProgram(tree, (amount) => json.spend('instructions of patterns', amount, MAX_INSTRUCTIONS));
+  return createMatcher(program, () => json.fail(`the pattern ${show(pattern)} takes too many steps on this text: give a shorter text, or mend the pattern`));
 }
 
-class Translator {
-  #in: PatternReader;
-  #classes: CharClasses;
-  #groups = 0;
+/** Finds characters, or with several tests the longest runs of characters of each. */
+export function charactersOf(...tests: readonly CharacterTest[]): FindMatches {
+  const sets = tests.map((has, i) => nodeOf({ key: String(i), has }));
+  const tree = choiceOf(sets.length === 1 ? sets : sets.map((body): Node => ({ kind: 'repeat', body, min: 1, max: Infinity, lazy: false })));
+  return createMatcher(compileProgram(tree, () => {}), unexpected);
+}
+
+class Parser {
+  readonly #in: PatternReader;
+  readonly #classes: CharClasses;
   #depth = 0;
   #lookBehind = 0;
+  #isBackward = false; // what is looked at behind is matched from its end on
 
-  constructor(reader: PatternReader) {
+  constructor(reader: PatternReader, unicode: Unicode) {
     this.#in = reader;
-    this.#classes = new CharClasses(reader);
+    this.#classes = new CharClasses(reader, unicode);
   }
 
-  translate(): string {
-    const text = this.#alternatives({ ignoreCase: false, dotAll: false });
+  parse(): Node {
+    const tree = this.#alternatives({ ignoreCase: false, dotAll: false });
     if (!this.#in.done) this.#in.refuse('an unmatched )');
-    return text;
+    return tree;
   }
 
-  #alternatives(flags: Flags): string {
+  #alternatives(flags: Flags): Node {
     if (++this.#depth > MAX_DEPTH) this.#in.refuse(`groups nested deeper than ${MAX_DEPTH}`);
     const parts = [this.#sequence(flags)];
     while (this.#in.take('|')) parts.push(this.#sequence(flags));
     this.#depth--;
-    return parts.join('|');
+    return choiceOf(parts);
   }
 
-  #sequence(flags: Flags): string {
-    let out = '';
+  #sequence(flags: Flags): Node {
+    const parts: Node[] = [];
     let before = '';
     while (!this.#in.done && this.#in.peek() !== '|' && this.#in.peek() !== ')') {
       const atom = this.#atom(flags);
@@ -98,65 +98,61 @@ class Translator {
         if (MULTI_FOLDS.includes(pair)) this.#in.refuse(`"${pair}" with case ignored`);
       }
       before = atom.literal ?? '';
-      out += this.#quantified(atom);
+      parts.push(this.#quantified(atom.node));
     }
-    return out;
+    if (this.#isBackward) parts.reverse();
+    return sequenceOf(parts);
   }
 
-  #quantified(atom: Atom): string {
-    let { text, single } = atom;
+  #quantified(atom: Node): Node {
+    let node = atom;
     for (let count = 0; ; count++) {
-      const quantifier = this.#quantifier();
-      if (quantifier === '') return text;
+      const times = this.#quantifier();
+      if (times === undefined) return node;
       if (count === MAX_QUANTIFIERS) this.#in.refuse(`more than ${MAX_QUANTIFIERS} quantifiers in a row`);
-      const operand = single ? text : `(?:${text})`;
-      if (quantifier.startsWith('{')) {
-        // A sign behind an interval is a quantifier of its own in Oniguruma: x{1,3}+ repeats x{1,3}.
-        const lazy = quantifier.includes(',') && this.#in.take('?');
-        text = operand + quantifier + (lazy ? '?' : '');
-      } else if (this.#in.take('?')) {
-        text = `${operand}${quantifier}?`;
-      } else if (this.#in.take('+')) {
-        text = this.#atomic(operand + quantifier);
-      } else {
-        text = operand + quantifier;
-      }
-      single = false;
+      const [min, max, isInterval] = times;
+      // A sign behind an interval is a quantifier of its own in Oniguruma: x{1,3}+ repeats x{1,3}, and x{2}? is x{2} or nothing.
+      const lazy = (!isInterval || min !== max) && this.#in.take('?');
+      node = { kind: 'repeat', body: node, min, max, lazy };
+      if (!isInterval && !lazy && this.#in.take('+')) node = this.#atomic(node);
     }
   }
 
-  /** `*`, `+`, `?` or an interval in JavaScript's spelling; '' when none follows. */
-  #quantifier(): string {
-    for (const sign of ['*', '+', '?']) if (this.#in.take(sign)) return sign;
+  /** `*`, `+`, `?` or an interval: at least and at most how often. Undefined when none follows. */
+  #quantifier(): [min: number, max: number, isInterval: boolean] | undefined {
+    if (this.#in.take('*')) return [0, Infinity, false];
+    if (this.#in.take('+')) return [1, Infinity, false];
+    if (this.#in.take('?')) return [0, 1, false];
     const interval = this.#in.match(/\{(\d*)(,?)(\d*)\}/y);
-    if (interval === null) return '';
+    if (interval === null) return undefined;
     const [text, low, comma, high] = interval as unknown as [string, string, string, string];
-    if (low === '' && high === '') return ''; // {} and {,} are literal
+    if (low === '' && high === '') return undefined; // {} and {,} are literal
     this.#in.skip(text.length);
-    if (low !== '' && high !== '' && Number(low) > Number(high)) this.#in.refuse(`the interval ${text}`);
-    return `{${low === '' ? '0' : low}${comma}${high}}`;
+    const min = low === '' ? 0 : Number(low);
+    const max = comma === '' ? min : high === '' ? Infinity : Number(high);
+    if (min > max) this.#in.refuse(`the interval ${text}`);
+    return [min, max, true];
   }
 
-  /** Once matched, never given back: a look-ahead remembers the match, a back-reference consumes it. */
-  #atomic(text: string): string {
+  /** Once matched, never given back. */
+  #atomic(body: Node): Node {
     if (this.#lookBehind > 0) this.#in.refuse('an atomic group or possessive quantifier inside a look-behind');
-    const name = `a${this.#groups++}`;
-    return `(?:(?=(?<${name}>${text}))\\k<${name}>)`;
+    return { kind: 'atomic', body };
   }
 
   #atom(flags: Flags): Atom {
     const char = this.#in.next();
     switch (char) {
       case '(':
-        return this.#group(flags);
+        return { node: this.#group(flags) };
       case '[':
-        return { text: this.#classes.bracket(flags.ignoreCase), single: true };
+        return atomOf(this.#classes.bracket(flags.ignoreCase));
       case '.':
-        return { text: flags.dotAll ? '[^]' : '[^\\n]', single: true };
+        return atomOf(flags.dotAll ? ANY : NOT_LINE_FEED);
       case '^':
-        return { text: `(?:${NOTHING_BEHIND}|(?<=\\n)(?=[^]))`, single: true };
+        return { node: choiceOf([NOTHING_BEHIND, this.#inOrder([behind(nodeOf(LINE_FEED)), ahead(nodeOf(ANY))])]) };
       case '$':
-        return { text: '(?:(?![^\\n]))', single: true };
+        return { node: ahead(nodeOf(NOT_LINE_FEED), true) };
       case '*':
       case '+':
       case '?':
@@ -169,56 +165,69 @@ class Translator {
   }
 
   #literal(char: string, flags: Flags): Atom {
-    const variants = flags.ignoreCase ? caseVariants(char, this.#in) : [char];
-    return { text: variants.length === 1 ? escapeLiteral(char) : `[${variants.join('')}]`, single: true, literal: char };
+    return { node: nodeOf(setOf(...(flags.ignoreCase ? this.#classes.caseVariants(char) : [char]))), literal: char };
   }
 
   #escape(flags: Flags): Atom {
-    if (this.#in.take('A')) return { text: `(?:${NOTHING_BEHIND})`, single: true };
-    if (this.#in.take('z')) return { text: `(?:${NOTHING_AHEAD})`, single: true };
-    if (this.#in.take('Z')) return { text: `(?:(?=\\n?${NOTHING_AHEAD}))`, single: true };
-    if (this.#in.take('b')) return { text: `(?:${WORD_BOUNDARY})`, single: true };
-    if (this.#in.take('B')) return { text: `(?!${WORD_BOUNDARY})`, single: false };
-    if (this.#in.take('R')) return { text: this.#atomic('\\r\\n|[\\n-\\r\\x85\\u2028\\u2029]'), single: true };
+    if (this.#in.take('A')) return { node: NOTHING_BEHIND };
+    if (this.#in.take('z')) return { node: NOTHING_AHEAD };
+    if (this.#in.take('Z')) return { node: choiceOf([NOTHING_AHEAD, ahead(sequenceOf([nodeOf(LINE_FEED), NOTHING_AHEAD]))]) };
+    if (this.#in.take('b')) return { node: this.#boundary(false) };
+    if (this.#in.take('B')) return { node: this.#boundary(true) };
+    if (this.#in.take('R')) {
+      const single = { key: 'R', has: (code: number): boolean => (code >= 10 && code <= 13) || code === 0x85 || code === 0x2028 || code === 0x2029 };
+      return { node: this.#atomic(choiceOf([this.#inOrder([nodeOf(setOf('\r')), nodeOf(LINE_FEED)]), nodeOf(single)])) };
+    }
     const escape = this.#classes.escape(flags.ignoreCase);
-    if (escape.literal !== undefined) return this.#literal(escape.literal, flags);
-    return { text: classOf(escape), single: true };
+    return 'literal' in escape ? this.#literal(escape.literal, flags) : atomOf(escape.set);
   }
 
-  #group(flags: Flags): Atom {
-    const wrap = (open: string): Atom => ({ text: `${open}${this.#body(flags)})`, single: true });
+  /** Between a word character and none, or (`isNegative`) not. */
+  #boundary(isNegative: boolean): Node {
+    const word = nodeOf(this.#classes.word);
+    const either = (isWordBehind: boolean): Node => this.#inOrder([behind(word, !isWordBehind), ahead(word, isWordBehind !== isNegative)]);
+    return choiceOf([either(true), either(false)]);
+  }
+
+  #inOrder(parts: Node[]): Node {
+    return sequenceOf(this.#isBackward ? parts.reverse() : parts);
+  }
+
+  #group(flags: Flags): Node {
     if (!this.#in.take('?')) {
       if (this.#in.peek() === '*') this.#in.refuse('a call-out (*…)');
-      return wrap('(?:');
+      return this.#body(flags);
     }
     if (this.#in.take('#')) {
       while (this.#in.next() !== ')');
-      return { text: '(?:)', single: true };
+      return NOTHING;
     }
-    if (this.#in.take(':')) return wrap('(?:');
-    // JavaScript's u mode does not quantify an assertion itself.
-    if (this.#in.take('=')) return { ...wrap('(?='), single: false };
-    if (this.#in.take('!')) return { ...wrap('(?!'), single: false };
-    if (this.#in.take('>')) return { text: this.#atomic(this.#body(flags)), single: true };
-    if (this.#in.take('<=')) return this.#behind('(?<=', flags);
-    if (this.#in.take('<!')) return this.#behind('(?<!', flags);
+    if (this.#in.take(':')) return this.#body(flags);
+    if (this.#in.take('=')) return this.#look(flags, false, false);
+    if (this.#in.take('!')) return this.#look(flags, false, true);
+    if (this.#in.take('>')) return this.#atomic(this.#body(flags));
+    if (this.#in.take('<=')) return this.#look(flags, true, false);
+    if (this.#in.take('<!')) return this.#look(flags, true, true);
     const name = this.#in.match(/(?:P?<\w+>|'\w+')/y);
     if (name !== null) {
       this.#in.skip(name[0].length);
-      return wrap('(?:');
+      return this.#body(flags);
     }
     return this.#options(flags);
   }
 
-  #behind(open: string, flags: Flags): Atom {
-    this.#lookBehind++;
-    const text = `${open}${this.#body(flags)})`;
-    this.#lookBehind--;
-    return { text, single: false };
+  #look(flags: Flags, isBehind: boolean, isNegative: boolean): Node {
+    const wasBackward = this.#isBackward;
+    this.#isBackward = isBehind;
+    if (isBehind) this.#lookBehind++;
+    const body = this.#body(flags);
+    if (isBehind) this.#lookBehind--;
+    this.#isBackward = wasBackward;
+    return { kind: 'look', body, isBehind, isNegative };
   }
 
   /** `(?im-im:…)`, or `(?im-im)` for the rest of the enclosing group, its further alternatives included. */
-  #options(flags: Flags): Atom {
+  #options(flags: Flags): Node {
     const options = this.#in.match(/([im]*)(?:-([im]*))?([:)])/y);
     if (options === null) this.#in.refuse(`the group (?${this.#in.rest(8)}`);
     const [text, on, off = '', end] = options as unknown as [string, string, string | undefined, string];
@@ -227,14 +236,23 @@ class Translator {
       ignoreCase: (flags.ignoreCase || on.includes('i')) && !off.includes('i'),
       dotAll: (flags.dotAll || on.includes('m')) && !off.includes('m'),
     };
-    const body = end === ':' ? this.#body(inner) : this.#alternatives(inner);
-    return { text: `(?:${body})`, single: true };
+    return end === ':' ? this.#body(inner) : this.#alternatives(inner);
   }
 
   /** The alternatives up to the closing parenthesis, which it consumes. */
-  #body(flags: Flags): string {
-    const text = this.#alternatives(flags);
+  #body(flags: Flags): Node {
+    const body = this.#alternatives(flags);
     if (!this.#in.take(')')) this.#in.refuse('an unclosed group');
-    return text;
+    return body;
   }
 }
+
+/** What does not look ahead or behind takes few steps. */
+function unexpected(): never {
+  throw new Error('too many steps for single characters');
+}
+
+const nodeOf = (set: CharSet): Node => ({ kind: 'set', set });
+const atomOf = (set: CharSet): Atom => ({ node: nodeOf(set) });
+const NOTHING_BEHIND = behind(nodeOf(ANY), true);
+const NOTHING_AHEAD = ahead(nodeOf(ANY), true);

@@ -1,5 +1,5 @@
 /** How a text is cut by a pattern. */
-import { forEachMatch } from './pattern.js';
+import type { FindMatches } from './pattern.js';
 
 export const SPLIT_BEHAVIORS = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous'] as const;
 export type SplitBehavior = (typeof SPLIT_BEHAVIORS)[number];
@@ -11,10 +11,10 @@ export interface Span {
 }
 
 /** Cuts `text` into matches and what lies between them, covering all of it (UTF-16 offsets). */
-export function findSpans(text: string, pattern: RegExp): Span[] {
+export function findSpans(text: string, find: FindMatches): Span[] {
   const spans: Span[] = [];
   let done = 0;
-  forEachMatch(text, pattern, (start, end) => {
+  find(text, (start, end) => {
     if (start > done) spans.push({ start: done, end: start, match: false });
     spans.push({ start, end, match: true });
     done = end;

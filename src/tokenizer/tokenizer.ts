@@ -7,10 +7,11 @@ import { wellFormed } from './byte-level.js';
 import { buildDecoder, type DecodeRun } from './decoder.js';
 import { Growth } from './growth.js';
 import { Json } from './json.js';
+import type { TokenizerParts } from './parts.js';
 import { buildNormalizer } from './normalizer.js';
 import { buildPostProcessor, type PostProcessor } from './post-processor.js';
-import type { TranslateRegex } from './pattern.js';
-import type { buildPreTokenizer, PreTokenizer } from './pre-tokenizer.js';
+import type { PreTokenizer } from './pre-tokenizer.js';
+import { startOf } from './text-start.js';
 import { Vocabulary } from './vocabulary.js';
 
 export interface TokenizerOptions {
@@ -49,13 +50,6 @@ export interface DecodeStream {
   flush(): string;
 }
 
-/** What some files need and others do not: loaded for those that do. */
-export interface TokenizerParts {
-  /** Undefined where no pre-tokenizer is asked for. */
-  readonly buildPreTokenizer: typeof buildPreTokenizer | undefined;
-  readonly translateRegex: TranslateRegex;
-}
-
 /**
  * Tokenizer of a BPE model. Encoding and decoding agree with the Hugging Face `tokenizers` library; `truncation` and
  * `padding` entries are not applied, for they belong to training batches. What a file can make a text cost is bounded: patterns
@@ -79,22 +73,22 @@ export class Tokenizer {
    * asks for something this library does not have (a model other than BPE, an unknown component, an untranslatable pattern).
    */
   static async fromJSON(json: unknown, options: TokenizerOptions = {}): Promise<Tokenizer> {
-    return new Tokenizer(json, givenOptions('Tokenizer.fromJSON', options, ['file', 'config']), await loadParts(json));
+    const given = givenOptions('Tokenizer.fromJSON', options, ['file', 'config']);
+    return new Tokenizer(json, given, needsParts(json) ? (await import('./parts.js').catch(missingPart)).createParts() : undefined);
   }
 
   /** @internal Use `fromJSON`. */
-  constructor(json: unknown, options: TokenizerOptions, parts: TokenizerParts) {
-    if (!parts?.translateRegex) throw notByNew('Tokenizer', 'await Tokenizer.fromJSON(…)');
-    const { translateRegex } = parts;
+  constructor(json: unknown, options: TokenizerOptions, parts: TokenizerParts | undefined) {
+    if (json === undefined || typeof options !== 'object' || options === null || (parts !== undefined && typeof parts?.compileRegex !== 'function')) throw notByNew('Tokenizer', 'await Tokenizer.fromJSON(…)');
     const root = new Json(json, options.file ?? 'tokenizer.json');
     const model = root.key('model');
     requireBpe(model);
     this.#vocabulary = new Vocabulary(model.key('vocab'));
     this.#model = new BpeModel(model, this.#vocabulary.model);
-    this.#added = new AddedTokens(root.key('added_tokens'), this.#vocabulary, buildNormalizer(root.key('normalizer'), translateRegex));
-    this.#preTokenize = parts.buildPreTokenizer?.(root.key('pre_tokenizer'), translateRegex) ?? ((words) => words);
+    this.#added = new AddedTokens(root.key('added_tokens'), this.#vocabulary, buildNormalizer(root.key('normalizer'), parts), parts);
+    this.#preTokenize = parts?.buildPreTokenizer(root.key('pre_tokenizer'), parts) ?? ((words) => words);
     this.#postProcess = buildPostProcessor(root.key('post_processor'), (id) => this.idToToken(id) !== undefined);
-    this.#startDecoding = buildDecoder(root.key('decoder'), translateRegex);
+    this.#startDecoding = buildDecoder(root.key('decoder'), parts);
     this.vocabSize = this.#vocabulary.size;
     const config = new Json(options.config ?? {}, 'tokenizer_config.json');
     this.bosTokenId = this.#configuredToken(config.key('bos_token'));
@@ -109,12 +103,13 @@ export class Tokenizer {
     if (typeof text !== 'string') throw new ArgumentError(`encode: expected a string, found ${show(text)}`);
     const ids: number[] = [];
     const growth = new Growth(text.length);
-    for (const piece of this.#added.split(wellFormed(text), growth, continues)) {
+    const start = startOf(continues);
+    for (const piece of this.#added.split(wellFormed(text), growth, start)) {
       if (piece.id !== undefined) {
         ids.push(piece.id);
         continue;
       }
-      for (const word of this.#preTokenize([piece], growth, continues)) this.#model.encode(word.text, ids);
+      for (const word of this.#preTokenize([piece], growth, start)) this.#model.encode(word.text, ids);
     }
     return addSpecialTokens ? this.#postProcess(ids) : ids;
   }
@@ -147,7 +142,7 @@ export class Tokenizer {
     if (token === undefined) {
       throw new ArgumentError(`decode: no token has the id ${show(id)} (ids of this tokenizer are below ${this.vocabSize})`);
     }
-    return skips && this.isSpecial(id) ? '' : run.push(token);
+    return skips && this.isSpecial(id) ? '' : run.push(token, this.#vocabulary.isAdded(token));
   }
 
   /** The id of a token, spelled as in the vocabulary (`Ġthe`, `▁the`). */
@@ -180,25 +175,16 @@ function requireBpe(model: Json): void {
   }
 }
 
-async function loadParts(json: unknown): Promise<TokenizerParts> {
-  const { normalizer, pre_tokenizer: preTokenizer, decoder } = (json ?? {}) as Record<string, unknown>;
-  return {
-    buildPreTokenizer: (preTokenizer ?? undefined) === undefined ? undefined : (await import('./pre-tokenizer.js').catch(missingPart)).buildPreTokenizer,
-    translateRegex: hasRegex([normalizer, preTokenizer, decoder]) ? (await import('./regex.js').catch(missingPart)).translateRegex : noRegex,
-  };
-}
-
-/** Whether there may be a `{"Regex": …}`. */
-function hasRegex(components: readonly unknown[]): boolean {
-  const values = new Set(components); // grows as it is gone through
+/** Whether a file may have patterns, or ask what a character is: most of the code is for that, and loaded only then. */
+function needsParts(json: unknown): boolean {
+  const { added_tokens: added, normalizer, pre_tokenizer: preTokenizer, decoder } = (json ?? {}) as Record<string, unknown>;
+  if ((preTokenizer ?? undefined) !== undefined) return true;
+  const values = new Set([added, normalizer, decoder]); // grows as it is gone through
   for (const value of values) {
     if (typeof value !== 'object' || value === null) continue;
-    if (Object.hasOwn(value, 'Regex')) return true;
+    const { Regex, single_word: singleWord, type } = value as Record<string, unknown>;
+    if (Regex !== undefined || singleWord === true || (typeof type === 'string' && /^(?:NF|Lower|StripA)/.test(type))) return true;
     for (const inner of Object.values(value)) values.add(inner);
   }
   return false;
-}
-
-function noRegex(json: Json): never {
-  return json.fail('a pattern in an unexpected place');
 }

@@ -50,6 +50,10 @@ export class Vocabulary {
     return this.#added.get(token) ?? this.model.get(token);
   }
 
+  isAdded(token: string): boolean {
+    return this.#added.has(token);
+  }
+
   token(id: number): string | undefined {
     return this.#tokens.get(id);
   }

@@ -1,8 +1,10 @@
-import { buildPreTokenizer } from '../../src/tokenizer/pre-tokenizer.js';
-import { translateRegex } from '../../src/tokenizer/regex.js';
+import { createParts } from '../../src/tokenizer/parts.js';
 import { Tokenizer, type TokenizerOptions } from '../../src/tokenizer/tokenizer.js';
+
+/** What `Tokenizer.fromJSON` may have to load. */
+export const PARTS = createParts();
 
 /** `Tokenizer.fromJSON`, with everything that it may have to load loaded already. */
 export function tokenizerOf(json: unknown, options: TokenizerOptions = {}): Tokenizer {
-  return new Tokenizer(json, options, { buildPreTokenizer, translateRegex });
+  return new Tokenizer(json, options, PARTS);
 }

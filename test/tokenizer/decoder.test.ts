@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { translateRegex } from '../../src/tokenizer/regex.js';
 import { Utf8Stream } from '../../src/tokenizer/byte-level.js';
 import { buildDecoder } from '../../src/tokenizer/decoder.js';
 import { json, random } from './helpers.js';
+import { PARTS } from '../support/tokenizer.js';
 
 /** The pieces a decoder gives for tokens, the flushed rest last. */
 function pieces(config: unknown, tokens: string[], streaming = true): string[] {
-  const run = buildDecoder(json(config), translateRegex)(streaming);
+  const run = buildDecoder(json(config), PARTS)(streaming);
   return [...tokens.map((token) => run.push(token)), run.flush()];
 }
 
@@ -70,7 +70,7 @@ describe('streaming', () => {
   });
 
   it('keeps runs apart: two texts at once do not meet', () => {
-    const decoder = buildDecoder(json({ type: 'ByteLevel' }), translateRegex);
+    const decoder = buildDecoder(json({ type: 'ByteLevel' }), PARTS);
     const [one, two] = [decoder(true), decoder(true)];
     expect([one.push('Ã'), two.push('a'), one.push('©')]).toEqual(['', 'a', 'é']);
   });

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { TokenizerError } from '../../src/errors.js';
 import { GGML_PRES } from '../../src/tokenizer/ggml-pre.js';
-import { translateRegex } from '../../src/tokenizer/regex.js';
+import type { FindMatches } from '../../src/tokenizer/pattern.js';
 import { freshSeed, randomFrom } from '../support/random.js';
 import { json } from './helpers.js';
+import { PARTS } from '../support/tokenizer.js';
 
-const translate = (pattern: string): RegExp => translateRegex(json(pattern));
+const translate = (pattern: string): FindMatches => PARTS.compileRegex(json(pattern));
 
 /** Patterns of published models, some of which repeat what repeats. */
 const PUBLISHED: string[] = [
@@ -25,7 +26,7 @@ const PUBLISHED: string[] = [
 
 describe('patterns that are taken', () => {
   it.each(PUBLISHED)('%s', (pattern) => {
-    expect(translate(pattern)).toBeInstanceOf(RegExp);
+    expect(translate(pattern)).toBeTypeOf('function');
   });
   it.each([
     // nothing that follows can fail
@@ -35,7 +36,7 @@ describe('patterns that are taken', () => {
     // few times
     '(?:a+){2}b', '(?:a?){3}b', '\\s*\\S+\\s*x', 'a*b*c*d*e*f', '(?:[0-9]|[a-f])'.repeat(30) + 'x', 'a?b?c?d?e?f?g?h?i?j?k?l?m?n?o?p?q', 'a*ba*ba*ba*ba*b', '\\w*\\s\\w*\\s\\w*\\s\\w*x',
   ])('%s', (pattern) => {
-    expect(translate(pattern)).toBeInstanceOf(RegExp);
+    expect(translate(pattern)).toBeTypeOf('function');
   });
 });
 
@@ -51,6 +52,45 @@ describe('patterns that are refused', () => {
 
   it.each(['.*.*.*=', '\\s*\\s*\\s*\\s*x', 'a*[ab]*a*b', '\\w+\\d*\\w+!', '(?:a*b?a*c?a*)d', 'a{0,1000}a{0,1000}a{0,1000}b', '(?=a*a*a*b)', 'a?'.repeat(40) + 'a'.repeat(40) + 'b', '(?:a|a)'.repeat(30) + 'b', '(?:a|a)b'.repeat(30) + 'c', '(?:|)'.repeat(40) + 'b', '(?:a*a*b){3}c', '(?:(?:a*a*a)?(?:aa)*|aa)a+b'])('%s: a high power of the length', (pattern) => {
     expect(() => translate(pattern)).toThrow(/has too many repetitions or choices in a row that share characters, which may take very long$/);
+  });
+});
+
+
+describe('repetitions of what may be nothing', () => {
+  it.each(['(a|){40}b', '(?:a?){30,}b', '^(a?){50}a{50}$', '(?:a*){4}b', '(?:a??){5,}b', '(?:(?:a|b)?){9}c', 'x(?:(?:|a){20})+y', '(?:a{0,2}){4}b'])('%s is refused', (pattern) => {
+    expect(() => translate(pattern)).toThrow(TokenizerError);
+  });
+  it.each(['(?:a?){40}', '(?:a*?){2}\\w++$', '(?:){40}b', '(?:a?){3}b'])('%s is taken', (pattern) => {
+    expect(translate(pattern)).toBeTypeOf('function');
+  });
+});
+
+describe('patterns that are taken are searched for in linear time', () => {
+  const [a, digits] = ['a'.repeat(20_000), '1'.repeat(20_000)];
+  it.each<[string, string, number]>([
+    // what is looked for at every place, what gives back one by one, both
+    ['a*b', a, 0], ['a*a*b', a, 0], ['a*[ab]*a?b', a, 0], ['(?:a|b)*c', a, 0], ['(?:ab|a)*?c', a, 0], ['(?:a?){3}b', a, 0], ['a{1,40}b', a, 0], ['.*.*x', a, 0], ['(?:\\w+\\s?){2}x', a, 0],
+    // what is looked at, and what is kept
+    ['(?=a*b)', a, 0], ['(?=a*$)a', a, 20_000], ['(?:(?=(?:aa)*b)|a)', a, 20_000], ['(?<=^a*)a', a, 20_000], ['(?<!b|a*)b', a, 0], ['(?>a+)b', a, 0], ['a++b', a, 0], ['(?>(?:a|b)+)c', a, 0], ['(?:a*?){2}\\w++$', `${a}!`, 0],
+    // digits from the right in threes, of published models
+    ['\\d{1,3}(?=(?:\\d{3})*\\b)', digits, 6667], ['(?=(\\d{3})+(?!\\d))', digits, 6666],
+  ])('%s', (pattern, text, matches) => {
+    const find = translate(pattern);
+    const before = process.cpuUsage();
+    let found = 0;
+    find(text, () => found++);
+    const { user } = process.cpuUsage(before);
+    expect(found).toBe(matches);
+    expect(user / 1000).toBeLessThan(2000);
+  });
+
+  it('or the text is given up, in an error that says so', () => {
+    const find = translate('a{1,600}a{1,600}b');
+    expect(() => find(a, () => {})).toThrow(/^tokenizer\.json: top level: the pattern "a\{1,600\}a\{1,600\}b" takes too many steps on this text: /);
+    expect(() => find(a, () => {})).toThrow(TokenizerError);
+    const found: number[] = [];
+    find('aaab', (...match) => found.push(...match)); // it goes on working
+    expect(found).toEqual([0, 4]);
   });
 });
 

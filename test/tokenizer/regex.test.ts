@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { show, TokenizerError } from '../../src/errors.js';
-import { translateRegex } from '../../src/tokenizer/regex.js';
 import { json } from './helpers.js';
+import { PARTS } from '../support/tokenizer.js';
 
-const translate = (pattern: string): RegExp => translateRegex(json(pattern));
-const matches = (pattern: string, text: string): string[] => text.match(translate(pattern)) ?? [];
+const matches = (pattern: string, text: string): string[] => {
+  const found: string[] = [];
+  PARTS.compileRegex(json(pattern))(text, (start, end) => found.push(text.slice(start, end)));
+  return found;
+};
 
 describe('what a pattern matches', () => {
   it.each<[string, string, string[]]>([
@@ -120,7 +123,7 @@ describe('what it refuses, by name', () => {
   ])('%s', (pattern, construct) => {
     let message = '';
     try {
-      translateRegex(json({ pattern: { Regex: pattern } }).key('pattern').key('Regex'));
+      PARTS.compileRegex(json({ pattern: { Regex: pattern } }).key('pattern').key('Regex'));
     } catch (error) {
       expect(error).toBeInstanceOf(TokenizerError);
       message = (error as Error).message;

@@ -1,0 +1,14 @@
+/** What steps of many files need and those of others do not: it is loaded for the files that do (parts.ts). */
+import type { Json } from './json.js';
+import type { CompileRegex } from './pattern.js';
+import type { Unicode } from './unicode.js';
+
+export interface TextParts {
+  readonly compileRegex: CompileRegex;
+  readonly unicode: Unicode;
+}
+
+/** `parts`, for the entry that they were loaded for. */
+export function needed(parts: TextParts | undefined, json: Json): TextParts {
+  return parts ?? json.fail('not expected here');
+}
