@@ -6,11 +6,12 @@ import { repository } from './support/files.js';
 
 describe('a message', () => {
   it.each([
-    ['https://h:8/a/m.gguf?token=secret: is not there', 'https://h:8/a/m.gguf?…: is not there'],
-    ['cannot fetch "http://h/m?x=secret&y=secret" (http://h/?secret)', 'cannot fetch "http://h/m?…" (http://h/?…)'],
+    ['https://h:8/a/m.gguf?token=secret: is not there', 'https://h:8/a/m.gguf?… is not there'],
+    ['cannot fetch "http://h/m?x=secret&y=secret" (http://h/?secret)', 'cannot fetch "http://h/m?…" (http://h/?…'],
     ['"hf:a/b?token=secret": write', '"hf:a/b?…": write'],
+    ['https://h/x?next=http://h/y?a=(b)secret', 'https://h/x?…'],
     ["at 's3://b/k?X-Amz-Signature=secret'", "at 's3://b/k?…'"],
-    ['models/m.gguf?token=secret: no such file', 'models/m.gguf?…: no such file'],
+    ['models/m.gguf?token=secret: no such file', 'models/m.gguf?… no such file'],
   ])('never quotes a query: %s', (text, shown) => {
     expect(new MatMulFreeError(text).message).toBe(shown);
     expect(new SourceError(text).message).toBe(shown);
@@ -31,7 +32,7 @@ describe('a part of the library that is loaded when it is needed', () => {
   it('and cannot be: an error of ours that says so, and what to do', () => {
     const thrown = (): never => missingPart(new TypeError('Failed to fetch dynamically imported module: https://h/assets/x.js?token=secret'));
     expect(thrown).toThrow(MatMulFreeError);
-    expect(thrown).toThrow('a part of matmulfree cannot be loaded (TypeError: Failed to fetch dynamically imported module: https://h/assets/x.js?…); load the page, or start the program, again');
+    expect(thrown).toThrow('a part of matmulfree cannot be loaded (TypeError: Failed to fetch dynamically imported module: https://h/assets/x.js?… reload the page, or restart the program');
   });
 
   it('is so everywhere', async () => {

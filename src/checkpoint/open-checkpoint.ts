@@ -4,7 +4,7 @@ import { ggufModels } from '../formats/gguf-model.js';
 import { isGguf } from '../formats/gguf-reader.js';
 import { openGguf } from '../formats/open-gguf.js';
 import { refuseLfsPointer } from '../formats/lfs.js';
-import { isWeightsFile } from '../formats/file-names.js';
+import { isWeightsFile } from '../formats/weights-files.js';
 import type { Checkpoint } from './checkpoint.js';
 import { openGgufCheckpoint } from './gguf-checkpoint.js';
 

@@ -1,7 +1,7 @@
 import { isJsonObject, parseJsonObject, readText, type ByteSource, type FileSet } from '../formats/bytes.js';
 import { readGgufOfAnyType } from '../formats/gguf-listing.js';
 import { openGgufAs } from '../formats/open-gguf.js';
-import { isWeightsFile } from '../formats/file-names.js';
+import { isWeightsFile } from '../formats/weights-files.js';
 import { readSafetensorsMetadata, readSafetensorsOfAnyType } from '../formats/safetensors.js';
 import { openWeights } from '../formats/shards.js';
 import type { StoredTensor } from '../formats/stored-tensor.js';

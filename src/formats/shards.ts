@@ -1,8 +1,9 @@
 import { FormatError, missingPart, show } from '../errors.js';
 import { isJsonObject, parseJsonObject, readText, type ByteSource, type FileSet } from './bytes.js';
-import { isPlainFileName, WEIGHTS_FILES } from './file-names.js';
+import { isPlainFileName } from './file-names.js';
 import { readSafetensorsHeader } from './safetensors.js';
 import type { StoredTensor, TensorEntry } from './stored-tensor.js';
+import { WEIGHTS_FILES } from './weights-files.js';
 
 type Reader = (source: ByteSource) => Promise<Map<string, TensorEntry>>;
 

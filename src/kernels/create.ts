@@ -1,6 +1,6 @@
 import { BackendError, missingPart, show } from '../errors.js';
 import { checkNumber, givenOptions } from '../options.js';
-import { processors } from '../platform/node.js';
+import { processors } from '../platform/threads.js';
 import type { BackendName, Kernels } from './kernels.js';
 import { createScalarKernels } from './scalar/scalar.js';
 

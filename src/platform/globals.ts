@@ -8,6 +8,8 @@ declare global {
   interface Blob {}
   interface Cache {}
   interface File {}
+  interface Headers {}
+  interface Response {}
   interface TextDecoder {}
   interface URL {}
   interface Worker {}

@@ -1,11 +1,13 @@
 import { SourceError } from '../errors.js';
 
 /*
- * The one place that touches Node. It asks the running engine for its built-in modules (`process.getBuiltinModule`, Node 20.16
- * and later; Deno and Bun have it too), so that nothing here is an import that a browser or a bundler would trip over.
+ * The one place that touches Node, with threads.ts, which every page has. It asks the running engine for its built-in modules
+ * (`process.getBuiltinModule`, Node 20.16 and later; Deno and Bun have it too), so that nothing here is an import that a browser or a
+ * bundler would trip over.
  */
 
 export type FileSystem = typeof import('node:fs/promises');
+export type WorkerThreads = typeof import('node:worker_threads');
 
 export interface NodeModules {
   readonly fs: FileSystem;
@@ -35,17 +37,6 @@ export function environment(name: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Node's worker threads, or undefined in a browser. */
-export function nodeThreads(): typeof import('node:worker_threads') | undefined {
-  return (globalThis.process as NodeJS.Process | undefined)?.getBuiltinModule?.('node:worker_threads');
-}
-
-/** Logical processors that this process may use. */
-export function processors(): number {
-  const os = (globalThis.process as NodeJS.Process | undefined)?.getBuiltinModule?.('node:os');
-  return os?.availableParallelism() ?? globalThis.navigator?.hardwareConcurrency ?? 1;
 }
 
 /** Whether this is a browser that has no network. Others may have none either. */

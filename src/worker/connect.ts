@@ -1,5 +1,5 @@
 import { BackendError } from '../errors.js';
-import { nodeThreads } from '../platform/node.js';
+import { nodeThreads } from '../platform/threads.js';
 import { Client, workerDied } from './client.js';
 import type { Reply } from './protocol.js';
 

@@ -1,5 +1,5 @@
 /** The program of the worker, for Web Workers and Node's worker threads: it waits for calls. */
-import { nodeThreads } from '../platform/node.js';
+import { nodeThreads } from '../platform/threads.js';
 import { serve } from './host.js';
 import { createMethods } from './methods.js';
 import type { Link, Request } from './protocol.js';

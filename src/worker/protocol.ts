@@ -150,12 +150,17 @@ export function buffersOf(value: unknown): ArrayBuffer[] {
 /** A copy of what is a view on a larger buffer, which would take all of it along; in a model's files by name, too. */
 export function whole<T>(value: T): T {
   if (value instanceof Map) return new Map([...value].map(([name, part]) => [name, wholeView(part)])) as T;
-  if (typeof value !== 'object' || value === null || Symbol.iterator in value || isBuffer(value) || value instanceof Blob) return wholeView(value);
+  if (typeof value !== 'object' || value === null || Symbol.iterator in value || isSentAsIs(value)) return wholeView(value);
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, wholeView(part)])) as T;
 }
 
 function wholeView<T>(value: T): T {
   return ArrayBuffer.isView(value) && value.byteLength < value.buffer.byteLength ? ((value as unknown as Uint8Array).slice() as T) : value;
+}
+
+/** The content of a file. */
+export function isSentAsIs(value: object): boolean {
+  return isBuffer(value) || value instanceof Blob;
 }
 
 function isBuffer(value: object): boolean {

@@ -9,12 +9,11 @@ import type { BackendName } from '../kernels/kernels.js';
 import type { LoadOptions } from '../lm.js';
 import type { ModelConfig } from '../checkpoint/config.js';
 import type { ModelInfo } from '../model/describe.js';
-import { isContent } from '../formats/bytes.js';
 import { checkBoolean, givenOptions } from '../options.js';
 import { LOAD_OPTIONS, type ModelSource } from '../sources/source.js';
 import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
 import { connect, type Connection } from './connect.js';
-import { buffersOf, whole, type Args, type Item, type Loaded, type Result } from './protocol.js';
+import { buffersOf, isSentAsIs, whole, type Args, type Item, type Loaded, type Result } from './protocol.js';
 import {
   sendable, type WorkerBatchOptions, type WorkerBatchPrompt, type WorkerGenerateIdsOptions, type WorkerGenerateOptions,
   type WorkerGenerateTokensOptions,
@@ -84,7 +83,7 @@ export class MatMulFreeWorker {
     checkBoolean('transfer', transfer);
     const connection = await connect(worker, signal);
     try {
-      const sent = whole(isContent(source) ? source : await (await import('./to-send.js').catch(missingPart)).toSend(source, { signal, onProgress }));
+      const sent = whole(isSentAsIs(source as object) ? source : await (await import('./to-send.js').catch(missingPart)).toSend(source, { signal, onProgress }));
       const loaded = await connection.client.call('load', [sent as ModelSource, rest], {
         signal, onItem: onProgress, transfer: transfer ? buffersOf(sent) : [],
       });

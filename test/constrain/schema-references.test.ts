@@ -66,7 +66,8 @@ describe('$ref, $id and $anchor', () => {
 
   it.each<[unknown, RegExp]>([
     [{ $ref: 'https://json-schema.org/draft/2020-12/schema' }, /\$ref is "https:\/\/json-schema\.org\/draft\/2020-12\/schema"; only places in the same schema can be referred to/],
-    [{ $ref: 'https://x.test/a?token=secret#/b' }, /\$ref is "https:\/\/x\.test\/a\?…#\/b"; only places/],
+    [{ $ref: 'https://x.test/a?token=secret#/b' }, /\$ref is "https:\/\/x\.test\/a\?…"; only places/],
+    [{ $ref: 'a.json?token=secret#/b' }, /\$ref is "a\.json\?…#\/b"; only places/],
     [{ $id: 'http://x.test/root', $defs: { a: { $id: 'a', $ref: '#/$defs/b' }, b: true }, $ref: 'a' }, /\$ref is "http:\/\/x\.test\/a#\/\$defs\/b", which is not there/],
     [{ $ref: '#a', $defs: { x: { $id: 'x', $anchor: 'a' } } }, /\$ref is "#a"; only places in the same schema/],
     [{ $ref: '#/$defs/a~2', $defs: { 'a~2': true } }, /which is not there/],

@@ -1,4 +1,4 @@
-import { nodeThreads } from '../../platform/node.js';
+import { nodeThreads } from '../../platform/threads.js';
 
 /** A worker thread that runs one function of a WebAssembly module. */
 export interface Thread {
