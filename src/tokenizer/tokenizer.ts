@@ -74,7 +74,7 @@ export class Tokenizer {
    */
   static async fromJSON(json: unknown, options: TokenizerOptions = {}): Promise<Tokenizer> {
     const given = givenOptions('Tokenizer.fromJSON', options, ['file', 'config']);
-    return new Tokenizer(json, given, needsParts(json) ? (await import('./parts.js').catch(missingPart)).createParts() : undefined);
+    return new Tokenizer(json ?? null, given, needsParts(json) ? (await import('./parts.js').catch(missingPart)).createParts() : undefined);
   }
 
   /** @internal Use `fromJSON`. */

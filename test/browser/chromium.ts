@@ -32,8 +32,6 @@ export interface Tab {
   readonly log: string[];
   /** A command of the DevTools protocol for this tab. */
   send(method: string, params?: object): Promise<Record<string, unknown>>;
-  /** What comes with its next event of this name. */
-  next(event: string): Promise<Record<string, unknown>>;
   close(): Promise<void>;
 }
 
@@ -99,15 +97,10 @@ export async function startChromium(flags: readonly string[] = []): Promise<Chro
     const { targetId } = await send('Target.createTarget', { url: 'about:blank' });
     const { sessionId } = await send('Target.attachToTarget', { targetId, flatten: true });
     const log: string[] = [];
-    const awaited = new Map<string, (params: Record<string, unknown>) => void>();
-    sessions.set(String(sessionId), (message) => {
-      logEvent(log, message);
-      awaited.get(message.method!)?.(message.params!);
-    });
+    sessions.set(String(sessionId), (message) => logEvent(log, message));
     const tab: Tab = {
       log,
       send: (method, params) => send(method, params, String(sessionId)),
-      next: (event) => new Promise((resolve) => awaited.set(event, resolve)),
       async close() {
         sessions.delete(String(sessionId));
         await send('Target.closeTarget', { targetId });

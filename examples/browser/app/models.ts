@@ -9,32 +9,24 @@ export interface LoadedModel {
   readonly info: ModelInfo;
 }
 
-/** A model to load. */
-export interface Wish {
-  readonly name: string;
-  readonly source: ModelSource;
-  /** Told when it is there. */
-  readonly onLoaded?: () => void;
-}
-
 /** The model that comes with the page. */
-export const EMBEDDED: Wish = { name: 'tinystories-9m', source: new URL('../models/tinystories-9m.gguf', import.meta.url) };
+export const EMBEDDED = { name: 'tinystories-9m', source: new URL('../models/tinystories-9m.gguf', import.meta.url) };
 
 /** Loads models, one at a time, and shows what is loaded. The one before stays until the next one is there. */
 export class Models {
-  private readonly onLoaded: (model: LoadedModel, isAgain: boolean) => Promise<void>;
+  private readonly onLoaded: (model: LoadedModel) => Promise<void>;
   private readonly bar = new LoadingBar();
   private current: LoadedModel | undefined;
-  /** What the current one was loaded from. */
-  private wish = EMBEDDED;
+  /** Loads the current one once more. */
+  private again = (): Promise<void> => this.load(EMBEDDED.name, EMBEDDED.source);
   private loading: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
 
-  /** @param onLoaded lets go of the model before, which ends then. `isAgain`: this is the same one. */
-  constructor(onLoaded: (model: LoadedModel, isAgain: boolean) => Promise<void>) {
+  /** @param onLoaded lets go of the model before, which ends then. */
+  constructor(onLoaded: (model: LoadedModel) => Promise<void>) {
     this.onLoaded = onLoaded;
     element('loading-cancel').addEventListener('click', () => {
       this.loading?.controller.abort();
-      element(element<HTMLDialogElement>('chooser').open ? 'address' : 'model').focus({ preventScroll: true }); // this button is hidden now
+      element('model').focus({ preventScroll: true }); // this button is hidden now
     });
   }
 
@@ -46,22 +38,21 @@ export class Models {
 
   /** The one that is there once more, because its worker has died. */
   reload(): Promise<void> {
-    return this.load(this.wish, this.current !== undefined);
+    return this.again();
   }
 
   /** What fails is told on the page, and may be tried again. */
-  async load(wish: Wish, isAgain = false): Promise<void> {
+  async load(name: string, source: ModelSource): Promise<void> {
     this.loading?.controller.abort();
     const controller = new AbortController();
-    const done = this.open(wish, isAgain, controller.signal);
+    const done = this.open(name, source, controller.signal);
     const loading = { controller, done };
     this.loading = loading;
     await done;
     if (this.loading === loading) this.loading = undefined;
   }
 
-  private async open(wish: Wish, isAgain: boolean, signal: AbortSignal): Promise<void> {
-    const { name, source, onLoaded } = wish;
+  private async open(name: string, source: ModelSource, signal: AbortSignal): Promise<void> {
     clearTrouble();
     this.bar.start(name);
     let lm: MatMulFreeWorker | undefined;
@@ -72,11 +63,10 @@ export class Models {
       signal.throwIfAborted();
       const before = this.current;
       this.current = { lm, info };
-      this.wish = { name, source };
+      this.again = () => this.load(name, source);
       this.bar.end();
-      onLoaded?.();
       this.describe(name);
-      await this.onLoaded(this.current, isAgain);
+      await this.onLoaded(this.current);
       before?.lm.dispose();
     } catch (error) {
       lm?.dispose();
@@ -84,7 +74,7 @@ export class Models {
       this.bar.end();
       if (signal.aborted) return announce('Cancelled.');
       const mayPass = error instanceof SourceError || error instanceof BackendError; // a file stays as it is
-      showTrouble(inPlainWords(error), mayPass ? () => void this.load(wish, isAgain) : undefined);
+      showTrouble(inPlainWords(error), mayPass ? () => void this.load(name, source) : undefined);
     }
   }
 
