@@ -3,13 +3,13 @@ import { ArgumentError, disposed, missingPart, notByNew, show, TokenizerError } 
 import type { BatchOptions, BatchPrompt, BatchResult } from './generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
 import { IDS, TEXT, TOKENS } from './generate/generate.js';
-import { generationDefaults, type GenerationDefaults } from './sampling/generation-config.js';
+import type { GenerationDefaults } from './sampling/generation-config.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from './generate/options.js';
 import { PrefixCache } from './generate/prefix-cache.js';
 import { decodeSession } from './generate/session-bytes.js';
 import type { TokenPiece } from './generate/text-pieces.js';
 import { bytesOf } from './formats/bytes.js';
-import { parseOptional } from './checkpoint/checkpoint.js';
+import { parseJsonObject } from './formats/bytes.js';
 import { checkBoolean, checkTextOrIds, givenOptions } from './options.js';
 import type { Choice, ChooseOptions } from './scoring/choose.js';
 import type { EmbedOptions } from './scoring/embed.js';
@@ -92,7 +92,7 @@ export class MatMulFreeLM {
     try {
       const tokenizer = await loadTokenizer(checkpoint);
       const { texts, config } = checkpoint;
-      const defaults = generationDefaults(parseOptional('generation_config.json', texts.generationConfig), config.vocabSize);
+      const defaults = texts.generationConfig === undefined ? {} : await readDefaults(texts.generationConfig, config.vocabSize);
       kernels = await createKernels({ backend, threads });
       const model = await loadModel(checkpoint, kernels, given);
       return new MatMulFreeLM(checkpoint.name, model, tokenizer, defaults);
@@ -277,6 +277,12 @@ export class MatMulFreeLM {
     checkTextOrIds(what, textOrIds, forSeveral);
     return typeof textOrIds === 'string' ? this.tokenizer.encode(textOrIds) : textOrIds;
   }
+}
+
+/** Most models have none. */
+async function readDefaults(text: string, vocabSize: number): Promise<GenerationDefaults> {
+  const { generationDefaults } = await import('./sampling/generation-config.js').catch(missingPart);
+  return generationDefaults(parseJsonObject('generation_config.json', text), vocabSize);
 }
 
 function checkBytes(what: string, bytes: Uint8Array | ArrayBuffer): Uint8Array {

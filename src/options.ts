@@ -18,20 +18,25 @@ export function checkBoolean(name: string, value: unknown): boolean {
 
 /**
  * What is given of `options`: undefined and null are as if they were not there.
- * @param known undefined if it is not known here.
- * @throws ArgumentError when they are no object; naming one that does not exist, for a misspelt option must not be ignored; for a signal or
- * a callback that is none.
+ * @throws ArgumentError when they are no object, or for a signal or a callback that is none.
  */
-export function givenOptions<Options extends object>(what: string, options: Options, known?: readonly string[]): Options {
+export function given<Options extends object>(what: string, options: Options): Options {
   if (typeof options !== 'object' || options === null) throw new ArgumentError(`${what}: the options are ${show(options)}, not an object`);
-  const given = Object.entries(options).filter(([key, value]) => {
-    if (known && !known.includes(key)) throw new ArgumentError(`${what}: unknown option ${show(key)} (known: ${known.join(', ')})${didYouMean(key, known)}`);
+  const entries = Object.entries(options).filter(([key, value]) => {
     if ((value ?? undefined) === undefined) return false;
     const wanted = key === 'signal' ? typeof value.throwIfAborted !== 'function' && 'an AbortSignal' : /^on[A-Z]/.test(key) && typeof value !== 'function' && 'a function';
     if (wanted) throw new ArgumentError(`option ${key} is ${show(value)}, not ${wanted}`);
     return true;
   });
-  return Object.fromEntries(given) as Options;
+  return Object.fromEntries(entries) as Options;
+}
+
+/** As `given`. @throws ArgumentError also naming an option that does not exist: a misspelt one must not be ignored. */
+export function givenOptions<Options extends object>(what: string, options: Options, known: readonly string[]): Options {
+  const found = given(what, options);
+  const other = Object.keys(options).find((key) => !known.includes(key));
+  if (other === undefined) return found;
+  throw new ArgumentError(`${what}: unknown option ${show(other)} (known: ${known.join(', ')})${didYouMean(other, known)}`);
 }
 
 /**

@@ -34,7 +34,7 @@ export function createMethods(): Handlers {
       model().generateBatch(prompts, { ...options, signal, onPiece: (text, index) => report({ text, index }) }),
     beamSearch: ({ signal }, prompt, options) => model().beamSearch(prompt, { ...options, signal }),
     forward: (_, ids, state, options) => model().forward(ids, states.at(state), options),
-    score: ({ signal, report }, textOrIds) => model().scoreAsync(textOrIds, { signal, onProgress: report }),
+    score: ({ signal, report }, textOrIds, options) => model().scoreAsync(textOrIds, { ...options, signal, onProgress: report }),
     info: () => model().info(),
     encode: (_, text, options) => model().tokenizer.encode(text, options),
     decode: (_, ids, options) => model().tokenizer.decode(ids, options),
@@ -49,8 +49,8 @@ export function createMethods(): Handlers {
     freeState: (_, state) => states.free(state),
     session: () => sessions.keep(model().session()),
     openSession: (_, bytes) => sessions.keep(model().openSession(bytes)),
-    sessionAppend: ({ signal, report }, session, textOrIds) =>
-      sessions.at(session).append(textOrIds, { signal, onProgress: (tokens, total) => report([tokens, total]) }),
+    sessionAppend: ({ signal, report }, session, textOrIds, options) =>
+      sessions.at(session).append(textOrIds, { ...options, signal, onProgress: (tokens, total) => report([tokens, total]) }),
     sessionGenerate: ({ signal }, session, options) => sessions.at(session).generate({ ...options, signal }),
     sessionGenerateIds: ({ signal }, session, options) => sessions.at(session).generateIds({ ...options, signal }),
     sessionGenerateTokens: ({ signal }, session, options) => sessions.at(session).generateTokens({ ...options, signal }),

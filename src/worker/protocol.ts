@@ -2,8 +2,9 @@ import * as errors from '../errors.js';
 import type { BatchOptions, BatchPrompt, BatchResult } from '../generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
+import type { AppendOptions } from '../generate/session.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from '../generate/options.js';
-import type { Score } from '../scoring/score.js';
+import type { Score, ScoreOptions } from '../scoring/score.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
 import type { BackendName } from '../kernels/kernels.js';
 import type { ForwardOptions, LoadOptions } from '../lm.js';
@@ -52,7 +53,7 @@ export interface Methods {
   generateBatch: Method<[prompts: readonly BatchPrompt[], options: Sent<BatchOptions>], BatchResult[], BatchPiece>;
   beamSearch: Method<[prompt: string | Ids, options: Sent<BeamSearchOptions>], (BeamIds & { readonly text: string })[]>;
   forward: Method<[ids: number | Ids, state: Handle, options: Sent<ForwardOptions>], Float32Array>;
-  score: Method<[textOrIds: string | Ids], Score, number>;
+  score: Method<[textOrIds: string | Ids, options: Sent<ScoreOptions>], Score, number>;
   info: Method<[], ModelInfo>;
   encode: Method<[text: string, options: EncodeOptions | undefined], number[]>;
   decode: Method<[ids: Ids, options: DecodeOptions | undefined], string>;
@@ -67,7 +68,7 @@ export interface Methods {
   freeState: Method<[state: Handle], void>;
   session: Method<[], Handle>;
   openSession: Method<[bytes: Uint8Array | ArrayBuffer], Handle>;
-  sessionAppend: Method<[session: Handle, textOrIds: string | Ids], void, readonly [tokens: number, total: number]>;
+  sessionAppend: Method<[session: Handle, textOrIds: string | Ids, options: Sent<AppendOptions>], void, readonly [tokens: number, total: number]>;
   sessionGenerate: Method<[session: Handle, options: Sent<GenerateOptions>], GenerateResult, string>;
   sessionGenerateIds: Method<[session: Handle, options: Sent<GenerateIdsOptions>], GenerateResult, number>;
   sessionGenerateTokens: Method<[session: Handle, options: Sent<GenerateTokensOptions>], GenerateResult, TokenPiece>;

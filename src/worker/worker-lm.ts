@@ -9,8 +9,8 @@ import type { BackendName } from '../kernels/kernels.js';
 import type { LoadOptions } from '../lm.js';
 import type { ModelConfig } from '../checkpoint/config.js';
 import type { ModelInfo } from '../model/describe.js';
-import { checkBoolean, givenOptions } from '../options.js';
-import { LOAD_OPTIONS, type ModelSource } from '../sources/source.js';
+import { checkBoolean, given } from '../options.js';
+import type { ModelSource } from '../sources/source.js';
 import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
 import { connect, type Connection } from './connect.js';
 import { buffersOf, isSentAsIs, whole, type Args, type Item, type Loaded, type Result } from './protocol.js';
@@ -79,7 +79,7 @@ export class MatMulFreeWorker {
    * @throws what `MatMulFreeLM.load` throws; BackendError when no worker can be started.
    */
   static async load(source: ModelSource, options: WorkerLoadOptions = {}): Promise<MatMulFreeWorker> {
-    const { worker, transfer = false, signal, onProgress, ...rest } = givenOptions('load', options, ['worker', 'transfer', ...LOAD_OPTIONS]);
+    const { worker, transfer = false, signal, onProgress, ...rest } = given('load', options);
     checkBoolean('transfer', transfer);
     const connection = await connect(worker, signal);
     try {
@@ -129,7 +129,7 @@ export class MatMulFreeWorker {
 
   /** Continues several prompts at the same time, each to the text that it gives alone. */
   async generateBatch(prompts: readonly WorkerBatchPrompt[], options: WorkerBatchOptions = {}): Promise<BatchResult[]> {
-    const { signal, onPiece, ...rest } = givenOptions('generateBatch', options);
+    const { signal, onPiece, ...rest } = given('generateBatch', options);
     if (Array.isArray(prompts)) for (const prompt of prompts) if (isWithOptions(prompt)) sendable('generateBatch', prompt);
     return this.call('generateBatch', [prompts as readonly BatchPrompt[], sendable('generateBatch', rest)], { signal, onItem: onPiece && (({ text, index }) => onPiece(text, index)) });
   }
@@ -155,8 +155,8 @@ export class MatMulFreeWorker {
 
   /** How probable a text is: each token is predicted from those before it; text gets its special tokens (BOS) first. */
   async score(textOrIds: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<Score> {
-    const { signal, onProgress } = givenOptions('score', options, ['onProgress', 'signal']);
-    return this.call('score', [whole(textOrIds)], { signal, onItem: onProgress });
+    const { signal, onProgress, ...rest } = given('score', options);
+    return this.call('score', [whole(textOrIds), rest], { signal, onItem: onProgress });
   }
 
   /** Counts, sizes and operations of the loaded model. */

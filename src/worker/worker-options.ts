@@ -2,7 +2,7 @@ import { ArgumentError } from '../errors.js';
 import type { BatchOptions, BatchPrompt } from '../generate/batch.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateTokensOptions } from '../generate/options.js';
 import type { AppendOptions, InSession } from '../generate/session.js';
-import { givenOptions } from '../options.js';
+import { given } from '../options.js';
 import type { NotSent } from './protocol.js';
 import type { WorkerState } from './worker-state.js';
 
@@ -35,15 +35,15 @@ const STAY: Record<string, string> = {
  * @throws ArgumentError saying which option cannot be sent, in words of the library: the platform knows no names.
  */
 export function sendable<Options extends object>(what: string, options: Options): Options {
-  const given = givenOptions(what, options);
-  for (const [key, value] of Object.entries(given)) {
+  const found = given(what, options);
+  for (const [key, value] of Object.entries(found)) {
     const complaint = typeof value === 'function' ? 'is a function' : STAY[key];
     if (complaint !== undefined) refuse(what, key, `${complaint}; where it is needed, use MatMulFreeLM in a worker of your own`);
     if (key === 'constraint' && typeof (value as { start?: unknown }).start === 'function') {
       refuse(what, key, 'is compiled; give { choices }, { regex } or { jsonSchema }, which the worker compiles');
     }
   }
-  return given;
+  return found;
 }
 
 function refuse(what: string, option: string, complaint: string): never {

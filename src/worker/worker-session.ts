@@ -1,7 +1,7 @@
 import { notByNew } from '../errors.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from '../generate/options.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
-import { givenOptions } from '../options.js';
+import { given } from '../options.js';
 import { publicName, whole, type Args, type Handle, type Item, type Result } from './protocol.js';
 import { Registry } from './registry.js';
 import { sendable, type InWorkerSession, type WorkerAppendOptions } from './worker-options.js';
@@ -53,8 +53,9 @@ export class WorkerSession {
 
   /** Adds text or ids to the text, and reads it; the session is as before when that fails or is aborted. */
   async append(textOrIds: string | ArrayLike<number>, options: WorkerAppendOptions = {}): Promise<void> {
-    const { signal, onProgress } = givenOptions('session.append', options, ['onProgress', 'signal']);
-    return this.sessions.call('sessionAppend', [this.handle, whole(textOrIds)], { signal, onItem: onProgress && (([tokens, total]) => onProgress(tokens, total)) });
+    const { signal, onProgress, ...rest } = given('session.append', options);
+    sendable('session.append', rest);
+    return this.sessions.call('sessionAppend', [this.handle, whole(textOrIds), rest], { signal, onItem: onProgress && (([tokens, total]) => onProgress(tokens, total)) });
   }
 
   /** Goes on from the text, as `lm.generate` does; what is given out is part of the text then. */
