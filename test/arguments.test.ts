@@ -146,8 +146,8 @@ function cases(): Record<string, Case> {
     'WorkerSessionMark': { ...byNew(workerApi.WorkerSessionMark, 2), args: [[1, []], [undefined, ['function']]] },
     'WorkerTokenizer': { ...byNew(workerApi.WorkerTokenizer, 1), args: [[undefined, ['function']]] },
     'load in a worker': {
-      call: (given: never, options: never) => MatMulFreeWorker.load(given, isNothing(options) || options === undefined ? { worker: inProcess(), backend: 'scalar' } : options),
-      args: [[files, []], [{}, OPTIONS]], says: /^load: |^x: no such file|holds no model/,
+      call: (given: never, options: unknown) => MatMulFreeWorker.load(given, typeof options === 'object' && options !== null ? { worker: inProcess(), backend: 'scalar', ...options } : (options as never)),
+      args: [[files, []], [{}, OPTIONS]], says: /^load: |^x: no such file|holds no model/, // a worker is given: a real one runs the built package
     },
     'restoreState in a worker': { call: onRemote('restoreState'), args: [[state.serialize(), []]] },
     'forward in a worker': { call: async (ids: never, wrong: never, options: never) => remote.forward(ids, wrong === 'a state' ? await remote.createState() : wrong, options), args: [[[1], ['5']], ['a state', []], [{}, OPTIONS]] },
