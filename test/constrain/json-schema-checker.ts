@@ -90,12 +90,15 @@ function targetOf(reference: string, from: unknown, { named, base }: Scope): unk
   return target;
 }
 
-/** What is wrong with `value`; undefined when it is valid. */
-export function complaint(schema: unknown, value: unknown, scope: Scope = scopeOf(schema), path = '$'): string | undefined {
+/**
+ * What is wrong with `value`; undefined when it is valid.
+ * @param open the schemas that are being asked about this value: one that asks itself again makes nothing valid.
+ */
+export function complaint(schema: unknown, value: unknown, scope: Scope = scopeOf(schema), path = '$', open: readonly unknown[] = []): string | undefined {
   if (typeof schema === 'boolean') return schema ? undefined : `${path}: false`;
   const s = schema as Schema;
   const inner = (sub: unknown, item: unknown, key: string | number): string | undefined => complaint(sub, item, scope, `${path}.${key}`);
-  const here = (sub: unknown): string | undefined => complaint(sub, value, scope, path);
+  const here = (sub: unknown): string | undefined => (open.includes(sub) ? `${path}: refers to itself` : complaint(sub, value, scope, path, [...open, schema]));
   const valid = (subs: unknown): number => (subs as unknown[]).filter((sub) => here(sub) === undefined).length;
   if (s['$ref'] !== undefined) {
     const found = here(targetOf(s['$ref'] as string, s, scope));

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ArgumentError } from 'matmulfree';
 import { compileJsonSchema } from '../../src/constrain/compile.js';
 import { accepts, bytesAlone } from './helpers.js';
+import { complaint } from './json-schema-checker.js';
 
 const tokenizer = bytesAlone();
 const string = { type: 'string' };
@@ -51,6 +52,7 @@ const CASES: [string, unknown, string[], string[]][] = [
   ['$id and $ref in values', { $ref: '#/$defs/a', $defs: { a: { enum: [{ $id: 'x', $ref: '#' }], default: { $id: 'x' }, examples: [{ $anchor: 'y' }] }, b: { $id: 'x' }, c: { $anchor: 'y' } } }, ['{"$id":"x","$ref":"#"}'], ['1']],
   ['true and false', { $ref: '#/$defs/a', $defs: { a: { items: { $ref: '#/$defs/none' } }, none: false } }, ['[]'], ['[1]']],
   ['a list of schemas', { anyOf: [{ $ref: '#/allOf/0/prefixItems/1' }], allOf: [{ prefixItems: [integer, string], type: ['array', 'string'] }] }, ['"a"'], ['1', '[1]']],
+  ['a schema that asks itself in vain', { anyOf: [{ $ref: '#/$defs/a' }, string], $defs: { a: { allOf: [{ anyOf: [{ $ref: '#/$defs/a' }] }, false] } } }, ['"x"'], ['1']],
   ['draft-07: definitions beside $ref', { $schema: 'http://json-schema.org/draft-07/schema#', $id: 'http://x.test/', $ref: '#/definitions/a', definitions: { a: string }, title: 'T' }, ['"a"'], ['1']],
   ['draft-07: $id as a name', { $schema: 'http://json-schema.org/draft-07/schema#', items: { $ref: '#foo' }, definitions: { a: { $id: '#foo', ...string } } }, ['["a"]'], ['[1]']],
   ['other drafts by name', { $schema: 'https://json-schema.org/draft/2019-09/schema', allOf: [{ $ref: '#/$defs/a', maximum: 3 }], $defs: { a: integer } }, ['3'], ['4']],
@@ -62,6 +64,9 @@ describe('$ref, $id and $anchor', () => {
     const constraint = compileJsonSchema(schema, tokenizer);
     for (const text of good) expect(accepts(constraint, tokenizer, text), text).toBe(true);
     for (const text of bad) expect(accepts(constraint, tokenizer, text), text).toBe(false);
+    // The checker, which judges random schemas, resolves references by itself.
+    for (const text of good) expect(complaint(schema, JSON.parse(text)), text).toBeUndefined();
+    for (const text of bad) expect(complaint(schema, JSON.parse(text)), text).toBeDefined();
   });
 
   it.each<[unknown, RegExp]>([
