@@ -12,6 +12,8 @@ export interface Packed {
   readonly folder: string;
   /** node_modules/matmulfree in it. */
   readonly installed: string;
+  /** What `npm pack` made. */
+  readonly tarball: string;
   /** Bytes of the tarball, and of what is in it. */
   readonly packedBytes: number;
   readonly unpackedBytes: number;
@@ -41,6 +43,7 @@ export async function installPackage({ untyped = false } = {}): Promise<Packed> 
   return {
     folder,
     installed: join(folder, 'node_modules/matmulfree'),
+    tarball: join(folder, filename),
     packedBytes: size,
     unpackedBytes: unpackedSize,
     files: files.map(({ path }) => path),

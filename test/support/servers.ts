@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 
 export interface Seen {
   readonly path: string;
@@ -77,6 +79,19 @@ export function sha256(bytes: Uint8Array): string {
   const known = hashes.get(bytes) ?? createHash('sha256').update(bytes).digest('hex');
   hashes.set(bytes, known);
   return known;
+}
+
+const TYPES: Readonly<Record<string, string>> = { html: 'text/html', js: 'text/javascript', css: 'text/css' };
+
+/** A server of a folder, as of a site on the web; pages may use threads. */
+export function startSite(folder: string): Promise<TestServer> {
+  return startServer((request, response) => {
+    const path = decodeURIComponent(request.url!.replace(/\?.*/, '')).replace(/\/$/, '/index.html');
+    readFile(join(folder, path)).then((bytes) => {
+      const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+      sendFile(request, response, bytes, { headers: { 'content-type': TYPES[/\w+$/.exec(path)![0]] ?? 'application/octet-stream', ...isolation } });
+    }, () => response.writeHead(404).end());
+  });
 }
 
 /** A server of plain files, with ETags. */
