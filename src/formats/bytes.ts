@@ -43,7 +43,8 @@ export function sourceFromContent(name: string, content: FileContent): ByteSourc
   const bytes = bytesOf(name, content);
   const read = async (offset: number, length: number): Promise<Uint8Array> => {
     checkRange(name, bytes.length, offset, length);
-    return bytes.subarray(offset, offset + length);
+    const part = bytes.subarray(offset, offset + length);
+    return part.buffer instanceof ArrayBuffer ? part : part.slice(); // browsers decode no text in shared memory
   };
   return { name, size: bytes.length, read, close };
 }
