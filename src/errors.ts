@@ -50,7 +50,7 @@ export class ArgumentError extends MatMulFreeError {
   override name = 'ArgumentError';
 }
 
-/** For `import().catch(…)`. Node never tries such a file again, browsers not always. */
+/** For `import().catch(…)`. Node 20 never tries such a file again, browsers not always. */
 export function missingPart(error: unknown): never {
   throw new MatMulFreeError(`a part of matmulfree cannot be loaded (${String(error)}); reload the page, or restart the program`);
 }

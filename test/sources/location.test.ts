@@ -1,10 +1,13 @@
+import { execFile } from 'node:child_process';
 import fs, { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ArgumentError, inspect, MatMulFreeError, MatMulFreeLM, SourceError } from 'matmulfree';
 import { onPage } from '../../src/sources/page.js';
 import { withoutFiles } from '../support/browser-like.js';
+import { built } from '../support/build.js';
 import { randomTensors, TINY, tinyCheckpoint } from '../support/checkpoints.js';
 import { gguf, modelMetadata, modelTensors } from '../support/gguf-files.js';
 import { startFiles } from '../support/servers.js';
@@ -184,4 +187,29 @@ describe('a source of a kind that is close to one', () => {
       expect(() => lm.openSession(moved)).toThrow(new ArgumentError('openSession: these bytes have been moved to another thread, and are empty here'));
     }
   });
+});
+
+it.skipIf(process.platform === 'win32')('a process that may open no more files: errors of ours', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'matmulfree-'));
+  try {
+    await writeFile(join(folder, 'm.gguf'), model);
+    await writeFile(join(folder, 'run.mjs'), `
+      import { openSync } from 'node:fs';
+      import { inspect, listCache, MatMulFreeLM, MatMulFreeError } from ${JSON.stringify(built('src/index.ts'))};
+      const isLoaded = process.argv[2] === 'loaded';
+      if (isLoaded) await MatMulFreeLM.load('m.gguf');
+      try { for (;;) openSync('run.mjs'); } catch {}
+      const calls = [MatMulFreeLM.load('m.gguf'), MatMulFreeLM.load('.'), inspect('.'), MatMulFreeLM.load('hf:a/b', { cache: '.' }), listCache({ cache: '.' })];
+      for (const { reason } of await Promise.allSettled(calls)) console.log(reason instanceof MatMulFreeError, reason?.message.includes('EMFILE'), reason?.message.includes('restart the program') !== isLoaded);
+    `);
+    for (const when of ['new', 'loaded']) {
+      const { stdout } = await promisify(execFile)('sh', ['-c', 'ulimit -n 500; exec "$0" run.mjs "$1"', process.execPath, when], { cwd: folder });
+      const lines = stdout.trim().split('\n');
+      expect(lines).toHaveLength(5);
+      for (const line of lines) expect(line, when).toMatch(/^true /);
+      expect(lines[0], when).toBe('true true true');
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
