@@ -99,7 +99,7 @@ export function testWorker(browser: () => Browser, { isWhole }: { readonly isWho
       }
     });
 
-    it.each(['page', 'worker'] as const)('aborts: loads, generation, scoring, of a model on the %s', async (of) => {
+    it.each(isWhole ? (['page', 'worker'] as const) : (['worker'] as const))('aborts: loads, generation, scoring, of a model on the %s', async (of) => {
       const found = await browser().run<Awaited<ReturnType<typeof aborts>>>('aborts', { of }, { isolated: true });
       expect(found).toMatchObject({ url: 'reason', file: 'reason', generate: 'reason', score: 'reason' });
       expect(found['after']).toBeGreaterThan(3);

@@ -73,11 +73,11 @@ export class Models {
       const before = this.current;
       this.current = { lm, info };
       this.wish = { name, source };
+      await this.onLoaded(this.current, isAgain);
+      before?.lm.dispose();
       this.bar.end();
       onLoaded?.();
       this.describe(name);
-      await this.onLoaded(this.current, isAgain);
-      before?.lm.dispose();
     } catch (error) {
       lm?.dispose();
       if (signal.aborted && this.loading?.controller.signal !== signal) return; // another one is being loaded
