@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { buildSite, policyOf, type SiteFile } from './site.js';
+import { buildSite, policyOf, type Compile, type SiteFile } from './site.js';
 
 export interface SiteServer {
   /** http://localhost:port/ */
@@ -8,18 +8,32 @@ export interface SiteServer {
   close(): Promise<void>;
 }
 
+export interface SiteOptions {
+  readonly port: number;
+  /** With the headers that let a page share memory with its workers: without them there is one thread. */
+  readonly isolated: boolean;
+  /** As for `buildSite`. */
+  readonly compile?: Compile;
+}
+
 /**
  * Serves the page on this machine.
- * @param isolated with the headers that let a page share memory with its workers: without them there is one thread.
  * @throws the server's error, such as EADDRINUSE.
  */
-export async function serveSite({ port, isolated }: { readonly port: number; readonly isolated: boolean }): Promise<SiteServer> {
-  const site = buildSite(isolated ? 'isolated' : '');
-  const headers = {
-    'content-security-policy': policyOf(site), 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer',
-    ...(isolated ? { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' } : {}),
-  };
-  const server = createServer((request, response) => {
+export async function serveSite({ port, isolated, compile }: SiteOptions): Promise<SiteServer> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, 'localhost', resolve);
+  });
+  // The port is known to be free before the work begins. What is asked for meanwhile has to wait.
+  const building = buildSite(isolated ? 'isolated' : '', compile);
+  server.on('request', async (request, response) => {
+    const site = await building;
+    const headers = {
+      'content-security-policy': policyOf(site), 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer',
+      ...(isolated ? { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' } : {}),
+    };
     // Paths are looked up among the site's files, and never on the disk.
     const path = (request.url ?? '/').replace(/[?#].*$/, '').slice(1);
     const file = site.get(path);
@@ -27,17 +41,15 @@ export async function serveSite({ port, isolated }: { readonly port: number; rea
     else if (!file) response.writeHead(404, { ...headers, 'content-type': 'text/plain' }).end('There is no such file.\n');
     else send(request, response, file, headers);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, 'localhost', resolve);
-  });
-  return {
-    url: `http://localhost:${(server.address() as AddressInfo).port}/`,
-    async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
+  const close = async (): Promise<void> => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
   };
+  await building.catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
+  return { url: `http://localhost:${(server.address() as AddressInfo).port}/`, close };
 }
 
 /** All of a file, or the range that is asked for, or the news that it is still the same. */

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import ts from 'typescript';
 
 export interface SiteFile {
   readonly type: string;
@@ -18,15 +17,20 @@ const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8', '.css': 'text/css; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.svg': 'image/svg+xml',
   '.webmanifest': 'application/manifest+json', '.gguf': 'application/octet-stream',
 };
+/** A TypeScript module, by the path of its file, as a JavaScript module. */
+export type Compile = (file: string) => string;
+
 /** Where the page finds the library: browsers know no names of packages, so they become addresses. */
 const LIBRARY: Record<string, string> = { 'matmulfree/worker': '../matmulfree/worker/index.js' };
 
 /**
  * All files of the page, by path: TypeScript one to one as JavaScript, and what the page uses of the library, in the folder `matmulfree`.
  * Put in a folder of any web server, they are the page.
- * @param variant goes into the version: how the files are served.
+ * @param variant goes into the version: how the files are served. @param compile with TypeScript's own compiler, without this.
  */
-export function buildSite(variant = ''): Map<string, SiteFile> {
+export async function buildSite(variant = '', compile?: Compile): Promise<Map<string, SiteFile>> {
+  compile ??= await transpiler();
+  const forBrowsers = (file: string): string => compile(file).replace(/from '(matmulfree[^']*)'/g, (_, name: string) => `from '${LIBRARY[name]!}'`);
   const site = new Map<string, SiteFile>();
   const add = (path: string, content: string | Uint8Array): void => {
     const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
@@ -34,7 +38,15 @@ export function buildSite(variant = ''): Map<string, SiteFile> {
   };
   for (const path of ['index.html', 'icon.svg', 'manifest.webmanifest', ...filesIn('style')]) add(path, readFileSync(join(HERE, path)));
   for (const path of filesIn('app')) add(path.replace(/\.ts$/, '.js'), forBrowsers(join(HERE, path)));
-  addLibrary([...site.keys()], (path) => new TextDecoder().decode(site.get(path)!.bytes), add);
+  // Of the library, the modules that are reached from the page's, and from those: also what is imported later, and the programs of workers.
+  const modules = [...site.keys()].filter((path) => path.endsWith('.js'));
+  for (const path of modules) {
+    for (const target of importsOf(path, new TextDecoder().decode(site.get(path)!.bytes))) {
+      if (!target.startsWith('matmulfree/') || site.has(target)) continue;
+      add(target, forBrowsers(join(REPOSITORY, target.replace(/^matmulfree/, 'src').replace(/\.js$/, '.ts'))));
+      modules.push(target);
+    }
+  }
   site.set('', site.get('index.html')!);
   const kept = [...site].map(([path, { integrity }]) => [path, integrity] as const);
   const version = createHash('sha256').update(JSON.stringify([kept, variant])).digest('hex').slice(0, 16);
@@ -49,33 +61,16 @@ export function policyOf(site: ReadonlyMap<string, SiteFile>): string {
   return /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(html)![1]!;
 }
 
-/** Modules of the library that are reached from the page's, and from those: also what is imported later, and the programs of workers. */
-function addLibrary(page: readonly string[], textOf: (path: string) => string, add: (path: string, content: string) => void): void {
-  const seen = new Set<string>();
-  const visit = (path: string): void => {
-    if (seen.has(path)) return;
-    seen.add(path);
-    const text = forBrowsers(join(REPOSITORY, 'src', path.replace(/^matmulfree\//, '').replace(/\.js$/, '.ts')));
-    add(path, text);
-    follow(path, text);
-  };
-  const follow = (path: string, text: string): void => {
-    for (const target of importsOf(path, text)) if (target.startsWith('matmulfree/')) visit(target);
-  };
-  for (const path of page.filter((name) => name.endsWith('.js'))) follow(path, textOf(path));
-}
-
 /** Paths of the modules that a module names: in imports, and as the place of a worker's program. */
 function importsOf(path: string, text: string): string[] {
   const names = [...text.matchAll(/\b(?:from|import)\s*\(?\s*'(\.[^']+\.js)'|new URL\('(\.[^']+\.js)', import\.meta\.url\)/g)];
   return names.map((name) => posix.join(posix.dirname(path), (name[1] ?? name[2])!));
 }
 
-function forBrowsers(file: string): string {
-  const { outputText } = ts.transpileModule(readFileSync(file, 'utf8'), {
-    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ES2022, verbatimModuleSyntax: true, removeComments: false },
-  });
-  return outputText.replace(/from '(matmulfree[^']*)'/g, (_, name: string) => `from '${LIBRARY[name]!}'`);
+async function transpiler(): Promise<Compile> {
+  const { default: ts } = await import('typescript');
+  const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ES2022, verbatimModuleSyntax: true };
+  return (file) => ts.transpileModule(readFileSync(file, 'utf8'), { compilerOptions }).outputText;
 }
 
 function filesIn(folder: string): string[] {

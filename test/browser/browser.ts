@@ -9,17 +9,25 @@ export interface Place extends Serving {
   readonly inWorker?: boolean;
 }
 
+type During = (tab: Tab, report: Promise<unknown>) => Promise<void>;
+
 export interface Browser {
   /** Such as "Chrome/140.0.7339.80". */
   readonly version: string;
   readonly server: PagesServer;
   /**
    * Runs the default export of test/browser/pages/`module`.ts in a page of its own.
-   * @param during may act on the tab, by the DevTools protocol, while it works: in Chromium.
+   * @param during may act on the tab, by the DevTools protocol, while it works, and after its report: in Chromium.
    * @returns what it returned, by way of JSON. @throws an error with its name and message, and with what the tab has logged.
    */
-  run<T>(module: string, input: unknown, place?: Place, during?: (tab: Tab) => Promise<void>): Promise<T>;
+  run<T>(module: string, input: unknown, place?: Place, during?: During): Promise<T>;
   close(): Promise<void>;
+}
+
+/** Firefox can only be driven by the pages in it. */
+export interface FirefoxBrowser extends Browser {
+  /** Goes to a page of another server, and waits until that goes to `back`. */
+  visit(address: (back: string) => string): Promise<void>;
 }
 
 /** A page that has not reported by then is closed. */
@@ -49,14 +57,14 @@ export async function startBrowser(flags: readonly string[] = []): Promise<Brows
   return {
     version: chromium.version,
     server,
-    async run<T>(module: string, input: unknown, place: Place = {}, during?: (tab: Tab) => Promise<void>): Promise<T> {
+    async run<T>(module: string, input: unknown, place: Place = {}, during?: During): Promise<T> {
       const tab = await chromium.openTab();
       try {
         const { url, report } = server.addPage(place, { module, input, inWorker: place.inWorker ?? false });
         const work = async (): Promise<unknown> => {
           await tab.send('Page.navigate', { url });
-          const acted = during?.(tab);
-          return Promise.race([report, ...(acted ? [acted.then(() => report)] : [])]);
+          const [done] = await Promise.all([report, during?.(tab, report)]);
+          return done;
         };
         return valueOf((await within(work())) as Report) as T;
       } catch (error) {
@@ -77,7 +85,7 @@ export async function startBrowser(flags: readonly string[] = []): Promise<Brows
  * Starts a Firefox, and the server of its pages. There is one tab: each page, when it has reported, goes to the next one. After a page
  * that does not report, another Firefox is started. @param preferences those of about:config.
  */
-export async function startFirefoxBrowser(preferences: Readonly<Record<string, boolean | number | string>> = {}): Promise<Browser> {
+export async function startFirefoxBrowser(preferences: Readonly<Record<string, boolean | number | string>> = {}): Promise<FirefoxBrowser> {
   const server = await startPages();
   const idle: ((url: string) => void)[] = []; // at most one: where the page that has reported goes on
   let arrived: (() => void) | undefined;
@@ -95,25 +103,32 @@ export async function startFirefoxBrowser(preferences: Readonly<Record<string, b
     return firefox;
   }
 
+  /** @param report of a page that is reached by way of `url`. */
+  async function reportOf(url: string, report: Promise<unknown>): Promise<Report> {
+    const work = async (): Promise<unknown> => {
+      const { ended } = await open(url);
+      return Promise.race([report, ended.then(() => { throw new Error('Firefox has ended'); })]);
+    };
+    try {
+      return (await within(work())) as Report;
+    } catch (error) {
+      await firefox?.close();
+      firefox = undefined;
+      idle.length = 0;
+      throw error;
+    }
+  }
+
   return {
     version: firefoxVersion(),
     server,
     async run<T>(module: string, input: unknown, place: Place = {}): Promise<T> {
       const { url, report } = server.addPage(place, { module, input, inWorker: place.inWorker ?? false });
-      const work = async (): Promise<unknown> => {
-        const { ended } = await open(url);
-        return Promise.race([report, ended.then(() => { throw new Error('Firefox has ended'); })]);
-      };
-      let done: Report;
-      try {
-        done = (await within(work())) as Report;
-      } catch (error) {
-        await firefox?.close();
-        firefox = undefined;
-        idle.length = 0;
-        throw error;
-      }
-      return valueOf(done) as T;
+      return valueOf(await reportOf(url, report)) as T;
+    },
+    async visit(address) {
+      const { url, report } = server.addPage({}, { module: 'begin', input: {}, inWorker: false });
+      await reportOf(address(url), report);
     },
     async close() {
       await firefox?.close();

@@ -32,6 +32,8 @@ export interface Tab {
   readonly log: string[];
   /** A command of the DevTools protocol for this tab. */
   send(method: string, params?: object): Promise<Record<string, unknown>>;
+  /** What comes with its next event of this name. */
+  next(event: string): Promise<Record<string, unknown>>;
   close(): Promise<void>;
 }
 
@@ -77,11 +79,14 @@ export async function startChromium(flags: readonly string[] = []): Promise<Chro
     if (message.error) asked.reject(new Error(message.error.message));
     else asked.resolve(message.result ?? {});
   };
-  let text = '';
-  replies.setEncoding('utf8').on('data', (more: string) => {
-    const messages = (text + more).split('\0');
-    text = messages.pop()!;
-    for (const message of messages) receive(JSON.parse(message) as Message);
+  let begun: string[] = []; // parts of a message, which may have megabytes
+  replies.setEncoding('utf8').on('data', (text: string) => {
+    const [first, ...others] = text.split('\0') as [string, ...string[]];
+    begun.push(first);
+    for (const next of others) {
+      receive(JSON.parse(begun.join('')) as Message);
+      begun = [next];
+    }
   });
 
   const close = async (): Promise<void> => {
@@ -97,10 +102,15 @@ export async function startChromium(flags: readonly string[] = []): Promise<Chro
     const { targetId } = await send('Target.createTarget', { url: 'about:blank' });
     const { sessionId } = await send('Target.attachToTarget', { targetId, flatten: true });
     const log: string[] = [];
-    sessions.set(String(sessionId), (message) => logEvent(log, message));
+    const awaited = new Map<string, (params: Record<string, unknown>) => void>();
+    sessions.set(String(sessionId), (message) => {
+      logEvent(log, message);
+      awaited.get(message.method!)?.(message.params!);
+    });
     const tab: Tab = {
       log,
       send: (method, params) => send(method, params, String(sessionId)),
+      next: (event) => new Promise((resolve) => awaited.set(event, resolve)),
       async close() {
         sessions.delete(String(sessionId));
         await send('Target.closeTarget', { targetId });

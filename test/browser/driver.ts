@@ -26,6 +26,7 @@ export interface Driver {
 
 const KEYS: Record<string, { code: string; windowsVirtualKeyCode: number; text?: string }> = {
   Enter: { code: 'Enter', windowsVirtualKeyCode: 13, text: '\r' }, Escape: { code: 'Escape', windowsVirtualKeyCode: 27 }, Tab: { code: 'Tab', windowsVirtualKeyCode: 9 },
+  Backspace: { code: 'Backspace', windowsVirtualKeyCode: 8 },
   ArrowRight: { code: 'ArrowRight', windowsVirtualKeyCode: 39 }, ArrowLeft: { code: 'ArrowLeft', windowsVirtualKeyCode: 37 },
   ArrowDown: { code: 'ArrowDown', windowsVirtualKeyCode: 40 }, Home: { code: 'Home', windowsVirtualKeyCode: 36 }, End: { code: 'End', windowsVirtualKeyCode: 35 },
   ' ': { code: 'Space', windowsVirtualKeyCode: 32, text: ' ' }, a: { code: 'KeyA', windowsVirtualKeyCode: 65, text: 'a' },
@@ -93,11 +94,13 @@ export function drive(tab: Tab): Driver {
       }
     },
     async screen(width, height, { dark = false, phone = false, reducedMotion = false } = {}) {
-      await tab.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: phone ? 2 : 1, mobile: phone });
-      await tab.send('Emulation.setTouchEmulationEnabled', { enabled: phone });
-      await tab.send('Emulation.setEmulatedMedia', { features: [
+      const features = [
         { name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }, { name: 'prefers-reduced-motion', value: reducedMotion ? 'reduce' : 'no-preference' },
-      ] });
+      ];
+      await Promise.all([
+        tab.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: phone ? 2 : 1, mobile: phone }),
+        tab.send('Emulation.setTouchEmulationEnabled', { enabled: phone }), tab.send('Emulation.setEmulatedMedia', { features }),
+      ]);
     },
     async screenshot(file, isWhole = false) {
       const { data } = await tab.send('Page.captureScreenshot', { format: 'png', captureBeyondViewport: isWhole });

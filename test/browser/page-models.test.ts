@@ -1,85 +1,156 @@
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EMBEDDED, fixture } from '../support/files.js';
 import { NO_BROWSER } from './chromium.js';
-import { AT_REST, READY, TROUBLE, withPage } from './example-page.js';
+import { AT_REST, TROUBLE, withPage, type ExamplePage } from './example-page.js';
+
+const LOADING = "!document.querySelector('#loading').hidden";
+const OPEN = "document.querySelector('#chooser').open";
+const named = (name: string): string => `document.querySelector('#model-name').textContent === '${name}'`;
+
+/** That something is seen, whole, where the page has been scrolled to. */
+async function expectInSight(page: ExamplePage, selector: string): Promise<void> {
+  const found = await page.evaluate<{ top: number; bottom: number; height: number; isOnTop: boolean }>(`(() => {
+    const box = document.querySelector('${selector}');
+    const { top, bottom, left, right } = box.getBoundingClientRect();
+    return { top, bottom, height: innerHeight, isOnTop: box.contains(document.elementFromPoint((left + right) / 2, (top + bottom) / 2)) };
+  })()`);
+  expect(found.top, selector).toBeGreaterThanOrEqual(0);
+  expect(found.bottom, selector).toBeLessThanOrEqual(found.height);
+  expect(found.isOnTop, selector).toBe(true);
+}
+
+/** Writes the name or address of a model into the dialog. */
+async function ask(page: ExamplePage, address: string): Promise<void> {
+  if (!(await page.evaluate(OPEN))) await page.click('#model');
+  await page.set('address', address);
+  await page.click('#address-form button');
+}
 
 describe.skipIf(NO_BROWSER)(`other models on the example page${NO_BROWSER}`, () => {
-  const open = withPage({ expected: /status of 404/ });
+  const open = withPage({
+    expected: /status of 404/, script: 'globalThis.workers = []; globalThis.Worker = class extends Worker { constructor(...given) { super(...given); workers.push(this); } };',
+  });
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'matmulfree-page-'));
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
+  /** A file that is no model. */
+  async function broken(change: (bytes: Buffer) => Buffer = () => Buffer.from('<!doctype html><p>Not found'.repeat(50))): Promise<string> {
+    const file = join(folder, 'broken.gguf');
+    await writeFile(file, change(readFileSync(EMBEDDED)));
+    return file;
+  }
 
   it('takes a model that is dropped on it: a GGUF file', async () => {
     const page = open();
     const file = join(folder, 'my model.gguf');
     await writeFile(file, readFileSync(EMBEDDED));
-    await page.click('#write');
-    await page.until('document.querySelectorAll(".t").length > 3');
+    await page.begin(3);
     await page.drop(file);
-    await page.until("document.querySelector('#model-name').textContent === 'my model'");
+    await page.until(named('my model'));
     await page.until(AT_REST);
     expect(await page.count()).toBe(0);
     expect(await page.evaluate(TROUBLE)).toBe(false); // what was being written with the other one has ended in peace
-    await page.set('pace', 'Infinity');
-    await page.write();
+    await page.story();
     expect(await page.count()).toBeGreaterThan(20);
   });
 
-  /** Each with the words that are to be read. */
-  const broken: [string, (bytes: Buffer) => Buffer, RegExp][] = [
-    ['that is cut off', (bytes) => bytes.subarray(0, 2_000_000), /cut off.*Download the file again/s],
-    ['that is none', () => Buffer.from('<!doctype html><p>Not found'.repeat(50)), /not a GGUF file.*Download the model again/s],
-    ['that is damaged', (bytes) => Buffer.concat([bytes.subarray(0, 40), Buffer.alloc(400, 0xff), bytes.subarray(440)]), /damaged.*Download it again/s],
-    ['of a Transformer', (bytes) => Buffer.from(bytes.toString('latin1').replace('hgrn_bit', 'llamaxyz'), 'latin1'), /not a MatMul-free model.*Transformers/s],
-  ];
-  it.each(broken)('says in plain words what is wrong with a file %s, and keeps its model', async (_, change, said) => {
+  it('says in plain words what is wrong with a file, and keeps its model', async () => {
     const page = open();
-    const file = join(folder, 'broken.gguf');
-    await writeFile(file, change(readFileSync(EMBEDDED)));
-    await page.drop(file);
-    await page.until(TROUBLE);
-    expect(await page.text('#trouble')).toMatch(said);
-    expect(await page.words('#trouble code')).toMatch(/^(Format|Config)Error: broken\.gguf/);
-    await page.click('#trouble .bar .link');
-    await page.set('pace', 'Infinity');
-    await page.write();
-    expect(await page.count()).toBeGreaterThan(20);
-  });
-
-  it('says what is wrong with a checkpoint without a tokenizer, with files that are no model, and with names', async () => {
-    const page = open();
-    const dropped = async (...names: string[]): Promise<string> => {
-      await page.drop(...names.map((name) => fixture(`models/no-lower-bound/${name}`)));
+    const name = await page.text('#model-name');
+    for (const [change, said] of [
+      [(bytes) => bytes.subarray(0, 2_000_000), /cut off.*Download the file again/s],
+      [undefined, /not a GGUF file.*Download the model again/s],
+      [(bytes) => Buffer.concat([bytes.subarray(0, 40), Buffer.alloc(400, 0xff), bytes.subarray(440)]), /damaged.*Download it again/s],
+      [(bytes) => Buffer.from(bytes.toString('latin1').replace('hgrn_bit', 'llamaxyz'), 'latin1'), /not a MatMul-free model.*Transformers/s],
+    ] as [Parameters<typeof broken>[0], RegExp][]) {
+      await page.drop(await broken(change));
       await page.until(TROUBLE);
-      const said = await page.text('#trouble');
+      expect(await page.text('#trouble')).toMatch(said);
+      expect(await page.words('#trouble code')).toMatch(/^(Format|Config)Error: broken\.gguf/);
       await page.click('#trouble .bar .link');
-      return said;
-    };
-    expect(await dropped('config.json', 'model.safetensors')).toMatch(/came without a tokenizer/);
-    expect(await dropped('model.safetensors')).toMatch(/There is no model among these files/);
-    for (const [address, said] of [
-      ['hf:nobody', /not a name or an address/], ['C:\\models\\mine.gguf', /not a name or an address/], ['my model', /not a name or an address/],
-      ['http://192.0.2.1/far.gguf', /may not load from there.*begins with https/s], [`${page.site.url}models/other.gguf`, /There is no model with this name/],
-      [page.site.url, /no model among these files|no model with this name/],
-    ] as const) {
-      await page.click('#model');
-      await page.set('address', address);
-      await page.click('#address-form button');
+    }
+    expect(await page.text('#model-name')).toBe(name);
+    await page.story();
+    expect(await page.count()).toBeGreaterThan(20);
+  });
+
+  it('says what is wrong with a checkpoint without a tokenizer, and with files that are no model', async () => {
+    const page = open();
+    for (const [names, said] of [[['config.json', 'model.safetensors'], /came without a tokenizer/], [['model.safetensors'], /There is no model among these files/]] as const) {
+      await page.drop(...names.map((name) => fixture(`models/no-lower-bound/${name}`)));
       await page.until(TROUBLE);
       expect(await page.text('#trouble')).toMatch(said);
       await page.click('#trouble .bar .link');
     }
   });
 
-  it('loads from an address, shows how far it is, and can be told to leave it', async () => {
+  it('says what is wrong where its reader is, in a long story as on a small screen', async () => {
+    const page = open();
+    await page.set('length', '200');
+    await page.story();
+    await page.write('#continue');
+    const file = await broken();
+    for (const [width, height, phone] of [[320, 568, true], [1280, 800, false], [640, 400, false]] as const) {
+      await page.screen(width, height, { phone });
+      for (const where of [0, 0.5, 1]) {
+        await page.evaluate(`scrollTo(0, ${where} * document.documentElement.scrollHeight)`);
+        const before = await page.evaluate<number>('scrollY');
+        await page.drop(file);
+        await page.until(TROUBLE);
+        await expectInSight(page, '#trouble');
+        await expectInSight(page, '#bar');
+        expect(Math.abs((await page.evaluate<number>('scrollY')) - before), 'the page jumps').toBeLessThan(height / 2);
+        await page.click('#trouble .bar .link');
+      }
+    }
+  });
+
+  it('keeps the dialog open with what is wrong, until the model is there; the keyboard stays in it', async () => {
+    const page = open();
+    const focused = (): Promise<string> => page.evaluate('document.activeElement.id');
+    for (const [address, said] of [
+      ['hf:nobody', /not a name or an address/], ['C:\\models\\mine.gguf', /not a name or an address/], ['my model', /not a name or an address/],
+      ['http://192.0.2.1/far.gguf', /may not load from there.*begins with https/s], [`${page.site.url}models/other.gguf`, /There is no model with this name/],
+      [page.site.url, /no model among these files|no model with this name/],
+    ] as const) {
+      await ask(page, address);
+      await page.until(TROUBLE);
+      expect(await page.text('#chooser #trouble')).toMatch(said);
+      expect([await page.evaluate(OPEN), await page.value('address')]).toEqual([true, address]);
+      await expectInSight(page, '#trouble');
+      await page.click('#trouble .bar .link');
+    }
+    await page.evaluate("document.querySelector('#address').focus()");
+    await page.press('Enter');
+    await page.until(TROUBLE);
+    const { nodes } = (await page.tab.send('Accessibility.getFullAXTree')) as { nodes: { ignored: boolean; role?: { value: string }; name?: { value: string } }[] };
+    expect(nodes.filter(({ ignored, role }) => !ignored && /^(alert|dialog)$/.test(role?.value ?? '')).map(({ role }) => role!.value)).toEqual(['dialog', 'alert']);
+    await page.evaluate("document.querySelector('#trouble .bar .link').focus()");
+    await page.press('Enter');
+    expect(await focused()).toBe('address');
+    await page.drop(await broken()); // beside a dialog that is open
+    await page.until(TROUBLE);
+    expect(await page.text('#chooser #trouble')).toMatch(/not a GGUF file/);
+    await page.set('address', `${page.site.url}models/tinystories-9m.gguf`);
+    await page.click('#address-form button');
+    await page.until(`!${OPEN} && ${named('tinystories-9m')}`);
+    expect([await page.evaluate(TROUBLE), await focused()]).toEqual([false, 'model']);
+    // What was said in the dialog goes with it.
+    await ask(page, 'hf:nobody');
+    await page.until(TROUBLE);
+    await page.press('Escape');
+    await page.until(`!${OPEN} && !(${TROUBLE}) && document.querySelector('#dock #trouble')`);
+  });
+
+  it('loads from an address, shows how far it is, in the dialog and beside it, and can be told to leave it', async () => {
     const page = open();
     const bytes = readFileSync(EMBEDDED);
     // Sends the beginning of each range, and then nothing until it is told to.
@@ -99,70 +170,64 @@ describe.skipIf(NO_BROWSER)(`other models on the example page${NO_BROWSER}`, () 
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     try {
       const load = async (): Promise<void> => {
-        await page.click('#model');
-        await page.set('address', `http://127.0.0.1:${(server.address() as AddressInfo).port}/far.gguf`);
-        await page.click('#address-form button');
-        await page.until("/^Fetching far\\.gguf: [\\d.]+ kB of 4\\.1 MB/.test(document.querySelector('#loading-text').textContent)");
+        await ask(page, `http://127.0.0.1:${(server.address() as AddressInfo).port}/far.gguf`);
+        await page.until(`${LOADING} && /^Fetching far\\.gguf: [\\d.]+ kB of 4\\.1 MB/.test(document.querySelector('#loading-text').textContent)`);
       };
       await load();
       const value = await page.evaluate<number>("document.querySelector('#loading-bar').value");
       expect(value).toBeGreaterThan(0);
       expect(value).toBeLessThan(0.2);
+      await expectInSight(page, '#chooser #loading');
+      const before = await page.text('#model-name');
       await page.click('#loading-cancel');
-      await page.until("document.querySelector('#loading').hidden");
-      expect(await page.text('#model-name')).toBe('tinystories-9m');
+      await page.until(`!(${LOADING})`);
+      expect([await page.evaluate(OPEN), await page.text('#model-name'), await page.words('#chooser #announce')]).toEqual([true, before, 'Cancelled.']);
       held.length = 0;
       await load();
+      await page.click('#chooser-close');
+      await page.until("document.querySelector('#dock #loading')");
+      for (const where of [1, 0]) {
+        await page.evaluate(`scrollTo(0, ${where} * document.documentElement.scrollHeight)`);
+        await expectInSight(page, '#loading');
+      }
+      // Somebody looks for another one meanwhile: the dialog is not closed under their hands.
+      await page.click('#model');
+      await page.evaluate('void (globalThis.said = [], new MutationObserver(() => said.push(document.querySelector("#announce").textContent)).observe(document.querySelector("#announce"), { childList: true }))');
       const timer = setInterval(() => held.splice(0).forEach((rest) => rest()), 20);
-      await page.until("document.querySelector('#model-name').textContent === 'far'");
+      await page.until(named('far'));
       clearInterval(timer);
+      expect(await page.evaluate(OPEN)).toBe(true);
+      expect(await page.evaluate<string[]>('said')).toContain('far is ready.');
+      expect((await page.evaluate<string[]>('said')).length).toBeLessThan(6); // not each of its bytes
     } finally {
       server.closeAllConnections();
       server.close();
     }
   });
-});
 
-describe.skipIf(NO_BROWSER)(`the example page where WebAssembly is not allowed${NO_BROWSER}`, () => {
-  // Its files are not those that its service worker knows.
-  const open = withPage({ expected: /integrity/i });
-  let server: Server;
-  afterAll(() => {
-    server?.closeAllConnections();
-    server?.close();
-  });
-
-  it('writes all the same, and says that it is slower', async () => {
+  it('goes on with a story whose model has died, once it has been loaded again', async () => {
     const page = open();
-    const strip = (text: string): string => text.replace(" 'wasm-unsafe-eval'", '');
-    server = createServer(async (request, response) => {
-      const { status, headers, body } = await fetch(new URL(request.url!, page.site.url), { headers: request.headers.range === undefined ? {} : { range: request.headers.range } });
-      const bytes = Buffer.from(await new Response(body).arrayBuffer());
-      const isPage = /html/.test(headers.get('content-type') ?? '');
-      const kept = [...headers].filter(([name]) => !/^(content-length|connection|keep-alive|date|transfer-encoding)$/.test(name));
-      response.writeHead(status, Object.fromEntries(kept.map(([name, value]) => [name, strip(value)])));
-      response.end(isPage ? strip(bytes.toString()) : bytes);
-    });
-    await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
-    await page.open(`http://localhost:${(server.address() as AddressInfo).port}/`);
-    await page.until(READY);
-    expect(await page.text('#runs-on')).toMatch(/^plain JavaScript, one thread\..*WebAssembly is not allowed here, or this browser has none: that is some five times slower\.$/);
-    await page.set('pace', 'Infinity');
-    await page.write();
-    expect(await page.count()).toBeGreaterThan(20);
-    await page.until("document.querySelector('#offline').textContent === 'This page needs a network here.'");
-  });
-});
-
-describe.skipIf(NO_BROWSER)(`the example page in a browser with little memory${NO_BROWSER}`, () => {
-  const open = withPage({ flags: ['--js-flags=--wasm-max-mem-pages=64'], until: TROUBLE }); // 4 MiB
-
-  it('says so, and what to do', async () => {
-    const page = open();
-    expect(await page.text('#trouble')).toMatch(/not enough memory for this model.*Close other tabs/s);
-    await page.click('#write'); // tries again, to no avail
+    await page.set('length', '30');
+    await page.story();
+    await page.write('#fork');
+    const shown = async (): Promise<string> => page.words('#story');
+    const before = await shown();
+    await page.evaluate("workers.forEach((worker) => worker.dispatchEvent(new ErrorEvent('error', { message: 'out of memory' })))");
+    await page.click('#continue');
     await page.until(TROUBLE);
-    expect(await page.count()).toBe(0);
-    expect(await page.text('#write')).toBe('Write');
+    expect(await page.text('#trouble')).toMatch(/The browser has stopped the model/);
+    await expectInSight(page, '#trouble');
+    expect(await shown()).toBe(before);
+    await page.click('#trouble .primary');
+    await page.until(`!(${TROUBLE}) && /is ready/.test(document.querySelector('#announce').textContent)`);
+    expect(await shown()).toBe(before);
+    await page.write('#continue');
+    const after = await shown();
+    expect(after.length).toBeGreaterThan(before.length);
+    // The same that the first model would have written.
+    await page.story();
+    await page.write('#fork');
+    await page.write('#continue');
+    expect(await shown()).toBe(after);
   });
 });

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MatMulFreeLM, type GenerateTokensOptions, type Session, type TokenPiece } from 'matmulfree';
 import { EMBEDDED } from '../support/files.js';
 import { NO_BROWSER } from './chromium.js';
-import { AT_REST, TROUBLE, withPage } from './example-page.js';
+import { AT_REST, PROMPT, withPage } from './example-page.js';
+import { testLooks } from './looks.js';
 
-const PROMPT = 'Once upon a time, there was a little robot who';
 const OPTIONS = { temperature: 0.7, topP: 0.95, maxNewTokens: 220 };
 
 describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
@@ -32,24 +32,27 @@ describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
     return session;
   }
 
-  it('writes a story: the one that Node writes with this seed', async () => {
+  it('writes a story: the one that Node writes with this seed; and then others', async () => {
     const page = open();
-    await page.click('#write');
-    await page.until('document.querySelectorAll(".t").length > 3');
+    await page.set('pace', '120');
+    await page.begin(3);
     expect(await page.text('#write')).toBe('Stop');
     await page.until(AT_REST);
     expect(await page.words('#trunk')).toBe(PROMPT + (await next(await begun(), { ...OPTIONS, seed: 7 })));
     expect(Number((await page.text('#rate')).replace(',', ''))).toBeGreaterThan(10);
     expect(await page.text('#runs-on')).toMatch(/^WebAssembly, relaxed SIMD, (one thread|\d+ threads)\. 8\.9 million parameters/);
-    expect(await page.text('#memory-text')).toMatch(/^This model: 8\.2 kB, .* 2 × 8 layers × 256 channels × 2 bytes \(fp16\) × \d+ tokens = [\d.]+ MB\.$/);
-    expect(await page.text('#time-text')).toMatch(/^[\d.]+ (µs|ms) in the first half of the text, [\d.]+ (µs|ms) in the second\.$/);
+    expect(await page.text('#memory-text')).toMatch(/^This model: 8\.2 kB, .* keeps 8\.2 kB for each token \(2 × 8 layers × 256 channels × 2 bytes\): [\d.]+ MB for \d+ tokens\.$/);
+    expect(await page.text('#time-text')).toMatch(/^[\d.]+ (µs|ms) in the first half of the text, [\d.]+ (µs|ms) in the second\. .*warms up, are left out\.$/);
     expect(await page.words('#announce')).toMatch(/^The story has ended, after \d+ tokens\.$/);
+    await page.set('pace', 'Infinity');
+    await page.write();
+    expect(await seed()).not.toBe(7);
+    expect(await page.words('#trunk')).toBe(PROMPT + (await next(await begun(), { ...OPTIONS, seed: await seed() })));
   });
 
   it('stops, and goes on from what is on the page', async () => {
     const page = open();
-    await page.click('#write');
-    await page.until('document.querySelectorAll(".t").length > 12');
+    await page.begin(12);
     await page.click('#write');
     await page.until(AT_REST);
     const taken = await page.count();
@@ -57,9 +60,9 @@ describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
     const before = await next(session, { ...OPTIONS, seed: 7 }, taken);
     expect(await page.words('#trunk')).toBe(PROMPT + before);
     expect(await page.words('#announce')).toBe(`Stopped, after ${taken} tokens.`);
+    await page.click('#keep-seed');
     await page.set('pace', 'Infinity');
-    await page.click('#continue');
-    await page.until(AT_REST);
+    await page.write('#continue');
     expect(await page.words('#trunk')).toBe(PROMPT + before + (await next(session, { ...OPTIONS, seed: await seed() })));
   });
 
@@ -73,7 +76,6 @@ describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
     await page.written();
     const first = await page.words('#trunk');
     expect(first).toMatch(/^Lily had a red ball\. She ./);
-    await page.click('#keep-seed');
     await page.write();
     expect(await page.words('#trunk')).toBe(first);
     await page.click('#keep-seed');
@@ -87,7 +89,7 @@ describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
   it('forks the story where it is, both ways at the same time, and goes on with one', async () => {
     const page = open();
     await page.set('length', '30');
-    await page.write();
+    await page.story();
     const session = await begun();
     const start = await next(session, { ...OPTIONS, maxNewTokens: 30, seed: 7 });
     await page.write('#fork');
@@ -105,15 +107,44 @@ describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
     await page.click('.branch:nth-of-type(2) button');
     await page.until("document.querySelector('#branches').hidden");
     expect(await page.words('#trunk')).toBe(PROMPT + start + texts[1]);
-    await page.set('pace', 'Infinity');
     await page.write('#continue');
     expect(await page.words('#trunk')).toBe(PROMPT + start + texts[1] + (await next(other, { ...with30, seed: await seed() })));
   });
 
+  it('forks a story that has ended at a sentence in its middle, in sight; and goes on with what has not ended', async () => {
+    const page = open();
+    await page.screen(1280, 500);
+    await page.story();
+    const [story, length] = [await page.words('#trunk'), await page.count()];
+    expect(await page.text('#fork')).toBe('New ending');
+    await page.evaluate('scrollTo(0, 1e6)');
+    await page.set('length', '10');
+    await page.write('#fork');
+    const at = await page.count('#trunk');
+    expect(at / length).toBeGreaterThan(0.25);
+    expect(at / length).toBeLessThan(0.75);
+    const session = await begun();
+    const trunk = PROMPT + (await next(session, { ...OPTIONS, seed: 7 }, at));
+    expect(trunk).toMatch(/[.!?]["”]?\s*$/);
+    expect(story.startsWith(trunk)).toBe(true);
+    const second = async (): Promise<string> => page.words('.branch:nth-of-type(2) div');
+    const ending = await next(session, { ...OPTIONS, maxNewTokens: 10, seed: 7 });
+    expect([await page.words('#trunk'), await page.words('.branch:nth-of-type(1) div'), await second()]).toEqual([trunk, story.slice(trunk.length).trimStart(), ending.trimStart()]);
+    const [top, bottom] = await page.evaluate<[number, number]>(`(() => {
+      const first = document.querySelector('.branch:nth-of-type(2) .t').getBoundingClientRect();
+      return [first.top, document.querySelector('#dock').getBoundingClientRect().top - first.bottom];
+    })()`);
+    expect(Math.min(top, bottom)).toBeGreaterThanOrEqual(0);
+    // The first one has ended.
+    expect(await page.text('#continue')).toBe('Continue');
+    await page.write('#continue');
+    expect(await page.count('.branch:nth-of-type(1)')).toBe(length - at);
+    expect(await second()).toBe((ending + (await next(session, { ...OPTIONS, maxNewTokens: 10, seed: 8 }))).trimStart());
+  });
+
   it('tells how probable each word was, and forks the story with another one: with the mouse', async () => {
     const page = open();
-    await page.set('pace', 'Infinity');
-    await page.write();
+    await page.story();
     const story = await page.words('#trunk');
     await page.move('#trunk .t:nth-of-type(41)'); // the prompt is the first span
     await page.until("!document.querySelector('#card').hidden");
@@ -126,9 +157,7 @@ describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
     expect(await page.text('#card .row .number')).toBe(`${Math.round(100 * Math.exp(place.topLogprobs[0]!.logprob))} %`);
     await page.click('#trunk .t:nth-of-type(41)');
     await page.until("document.querySelector('#card.is-pinned')");
-    await page.click('#card li:nth-child(2) .row');
-    await page.until("!document.querySelector('#branches').hidden");
-    await page.until(AT_REST);
+    await page.write('#card li:nth-child(2) .row');
     const forced = [place.topLogprobs[1]!.id];
     const other = await next(session, { ...OPTIONS, seed: await seed(), forcedTokens: forced });
     expect(await page.words('#trunk')).toBe(PROMPT + before);
@@ -143,8 +172,7 @@ describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
 
   it('… and with the keyboard', async () => {
     const page = open();
-    await page.set('pace', 'Infinity');
-    await page.write();
+    await page.story();
     await page.evaluate("document.querySelector('#story').focus()");
     for (const key of ['ArrowRight', 'ArrowDown', 'ArrowRight', 'ArrowLeft']) await page.press(key);
     await page.until("!document.querySelector('#card').hidden");
@@ -159,8 +187,7 @@ describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
     await page.press('Enter');
     await page.press('Tab');
     await page.press('Enter');
-    await page.until("!document.querySelector('#branches').hidden");
-    await page.until(AT_REST);
+    await page.until(`!document.querySelector('#branches').hidden && ${AT_REST}`);
     expect(await page.words('#trunk')).toBe(PROMPT);
     expect(await page.count('.branch:nth-of-type(2)')).toBeGreaterThan(20);
   });
@@ -173,6 +200,7 @@ describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
       await page.press('Enter');
     };
     await page.set('length', '20');
+    await page.set('pace', '120');
     await page.write();
     for (const id of ['continue', 'fork']) {
       await press(`#${id}`);
@@ -184,36 +212,26 @@ describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
     await press('.branch button');
     await page.until("document.querySelector('#announce').textContent === 'One way on is kept.'");
     expect(await focused()).toBe('story');
-    await page.click('#model');
-    await page.set('address', 'hf:nobody');
-    await page.evaluate("document.querySelector('#address').focus()");
-    await page.press('Enter');
-    await page.until(TROUBLE);
-    await press('#trouble .bar .link');
-    expect(await focused()).toBe('model');
   });
 
   it('puts right what cannot be used, and writes, though the field may be folded away', async () => {
     const page = open();
-    await page.set('pace', 'Infinity');
     for (const [id, value, used] of [['length', '0', '1'], ['length', '', '220'], ['length', '2.5', '2'], ['repetition', '0', '0.5'], ['top-p', '7', '1'], ['seed', '-1', '0']] as const) {
       await page.evaluate(`{ const field = document.querySelector('#${id}'); field.value = '${value}'; field.dispatchEvent(new Event('change')); }`);
       expect(await page.value(id)).toBe(used);
     }
-    await page.write();
+    await page.story();
     expect(await page.count()).toBe(2);
   });
 
   it('… and with a finger, on a phone', async () => {
     const page = open();
     await page.screen(390, 844, { phone: true });
-    await page.set('pace', 'Infinity');
-    await page.write();
+    await page.story();
     await page.tap('#trunk .t:nth-of-type(30)');
     await page.until("document.querySelector('#card.is-pinned') && !document.querySelector('#card').hidden");
     await page.tap('#card > .link');
-    await page.until("document.querySelectorAll('.branch:nth-of-type(2) .t').length > 0");
-    await page.written();
+    await page.until(`document.querySelectorAll('.branch:nth-of-type(2) .t').length > 0 && ${AT_REST}`);
     await page.tap('#sure');
     expect(await page.evaluate("document.querySelector('#card').hidden")).toBe(true);
   });
@@ -234,4 +252,6 @@ describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
     })()));
     expect(await page.evaluate("document.querySelector('#branches').hidden && document.querySelector('#trouble').hidden")).toBe(true);
   });
+
+  testLooks(open);
 });

@@ -1,12 +1,20 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { serve } from '../../examples/browser/command.js';
 import { serveSite, type SiteServer } from '../../examples/browser/server.js';
-import { buildSite } from '../../examples/browser/site.js';
+import { buildSite, type SiteFile } from '../../examples/browser/site.js';
+import { compile } from '../support/compile.js';
 import { runScript } from '../support/run.js';
 
+/** The version that a service worker's script is of. */
+const versionIn = (script: string): string => /VERSION = "(\w+)"/.exec(script)![1]!;
+
 describe('the files of the example page', () => {
-  const site = buildSite();
+  let site: Map<string, SiteFile>;
+  beforeAll(async () => {
+    site = await buildSite('', compile);
+  });
   const text = (path: string): string => new TextDecoder().decode(site.get(path)!.bytes);
 
   it('import nothing but each other', () => {
@@ -33,10 +41,10 @@ describe('the files of the example page', () => {
     expect(text('index.html')).toMatch(/script-src 'self' 'wasm-unsafe-eval';/);
   });
 
-  it('have one version for all, and another one when anything changes', () => {
-    const version = (of: typeof site): string => /VERSION = "(\w+)"/.exec(new TextDecoder().decode(of.get('service-worker.js')!.bytes))![1]!;
-    expect(version(buildSite())).toBe(version(site));
-    expect(version(buildSite('isolated'))).not.toBe(version(site));
+  it('have one version for all, and another one when anything changes', async () => {
+    const version = async (variant: string): Promise<string> => versionIn(new TextDecoder().decode((await buildSite(variant, compile)).get('service-worker.js')!.bytes));
+    expect(await version('')).toBe(versionIn(text('service-worker.js')));
+    expect(await version('isolated')).not.toBe(versionIn(text('service-worker.js')));
     expect(text('service-worker.js')).toContain(JSON.stringify(['app/main.js', site.get('app/main.js')!.integrity]));
   });
 });
@@ -45,7 +53,7 @@ describe('the server of the example page', () => {
   let isolated: SiteServer;
   let plain: SiteServer;
   beforeAll(async () => {
-    [isolated, plain] = await Promise.all([serveSite({ port: 0, isolated: true }), serveSite({ port: 0, isolated: false })]);
+    [isolated, plain] = await Promise.all([serveSite({ port: 0, isolated: true, compile }), serveSite({ port: 0, isolated: false, compile })]);
   });
   afterAll(() => Promise.all([isolated?.close(), plain?.close()]));
 
@@ -106,29 +114,36 @@ describe('the server of the example page', () => {
     expect((await get('/')).status).toBe(200);
   });
 
-  it('is started by npm run web, and ended by Ctrl-C', async () => {
+  it('is started by npm run web, which compiles the files, and ended by Ctrl-C', async () => {
     let url = '';
-    let page = Promise.resolve('');
+    let page = Promise.resolve<[string, string] | []>([]);
     const { code, stdout, stderr } = await runScript('examples/browser/serve.ts', ['--port', '0', '--no-isolation'], (kill, out) => {
       if (url !== '' || !out.includes('Ctrl-C')) return;
       url = /^http:\/\/localhost:\d+\//.exec(out)![0];
-      page = fetch(url).then((response) => response.text()).finally(() => kill('SIGINT'));
+      const get = async (path: string): Promise<string> => (await fetch(url + path)).text();
+      page = Promise.all([get(''), get('service-worker.js')]).finally(() => kill('SIGINT'));
     });
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/\(not isolated: one thread\)/);
-    expect(await page).toMatch(/^<!doctype html>/);
+    const [html, script] = await page;
+    expect(html).toMatch(/^<!doctype html>/);
+    // The plain server of these tests has sent what the tests' own compiler made: it is the same.
+    expect(versionIn(script!)).toBe(versionIn(await (await fetch(`${plain.url}service-worker.js`)).text()));
   });
 
   it('says what is wrong with its options, and when its port is taken', async () => {
+    const run = async (...args: string[]): Promise<{ code: number | undefined; stdout: string; stderr: string }> => {
+      const said = { stdout: '', stderr: '' };
+      const write = (name: keyof typeof said) => ({ write: (text: string) => { said[name] += text; } });
+      return { code: await serve(args, { stdout: write('stdout'), stderr: write('stderr') }), ...said };
+    };
     const { port } = new URL(isolated.url);
-    for (const [args, code, said] of [
+    for (const [args, code, stderr] of [
       [['--port', port], 1, new RegExp(`^Port ${port} is in use; give another one with --port\\.\n$`)], [['--port', '99999'], 2, /--port is 99999, not a number/],
       [['--isolation'], 2, /Unknown option '--isolation'.*npm run web/s],
     ] as const) {
-      const run = await runScript('examples/browser/serve.ts', args);
-      expect(run).toMatchObject({ code, stdout: '' });
-      expect(run.stderr).toMatch(said);
+      expect(await run(...args)).toEqual({ code, stdout: '', stderr: expect.stringMatching(stderr) });
     }
-    expect((await runScript('examples/browser/serve.ts', ['--help'])).stdout).toMatch(/--no-isolation/);
+    expect(await run('--help')).toEqual({ code: 0, stdout: expect.stringMatching(/--no-isolation/), stderr: '' });
   });
 });

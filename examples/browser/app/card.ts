@@ -25,9 +25,13 @@ export class Card {
   private readonly box = element('card');
   private readonly events: CardEvents;
   private shown: Token | undefined;
+  private span: HTMLElement | undefined;
 
   constructor(events: CardEvents) {
     this.events = events;
+    addEventListener('resize', () => {
+      if (this.span && !this.box.hidden) this.place(this.span);
+    });
   }
 
   get hasFocus(): boolean {
@@ -37,6 +41,7 @@ export class Card {
   async show(token: Token, span: HTMLElement, { passage, index, isPinned }: CardPlace): Promise<void> {
     this.isPinned = isPinned;
     this.shown = token;
+    this.span = span;
     const texts = await Promise.all(token.topLogprobs.map(({ id }) => this.events.textOf(id)));
     if (this.shown !== token) return; // another one, meanwhile, or none
     this.box.classList.toggle('is-pinned', this.isPinned);
@@ -56,19 +61,19 @@ export class Card {
       const row = fork('', 'row', other.id);
       const bar = create('span', 'share');
       bar.style.width = `${100 * Math.exp(other.logprob)}%`;
-      row.append(bar, create('span', '', text), create('span', 'number', share));
+      row.append(bar, create('span', 'text', text), create('span', 'number', share));
       if (other.id === token.id) row.classList.add('is-taken');
-      row.setAttribute('aria-label', `${text}, ${share}: fork the story with it`);
+      row.setAttribute('aria-label', `${text}, ${share}: go on with it`);
       list.appendChild(create('li')).append(row);
     }
-    const foot = obstacle === undefined ? fork('Fork the story here', 'link') : create('p', 'note', obstacle);
+    const foot = obstacle === undefined ? fork('Another way from here', 'link') : create('p', 'note', obstacle);
     this.box.replaceChildren(head, list, foot);
     this.box.hidden = false;
     this.place(span);
   }
 
   hide(): void {
-    this.shown = undefined;
+    this.shown = this.span = undefined;
     this.box.hidden = true;
     this.isPinned = false;
   }

@@ -1,20 +1,38 @@
 import type { ModelSource } from 'matmulfree/worker';
 import { droppedFiles, nameOf } from './files.js';
-import { EMBEDDED } from './models.js';
+import { EMBEDDED, type Wish } from './models.js';
 import { element } from './page.js';
-import { inPlainWords, showTrouble } from './trouble.js';
+import { clearTrouble, inPlainWords, showTrouble } from './trouble.js';
 
 /** The ways to another model: a dialog, and files that are dropped on the page. */
-export function offerModels(load: (name: string, source: ModelSource) => void): void {
+export function offerModels(load: (wish: Wish) => void): void {
   const dialog = element<HTMLDialogElement>('chooser');
+  let visit = 0;
+  /** The dialog stays until the model is there: what is wrong can be put right where it was written. */
   const take = (name: string, source: ModelSource): void => {
-    dialog.close();
-    load(name, source);
+    const asked = visit;
+    const onLoaded = (): void => {
+      if (!dialog.open || visit !== asked) return;
+      dialog.close();
+      leave();
+    };
+    load({ name, source, onLoaded });
   };
   const takeFiles = (files: readonly File[]): void => {
     if (files.length > 0) take(nameOf(files), files.length === 1 ? files[0]! : files);
   };
-  element('model').addEventListener('click', () => dialog.showModal());
+  // All that is not in the dialog is out of reach while it is open, for screen readers too. So the notices go with the reader.
+  element('model').addEventListener('click', () => {
+    visit++;
+    clearTrouble();
+    element('chooser-notices').append(element('notices'));
+    dialog.showModal();
+  });
+  const leave = (): void => {
+    clearTrouble();
+    element('dock').prepend(element('notices'));
+  };
+  dialog.addEventListener('close', leave);
   element('chooser-close').addEventListener('click', () => dialog.close());
   dialog.addEventListener('click', (event) => {
     if (event.target === dialog) dialog.close(); // beside it
@@ -34,7 +52,6 @@ export function offerModels(load: (name: string, source: ModelSource) => void): 
     // Anything else would be looked for on a disk, and a page has none. A path of a disk is no address: it is refused as a name.
     const source = /^(hf|https?):/i.test(address) ? address : `${/^[\w-]+\/[\w.-]+|[\s\\]/.test(address) ? 'hf:' : 'https://'}${address}`;
     if (isForbidden(source)) {
-      dialog.close();
       return showTrouble({
         what: 'This page may not load from there.', advice: 'Give an address that begins with https://, or download the model and drop its files here.',
         detail: `${source}: forbidden by connect-src in the page's Content-Security-Policy`,

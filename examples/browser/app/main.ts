@@ -2,6 +2,7 @@
 import { BackendError } from 'matmulfree/worker';
 import { Card } from './card.js';
 import { offerModels } from './chooser.js';
+import { follow, watchDock } from './dock.js';
 import { Meter } from './meter.js';
 import { EMBEDDED, Models, type LoadedModel } from './models.js';
 import { keepForOffline } from './offline.js';
@@ -36,7 +37,8 @@ let isFirst = true;
 let returnsFocus = false;
 const texts = new Map<number, Promise<string>>();
 
-const models = new Models(async ({ lm, info }: LoadedModel) => {
+const models = new Models(async ({ lm, info }: LoadedModel, isAgain) => {
+  if (isAgain) return story.moveTo(lm);
   texts.clear();
   plots.setModel({ layers: lm.config.layers, hiddenSize: lm.config.hiddenSize, stateBytes: info.stateBytes });
   await story.clear(); // it was another model's
@@ -59,7 +61,7 @@ const story = new Story(new Meter(), {
 });
 
 const card = new Card({
-  obstacle: (passage) => (story.isForked && passage === story.passages[0] ? 'Keep one of the two ways on, and you can fork here.' : undefined),
+  obstacle: (passage) => (story.isForked && passage === story.passages[0] ? 'Keep one of the two ways on, and you can go another way from here.' : undefined),
   async textOf(id) {
     const model = await models.get();
     if (!texts.has(id)) texts.set(id, model ? model.lm.tokenizer.decode([id]) : Promise.resolve(''));
@@ -82,18 +84,11 @@ function onTokens(strand: Strand, tokens: readonly Token[]): void {
   if (now - lastRate < RATE_MS) return;
   lastRate = now;
   showRate((1000 * recent.length) / recent.reduce((sum, ms) => sum + ms, 0));
-  followPen();
+  follow(story.passageOf(strand).element);
 }
 
 function showRate(perSecond: number): void {
   element('rate').textContent = perSecond < 10 ? perSecond.toFixed(1) : count(Math.round(perSecond));
-}
-
-/** Keeps the end of the story in sight, unless its reader has gone elsewhere. */
-function followPen(): void {
-  const bottom = element('story').getBoundingClientRect().bottom;
-  const edge = element('bar').getBoundingClientRect().top;
-  if (bottom > edge && bottom < edge + 120) scrollBy(0, bottom - edge + 24);
 }
 
 /** What the buttons do, and whether they can. */
@@ -104,9 +99,11 @@ function showState(): void {
   write.textContent = story.isWriting ? 'Stop' : 'Write';
   write.disabled = false;
   keepFocus();
-  goOn.textContent = story.isForked ? 'Continue both' : 'Continue';
+  goOn.textContent = story.unfinished.length > 1 ? 'Continue both' : 'Continue';
   goOn.disabled = story.isWriting || story.isEmpty || isStale;
-  fork.disabled = goOn.disabled || story.isForked;
+  fork.textContent = story.hasEnded ? 'New ending' : 'Two ways on';
+  fork.disabled = goOn.disabled;
+  fork.hidden = story.isForked;
   if (!story.isWriting) giveFocusBack();
 }
 
@@ -146,7 +143,7 @@ goOn.addEventListener('click', () => {
 });
 fork.addEventListener('click', () => {
   nextSeed();
-  void story.forkAtEnd(readSettings());
+  void story.fork(readSettings());
 });
 element('sure').addEventListener('change', ({ target }) => {
   const { checked } = target as HTMLInputElement;
@@ -177,7 +174,8 @@ if (prompt.contentEditable !== 'plaintext-only') {
 addEventListener('unhandledrejection', ({ reason }) => showTrouble(inPlainWords(reason)));
 element('asleep').hidden = true;
 watchSettings();
-offerModels((name, source) => void models.load(name, source));
+watchDock();
+offerModels((wish) => void models.load(wish));
 showState();
-await models.load(EMBEDDED.name, EMBEDDED.source);
+await models.load(EMBEDDED);
 await keepForOffline();

@@ -9,24 +9,32 @@ export interface LoadedModel {
   readonly info: ModelInfo;
 }
 
+/** A model to load. */
+export interface Wish {
+  readonly name: string;
+  readonly source: ModelSource;
+  /** Told when it is there. */
+  readonly onLoaded?: () => void;
+}
+
 /** The model that comes with the page. */
-export const EMBEDDED = { name: 'tinystories-9m', source: new URL('../models/tinystories-9m.gguf', import.meta.url) };
+export const EMBEDDED: Wish = { name: 'tinystories-9m', source: new URL('../models/tinystories-9m.gguf', import.meta.url) };
 
 /** Loads models, one at a time, and shows what is loaded. The one before stays until the next one is there. */
 export class Models {
-  private readonly onLoaded: (model: LoadedModel) => Promise<void>;
+  private readonly onLoaded: (model: LoadedModel, isAgain: boolean) => Promise<void>;
   private readonly bar = new LoadingBar();
   private current: LoadedModel | undefined;
-  /** Loads the current one once more. */
-  private again = (): Promise<void> => this.load(EMBEDDED.name, EMBEDDED.source);
+  /** What the current one was loaded from. */
+  private wish = EMBEDDED;
   private loading: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
 
-  /** @param onLoaded lets go of the model before, which ends then. */
-  constructor(onLoaded: (model: LoadedModel) => Promise<void>) {
+  /** @param onLoaded lets go of the model before, which ends then. `isAgain`: this is the same one. */
+  constructor(onLoaded: (model: LoadedModel, isAgain: boolean) => Promise<void>) {
     this.onLoaded = onLoaded;
     element('loading-cancel').addEventListener('click', () => {
       this.loading?.controller.abort();
-      element('model').focus({ preventScroll: true }); // this button is hidden now
+      element(element<HTMLDialogElement>('chooser').open ? 'address' : 'model').focus({ preventScroll: true }); // this button is hidden now
     });
   }
 
@@ -38,21 +46,22 @@ export class Models {
 
   /** The one that is there once more, because its worker has died. */
   reload(): Promise<void> {
-    return this.again();
+    return this.load(this.wish, this.current !== undefined);
   }
 
   /** What fails is told on the page, and may be tried again. */
-  async load(name: string, source: ModelSource): Promise<void> {
+  async load(wish: Wish, isAgain = false): Promise<void> {
     this.loading?.controller.abort();
     const controller = new AbortController();
-    const done = this.open(name, source, controller.signal);
+    const done = this.open(wish, isAgain, controller.signal);
     const loading = { controller, done };
     this.loading = loading;
     await done;
     if (this.loading === loading) this.loading = undefined;
   }
 
-  private async open(name: string, source: ModelSource, signal: AbortSignal): Promise<void> {
+  private async open(wish: Wish, isAgain: boolean, signal: AbortSignal): Promise<void> {
+    const { name, source, onLoaded } = wish;
     clearTrouble();
     this.bar.start(name);
     let lm: MatMulFreeWorker | undefined;
@@ -63,18 +72,19 @@ export class Models {
       signal.throwIfAborted();
       const before = this.current;
       this.current = { lm, info };
-      this.again = () => this.load(name, source);
-      this.bar.end();
-      this.describe(name);
-      await this.onLoaded(this.current);
+      this.wish = { name, source };
+      await this.onLoaded(this.current, isAgain);
       before?.lm.dispose();
+      this.bar.end();
+      onLoaded?.();
+      this.describe(name);
     } catch (error) {
       lm?.dispose();
       if (signal.aborted && this.loading?.controller.signal !== signal) return; // another one is being loaded
       this.bar.end();
       if (signal.aborted) return announce('Cancelled.');
       const mayPass = error instanceof SourceError || error instanceof BackendError; // a file stays as it is
-      showTrouble(inPlainWords(error), mayPass ? () => void this.load(name, source) : undefined);
+      showTrouble(inPlainWords(error), mayPass ? () => void this.load(wish, isAgain) : undefined);
     }
   }
 

@@ -55,6 +55,16 @@ export class Story {
     return [this.trunk, ...this.branches];
   }
 
+  /** The model has ended all that there is of it. */
+  get hasEnded(): boolean {
+    return !this.isEmpty && this.strands.every((strand) => strand.hasEnded);
+  }
+
+  /** What goes on with "Continue": a way on that has ended only where no other is left. */
+  get unfinished(): readonly Strand[] {
+    return this.hasEnded ? this.strands : this.strands.filter((strand) => !strand.hasEnded);
+  }
+
   /** The longest one. */
   get strand(): Strand | undefined {
     return [...this.strands].sort((a, b) => b.tokens.length - a.tokens.length)[0];
@@ -71,6 +81,13 @@ export class Story {
     this.events.onChange();
   }
 
+  /** Goes on with the same model, loaded once more, because its worker has died. */
+  async moveTo(lm: MatMulFreeWorker): Promise<void> {
+    await this.stop();
+    this.strands = await Promise.all(this.strands.map((strand) => strand.moveTo(lm)));
+    this.events.onChange();
+  }
+
   async begin(lm: MatMulFreeWorker, beginning: string, writing: Writing): Promise<void> {
     await this.run(async (signal) => {
       this.reset();
@@ -79,16 +96,20 @@ export class Story {
     });
   }
 
-  /** Writes on, both ways if there are two. */
+  /** Writes on what is unfinished. */
   async goOn(writing: Writing): Promise<void> {
     await this.run((signal) => this.write(writing, signal));
   }
 
-  /** From one saved state, two ways on. */
-  async forkAtEnd(writing: Writing): Promise<void> {
+  /**
+   * Two ways on: from where the story is, both of them from one saved state; if it has ended, from its middle, as after its end there
+   * is seldom a story.
+   */
+  async fork(writing: Writing): Promise<void> {
     await this.run(async (signal) => {
       const [strand] = this.strands;
       if (!strand || this.isForked) return [];
+      if (strand.hasEnded) return this.forkFrom(strand, strand.middle, writing, signal);
       this.split(strand, await strand.fork());
       return this.write(writing, signal);
     });
@@ -103,11 +124,15 @@ export class Story {
       if (this.branches.includes(passage)) this.keep(this.branches.indexOf(passage));
       const [strand] = this.strands;
       if (!strand || this.isForked) return [];
-      const other = await strand.fork(index);
-      this.split(strand, other);
       const options = { ...writing.options, forcedTokens: token === undefined ? [] : [token] };
-      return [await this.writeOne(other, { ...writing, options }, signal)];
+      return this.forkFrom(strand, index, { ...writing, options }, signal);
     });
+  }
+
+  private async forkFrom(strand: Strand, index: number, writing: Writing, signal: AbortSignal): Promise<readonly (GenerateResult | undefined)[]> {
+    const other = await strand.fork(index);
+    this.split(strand, other);
+    return [await this.writeOne(other, writing, signal)];
   }
 
   /** One of the two ways on is the story, and the other one is not. */
@@ -146,14 +171,19 @@ export class Story {
   }
 
   private write(writing: Writing, signal: AbortSignal): Promise<readonly (GenerateResult | undefined)[]> {
-    return Promise.all(this.strands.map((strand, n) => {
-      const options = { ...writing.options, seed: (writing.options.seed + n) % Number.MAX_SAFE_INTEGER };
-      return this.writeOne(strand, { ...writing, options }, signal);
+    return Promise.all(this.unfinished.map((strand) => {
+      const seed = (writing.options.seed + this.strands.indexOf(strand)) % Number.MAX_SAFE_INTEGER;
+      return this.writeOne(strand, { ...writing, options: { ...writing.options, seed } }, signal);
     }));
   }
 
+  /** Where a strand's words are added. */
+  passageOf(strand: Strand): Passage {
+    return this.branches[this.strands.indexOf(strand)] ?? this.trunk;
+  }
+
   private writeOne(strand: Strand, { options, pace }: Writing, signal: AbortSignal): Promise<GenerateResult | undefined> {
-    const passage = this.branches[this.strands.indexOf(strand)] ?? this.trunk;
+    const passage = this.passageOf(strand);
     const pen = new Pen(pace, (tokens) => {
       strand.tokens.push(...tokens);
       passage.add(tokens, Number.isFinite(pace));
@@ -190,6 +220,7 @@ export class Story {
     });
     this.branches[0]!.add(strand.tokens.slice(at));
     this.side.hidden = false;
+    this.side.lastElementChild!.scrollIntoView({ block: 'nearest' }); // it may begin far from where its reader is
     this.events.onChange();
   }
 

@@ -8,12 +8,15 @@ import type { Pen } from './pen.js';
 export interface Token extends TokenPiece {
   /** Milliseconds that it took. */
   readonly ms: number;
+  /** One of the first ones after a pause: they wait for what came before, for the compiler and for caches. */
+  readonly isWarmUp: boolean;
 }
 
 export type WriteOptions = Omit<InWorkerSession<GenerateTokensOptions>, 'signal' | 'topLogprobs'>;
 
 /** Most probable tokens that are asked for at each place. */
 const ALTERNATIVES = 5;
+const WARM_UP = 16;
 
 /**
  * A story on its way: what was given, what the model wrote, and the model's memory of it. The page uses no other part of the model, so
@@ -25,12 +28,14 @@ export class Strand {
   /** Tokens of the beginning that it was given. */
   readonly promptTokens: number;
   private readonly lm: MatMulFreeWorker;
+  private readonly beginning: string;
   private session: WorkerSession;
   private readonly marks: { readonly at: number; readonly mark: WorkerSessionMark }[];
   private isAtEnd = false;
 
-  private constructor(lm: MatMulFreeWorker, session: WorkerSession, promptTokens: number, tokens: Token[], marks: Strand['marks']) {
+  private constructor(lm: MatMulFreeWorker, beginning: string, session: WorkerSession, promptTokens: number, tokens: Token[], marks: Strand['marks']) {
     this.lm = lm;
+    this.beginning = beginning;
     this.session = session;
     this.promptTokens = promptTokens;
     this.tokens = tokens;
@@ -38,11 +43,20 @@ export class Strand {
   }
 
   /** @param beginning '' to start from nothing. */
-  static async begin(lm: MatMulFreeWorker, beginning: string, signal: AbortSignal): Promise<Strand> {
+  static async begin(lm: MatMulFreeWorker, beginning: string, signal?: AbortSignal): Promise<Strand> {
     const session = await lm.session();
     const { bosTokenId } = lm.config;
     await session.append(beginning === '' && bosTokenId !== undefined ? [bosTokenId] : beginning, { signal });
-    return new Strand(lm, session, await session.tokens(), [], [{ at: 0, mark: await session.mark() }]);
+    return new Strand(lm, beginning, session, await session.tokens(), [], [{ at: 0, mark: await session.mark() }]);
+  }
+
+  /** The same story with the same model, loaded once more: what was written is read again, and comes to the same bits. */
+  async moveTo(lm: MatMulFreeWorker): Promise<Strand> {
+    const moved = await Strand.begin(lm, this.beginning);
+    await moved.session.append(this.tokens.map(({ id }) => id));
+    moved.tokens.push(...this.tokens);
+    moved.isAtEnd = this.isAtEnd;
+    return moved;
   }
 
   /**
@@ -72,20 +86,34 @@ export class Strand {
   }
 
   private async follow(pieces: AsyncGenerator<TokenPiece, GenerateResult>, pen: Pen, meter: Meter): Promise<GenerateResult> {
-    for (;;) {
+    for (let taken = 0; ; taken++) {
       const { done, value } = await meter.time(() => pieces.next());
       if (done) {
         await pen.finish();
         return value;
       }
-      await pen.push({ ...value, ms: meter.take() });
+      await pen.push({ ...value, ms: meter.take(), isWarmUp: taken < WARM_UP });
     }
+  }
+
+  /** The model has ended it. */
+  get hasEnded(): boolean {
+    return this.isAtEnd;
+  }
+
+  /** Where to fork a story that has ended: at the sentence that begins nearest to its middle. */
+  get middle(): number {
+    const half = this.tokens.length / 2;
+    const before = (n: number): string => this.tokens.slice(Math.max(0, n - 3), n).map(({ text }) => text).join('');
+    const begins = this.tokens.flatMap(({ text }, n) => (/^\s/.test(text) && /[.!?…]["”’']?\s*$/.test(before(n)) ? [n] : []));
+    const [nearest] = begins.sort((a, b) => Math.abs(a - half) - Math.abs(b - half));
+    return nearest !== undefined && Math.abs(nearest - half) < half / 2 ? nearest : Math.floor(half);
   }
 
   /** Another story, the same up to a token. */
   async fork(at = this.tokens.length): Promise<Strand> {
     const marks = this.marks.filter((mark) => mark.at <= at);
-    const copy = new Strand(this.lm, await this.sessionAt(at), this.promptTokens, this.tokens.slice(0, at), marks);
+    const copy = new Strand(this.lm, this.beginning, await this.sessionAt(at), this.promptTokens, this.tokens.slice(0, at), marks);
     copy.isAtEnd = this.isAtEnd && at === this.tokens.length;
     return copy;
   }

@@ -50,7 +50,7 @@ export function showTrouble({ what, advice, detail }: Trouble, retry?: () => voi
   const box = element('trouble');
   const details = create('details');
   details.append(create('summary', '', 'The exact message'), create('code', '', detail));
-  const close = create('button', 'link', 'Close');
+  const close = create('button', 'link', 'OK');
   close.type = 'button';
   const before = document.activeElement;
   const leave = (): void => {
@@ -71,6 +71,7 @@ export function showTrouble({ what, advice, detail }: Trouble, retry?: () => voi
   actions.append(close);
   box.replaceChildren(create('p', 'trouble-what', what), create('p', '', advice), details, actions);
   box.hidden = false;
+  if (box.closest('dialog')) box.scrollIntoView({ block: 'nearest' }); // elsewhere, it is always in sight
 }
 
 export function clearTrouble(): void {

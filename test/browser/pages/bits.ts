@@ -2,8 +2,8 @@ import { MatMulFreeLM, type BackendName } from 'matmulfree';
 import { blob, collect, file, sha256 } from './files.js';
 
 export interface BitsInput {
-  readonly backend: 'auto' | BackendName;
-  readonly threads: 'auto' | number;
+  /** What it is run on, one after the other, and with which models. */
+  readonly on: readonly { readonly backend: 'auto' | BackendName; readonly threads: 'auto' | number; readonly tiny: readonly number[]; readonly isTrained: boolean }[];
   /** Folders with tiny models, the names of their files, and ids to read. */
   readonly tiny: readonly { readonly folder: string; readonly files: readonly string[]; readonly ids: readonly number[] }[];
   readonly model: string;
@@ -18,24 +18,36 @@ export interface Bits {
   readonly threads: number;
   /** SHA-256 of logits and state of each tiny model. */
   readonly tiny: readonly { readonly logits: string; readonly state: string }[];
-  /** SHA-256 of the logits of `ids`. */
-  readonly logits: string;
-  readonly text: string;
+  /** SHA-256 of the trained model's logits of `ids`. */
+  readonly logits?: string;
+  readonly text?: string;
 }
 
-/** Runs tiny models and the embedded one on one backend. */
-export default async function bits({ backend, threads, tiny, model, ids, prompt, options }: BitsInput): Promise<Bits> {
-  const ofTiny: Bits['tiny'][number][] = [];
-  for (const { folder, files, ids: input } of tiny) {
-    const lm = await MatMulFreeLM.load(await Promise.all(files.map((name) => file(`${folder}/${name}`))), { backend, threads });
-    const state = lm.createState();
-    ofTiny.push({ logits: await sha256(lm.forward(input, state, { all: true })), state: await sha256(state.serialize()) });
+/** Runs tiny models and the trained one. */
+export default async function bits({ on, tiny, model, ids, prompt, options }: BitsInput): Promise<Bits[]> {
+  const whole = on.some(({ isTrained }) => isTrained) ? await blob(model) : undefined;
+  const folders = tiny.map(({ folder, files }) => Promise.all(files.map((name) => file(`${folder}/${name}`))));
+  const found: Bits[] = [];
+  for (const { backend, threads, tiny: wanted, isTrained } of on) {
+    const ofTiny: Bits['tiny'][number][] = [];
+    let used = { backend: 'scalar' as BackendName, threads: 0 };
+    for (const n of wanted) {
+      const lm = await MatMulFreeLM.load(await folders[n]!, { backend, threads });
+      const state = lm.createState();
+      ofTiny.push({ logits: await sha256(lm.forward(tiny[n]!.ids, state, { all: true })), state: await sha256(state.serialize()) });
+      used = { backend: lm.backend, threads: lm.threads };
+      lm.dispose();
+    }
+    const isolated = globalThis.crossOriginIsolated;
+    if (!whole || !isTrained) {
+      found.push({ isolated, ...used, tiny: ofTiny });
+      continue;
+    }
+    const lm = await MatMulFreeLM.load(whole, { backend, threads });
+    const logits = await sha256(lm.forward(ids, lm.createState(), { all: true }));
+    const { text } = await collect(lm.generate(prompt, options));
+    found.push({ isolated, backend: lm.backend, threads: lm.threads, tiny: ofTiny, logits, text });
     lm.dispose();
   }
-  const lm = await MatMulFreeLM.load(await blob(model), { backend, threads });
-  const logits = await sha256(lm.forward(ids, lm.createState(), { all: true }));
-  const { text } = await collect(lm.generate(prompt, options));
-  const found = { isolated: globalThis.crossOriginIsolated, backend: lm.backend, threads: lm.threads, tiny: ofTiny, logits, text };
-  lm.dispose();
   return found;
 }

@@ -40,9 +40,9 @@ if (typeof document === 'undefined') {
   const scope = globalThis as unknown as DedicatedWorkerGlobalScope;
   scope.onmessage = async ({ data }) => scope.postMessage(await perform(data as Job));
 } else {
-  const job = (await (await fetch(new URL('job', base))).json()) as Job;
+  const job = (await (await fetch(new URL(`job${location.search}`, base))).json()) as Job;
   const report = await (job.inWorker ? performInWorker(job) : perform(job));
-  await fetch(new URL('report', base), { method: 'POST', body: JSON.stringify(report) });
+  await fetch(new URL(`report${location.search}`, base), { method: 'POST', body: JSON.stringify(report) });
   // When the server has gone, nobody waits for this page.
   const next = await fetch(new URL('next', base)).then((response) => response.text(), () => close());
   if (next) location.replace(next);

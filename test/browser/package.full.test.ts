@@ -47,7 +47,7 @@ describe.skipIf(NO_BROWSER)(`the installed package in a browser${NO_BROWSER}`, (
     // Every page is a folder of the server's; scripts are asked for by relative paths, as are all that they import.
     const [path, model] = [`../../../project/${script}`, 'project/node_modules/matmulfree/examples/models/tinystories-9m.gguf'];
     const place = { isolated: true, csp };
-    const { url } = browser.server.addPage(place, {});
+    const url = browser.server.folderFor(place);
     expect(await browser.run('bundled', { script: path, model: url + model }, place)).toEqual({ page: right, worker: right });
   }
 
