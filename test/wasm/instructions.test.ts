@@ -17,8 +17,8 @@ const random = randomFrom(seed);
 const NAMESPACES: Readonly<Record<string, object>> = { i32, i64, memory, atomic, f32, v128, i8x16, i16x8, i32x4, f32x4 };
 
 /** Instructions that only some engines have. */
-const RELAXED = ['i8x16.relaxedSwizzle', 'i16x8.relaxedDotI8x16I7x16S'];
-const HAS_RELAXED = [i8x16.relaxedSwizzle, i16x8.relaxedDotI8x16I7x16S].every((instruction) => {
+const RELAXED = ['i8x16.relaxedSwizzle'];
+const HAS_RELAXED = [i8x16.relaxedSwizzle].every((instruction) => {
   const module = createModule({ sharedMemory: false });
   module.func('f', {}, (b) => b.run(v128.store(0, instruction(v128.load(0), v128.load(16)))));
   return WebAssembly.validate(module.encode());
@@ -482,10 +482,6 @@ const CASES: Readonly<Record<string, () => void | Promise<void>>> = {
   'i16x8.extendLowI8x16S': () => unary('i8', i16x8.extendLowI8x16S, (a) => vector('i16', (n) => a.i8[n]!), 'i16'),
   'i16x8.extendHighI8x16S': () => unary('i8', i16x8.extendHighI8x16S, (a) => vector('i16', (n) => a.i8[8 + n]!), 'i16'),
   'i16x8.q15MulrSat': () => lanewise('i16', i16x8.q15MulrSat, (a, b) => clamp(Math.floor((a * b + 2 ** 14) / 2 ** 15), -32768, 32767)),
-  'i16x8.relaxedDotI8x16I7x16S': () => onVectors('i8', 2, i16x8.relaxedDotI8x16I7x16S,
-    (a, b) => vector('i16', (n) => a.i8[2 * n]! * b.i8[2 * n]! + a.i8[2 * n + 1]! * b.i8[2 * n + 1]!), {
-      out: 'i16', operand: (n) => (n === 1 ? vector('i8', () => random.integer(0, 127)) : anyVector('i8')),
-    }),
 
   'i32x4.splat': () => splat('i32', i32x4.splat),
   'i32x4.extractLane': () => [0, 1, 2, 3].forEach((lane) => unary('i32', (a) => i32x4.splat(i32x4.extractLane(a, lane)), (a) => vector('i32', () => a.i32[lane]!))),
