@@ -54,8 +54,6 @@ const IN_PLACE = Array.from({ length: 16 }, (_, lane) => lane);
  */
 const v128Overwriting = (opcode: number) => (a: V128, b: V128): V128 =>
   expression('v128', ('index' in a ? i8x16.shuffle(a, a, IN_PLACE) : a).code, b.code, simd(opcode));
-const v128Ternary = (opcode: number) => (a: V128, b: V128, c: V128): V128 =>
-  expression('v128', a.code, b.code, c.code, simd(opcode));
 const v128Shift = (opcode: number) => (a: V128, bits: I32Operand): V128 =>
   expression('v128', a.code, i32Operand(bits).code, simd(opcode));
 const splatI32 = (opcode: number) => (a: I32Operand): V128 => expression('v128', i32Operand(a).code, simd(opcode));
@@ -72,13 +70,11 @@ export const i32 = {
   load8U: load('i32', [0x2d], 0),
   load16U: load('i32', [0x2f], 1),
   store: store('i32', [0x36], 2),
-  store8: store('i32', [0x3a], 0),
   eqz: (a: I32): I32 => expression('i32', a.code, [0x45]),
   eq: i32Binary(0x46),
   ne: i32Binary(0x47),
   ltS: i32Binary(0x48),
   ltU: i32Binary(0x49),
-  gtU: i32Binary(0x4b),
   leU: i32Binary(0x4d),
   geU: i32Binary(0x4f),
   add: i32Binary(0x6a),
@@ -89,7 +85,6 @@ export const i32 = {
   or: i32Binary(0x72),
   shl: i32Binary(0x74),
   shrU: i32Binary(0x76),
-  truncF32S: (a: F32): I32 => expression('i32', a.code, [0xa8]),
   fromI64: (a: I64): I32 => expression('i32', a.code, [0xa7]),
   /** a if the condition is not 0, else b. */
   select: (a: I32Operand, b: I32Operand, condition: I32): I32 =>
@@ -154,23 +149,15 @@ export const v128 = {
   load: load('v128', simd(0x00), 4),
   /** Four bytes, the rest 0. */
   load32Zero: load('v128', simd(0x5c), 2),
-  load64Zero: load('v128', simd(0x5d), 3),
   load32Splat: load('v128', simd(0x09), 2),
-  load16Splat: load('v128', simd(0x08), 1),
-  load8Splat: load('v128', simd(0x07), 0),
   store: store('v128', simd(0x0b), 4),
   store8Lane: (address: I32Operand, value: V128, lane: number, offset = 0): Statement =>
     ({ code: [...i32Operand(address).code, ...value.code, ...simd(0x58), ...memoryArgument(0, offset), lane] }),
   store32Lane: (address: I32Operand, value: V128, lane: number, offset = 0): Statement =>
     ({ code: [...i32Operand(address).code, ...value.code, ...simd(0x5a), ...memoryArgument(2, offset), lane] }),
-  store64Lane: (address: I32Operand, value: V128, lane: number, offset = 0): Statement =>
-    ({ code: [...i32Operand(address).code, ...value.code, ...simd(0x5b), ...memoryArgument(3, offset), lane] }),
   and: v128Binary(0x4e),
-  andNot: v128Binary(0x4f),
   or: v128Binary(0x50),
   xor: v128Binary(0x51),
-  /** Bits of a where the mask's are 1, of b elsewhere. */
-  bitSelect: v128Ternary(0x52),
   /** 1 if any bit is. */
   anyTrue: (a: V128): I32 => expression('i32', a.code, simd(0x53)),
 };
@@ -189,8 +176,6 @@ export const i8x16 = {
   shrU: v128Shift(0x6d),
   add: v128Binary(0x6e),
   sub: v128Binary(0x71),
-  /** Saturating, of two vectors of i16. */
-  narrowI16x8S: v128Binary(0x65),
 };
 
 export const i16x8 = {
@@ -201,7 +186,6 @@ export const i16x8 = {
   add: v128Binary(0x8e),
   sub: v128Binary(0x91),
   mul: v128Binary(0x95),
-  narrowI32x4S: v128Binary(0x85),
   extaddPairwiseI8x16U: v128Unary(0x7d),
   extendLowI8x16S: v128Unary(0x87),
   extendHighI8x16S: v128Unary(0x88),
@@ -220,15 +204,7 @@ export const i32x4 = {
   sub: v128Binary(0xb1),
   extendLowI16x8S: v128Unary(0xa7),
   extendHighI16x8S: v128Unary(0xa8),
-  extendLowI16x8U: v128Unary(0xa9),
-  extendHighI16x8U: v128Unary(0xaa),
-  extmulLowI16x8U: v128Binary(0xbe),
-  extmulHighI16x8U: v128Binary(0xbf),
-  extaddPairwiseI16x8S: v128Unary(0x7e),
   extaddPairwiseI16x8U: v128Unary(0x7f),
-  /** Sums of two neighbouring products of i16. */
-  dotI16x8S: v128Binary(0xba),
-  truncSatF32x4S: v128Unary(0xf8),
 };
 
 export const f32x4 = {

@@ -17,13 +17,12 @@ type Unary = (a: V128) => V128;
 
 const UNARY: readonly Unary[] = [
   i8x16.popcnt, i16x8.extaddPairwiseI8x16U, i16x8.extendLowI8x16S, i16x8.extendHighI8x16S, i32x4.extendLowI16x8S, i32x4.extendHighI16x8S,
-  i32x4.extendLowI16x8U, i32x4.extendHighI16x8U, i32x4.extaddPairwiseI16x8S, i32x4.extaddPairwiseI16x8U, i32x4.truncSatF32x4S,
+  i32x4.extaddPairwiseI16x8U,
 ];
 const BINARY: readonly Binary[] = [
   i8x16.swizzle, i16x8.q15MulrSat, // twice as often as others
-  v128.and, v128.andNot, v128.or, v128.xor, i8x16.swizzle, i8x16.geU, i8x16.add, i8x16.sub, i8x16.narrowI16x8S, i16x8.add, i16x8.sub,
-  i16x8.mul, i16x8.narrowI32x4S, i16x8.q15MulrSat, i32x4.ltS, i32x4.add, i32x4.sub, i32x4.extmulLowI16x8U, i32x4.extmulHighI16x8U,
-  i32x4.dotI16x8S,
+  v128.and, v128.or, v128.xor, i8x16.swizzle, i8x16.geU, i8x16.add, i8x16.sub, i16x8.add, i16x8.sub,
+  i16x8.mul, i16x8.q15MulrSat, i32x4.ltS, i32x4.add, i32x4.sub,
 ];
 const RELAXED: Binary = (a, b) => i8x16.relaxedSwizzle(a, v128.and(b, v128.const(new Array<number>(16).fill(0x0f))));
 const SHIFTS = [i8x16.shrU, i16x8.shl, i16x8.shrS, i16x8.shrU, i32x4.shl, i32x4.shrS, i32x4.shrU];
@@ -50,7 +49,6 @@ function writeProgram(b: Body, seed: number, relaxed: boolean): void {
     const kind = random.unit();
     if (kind < 0.15) return pick(UNARY)(operand(depth));
     if (kind < 0.25) return pick(SHIFTS)(operand(depth), random.integer(0, 20));
-    if (kind < 0.3) return v128.bitSelect(operand(depth), operand(depth), operand(depth));
     if (kind < 0.4) return i8x16.shuffle(operand(depth), operand(depth), Array.from({ length: 16 }, () => random.integer(0, 31)));
     if (relaxed && kind < 0.5) return RELAXED(operand(depth), operand(depth));
     return pick(BINARY)(operand(depth), operand(depth));
