@@ -1,4 +1,4 @@
-import { sectionBytes, unsignedLeb, vectorBytes } from '../../src/wasm/encode.js';
+import { sectionBytes, TYPE_CODES, unsignedLeb, vectorBytes, type ValueType } from '../../src/wasm/encode.js';
 
 /* Reads the code of a module that the assembler has made, instruction by instruction, and writes it again with changes. */
 
@@ -13,13 +13,14 @@ export interface Instruction {
 export interface WasmFunction {
   readonly name: string;
   readonly parameters: number;
-  readonly results: number;
+  readonly result: ValueType | undefined;
   /** Types of its variables that are no parameters, as `add` takes them. */
   readonly locals: number[];
   readonly instructions: Instruction[];
 }
 
 const [FUNCTION_TYPES, FUNCTIONS, EXPORTS, CODE] = [1, 3, 7, 10];
+const VALUE_TYPES = Object.keys(TYPE_CODES) as ValueType[];
 const I32_CONST = 0x41;
 const I64_CONST = 0x42;
 export const [LOCAL_GET, LOCAL_SET, LOCAL_TEE, CALL] = [0x20, 0x21, 0x22, 0x10];
@@ -65,7 +66,8 @@ export function readFunctions(module: Uint8Array): WasmFunction[] {
   const types = list(FUNCTION_TYPES, (reader) => {
     reader.take(1);
     const parameters = reader.take(reader.number()).length;
-    return { parameters, results: reader.take(reader.number()).length };
+    const [code] = reader.take(reader.number());
+    return { parameters, result: VALUE_TYPES.find((type) => TYPE_CODES[type] === code) };
   });
   const typeOf = list(FUNCTIONS, (reader) => types[reader.number()]!);
   const names = list(EXPORTS, (reader) => {

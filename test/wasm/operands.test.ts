@@ -17,12 +17,12 @@ const HOPELESS = new Map([[0xfd111, 'i16x8.relaxed_q15mulr_s'], [0xfd112, 'i16x8
 function lookAt(functions: readonly WasmFunction[]): { unsafe: string[]; safe: number; hopeless: string[] } {
   const [unsafe, hopeless]: [string[], string[]] = [[], []];
   let safe = 0;
-  for (const { name, instructions } of functions) {
+  for (const { name, result, instructions } of functions) {
     /** Of each operand on the stack, whether it is a variable. */
     const stack: boolean[] = [];
     for (const { opcode, index } of instructions) {
       const called = opcode === CALL ? functions[index]! : undefined;
-      const { takes, gives } = called ? { takes: called.parameters, gives: called.results } : shapeOf(opcode);
+      const { takes, gives } = called ? { takes: called.parameters, gives: Number(called.result !== undefined) } : shapeOf(opcode);
       const operands = takes === 0 ? [] : stack.splice(-takes);
       expect(operands, `${name}: operands of 0x${opcode.toString(16)}`).toHaveLength(takes);
       const watched = OVERWRITING.get(opcode);
@@ -31,7 +31,7 @@ function lookAt(functions: readonly WasmFunction[]): { unsafe: string[]; safe: n
       if (HOPELESS.has(opcode)) hopeless.push(`${name}: ${HOPELESS.get(opcode)}`);
       for (let n = 0; n < gives; n++) stack.push(opcode === LOCAL_GET || opcode === LOCAL_TEE);
     }
-    expect(stack, `left on the stack of ${name}`).toHaveLength(functions.find((found) => found.name === name)!.results);
+    expect(stack, `left on the stack of ${name}`).toHaveLength(Number(result !== undefined));
   }
   return { unsafe, safe, hopeless };
 }
