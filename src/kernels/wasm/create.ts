@@ -25,7 +25,7 @@ export async function createWasmKernels(backend: 'auto' | BackendName, threads: 
     notes.push(`backend ${name} is not available here: ${fault}`);
   }
   pool?.dispose();
-  throw new BackendError(notes.join('; '));
+  throw new BackendError(`${notes.join('; ')}${backend === 'auto' ? '' : '; use backend auto'}`);
 }
 
 /** Why this engine lacks, may not run, or must not use a backend, by name. */

@@ -30,7 +30,7 @@ async function refusal(): Promise<string | undefined> {
     new WebAssembly.Memory({ initial: 1 });
     return undefined;
   } catch (error) {
-    return messageOf(error) + (error instanceof RangeError ? '; raise the limit ulimit -v, or use backend scalar' : '');
+    return messageOf(error) + (error instanceof RangeError ? '; raise the limit of address space (ulimit -v), or use backend scalar' : '');
   }
 }
 

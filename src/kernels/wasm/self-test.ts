@@ -105,7 +105,7 @@ export function findFault(options: WasmKernelsOptions): string | undefined {
   };
   const checks = { ...CHECKS, ...(options.shared && { worker: worksAsThread }) };
   const wrong = Object.entries(checks).find(([, check]) => !passes(check));
-  return wrong && `this engine computes ${wrong[0]} wrongly, so that its text would be wrong; backend auto does without it`;
+  return wrong && `this engine's WebAssembly gives wrong results (in a test before use: ${wrong[0]})`;
 }
 
 function createTest(options: WasmKernelsOptions): Test {
