@@ -28,7 +28,7 @@ function i32Operand(operand: I32Operand): I32 {
 }
 
 function expression<T extends ValueType>(type: T, ...parts: readonly (readonly number[])[]): Expr<T> {
-  return { type, code: parts.flat() };
+  return { type, code: new Array<number>().concat(...parts) };
 }
 
 const SIMD = 0xfd;
