@@ -65,6 +65,11 @@ export function notByNew(name: string, maker: string): ArgumentError {
   return new ArgumentError(`${name}: is made by ${maker}, not by new`);
 }
 
+/** What an error says, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Longest quotation in a message: files are not trusted, and messages are read by people. */
 const MAX_SHOWN = 80;
 

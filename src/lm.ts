@@ -16,10 +16,10 @@ import type { EmbedOptions } from './scoring/embed.js';
 import type { Perplexity, PerplexityInput, PerplexityOptions } from './scoring/perplexity.js';
 import { scoreIds, scoreIdsAsync, type Score, type ScoreOptions } from './scoring/score.js';
 import type { BackendName, Kernels } from './kernels/kernels.js';
-import { createKernels } from './kernels/create.js';
+import { createKernelsAndArena } from './kernels/create.js';
 import type { ModelConfig } from './checkpoint/config.js';
 import { describeModel, type ModelInfo } from './model/describe.js';
-import { loadModel, type Progress } from './model/load-model.js';
+import { loadModel, modelBytes, type Progress } from './model/load-model.js';
 import { Model } from './model/model.js';
 import { openCheckpoint } from './checkpoint/open-checkpoint.js';
 import { ModelState } from './model/state.js';
@@ -29,7 +29,10 @@ import { TextWriter } from './generate/text-writer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 export interface LoadOptions {
-  /** Default 'auto': the fastest one that this engine supports. Every backend gives the same results, bit for bit. */
+  /**
+   * Default 'auto': the fastest one that this engine supports, has memory for and computes rightly; `lm.info().backendNote` tells why a
+   * faster one is left out. Every backend gives the same results, bit for bit.
+   */
   readonly backend?: 'auto' | BackendName | undefined;
   /**
    * Threads to use, the calling one included; default 'auto': one less than there are processors. Results do not depend on it.
@@ -93,8 +96,9 @@ export class MatMulFreeLM {
       const tokenizer = await loadTokenizer(checkpoint);
       const { texts, config } = checkpoint;
       const defaults = texts.generationConfig === undefined ? {} : await readDefaults(texts.generationConfig, config.vocabSize);
-      kernels = await createKernels({ backend, threads });
-      const model = await loadModel(checkpoint, kernels, given);
+      const made = await createKernelsAndArena({ backend, threads }, (candidate) => modelBytes(checkpoint, candidate));
+      kernels = made.kernels;
+      const model = await loadModel(checkpoint, kernels, { ...given, arena: made.arena });
       return new MatMulFreeLM(checkpoint.name, model, tokenizer, defaults);
     } catch (error) {
       kernels?.dispose();

@@ -73,7 +73,7 @@ describe.skipIf(NONE)(`a bundle, minified and gzipped,${NONE}`, () => {
   }
 
   it('has a size', () => {
-    const wasm = ['kernels/wasm/probe.ts', 'kernels/wasm/wasm.ts', 'kernels/wasm/threads.ts'];
+    const wasm = ['kernels/wasm/create.ts', 'kernels/wasm/threads.ts'];
     const page = kilobytes('page');
     const withWasm = kilobytes('page', ...wasm);
     const remote = kilobytes('remote');

@@ -50,6 +50,7 @@ function table(lm: MatMulFreeLM): string {
     ['fingerprint', info.fingerprint],
     ['backend', `${lm.backend}, ${plural(lm.threads, 'thread')}`],
   ];
+  if (info.backendNote !== undefined) rows.push(['left out', info.backendNote]);
   const width = Math.max(...rows.map(([label]) => label.length));
   const lines = rows.map(([label, value]) => `${label.padEnd(width)}  ${value}`);
   lines.push('', 'ternary weights      zeros  where');

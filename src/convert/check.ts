@@ -1,6 +1,6 @@
 import { FormatError } from '../errors.js';
 import { arenaOn } from '../kernels/arena.js';
-import { createKernels } from '../kernels/create.js';
+import { createKernelsAndArena } from '../kernels/create.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { loadModel, modelBytes, type Progress } from '../model/load-model.js';
@@ -42,12 +42,12 @@ export async function checkConversion(
   try {
     for (const model of [source, converted]) checkpoints.push(await openCheckpoint(await openSource(model, given, 'checkConversion')));
     const [original, copy] = checkpoints as [Checkpoint, Checkpoint];
-    const running = (kernels = await createKernels());
-    const arena = running.createArena(Math.max(...checkpoints.map((checkpoint) => modelBytes(checkpoint, running))));
-    const { buffer, byteOffset } = arena.u8(0);
+    const made = await createKernelsAndArena({}, (candidate) => Math.max(...checkpoints.map((checkpoint) => modelBytes(checkpoint, candidate))));
+    kernels = made.kernels;
+    const { buffer, byteOffset } = made.arena.u8(0);
     const onProgress = ({ file, loaded, total }: Progress): void => given.onProgress?.({ stage: 'verify', file, loaded, total });
     const load = (checkpoint: Checkpoint): Promise<Model> =>
-      loadModel(checkpoint, running, { signal: given.signal, onProgress, arena: arenaOn(buffer, byteOffset) });
+      loadModel(checkpoint, made.kernels, { signal: given.signal, onProgress, arena: arenaOn(buffer, byteOffset) });
     const expected = run(await load(original));
     const found = run(await load(copy));
     compare(original.name, copy.name, expected, found);

@@ -1,4 +1,4 @@
-import { ArgumentError, FormatError } from '../errors.js';
+import { ArgumentError, FormatError, messageOf } from '../errors.js';
 import { refuseLfsText } from './lfs.js';
 
 /** Random access to the bytes of one file: a file on disk, a Blob, memory. Everything that reads a format reads through this. */
@@ -166,7 +166,7 @@ export function parseJsonObject(name: string, text: string, limit = MAX_JSON_VAL
     value = JSON.parse(text);
   } catch (error) {
     refuseLfsText(name, text);
-    const complaint = (error instanceof Error ? error.message : String(error)).slice(0, MAX_COMPLAINT);
+    const complaint = messageOf(error).slice(0, MAX_COMPLAINT);
     throw new FormatError(`${name}: broken JSON: ${complaint}`);
   }
   if (!isJsonObject(value)) throw new FormatError(`${name}: must hold a JSON object`);

@@ -1,6 +1,7 @@
-import { BackendError, missingPart, show } from '../errors.js';
+import { BackendError, messageOf, missingPart } from '../errors.js';
 import { checkNumber, givenOptions } from '../options.js';
 import { processors } from '../platform/threads.js';
+import type { Arena } from './arena.js';
 import type { BackendName, Kernels } from './kernels.js';
 import { createScalarKernels } from './scalar/scalar.js';
 
@@ -13,30 +14,26 @@ export interface KernelOptions {
 
 const MAX_THREADS = 64;
 
-interface Found {
-  /** Slowest first. */
-  readonly backends: readonly BackendName[];
-  /** Why WebAssembly is not among them, if the engine has it. */
-  readonly refusal?: string | undefined;
-}
+/** Slowest first. */
+const BACKENDS = ['scalar', 'simd', 'relaxed'] as const satisfies readonly BackendName[];
 
-async function probe(): Promise<Found> {
-  const backends: BackendName[] = ['scalar'];
-  const { refusal, supportsVectors } = await import('./wasm/probe.js').catch(missingPart); // not in the first chunk of a bundle
-  if (supportsVectors(false)) backends.push('simd');
-  if (supportsVectors(true)) backends.push('relaxed');
-  const refused = backends.length > 1 ? await refusal() : undefined;
-  return refused === undefined ? { backends } : { backends: ['scalar'], refusal: refused };
-}
-
-/** Backends that this engine supports, and this page's Content-Security-Policy allows, slowest first. */
-export async function availableBackends(): Promise<BackendName[]> {
-  return [...(await probe()).backends];
+/** Why backends are missing from `availableBackends`, by their names: the engine lacks something, or computes wrongly with them. */
+export async function unavailableBackends(): Promise<Partial<Record<BackendName, string>>> {
+  return (await import('./wasm/create.js').catch(missingPart)).unavailableWasmBackends();
 }
 
 /**
- * The kernels of the backend that was asked for, or of the best there is.
- * @throws ArgumentError for `threads`; BackendError when that backend does not exist or is not available here.
+ * Backends that can be used here, slowest first: those that this engine supports, this page's Content-Security-Policy allows, and the
+ * engine computes rightly (every kernel is tested, once a process).
+ */
+export async function availableBackends(): Promise<BackendName[]> {
+  const reasons = await unavailableBackends();
+  return BACKENDS.filter((backend) => reasons[backend] === undefined);
+}
+
+/**
+ * The kernels of the backend that was asked for, or of the best there is; `backendNote` says why a better one is left out.
+ * @throws ArgumentError for `threads`; BackendError when that backend does not exist, is not available here, or computes wrongly here.
  */
 export async function createKernels(options: KernelOptions = {}): Promise<Kernels> {
   const { backend = 'auto', threads = 'auto' } = givenOptions('createKernels', options, ['backend', 'threads']);
@@ -44,18 +41,30 @@ export async function createKernels(options: KernelOptions = {}): Promise<Kernel
   const count = threads === 'auto' ? Math.min(Math.max(processors() - 1, 1), MAX_THREADS) : threads;
   if (backend === 'scalar') return createScalarKernels();
   try {
-    const { backends, refusal } = await probe();
-    const best = backend === 'auto' ? backends.at(-1) : backends.find((name) => name === backend);
-    if (best === undefined) {
-      const why = refusal === undefined ? '' : `: ${refusal}`;
-      throw new BackendError(`backend ${show(backend)} is not available here (available: auto, ${backends.join(', ')})${why}`);
-    }
-    if (best === 'scalar') return createScalarKernels();
-    const { createWasmKernels } = await import('./wasm/wasm.js').catch(missingPart);
-    return await createWasmKernels({ backend: best, threads: count });
+    const { createWasmKernels } = await import('./wasm/create.js').catch(missingPart); // not in the first chunk of a bundle
+    return await createWasmKernels(backend, count);
   } catch (error) {
     // What passes the probe may fail nevertheless: no memory for the code, or a service worker, which may not `import()`.
-    if (backend === 'auto') return createScalarKernels();
+    if (backend === 'auto') return createScalarKernels(messageOf(error));
     throw error;
+  }
+}
+
+/**
+ * Kernels, and `bytes(kernels)` bytes of memory for them. With backend 'auto' they are scalar where WebAssembly cannot have so much.
+ * @throws as createKernels, and BackendError when there is no memory.
+ */
+export async function createKernelsAndArena(
+  options: KernelOptions, bytes: (kernels: Kernels) => number,
+): Promise<{ readonly kernels: Kernels; readonly arena: Arena }> {
+  let kernels = await createKernels(options);
+  for (;;) {
+    try {
+      return { kernels, arena: kernels.createArena(bytes(kernels)) };
+    } catch (error) {
+      kernels.dispose();
+      if (!(error instanceof BackendError) || (options.backend ?? 'auto') !== 'auto' || kernels.backend === 'scalar') throw error;
+      kernels = createScalarKernels(error.message);
+    }
   }
 }

@@ -31,6 +31,8 @@ export const MAX_COLUMNS = 65536;
  */
 export interface Kernels {
   readonly backend: BackendName;
+  /** Why a faster backend was left out, in plain words: it computes wrongly here, or gets no memory. Undefined where none was. */
+  readonly backendNote?: string | undefined;
   /** Threads that share the work, the calling one included. */
   readonly threads: number;
 

@@ -13,6 +13,8 @@ export interface ModelInfo {
   readonly embeddingBytes: number;
   readonly stateBytes: number;
   readonly fingerprint: string;
+  /** Why a faster backend was left out, in plain words: it computes wrongly here, or gets no memory. Undefined where none was. */
+  readonly backendNote: string | undefined;
   readonly operations: Operations;
 }
 
@@ -36,7 +38,7 @@ export interface Operations {
 const SIGMOID = 12;
 
 export function describeModel(model: Model): ModelInfo {
-  const { config, counts, embeddings, memoryBytes, stateShape } = model.parts;
+  const { config, counts, embeddings, kernels, memoryBytes, stateShape } = model.parts;
   const { hiddenSize: D, recurrentSize: I, intermediateSize: F, layers: L, vocabSize: V } = config;
   const rows = new Map<string, { weights: number; zeros: number }>();
   for (const { name, weights, zeros } of counts) {
@@ -63,6 +65,7 @@ export function describeModel(model: Model): ModelInfo {
     embeddingBytes: embeddings.byteLength,
     stateBytes: model.createState().byteLength,
     fingerprint: stateShape.fingerprint,
+    backendNote: kernels.backendNote,
     operations: {
       ternaryAdditions: ternaryWeights - zeros,
       multiplications: L * layer + 3 * D + bitLinear(V, D),

@@ -72,8 +72,8 @@ export function createModule(options: ModuleOptions): ModuleBuilder {
     const named = Object.fromEntries(Object.entries(parameters).map(([key, type], n) => [key, localAt(type, n)]));
     const value = write(body, named as unknown as ParameterLocals<P>);
     if (value) code.push(...value.code);
-    const declared = vectorBytes(locals.map((type) => [1, TYPE_CODES[type]]));
-    entry.code = [...declared, ...code, 0x0b];
+    code.push(0x0b);
+    entry.code = vectorBytes(locals.map((type) => [1, TYPE_CODES[type]])).concat(code);
     return { index, call: (...args) => ({ code: callCode(index, args) }) };
   }
 
@@ -85,13 +85,13 @@ export function createModule(options: ModuleOptions): ModuleBuilder {
     },
     encode() {
       const limits = options.sharedMemory ? [3, 1, ...unsignedLeb(MAX_PAGES)] : [0, 1];
-      return Uint8Array.from([
+      return new Uint8Array([
         ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
         ...sectionBytes(1, vectorBytes(types)),
         ...sectionBytes(2, vectorBytes([[...nameBytes('env'), ...nameBytes('memory'), 2, ...limits]])),
         ...sectionBytes(3, vectorBytes(functions.map((_, n) => unsignedLeb(n)))),
         ...sectionBytes(7, vectorBytes(functions.map(({ name }, n) => [...nameBytes(name), 0, ...unsignedLeb(n)]))),
-        ...sectionBytes(10, vectorBytes(functions.map(({ code }) => [...unsignedLeb(code.length), ...code]))),
+        ...sectionBytes(10, vectorBytes(functions.map(({ code }) => unsignedLeb(code.length).concat(code)))),
       ]);
     },
   };
@@ -103,7 +103,7 @@ function localAt<T extends ValueType>(type: T, index: number): Local<T> {
 
 function callCode(index: number, args: readonly (Expr<ValueType> | number)[]): number[] {
   const operands = args.map((arg) => (typeof arg === 'number' ? i32.const(arg) : arg).code);
-  return [...operands.flat(), 0x10, ...unsignedLeb(index)];
+  return new Array<number>().concat(...operands, [0x10, ...unsignedLeb(index)]);
 }
 
 function createBody(code: number[], declare: (type: ValueType) => number): Body {

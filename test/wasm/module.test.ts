@@ -166,7 +166,7 @@ describe('control flow', () => {
       module.funcWithResult('f', { x: 'i32' }, 'i32', (b, { x }) => {
         const result = b.local('i32', i32.const(1));
         b.if(x, () => b.set(result, i32.const(2)));
-        b.if(i32.gtU(x, 10), () => {
+        b.if(i32.ltU(10, x), () => {
           b.if(i32.eq(x, 11), () => b.increase(result, 100), () => b.increase(result, 200));
         }, () => b.increase(result, 10));
         return result;
@@ -190,7 +190,7 @@ describe('control flow', () => {
         b.doWhile(() => {
           b.increase(x, -1);
           b.increase(rounds, 1);
-        }, () => i32.and(i32.gtU(x, 0), i32.ltU(x, 1000)));
+        }, () => i32.and(i32.ltU(0, x), i32.ltU(x, 1000)));
         return rounds;
       });
     });

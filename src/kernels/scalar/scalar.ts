@@ -8,12 +8,14 @@ import { createTernary, createTernaryProduct, packRow } from './ternary.js';
 /**
  * The backend in plain typed arrays: the definition of every result, to the bit, and the one that runs where WebAssembly
  * is not allowed.
+ * @param backendNote see Kernels.backendNote.
  */
-export function createScalarKernels(): Kernels {
+export function createScalarKernels(backendNote?: string): Kernels {
   const gates = createGates();
   const product = createTernaryProduct();
   return {
     backend: 'scalar',
+    backendNote,
     threads: 1,
     createArena(bytes) {
       try {

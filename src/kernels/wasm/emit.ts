@@ -16,7 +16,7 @@ export interface EmitOptions {
 /** Token tiles, widest last. */
 export const TILES: readonly TileShape[] = [{ tokens: 8, quads: 16 }, { tokens: 16, quads: 16 }];
 
-export type KernelName = 'packBlocks' | 'ternaryRows' | `ternaryTile${number}` | keyof typeof ELEMENTWISE_PARAMETERS;
+export type KernelName = 'packBlocks' | 'ternaryRows' | `ternaryTile${TileShape['tokens']}` | keyof typeof ELEMENTWISE_PARAMETERS;
 
 /** Names of the kernels in the order of their numbers, and their parameters. */
 export const SHARED_KERNELS: readonly (readonly [KernelName, Parameters])[] = [

@@ -30,7 +30,7 @@ export const CONTROL = {
   units: 388,
   unitsPerChunk: 392,
   chunks: 396,
-  /** The kernel's arguments, four bytes each. */
+  /** The kernel's arguments, four bytes each: there is room for hundreds. */
   arguments: 400,
   /** Here the work space of thread 0 begins. */
   end: 4096,
@@ -38,8 +38,6 @@ export const CONTROL = {
 
 /** Chunks of a job, at most. */
 export const MAX_CHUNKS = 0xffff;
-
-const MAX_ARGUMENTS = 20;
 
 /** How often the main thread looks whether the others are done (`runJob`'s argument), before it sleeps. */
 export const MAIN_SPINS = 400_000;
@@ -65,7 +63,6 @@ function emitRunChunk(module: ModuleBuilder, kernels: readonly SharedKernel[]): 
     b.set(last, i32.select(last, units, i32.ltU(last, units)));
     kernels.forEach(({ func, parameters }, n) => {
       const types = Object.values(parameters).slice(0, -3);
-      if (types.length > MAX_ARGUMENTS) throw new RangeError('too many arguments');
       b.if(i32.eq(kernel, n), () => {
         const args = types.map((type, at) => argument(type, CONTROL.arguments + 4 * at));
         b.run(func.call(...args, first, last, work));

@@ -26,12 +26,12 @@ export function createMemory(bytes: number, threads: number, shared: boolean): K
   const start = CONTROL.end + threads * WORK_BYTES;
   const pages = Math.ceil((start + bytes) / PAGE) + 1;
   const size = `${((pages * PAGE) / 2 ** 20).toFixed(0)} MiB`;
-  if (pages > MAX_PAGES) throw new BackendError(`the model needs ${size}: more than the 4 GiB that WebAssembly can address`);
+  if (pages > MAX_PAGES) throw new BackendError(`the model needs ${size}: more than the 4 GiB that WebAssembly can address; use backend scalar`);
   let memory: WebAssembly.Memory;
   try {
     memory = new WebAssembly.Memory(shared ? { initial: pages, maximum: pages, shared } : { initial: pages });
   } catch {
-    throw new BackendError(`cannot allocate ${size} of WebAssembly memory for the model; close other programs or pages, or take a smaller model`);
+    throw new BackendError(`cannot allocate ${size} of WebAssembly memory for the model; close other programs or pages, raise the limit of address space (ulimit -v), or use backend scalar`);
   }
   const { buffer } = memory;
   return {

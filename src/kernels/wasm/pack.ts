@@ -183,10 +183,10 @@ function emitDecodeTQ1(module: ModuleBuilder): Func {
       }
       // The last group has four bytes, with four trits each.
       b.set(x, v128.load32Splat(from, 48));
-      for (const power of [one, three, nine, twentySeven]) {
+      [one, three, nine, twentySeven].forEach((power, n) => {
+        if (n > 0) b.set(x, times3(x));
         b.set(power, x);
-        b.set(x, times3(x));
-      }
+      });
       const firsts = i8x16.shuffle(one, three, [0, 1, 2, 3, 16, 17, 18, 19, 0, 0, 0, 0, 0, 0, 0, 0]);
       const lasts = i8x16.shuffle(nine, twentySeven, [0, 1, 2, 3, 16, 17, 18, 19, 0, 0, 0, 0, 0, 0, 0, 0]);
       b.set(x, i8x16.shuffle(firsts, lasts, [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]));

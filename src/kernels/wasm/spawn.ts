@@ -49,9 +49,10 @@ export async function spawnThread(onEnd: (reason: string) => void): Promise<Thre
 }
 
 async function spawnNodeThread({ Worker }: NonNullable<ReturnType<typeof nodeThreads>>, onEnd: (reason: string) => void): Promise<Thread> {
-  // Options of the program, such as loaders, would only slow the start. The heap stays almost empty.
+  // Options of the program, such as loaders, would only slow the start. The heap stays almost empty; and V8 ends the whole process where
+  // it cannot reserve address space for a thread's own code, of which it wants half a GiB.
   const worker = new Worker(THREAD_PROGRAM, {
-    eval: true, execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
+    eval: true, execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4, codeRangeSizeMb: 16 },
   });
   let reason = 'it was terminated';
   worker.on('error', (error) => { reason = error.message; });

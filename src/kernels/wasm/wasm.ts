@@ -1,17 +1,23 @@
-import { ArgumentError, BackendError, missingPart } from '../../errors.js';
+import { ArgumentError } from '../../errors.js';
 import { MAX_COLUMNS, type Kernels, type TernaryMatrix } from '../kernels.js';
-import { emitKernels, SHARED_KERNELS, type KernelName } from './emit.js';
+import { SHARED_KERNELS, type KernelName } from './emit.js';
 import { CONTROL, MAIN_SPINS } from './jobs.js';
 import { clearPadding, packedBytes, packRow, paddedColumns, panelBlocks, ROW_BLOCK, rowBlocks } from './layout.js';
 import { createMemory, type KernelMemory } from './memory.js';
 import { packBlocks } from './pack.js';
+import type { WasmBackend } from './probe.js';
 import type { ThreadPool } from './threads.js';
 
-export interface WasmOptions {
-  /** `relaxed` needs an engine with relaxed SIMD. */
-  readonly backend: 'simd' | 'relaxed';
-  /** Threads to use, the calling one included. Default 1. */
-  readonly threads?: number | undefined;
+export interface WasmKernelsOptions {
+  readonly backend: WasmBackend;
+  /** Of `emitKernels`. */
+  readonly module: WebAssembly.Module;
+  /** Whether the module's memory is shared: so it is where there are other threads. */
+  readonly shared: boolean;
+  readonly pool?: ThreadPool | undefined;
+  /** Hand all work to `pool`, however little it is: for tests of small problems. */
+  readonly shareAll?: boolean;
+  readonly backendNote?: string | undefined;
 }
 
 /** What the emitted module exports. */
@@ -34,25 +40,10 @@ const MAX_EIGHT_TOKENS = 10;
 const KERNEL_NUMBERS = Object.fromEntries(SHARED_KERNELS.map(([name], n) => [name, n])) as Record<KernelName, number>;
 const ARGUMENTS = CONTROL.arguments / 4;
 
-/**
- * The backend in WebAssembly SIMD. Its results are those of the scalar backend, bit for bit.
- * @throws BackendError when the engine does not allow WebAssembly, or lacks what the backend needs.
- */
-export async function createWasmKernels({ backend, threads = 1 }: WasmOptions): Promise<Kernels> {
-  const canShare = threads > 1 && typeof SharedArrayBuffer !== 'undefined';
-  const pool = canShare ? await (await import('./threads.js').catch(missingPart)).createThreadPool(threads - 1) : undefined; // pages that may not share memory need none of it
-  const shared = pool !== undefined && pool.size > 0;
-  try {
-    const module = await WebAssembly.compile(emitKernels({ relaxed: backend === 'relaxed', threads: shared }));
-    return kernelsOn(backend, module, shared ? pool : undefined);
-  } catch (error) {
-    pool?.dispose();
-    throw new BackendError(`backend ${backend} is not available here: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool: ThreadPool | undefined): Kernels {
+/** The backend in WebAssembly SIMD. Its results are those of the scalar backend, bit for bit. */
+export function kernelsOn({ backend, module, shared, pool, shareAll = false, backendNote }: WasmKernelsOptions): Kernels {
   const threads = 1 + (pool?.size ?? 0);
+  const least = shareAll ? 0 : 1; // of what pays to be shared
   let memory: KernelMemory | undefined;
   let lastMatrix: TernaryMatrix | undefined;
   const followers = new WeakMap<TernaryMatrix, TernaryMatrix>();
@@ -83,7 +74,7 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
 
   /** A kernel that goes element by element: its units may be shared as they come. */
   function runElements(kernel: KernelName, units: number, elements: number): void {
-    const share = pool !== undefined && elements >= MIN_SHARED_ELEMENTS;
+    const share = pool !== undefined && elements >= least * MIN_SHARED_ELEMENTS;
     run(kernel, units, share ? Math.ceil(units / (threads * 2)) : units, share);
   }
 
@@ -102,7 +93,7 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
     floats[ARGUMENTS + 7] = qScale;
     ints[ARGUMENTS + 8] = out;
     expectNext(matrix);
-    const share = rows * columns >= MIN_SHARED_WORK;
+    const share = rows * columns >= least * MIN_SHARED_WORK;
     run('ternaryRows', panels, share ? 1 : panels, share);
   }
 
@@ -119,13 +110,13 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
 
   /** `tokens` tokens in tiles of `width`. */
   function multiplyTiles(
-    matrix: TernaryMatrix, width: number, q: number, qScales: number, tokens: number, out: number,
+    matrix: TernaryMatrix, width: 8 | 16, q: number, qScales: number, tokens: number, out: number,
   ): void {
     const { rows, columns, packed, scales } = matrix;
     const blocks = rowBlocks(rows);
     const panel = panelBlocks(rows, threads);
     const tiles = Math.ceil(tokens / width);
-    const share = rows * columns * tokens >= MIN_SHARED_WORK;
+    const share = rows * columns * tokens >= least * MIN_SHARED_WORK;
     const even = share ? Math.ceil(blocks / Math.ceil(threads / tiles)) : blocks;
     const taskBlocks = Math.max(1, Math.floor(Math.min(even, TILE_TASK_BLOCKS) / panel)) * panel;
     const tasks = Math.ceil(blocks / taskBlocks);
@@ -147,10 +138,11 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
 
   const kernels: Kernels = {
     backend,
+    backendNote,
     threads,
     createArena(bytes) {
       if (memory) throw new ArgumentError('these kernels have their arena already: measure all that goes into it (measureArena), then create it once');
-      memory = createMemory(bytes, threads, pool !== undefined);
+      memory = createMemory(bytes, threads, shared);
       ({ ints, floats } = memory);
       const instance = new WebAssembly.Instance(module, { env: { memory: memory.memory } });
       exports = instance.exports as unknown as Exports;
@@ -168,7 +160,7 @@ function kernelsOn(backend: 'simd' | 'relaxed', module: WebAssembly.Module, pool
     packBlocks: (matrix, first, count, type, bytes) =>
       packBlocks(matrix, at(matrix.packed), threads, first, count, type, bytes, ints.buffer, CONTROL.end, (args, units) => {
         args.forEach((value, n) => { ints[ARGUMENTS + n] = value; });
-        const share = units >= 2 * threads;
+        const share = units >= least * 2 * threads;
         run('packBlocks', units, share ? Math.ceil(units / (threads * 2)) : units, share);
       }),
     ternaryMatmul(matrix, q, qScales, tokens, out) {

@@ -1,0 +1,39 @@
+import { BackendError, missingPart } from '../../errors.js';
+import type { BackendName, Kernels } from '../kernels.js';
+import { missingBackends, wasmBackends, WASM_BACKENDS } from './probe.js';
+import { testedModule } from './tested-module.js';
+import type { ThreadPool } from './threads.js';
+import { kernelsOn } from './wasm.js';
+
+/**
+ * Kernels of that backend, or of the best one, in WebAssembly.
+ * @param threads to use, the calling one included.
+ * @throws BackendError when this engine lacks it, may not run it or computes it wrongly; for 'auto': all of them.
+ */
+export async function createWasmKernels(backend: 'auto' | BackendName, threads: number): Promise<Kernels> {
+  const wanted = await wasmBackends(backend);
+  let pool: ThreadPool | undefined;
+  if (threads > 1 && typeof SharedArrayBuffer !== 'undefined') { // pages that may not share memory need none of it
+    const starting = import('./threads.js').catch(missingPart).then(({ createThreadPool }) => createThreadPool(threads - 1));
+    [pool] = await Promise.all([starting, testedModule(wanted[0]!, true)]);
+  }
+  const shared = pool !== undefined && pool.size > 0;
+  const notes: string[] = [];
+  for (const name of wanted) {
+    const { module, fault } = await testedModule(name, shared);
+    if (module) return kernelsOn({ backend: name, module, shared, pool: shared ? pool : undefined, backendNote: notes.join('; ') || undefined });
+    notes.push(`backend ${name} is not available here: ${fault}`);
+  }
+  pool?.dispose();
+  throw new BackendError(`${notes.join('; ')}${backend === 'auto' ? '' : '; use backend auto'}`);
+}
+
+/** Why this engine lacks, may not run, or must not use a backend, by name. */
+export async function unavailableWasmBackends(): Promise<Partial<Record<BackendName, string>>> {
+  const reasons = await missingBackends();
+  for (const name of WASM_BACKENDS) {
+    const fault = reasons[name] ?? (await testedModule(name, false)).fault;
+    if (fault !== undefined) reasons[name] = fault;
+  }
+  return reasons;
+}
