@@ -213,7 +213,7 @@ const PARTS = [
   'BitLinear', 'Block', 'Embedding', 'GLU', 'MLGRU', 'RMSNorm', 'Model', 'ModelState', 'StateHistory', 'allocateWorkspace', 'measureArena', 'loadModel', 'modelBytes', 'modelSpec', 'parseConfig',
   'quantizeTernary', 'cumulativeLowerBounds',
 ];
-const WITHOUT_ARGUMENTS = ['availableBackends', 'createScalarKernels'];
+const WITHOUT_ARGUMENTS = ['availableBackends', 'unavailableBackends', 'createScalarKernels'];
 /** Helpers of the command line that give a decoder and a hint. */
 const HELPERS = ['textDecoderFor', 'didYouMean'];
 
