@@ -12,7 +12,7 @@ import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.js';
 import { filesFromDisk } from '../../src/platform/disk.js';
 import { configJson, randomTensors, safetensors, type TinyConfig } from '../support/checkpoints.js';
 import { maxDifference } from '../support/compare.js';
-import { FULL } from '../support/effort.js';
+import { effort, FULL } from '../support/effort.js';
 import { EMBEDDED, fixture, HAS_SHARED, readTensors, shared, SHARED_NOTE, type GoldenTensor } from '../support/files.js';
 import { FLOAT_BACKENDS } from '../support/float-backends.js';
 import { freshSeed, randomFrom } from '../support/random.js';
@@ -114,7 +114,9 @@ describe.each(FLOAT_BACKENDS)(`the float baselines, $name, seed ${seed}`, (optio
     expect(logits.every(Number.isFinite)).toBe(true);
     expect(maxDifference(logits, alone)).toBeGreaterThan(1e-3); // it has looked at what is there
   });
+});
 
+describe.each(effort(FLOAT_BACKENDS.slice(-1), FLOAT_BACKENDS))('the float baselines, $name', (options) => {
   it.skipIf(!HAS_SHARED)(`compute what Hugging Face transformers does with the trained Llama${SHARED_NOTE}`, async () => {
     const checkpoint = await openLlama(await filesFromDisk(shared('models/llama-9m')));
     const model = keep(await buildTransformer(checkpoint.config, checkpoint.weights, 2048, options));

@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testBits } from './bits.js';
-import { startFirefoxBrowser, type Browser } from './browser.js';
+import { startFirefoxBrowser, type FirefoxBrowser } from './browser.js';
 import { NO_FIREFOX } from './firefox.js';
 import type begin from './pages/begin.js';
 import type { Bits, BitsInput } from './pages/bits.js';
+import { testPageInFirefox } from './page-firefox.js';
 import { testWorker } from './worker.js';
 
-describe.skipIf(NO_FIREFOX)(`all backends and thread counts in Firefox${NO_FIREFOX}`, () => {
-  let browser: Browser;
+describe.skipIf(NO_FIREFOX)(`the library, and the example page, in Firefox${NO_FIREFOX}`, () => {
+  let browser: FirefoxBrowser;
   beforeAll(async () => {
     browser = await startFirefoxBrowser();
   });
@@ -15,6 +16,7 @@ describe.skipIf(NO_FIREFOX)(`all backends and thread counts in Firefox${NO_FIREF
 
   testBits(() => browser, { tokens: 200, isWhole: true });
   testWorker(() => browser, { isWhole: true });
+  testPageInFirefox(() => browser);
 });
 
 const input: Omit<BitsInput, 'on'> = {

@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { TROUBLE, type ExamplePage } from './example-page.js';
@@ -119,12 +118,6 @@ export async function expectLooks(page: ExamplePage, files: string, folder?: str
 
 /** How the page looks, and what it is to those who do not see it. */
 export function testLooks(open: () => ExamplePage): void {
-  it('can be read, and fits, in all of its states, at all sizes, light and dark', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'matmulfree-page-'));
-    await expectLooks(open(), folder);
-    await rm(folder, { recursive: true });
-  });
-
   it('everything that can be used has a name, and what is announced is little', async () => {
     const page = open();
     await page.evaluate(`void (globalThis.said = [], new MutationObserver(() => said.push(document.querySelector('#announce').textContent)).observe(document.querySelector('#announce'), { childList: true }))`);

@@ -6,10 +6,10 @@ import { NO_BROWSER } from './chromium.js';
 import { withPage } from './example-page.js';
 import { expectLooks } from './looks.js';
 
-describe.skipIf(NO_BROWSER)(`pictures of the example page${NO_BROWSER}`, () => {
+describe.skipIf(NO_BROWSER)(`the example page in all of its states, at all sizes, light and dark${NO_BROWSER}`, () => {
   const open = withPage();
 
-  it('are there to be looked at', async () => {
+  it('can be read, and fits', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'matmulfree-page-'));
     await expectLooks(open(), folder, folder);
     console.log(`pictures of the page in all of its states are in ${folder}`);

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ArgumentError, MatMulFreeLM, type BatchPrompt } from 'matmulfree';
 import { FASTEST, SOME_BACKENDS } from '../support/backends.js';
+import { effort } from '../support/effort.js';
 import { TINY, tinyCheckpoint } from '../support/checkpoints.js';
 import { EMBEDDED } from '../support/files.js';
 import { freshSeed, randomFrom } from '../support/random.js';
@@ -9,7 +10,7 @@ import { collect } from './support.js';
 const seed = freshSeed();
 
 const random = randomFrom(seed);
-const long = Array.from({ length: 300 }, () => random.integer(3, 4000));
+const long = Array.from({ length: effort(150, 300) }, () => random.integer(3, 4000));
 const prompts: BatchPrompt[] = [
   'Once upon a time', 'The dragon', long, [1], { prompt: 'A cat', temperature: 0, maxNewTokens: 7 },
   { prompt: 'The sun', stop: ['.', ','] }, { prompt: 'Lily', seed: 99, repetitionPenalty: 1.2 }, { prompt: 'Tom', maxNewTokens: 0 },

@@ -60,7 +60,7 @@ describe.each(SOME_BACKENDS)('decoding, $name', ({ backend, threads }) => {
     const collect = collector();
     collect();
     const before = process.memoryUsage();
-    decode(effort(400, 1000));
+    decode(effort(200, 1000));
     collect();
     const after = process.memoryUsage();
     expect(after.arrayBuffers).toBeLessThanOrEqual(before.arrayBuffers);

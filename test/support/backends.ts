@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { availableBackends, createKernels, type Arena, type BackendName, type Kernels } from 'matmulfree';
+import { effort } from './effort.js';
 
 // Node 20 has relaxed SIMD behind a flag, which later ones do not know.
 if (process.versions.node.startsWith('20.')) setFlagsFromString('--experimental-wasm-relaxed-simd');
@@ -21,7 +22,7 @@ export const BACKENDS: readonly Backend[] = [
 
 /** A few of them, for tests that take longer. */
 export const SOME_BACKENDS: readonly Backend[] = [
-  BACKENDS[0]!, ...withThreads('simd', [1, 3]), ...withThreads('relaxed', [1, 4]),
+  BACKENDS[0]!, ...withThreads('simd', effort([3], [1, 3])), ...withThreads('relaxed', effort([1], [1, 4])),
 ];
 
 /** The fastest without threads, for references that others are compared with: all have the same bits. */

@@ -12,7 +12,7 @@ import { repository } from './files.js';
 const FOLDERS = ['src', 'test/support', 'test/browser', 'examples'];
 /** What those modules read beside them. */
 const LINKS = ['examples/models', 'examples/data', 'test/fixtures'];
-/** tsc writes the same: `package.test.ts` compares. */
+/** tsc writes the same: `packed.full.test.ts` compares. */
 const OPTIONS = { target: 'ES2022', module: 'ES2022', verbatimModuleSyntax: true };
 
 /** The compiled form of a module of the repository, which is named by its path there: `src/cli/main.ts`. */

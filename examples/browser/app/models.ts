@@ -20,6 +20,13 @@ export interface Wish {
 /** The model that comes with the page. */
 export const EMBEDDED: Wish = { name: 'tinystories-9m', source: new URL('../models/tinystories-9m.gguf', import.meta.url) };
 
+/** Why a model does without WebAssembly. */
+function whyPlain(note = ''): string {
+  if (/memory/.test(note)) return 'WebAssembly gets too little memory for this model here; other tabs may hold it';
+  if (/wrong/.test(note)) return 'This browser’s WebAssembly computes wrongly';
+  return 'WebAssembly is not allowed here, or this browser has none';
+}
+
 /** Loads models, one at a time, and shows what is loaded. The one before stays until the next one is there. */
 export class Models {
   private readonly onLoaded: (model: LoadedModel, isAgain: boolean) => Promise<void>;
@@ -94,7 +101,7 @@ export class Models {
     const threads = lm.threads === 1 ? 'one thread' : `${lm.threads} threads`;
     const backend = { relaxed: 'WebAssembly, relaxed SIMD', simd: 'WebAssembly, SIMD', scalar: 'plain JavaScript' }[lm.backend];
     const reasons = [
-      lm.backend === 'scalar' ? 'WebAssembly is not allowed here, or this browser has none: that is some five times slower.' : '',
+      lm.backend === 'scalar' ? `${whyPlain(info.backendNote)}: that is some five times slower.` : '',
       lm.backend !== 'scalar' && !crossOriginIsolated ? 'More threads need a server that isolates the page.' : '',
     ].filter((reason) => reason !== '');
     element('runs-on').textContent = [

@@ -3,7 +3,7 @@ import { arenaOn } from '../arena.js';
 import { MAX_COLUMNS, type Kernels } from '../kernels.js';
 import { add, gatedRmsNorm, mlgruRecurrence, rmsNorm, rmsNormQuantize, swiglu } from './elementwise.js';
 import { createGates } from './exp.js';
-import { createTernary, createTernaryProduct, packRow } from './ternary.js';
+import { createTernary, createTernaryProduct, packRow, type TernaryProduct } from './ternary.js';
 
 /**
  * The backend in plain typed arrays: the definition of every result, to the bit, and the one that runs where WebAssembly
@@ -12,7 +12,9 @@ import { createTernary, createTernaryProduct, packRow } from './ternary.js';
  */
 export function createScalarKernels(backendNote?: string): Kernels {
   const gates = createGates();
-  const product = createTernaryProduct();
+  let product: TernaryProduct | undefined;
+  /** Made when it is used: the first one in a process is the fastest, and the self-test of other backends uses none. */
+  const ternary = (): TernaryProduct => (product ??= createTernaryProduct());
   return {
     backend: 'scalar',
     backendNote,
@@ -26,11 +28,11 @@ export function createScalarKernels(backendNote?: string): Kernels {
     },
     createTernary(arena, rows, columns) {
       if (columns > MAX_COLUMNS) throw new ArgumentError(`a ternary matrix of ${columns} columns: at most ${MAX_COLUMNS} are exact`);
-      product.reserve(rows);
+      ternary().reserve(rows);
       return createTernary(arena, rows, columns);
     },
     packRow,
-    ternaryMatmul: product.multiply,
+    ternaryMatmul: (matrix, q, qScales, tokens, out) => ternary().multiply(matrix, q, qScales, tokens, out),
     rmsNorm,
     rmsNormQuantize,
     mlgruRecurrence: (i, f, lowerBound, state, tokens, h, lengths) => mlgruRecurrence(gates, i, f, lowerBound, state, tokens, h, lengths),

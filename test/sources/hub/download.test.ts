@@ -239,10 +239,10 @@ describe('a connection', () => {
           clearInterval(drip);
           response.end();
         }
-      }, 50); // 1.5 s in all, which is longer than the patience with a stall
+      }, 20); // 0.6 s in all, which is longer than the patience with a stall
       return true;
     };
-    expect(await fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache }, { ...FAST, stallMs: 1000 })).toEqual(small);
+    expect(await fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache }, { ...FAST, stallMs: 400 })).toEqual(small);
     expect(server.seen).toHaveLength(2);
   });
 });
@@ -311,7 +311,7 @@ describe('a server in trouble', () => {
       server.intercept = (_request, response) => response.writeHead(503, { 'retry-after': value }).end() !== undefined;
       const abort = new AbortController();
       const running = fetchBytes(`${server.url}/m.gguf`, 'm.gguf', { cache, signal: abort.signal }, { ...FAST, backoffMs: 4000, maxBackoffMs: 4000 });
-      await wait(1000); // a tenth of the pause was all there was
+      await wait(300); // at once would be now
       abort.abort(new Error('enough'));
       await expect(running).rejects.toThrow('enough');
       expect(server.seen, value).toHaveLength(1);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { randomTensors, TINY } from '../support/checkpoints.js';
 import { gguf, modelMetadata, modelTensors } from '../support/gguf-files.js';
-import { BROWSERS, type Browser } from './browser.js';
+import { BROWSERS, type Browser, type Place } from './browser.js';
 import type addresses from './pages/addresses.js';
 
 const FOLDER = 'test/fixtures/models/f16-bin';
@@ -22,13 +22,14 @@ for (const { name, missing, start } of BROWSERS) describe.skipIf(missing)(`where
     await browser?.close();
     await rm(folder, { recursive: true });
   });
-  const run = (paths: readonly string[], fetched: string, inWorker = false): ReturnType<typeof addresses> => browser.run('addresses', { paths, fetched }, { inWorker, isolated: true });
+  const run = (paths: readonly string[], fetched: string, place: Place = {}): ReturnType<typeof addresses> =>
+    browser.run('addresses', { paths, fetched }, { isolated: true, ...place });
 
   it.each([['a page', false, ''], ['a worker', true, '../../../']])('%s: paths are told from its own address', async (_what, inWorker, root) => {
-    const { url } = browser.server.addPage({}, {}); // in a folder of its own, as is the page that runs
+    const url = browser.server.folderFor({}); // not that of the page that runs
     const top = new URL(url).pathname;
     const models = [`./${root}models/m.gguf`, `${root}models/m.gguf`, `${top}models/m.gguf`, `${url}models/m.gguf`];
-    const found = await run([...models, `${root}${FOLDER}`, `./${root}no/such.gguf`], `${top}models/m.gguf`, inWorker);
+    const found = await run([...models, `${root}${FOLDER}`, `./${root}no/such.gguf`], `${top}models/m.gguf`, { inWorker });
     expect(found).toEqual({
       ...Object.fromEntries(models.map((path) => [path, 12])), [`${models[0]!}, in a worker`]: 12, [`${root}${FOLDER}`]: 64,
       'a Response': 12, 'a Response, in a worker': 12, 'shared memory': 12,
@@ -37,13 +38,7 @@ for (const { name, missing, start } of BROWSERS) describe.skipIf(missing)(`where
   });
 
   it('a part of the library that cannot be loaded: an error that says so, and to reload', async () => {
-    const part = '/src/sources/location.js';
-    browser.server.offline.add(part);
-    try {
-      const found = await run(['models/m.gguf'], 'models/m.gguf');
-      expect(found['models/m.gguf']).toMatch(/^MatMulFreeError: a part of matmulfree cannot be loaded \(TypeError: .*\); reload the page, or restart the program$/);
-    } finally {
-      browser.server.offline.delete(part);
-    }
+    const found = await run(['models/m.gguf'], 'models/m.gguf', { missing: '/src/sources/location.js' });
+    expect(found['models/m.gguf']).toMatch(/^MatMulFreeError: a part of matmulfree cannot be loaded \(TypeError: .*\); reload the page, or restart the program$/);
   });
 });
