@@ -3,7 +3,7 @@
  * stream gives out. A token that says nothing, is special, or whose text depends on what comes after it, is left out.
  */
 import type { DecodeStream, Tokenizer } from '../tokenizer/tokenizer.js';
-import { byteAlphabetInverse } from '../tokenizer/byte-level.js';
+import { byteAlphabetInverse } from '../tokenizer/byte-alphabet.js';
 import { ANY, type CodeSet } from './code-points.js';
 import { refuse } from './refuse.js';
 import { buildTokenTrie, type TokenTrie } from './token-trie.js';

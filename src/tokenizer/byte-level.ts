@@ -1,24 +1,3 @@
-/**
- * The byte-level alphabet of GPT-2: every byte is written as one printable character, so that a vocabulary of strings can
- * hold any bytes. Printable Latin-1 characters stand for themselves, the other 68 bytes for U+0100 onwards, in order.
- */
-
-/** byte → character */
-export function byteAlphabet(): string[] {
-  const chars: string[] = [];
-  let next = 256;
-  for (let byte = 0; byte < 256; byte++) {
-    const itself = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
-    chars.push(String.fromCharCode(itself ? byte : next++));
-  }
-  return chars;
-}
-
-/** UTF-16 code unit → byte, for the characters of the alphabet. */
-export function byteAlphabetInverse(): Map<number, number> {
-  return new Map(byteAlphabet().map((char, byte) => [char.charCodeAt(0), byte]));
-}
-
 /** Calls `each` with every UTF-8 byte of `text`, which must not contain lone surrogates. */
 export function forEachUtf8Byte(text: string, each: (byte: number) => void): void {
   for (let i = 0; i < text.length; i++) {

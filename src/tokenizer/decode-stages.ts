@@ -1,5 +1,5 @@
 /** The stages decoders are made of. Each holds the state of one text. */
-import { forEachUtf8Byte, Utf8Stream } from './byte-level.js';
+import { Utf8Stream } from './byte-level.js';
 
 export type Emit = (text: string) => void;
 
@@ -125,60 +125,6 @@ export function stripFragments(char: string, start: number, stop: number): Stage
     },
     flush() {
       held = 0;
-    },
-  };
-}
-
-/** The bytes of a token; a token with a character outside the alphabet (an added one) stands for its own UTF-8. */
-function tokenBytes(token: string, alphabet: Map<number, number>): number[] {
-  const bytes: number[] = [];
-  for (let i = 0; i < token.length; i++) {
-    const byte = alphabet.get(token.charCodeAt(i));
-    if (byte === undefined) {
-      bytes.length = 0;
-      forEachUtf8Byte(token, (own) => bytes.push(own));
-      return bytes;
-    }
-    bytes.push(byte);
-  }
-  return bytes;
-}
-
-export function byteLevel(alphabet: Map<number, number>): Stage {
-  const utf8 = new Utf8Stream(false);
-  return {
-    push(token, emit) {
-      let text = '';
-      for (const byte of tokenBytes(token, alphabet)) text += utf8.push(byte);
-      if (text !== '') emit(text);
-    },
-    flush(emit) {
-      const rest = utf8.flush();
-      if (rest !== '') emit(rest);
-    },
-  };
-}
-
-export function byteLevelText(text: string, alphabet: Map<number, number>): string {
-  const utf8 = new Utf8Stream(false);
-  return tokenBytes(text, alphabet).map((byte) => utf8.push(byte)).join('') + utf8.flush();
-}
-
-export function spaced(token: string, suffix: string, space: string): string {
-  return suffix === '' ? token : token.split(suffix).join(space);
-}
-
-/** The end-of-word suffix becomes a space, but nothing in the last token, so one token is held back. */
-export function bpeDecoder(suffix: string): Stage {
-  let held: string | undefined;
-  return {
-    push(token, emit) {
-      if (held !== undefined) emit(spaced(held, suffix, ' '));
-      held = token;
-    },
-    flush(emit) {
-      if (held !== undefined) emit(spaced(held, suffix, ''));
-      held = undefined;
     },
   };
 }

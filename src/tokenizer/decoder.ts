@@ -3,12 +3,11 @@
  * tokens at once. A stage before Fuse or ByteLevel is handed whole tokens, one behind it fragments of a single long one.
  */
 import type { Json } from './json.js';
-import { byteAlphabet, byteAlphabetInverse, forEachUtf8Byte, wellFormed } from './byte-level.js';
 import { Growth } from './growth.js';
 import { metaspaceScheme } from './metaspace.js';
 import * as stages from './decode-stages.js';
 import { buildReplace } from './normalizer.js';
-import type { TextParts } from './text-parts.js';
+import { needed, type TextParts } from './text-parts.js';
 
 /** Makes fresh stages for one text, which share its `growth`; `streaming` is false when all of it comes in one go. */
 type StageFactory = (streaming: boolean, growth: Growth) => stages.Stage;
@@ -26,10 +25,10 @@ export function buildDecoder(json: Json, parts: TextParts | undefined): (streami
   const factories: StageFactory[] = [];
   if (json.absent) factories.push(() => stages.join(' '));
   else collect(json, factories, false, parts);
-  const alphabet = json.absent || !isByteLevel(json) ? undefined : byteAlphabet();
+  const spell = json.absent || !isByteLevel(json) ? undefined : needed(parts, json).byteLevel.speller();
   return (streaming) => {
     const growth = new Growth();
-    return startRun(factories.map((make) => make(streaming, growth)), growth, alphabet);
+    return startRun(factories.map((make) => make(streaming, growth)), growth, spell);
   };
 }
 
@@ -37,8 +36,8 @@ function isByteLevel(json: Json): boolean {
   return json.key('type').value === 'Sequence' ? json.key('decoders').items().some(isByteLevel) : json.key('type').value === 'ByteLevel';
 }
 
-/** @param alphabet spells added tokens as ByteLevel reads all others. */
-function startRun(chain: stages.Stage[], growth: Growth, alphabet: string[] | undefined): DecodeRun {
+/** @param spell writes added tokens as ByteLevel reads all others. */
+function startRun(chain: stages.Stage[], growth: Growth, spell: ((token: string) => string) | undefined): DecodeRun {
   let out = '';
   // emits[i] feeds stage i; the last one collects what comes out of the chain.
   const emits: stages.Emit[] = [(text) => void (out += text)];
@@ -54,7 +53,7 @@ function startRun(chain: stages.Stage[], growth: Growth, alphabet: string[] | un
   return {
     push(token, isAdded = false) {
       growth.feed(1); // not the length of the token: that is the file's doing
-      emits[0]!(isAdded && alphabet !== undefined ? spell(token, alphabet) : token);
+      emits[0]!(isAdded && spell ? spell(token) : token);
       return take();
     },
     flush() {
@@ -62,12 +61,6 @@ function startRun(chain: stages.Stage[], growth: Growth, alphabet: string[] | un
       return take();
     },
   };
-}
-
-function spell(token: string, alphabet: string[]): string {
-  let out = '';
-  forEachUtf8Byte(wellFormed(token), (byte) => void (out += alphabet[byte]!));
-  return out;
 }
 
 /** Appends the stages of an entry. `fused`: the input is one token, in fragments. Returns the same about the output. */
@@ -100,8 +93,8 @@ function collect(json: Json, factories: StageFactory[], fused: boolean, parts: T
       return fused;
     }
     case 'ByteLevel': {
-      const alphabet = byteAlphabetInverse();
-      factories.push(() => (fused ? stages.wholeText((text) => stages.byteLevelText(text, alphabet)) : stages.byteLevel(alphabet)));
+      const { decodeText, createStage } = needed(parts, json).byteLevel.decoding();
+      factories.push(() => (fused ? stages.wholeText(decodeText) : createStage()));
       return true;
     }
     case 'Metaspace': {
@@ -119,7 +112,8 @@ function collect(json: Json, factories: StageFactory[], fused: boolean, parts: T
     }
     case 'BPEDecoder': {
       const suffix = json.key('suffix').string('</w>');
-      factories.push(() => (fused ? stages.wholeText((text) => stages.spaced(text, suffix, '')) : stages.bpeDecoder(suffix)));
+      const { spaced, bpeDecoder } = needed(parts, json).bpe;
+      factories.push(() => (fused ? stages.wholeText((text) => spaced(text, suffix, '')) : bpeDecoder(suffix)));
       return fused;
     }
     default:

@@ -1,3 +1,5 @@
+import { bpeDecoder, spaced } from './bpe-decoder.js';
+import { byteLevel } from './byte-alphabet.js';
 import { buildPreTokenizer } from './pre-tokenizer.js';
 import { compileRegex } from './regex.js';
 import type { TextParts } from './text-parts.js';
@@ -9,5 +11,5 @@ export interface TokenizerParts extends TextParts {
 
 export function createParts(): TokenizerParts {
   const unicode = createUnicode();
-  return { buildPreTokenizer, compileRegex: (json, pattern) => compileRegex(json, unicode, pattern), unicode };
+  return { buildPreTokenizer, compileRegex: (json, pattern) => compileRegex(json, unicode, pattern), unicode, byteLevel, bpe: { spaced, bpeDecoder } };
 }

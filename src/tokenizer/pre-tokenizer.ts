@@ -1,6 +1,7 @@
 /** Pre-tokenizers: a normalized text → the words that BPE merges within. */
 import type { Json } from './json.js';
-import { byteAlphabet, forEachUtf8Byte } from './byte-level.js';
+import { byteAlphabet } from './byte-alphabet.js';
+import { forEachUtf8Byte } from './byte-level.js';
 import { Growth } from './growth.js';
 import { metaspaceScheme } from './metaspace.js';
 import type { TextParts } from './text-parts.js';

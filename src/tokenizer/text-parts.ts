@@ -1,4 +1,6 @@
 /** What steps of many files need and those of others do not: it is loaded for the files that do (parts.ts). */
+import type { bpeDecoder, spaced } from './bpe-decoder.js';
+import type { byteLevel } from './byte-alphabet.js';
 import type { Json } from './json.js';
 import type { CompileRegex } from './pattern.js';
 import type { Unicode } from './unicode.js';
@@ -6,6 +8,8 @@ import type { Unicode } from './unicode.js';
 export interface TextParts {
   readonly compileRegex: CompileRegex;
   readonly unicode: Unicode;
+  readonly byteLevel: typeof byteLevel;
+  readonly bpe: { readonly spaced: typeof spaced; readonly bpeDecoder: typeof bpeDecoder };
 }
 
 /** `parts`, for the entry that they were loaded for. */

@@ -183,7 +183,7 @@ function needsParts(json: unknown): boolean {
   for (const value of values) {
     if (typeof value !== 'object' || value === null) continue;
     const { Regex, single_word: singleWord, type } = value as Record<string, unknown>;
-    if (Regex !== undefined || singleWord === true || (typeof type === 'string' && /^(?:NF|Lower|StripA)/.test(type))) return true;
+    if (Regex !== undefined || singleWord === true || (typeof type === 'string' && /^(?:NF|Lower|StripA|ByteL|BPED)/.test(type))) return true;
     for (const inner of Object.values(value)) values.add(inner);
   }
   return false;

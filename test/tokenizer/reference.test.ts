@@ -1,7 +1,7 @@
 /** Corners in which a tokenizer easily differs from the reference. What is expected was found out with Rust's tokenizers 0.23.2, unless it says otherwise. */
 import { describe, expect, it } from 'vitest';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.js';
-import { byteAlphabet } from '../../src/tokenizer/byte-level.js';
+import { byteAlphabet } from '../../src/tokenizer/byte-alphabet.js';
 import { tiny, tokensOf } from './helpers.js';
 
 const BYTES = byteAlphabet();

@@ -1,7 +1,7 @@
 import { it } from 'vitest';
 import { TokenizerError } from 'matmulfree';
 import { parseJsonObject } from '../../src/formats/bytes.js';
-import { byteAlphabet } from '../../src/tokenizer/byte-level.js';
+import { byteAlphabet } from '../../src/tokenizer/byte-alphabet.js';
 import { expectNoPollution, fuzz, mutate, mutateJson, pick, type Random } from '../support/fuzz.js';
 import { tokenizerOf } from '../support/tokenizer.js';
 
