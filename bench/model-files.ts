@@ -8,8 +8,9 @@ import { writeGguf, type GgufTensorToWrite } from '../src/formats/gguf-writer.js
 import { writeSafetensors } from '../src/formats/safetensors-writer.js';
 import type { TensorToWrite } from '../src/formats/stored-tensor.js';
 import { encodeTernaryRow, ternaryRowBytes } from '../src/formats/ternary-blocks.js';
-import { ARCHITECTURE, KEYS } from '../src/checkpoint/gguf-metadata.js';
-import { floatSpecs, ggufScaleName, ternarySpecs } from '../src/checkpoint/tensor-names.js';
+import { ggufScaleName, parameters } from '../src/architectures/blueprint.js';
+import { KEYS } from '../src/checkpoint/gguf-metadata.js';
+import { metadataOf } from '../src/convert/gguf-keys.js';
 import { randomWeights } from './baselines/random-transformer.js';
 import type { TransformerConfig } from './baselines/transformer.js';
 import { randomCheckpoint, type ShapeName } from './random-model.js';
@@ -20,35 +21,28 @@ const asBytes = ({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array =
 
 /** 2 bits a weight, embeddings in bfloat16, without a tokenizer. @returns the file. */
 export async function writeTernaryFile(folder: string, shape: ShapeName, layers?: number): Promise<string> {
-  const { config, spec, readTernary, readEmbeddings, readFloats } = randomCheckpoint(shape, layers);
+  const { blueprint, readTernary, readTable, readFloats } = randomCheckpoint(shape, layers);
   const metadata: GgufMetadata = new Map([
-    [KEYS.architecture, { type: 'string', value: ARCHITECTURE }],
-    [KEYS.blockCount, { type: 'u32', value: config.layers }], [KEYS.embeddingLength, { type: 'u32', value: config.hiddenSize }],
-    [KEYS.feedForwardLength, { type: 'u32', value: config.intermediateSize }], [KEYS.vocabSize, { type: 'u32', value: config.vocabSize }],
-    [KEYS.rmsEpsilon, { type: 'f32', value: config.rmsNormEps }], [KEYS.useLowerBound, { type: 'bool', value: config.useLowerBound }],
-    [KEYS.eosTokenId, { type: 'u32', value: 2 }],
+    [KEYS.architecture, { type: 'string', value: blueprint.architecture }], ...(await metadataOf(blueprint)), [KEYS.eosTokenId, { type: 'u32', value: 2 }],
   ]);
-  const tensors: GgufTensorToWrite[] = [
-    { name: spec.embeddings.gguf, type: 'BF16', shape: spec.embeddings.shape, bytes: () => readEmbeddings() },
-    ...floatSpecs(spec).map((tensor): GgufTensorToWrite => (
-      { name: tensor.gguf, type: 'F32', shape: tensor.shape, bytes: async () => asBytes(await readFloats(tensor)) }
-    )),
-    ...ternarySpecs(spec).flatMap((weight): GgufTensorToWrite[] => {
-      const [rows = 0, columns = 0] = weight.shape;
-      const rowBytes = ternaryRowBytes('TQ2_0', columns);
-      return [
-        { name: ggufScaleName(weight), type: 'F32', shape: [1], bytes: async () => asBytes(Float32Array.of(1 / Math.sqrt(columns))) },
-        {
-          name: weight.gguf, type: 'TQ2_0', shape: weight.shape,
-          async bytes() {
-            const bytes = new Uint8Array(rows * rowBytes);
-            await readTernary(weight, new Float32Array(rows), (row, trits) => encodeTernaryRow('TQ2_0', trits, bytes, row * rowBytes));
-            return bytes;
-          },
+  const tensors = parameters(blueprint).flatMap(({ tensor, held }): GgufTensorToWrite[] => {
+    const { gguf: name, shape: dimensions } = tensor;
+    if (held === 'table') return [{ name, type: 'BF16', shape: dimensions, bytes: () => readTable(tensor) }];
+    if (held !== 'ternary') return [{ name, type: 'F32', shape: dimensions, bytes: async () => asBytes(await readFloats(tensor)) }];
+    const [rows = 0, columns = 0] = dimensions;
+    const rowBytes = ternaryRowBytes('TQ2_0', columns);
+    return [
+      { name: ggufScaleName(tensor), type: 'F32', shape: [1], bytes: async () => asBytes(Float32Array.of(1 / Math.sqrt(columns))) },
+      {
+        name, type: 'TQ2_0', shape: dimensions,
+        async bytes() {
+          const bytes = new Uint8Array(rows * rowBytes);
+          await readTernary(tensor, new Float32Array(rows), (row, trits) => encodeTernaryRow('TQ2_0', trits, bytes, row * rowBytes));
+          return bytes;
         },
-      ];
-    }),
-  ];
+      },
+    ];
+  });
   const file = join(folder, `random-${shape}.gguf`);
   await pipeline(Readable.from(writeGguf(metadata, tensors)), createWriteStream(file));
   return file;

@@ -1,7 +1,8 @@
 /*
  * Models of the published sizes with random weights, made in memory in seconds: speed does not depend on what the weights are.
  */
-import { loadModel, modelSpec, parseConfig, type Checkpoint, type Kernels, type Model } from 'matmulfree';
+import { describeDecoder, KeyReader, loadModel, type Blueprint, type Checkpoint, type Kernels, type Model } from 'matmulfree';
+import { describeMatMulFree } from '../src/architectures/matmul-free.js';
 import type { Sizes } from './operations.js';
 
 /** hidden size, intermediate size, layers (MMfreeLM on the Hugging Face Hub); the vocabulary has 32,000 entries. */
@@ -25,9 +26,25 @@ const POOL = 1 << 20;
 
 export function randomCheckpoint(shape: ShapeName, layers: number = SHAPES[shape][2]): Checkpoint {
   const [hidden, intermediate] = SHAPES[shape];
-  const config = parseConfig('(random)', {
-    vocab_size: VOCAB, hidden_size: hidden, num_hidden_layers: layers, intermediate_size: intermediate, bos_token_id: 1, eos_token_id: 2,
-  });
+  const blueprint = describeMatMulFree({
+    vocabSize: VOCAB, hiddenSize: hidden, recurrentSize: hidden, intermediateSize: intermediate, layers, rmsNormEps: 1e-6, trainedContext: 2048, bosTokenId: 1, eosTokenIds: [2],
+  }, true);
+  return randomWeightsOf(blueprint);
+}
+
+/** BitNet b1.58 2B4T, with fewer layers if wanted, a smaller vocabulary, and room for a longer text than it was trained for. */
+export function random2B4T(layers = 30, positions = 8192): Checkpoint {
+  return randomWeightsOf(describeDecoder(new KeyReader('2B4T', {}), {
+    architecture: '2B4T', heads: 20, kvHeads: 5, headDim: 128, rope: { pairs: 64, theta: 500_000 }, window: Infinity, activation: 'relu2', isTied: true,
+    subNorms: { attention: 'attn_sub_norm', feedForward: 'ffn_sub_norm' },
+    config: {
+      vocabSize: VOCAB, hiddenSize: 2560, recurrentSize: 0, intermediateSize: 6912, layers, rmsNormEps: 1e-5, trainedContext: positions, bosTokenId: 1, eosTokenIds: [2],
+    },
+  }));
+}
+
+function randomWeightsOf(blueprint: Blueprint): Checkpoint {
+  const { architecture, config: { hiddenSize: hidden } } = blueprint;
   let seed = 1;
   const random = (): number => {
     seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
@@ -35,13 +52,13 @@ export function randomCheckpoint(shape: ShapeName, layers: number = SHAPES[shape
   };
   const pool = Int8Array.from({ length: POOL + 16_384 }, () => Math.floor(random() * 3) - 1);
   return {
-    name: `random ${shape}`,
-    config,
-    spec: modelSpec(config),
+    name: `random ${architecture}`,
+    blueprint,
     texts: { tokenizer: undefined, tokenizerConfig: undefined, generationConfig: undefined },
-    embeddingType: 'BF16',
+    tableType: () => 'BF16',
+    stored: { value: 'random', why: 'it is made up' },
     storedBytes: () => 0,
-    async readEmbeddings() {
+    async readTable() {
       const words = new Uint16Array(VOCAB * hidden);
       for (let i = 0; i < words.length; i++) words[i] = 0x3f80 + 0x8000 * (i & 1) + (Math.imul(i, 40503) & 0x7f); // ±1 … ±2
       return new Uint8Array(words.buffer);

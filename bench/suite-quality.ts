@@ -120,7 +120,7 @@ async function trainedTernary(files: FileSet, backend: BackendName): Promise<Tra
 
 async function trainedFloat(files: FileSet, backend: FloatKernels['backend']): Promise<Trained> {
   const checkpoint = await openCheckpoint(files);
-  const { hiddenSize: hidden, recurrentSize: mixer, intermediateSize: intermediate, layers, vocabSize: vocab } = checkpoint.config;
+  const { hiddenSize: hidden, recurrentSize: mixer, intermediateSize: intermediate, layers, vocabSize: vocab } = checkpoint.blueprint.config;
   const model = await buildFloatMatMulFree(checkpoint, { backend, threads: 1 });
   await checkpoint.close();
   return floatTrained('float MatMul-free', model, (bytes) => floatMatMulFreeCost({ hidden, mixer, intermediate, layers, vocab, heads: 0 }, bytes));

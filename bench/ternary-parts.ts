@@ -1,14 +1,12 @@
-import { GLU, MLGRU, type BitLinear, type Model } from 'matmulfree';
+import { GLU, MLGRU, BitLinear, type Model } from 'matmulfree';
 
 /** All BitLinear layers of a model, in the order in which a token goes through them. */
 export function bitLinears({ parts: { blocks, head } }: Model): BitLinear[] {
   const ofBlocks = blocks.flatMap(({ parts: { tokenMixer, channelMixer } }): BitLinear[] => {
     if (!(tokenMixer instanceof MLGRU && channelMixer instanceof GLU)) throw new TypeError('an unknown mixer');
-    const { inputProjection, forgetProjection, gateProjection, outputProjection } = tokenMixer.parts;
-    return [
-      inputProjection, forgetProjection, gateProjection, outputProjection, channelMixer.gateProjection, channelMixer.downProjection,
-    ];
+    return [...Object.values(tokenMixer.parts), ...Object.values(channelMixer.parts)].filter((part) => part instanceof BitLinear);
   });
+  if (!(head instanceof BitLinear)) throw new TypeError('an unknown head');
   return [...ofBlocks, head];
 }
 

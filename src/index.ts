@@ -24,7 +24,7 @@ export type {
 } from './scoring/perplexity.js';
 export { evaluate, type EvaluatedModel, type EvaluateOptions, type Evaluation, type Metric } from './scoring/evaluate.js';
 export { parseTask, type ChoicesItem, type ContextsItem, type LastWordItem, type TaskItem } from './scoring/items.js';
-export type { ModelConfig } from './checkpoint/config.js';
+export type { ModelConfig } from './architectures/config.js';
 export type { LayerInfo, ModelInfo, Operations } from './model/describe.js';
 export type { Progress } from './model/load-model.js';
 export { ModelState, type StateShape } from './model/state.js';
@@ -45,29 +45,37 @@ export type { LogitsProcessor, SamplerOptions, SamplingOptions, ValueByNumber } 
 
 // Pieces for models of your own.
 export { measureArena, type Arena } from './kernels/arena.js';
-export type { BackendName, Kernels, TernaryMatrix } from './kernels/kernels.js';
+export type { Activation, BackendName, Kernels, KeyValuePages, PageTable, TernaryMatrix, TransformerKernels } from './kernels/kernels.js';
 export { availableBackends, createKernels, unavailableBackends, type KernelOptions } from './kernels/create.js';
 export { createScalarKernels } from './kernels/scalar/scalar.js';
 export { BIT_LINEAR_EPS, BitLinear } from './layers/bit-linear.js';
 export { Block, type BlockParts } from './layers/block.js';
 export { Embedding } from './layers/embedding.js';
-export { GLU } from './layers/glu.js';
-export type { ChannelMixer, TokenMixer } from './layers/mixers.js';
+export { GLU, type GLUParts } from './layers/glu.js';
+export { Attention, type AttentionParts } from './layers/attention.js';
+export type { AttentionMixer, ChannelMixer, RecurrentMixer, TokenMixer } from './layers/mixers.js';
 export { MLGRU, type MLGRUParts } from './layers/mlgru.js';
 export { RMSNorm } from './layers/rms-norm.js';
+export { Rope, type Llama3Scaling, type RopeSpec, type YarnScaling } from './layers/rope.js';
 export { allocateWorkspace, type Widths, type Workspace } from './layers/workspace.js';
 export { loadModel, modelBytes, type LoadModelOptions } from './model/load-model.js';
 export { Model, type ModelParts, type RowSink } from './model/model.js';
 export type { SequenceInput } from './model/chunk.js';
 export { StateHistory } from './model/state-history.js';
-export { parseConfig } from './checkpoint/config.js';
+export { KeyReader } from './architectures/config.js';
+export { describeDecoder, readDecoderSizes, type DecoderOptions, type DecoderSizes } from './architectures/decoder.js';
+export type { Family, Layout, MetadataKey, TensorNames } from './architectures/family.js';
+export { parseConfig } from './architectures/parse-config.js';
 export type { Checkpoint, CheckpointTexts, OnRow, Reading, TernaryReading } from './checkpoint/checkpoint.js';
-export { modelSpec, type BitLinearSpec, type LayerSpec, type ModelSpec, type TensorSpec } from './checkpoint/tensor-names.js';
+export {
+  parameters, type AttentionSpec, type BitLinearSpec, type BlockSpec, type Blueprint, type GLUSpec, type MLGRUSpec, type NormSpec, type Parameter, type PartSpecs, type Switch, type TensorSpec,
+} from './architectures/blueprint.js';
 
 // Files.
 export { checkConversion, type CheckOptions, type ConversionCheck } from './convert/check.js';
 export { convert, type ConvertOptions } from './convert/convert.js';
 export { convertToSafetensors, type ConvertToSafetensorsOptions, type FilePart } from './convert/packed-safetensors.js';
+export { countWeights, type CountWeightsOptions, type WeightCounts } from './convert/count-weights.js';
 export { inspect, type FileInfo, type MetadataInfo, type TensorInfo } from './convert/inspect.js';
 export type { GgufFile, GgufTensor } from './formats/gguf-reader.js';
 export { writeGguf, type GgufTensorToWrite } from './formats/gguf-writer.js';
@@ -81,4 +89,4 @@ export { textDecoderFor, type ByteSource } from './formats/bytes.js';
 export type { FloatType } from './formats/floats.js';
 export type { TernaryBlockType } from './formats/ternary-blocks.js';
 export { quantizeTernary } from './checkpoint/quantize.js';
-export { cumulativeLowerBounds } from './model/weights.js';
+export { cumulativeLowerBounds } from './model/lower-bounds.js';

@@ -5,24 +5,25 @@ import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
 import { IDS, TEXT, TOKENS } from './generate/generate.js';
 import type { GenerationDefaults } from './sampling/generation-config.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from './generate/options.js';
-import { PrefixCache } from './generate/prefix-cache.js';
+import type { PrefixCache } from './generate/prefix-cache.js';
 import { decodeSession } from './generate/session-bytes.js';
 import type { TokenPiece } from './generate/text-pieces.js';
-import { bytesOf } from './formats/bytes.js';
-import { parseJsonObject } from './formats/bytes.js';
-import { checkBoolean, checkTextOrIds, givenOptions } from './options.js';
+import { bytesOf, parseJsonObject } from './formats/bytes.js';
+import { needsTransformer } from './architectures/blueprint.js';
+import { checkBoolean, checkNumber, checkTextOrIds, givenOptions } from './options.js';
 import type { Choice, ChooseOptions } from './scoring/choose.js';
 import type { EmbedOptions } from './scoring/embed.js';
 import type { Perplexity, PerplexityInput, PerplexityOptions } from './scoring/perplexity.js';
 import { scoreIds, scoreIdsAsync, type Score, type ScoreOptions } from './scoring/score.js';
 import type { BackendName, Kernels } from './kernels/kernels.js';
 import { createKernelsAndArena } from './kernels/create.js';
-import type { ModelConfig } from './checkpoint/config.js';
+import type { ModelConfig } from './architectures/config.js';
+import type { Family } from './architectures/family.js';
 import { describeModel, type ModelInfo } from './model/describe.js';
 import { loadModel, modelBytes, type Progress } from './model/load-model.js';
 import { Model } from './model/model.js';
 import { openCheckpoint } from './checkpoint/open-checkpoint.js';
-import { ModelState } from './model/state.js';
+import type { ModelState } from './model/state.js';
 import { Session } from './generate/session.js';
 import { LOAD_OPTIONS, openSource, type ModelSource } from './sources/source.js';
 import { TextWriter } from './generate/text-writer.js';
@@ -39,6 +40,15 @@ export interface LoadOptions {
    * `lm.threads` tells how many there are: one with the scalar backend, and where there is no shared memory.
    */
   readonly threads?: 'auto' | number | undefined;
+  /**
+   * Of a model with attention: tokens, of all texts together, whose keys and values there is memory for. Default: 8,192, or as many as
+   * the longest text that the model takes if they are fewer and take more than 64 MB. A MatMul-free LM needs none of it.
+   */
+  readonly contextTokens?: number | undefined;
+  /** How keys and values are kept: 'f16' (default), or 'f32', twice as large. */
+  readonly kvType?: 'f16' | 'f32' | undefined;
+  /** Families of models of your own, which are asked first: see examples/architecture.ts. */
+  readonly families?: readonly Family[] | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Stops loading; `load` rejects with the signal's reason. A download goes on from there the next time. */
   readonly signal?: AbortSignal | undefined;
@@ -87,16 +97,20 @@ export class MatMulFreeLM {
    * tensors disagree with its configuration), TokenizerError, BackendError, ArgumentError (options), or the signal's reason.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<MatMulFreeLM> {
-    const given = givenOptions('load', options, LOAD_OPTIONS);
-    const { backend, threads, signal } = given;
+    const given = givenOptions('load', options, [...LOAD_OPTIONS, 'families']);
+    const { backend, threads, contextTokens, kvType = 'f16', families, signal } = given;
+    checkNumber('contextTokens', contextTokens ?? 1, 1, 2 ** 31, 'whole');
+    if (kvType !== 'f16' && kvType !== 'f32') throw new ArgumentError(`load: option kvType is ${show(kvType)}, not "f16" or "f32"`);
+    if (!Array.isArray(families ?? [])) throw new ArgumentError(`load: option families is ${show(families)}, not a list`);
     signal?.throwIfAborted();
-    const checkpoint = await openCheckpoint(await openSource(source, given, 'load'));
+    const checkpoint = await openCheckpoint(await openSource(source, given, 'load'), families);
     let kernels: Kernels | undefined;
     try {
       const tokenizer = await loadTokenizer(checkpoint);
-      const { texts, config } = checkpoint;
-      const defaults = texts.generationConfig === undefined ? {} : await readDefaults(texts.generationConfig, config.vocabSize);
-      const made = await createKernelsAndArena({ backend, threads }, (candidate) => modelBytes(checkpoint, candidate));
+      const { texts, blueprint } = checkpoint;
+      const defaults = texts.generationConfig === undefined ? {} : await readDefaults(texts.generationConfig, blueprint.config.vocabSize);
+      const wanted = { backend, threads, transformer: needsTransformer(blueprint) };
+      const made = await createKernelsAndArena(wanted, (candidate) => modelBytes(checkpoint, candidate, { contextTokens, kvType }));
       kernels = made.kernels;
       const model = await loadModel(checkpoint, kernels, { ...given, arena: made.arena });
       return new MatMulFreeLM(checkpoint.name, model, tokenizer, defaults);
@@ -133,7 +147,7 @@ export class MatMulFreeLM {
 
   /** Reads what `state.serialize()` wrote. @throws ArgumentError when the bytes are damaged or another model's. */
   restoreState(bytes: Uint8Array | ArrayBuffer): ModelState {
-    return ModelState.deserialize(checkBytes('restoreState', bytes), this.model.parts.stateShape);
+    return this.model.restoreState(checkBytes('restoreState', bytes));
   }
 
   /**
@@ -202,7 +216,7 @@ export class MatMulFreeLM {
   /** Goes on from what `session.save()` wrote. @throws ArgumentError when the bytes are damaged or another model's. */
   openSession(bytes: Uint8Array | ArrayBuffer): Session {
     const array = checkBytes('openSession', bytes);
-    return new Session(this.writer, decodeSession(array, this.model.parts.stateShape, this.config.vocabSize));
+    return new Session(this.writer, decodeSession(array, this.model));
   }
 
   /**
@@ -210,9 +224,11 @@ export class MatMulFreeLM {
    * read once: an option of `generate`, `generateBatch` and `session.append`.
    * @throws ArgumentError for an option.
    */
-  createPrefixCache(options: { readonly maxBytes?: number } = {}): PrefixCache {
+  async createPrefixCache(options: { readonly maxBytes?: number } = {}): Promise<PrefixCache> {
     const { maxBytes } = givenOptions('createPrefixCache', options, ['maxBytes']);
-    return new PrefixCache(this.model.parts.stateShape, maxBytes);
+    const { stateShape, pages } = this.model.parts;
+    const { PrefixCache } = await import('./generate/prefix-cache.js').catch(missingPart);
+    return new PrefixCache(stateShape, maxBytes, pages);
   }
 
   /**

@@ -126,6 +126,7 @@ function cases(): Record<string, Case> {
 
     'listCache': { call: (options: never) => api.listCache(options === undefined ? { cache: folder } : options), args: [[{ cache: folder }, OPTIONS]] },
     'clearCache': { call: (options: never) => (isNothing(options) ? api.clearCache({ cache: folder }) : api.clearCache(options)), args: [[{ cache: folder }, OPTIONS]] },
+    'countWeights': { call: api.countWeights, args: [[files, []], [{}, OPTIONS]], says: /^countWeights: |^x: no such file|holds no model/ },
     'inspect': { call: api.inspect, args: [[files, []], [{}, OPTIONS]], says: /^inspect: |^x: no such file|is no GGUF/ },
     'convert': { call: api.convert, args: [[files, []], [{}, OPTIONS]], says: /^convert: |^x: no such file|holds no model/ },
     'convertToSafetensors': { call: api.convertToSafetensors, args: [[files, []], [{}, OPTIONS]], says: /^convertToSafetensors: |^x: no such file|holds no model/ },
@@ -210,8 +211,8 @@ it('arguments of the wrong kind are refused by the name of the function that was
 
 /** Parts for models of one's own, which the compiler checks; where they are put together, it is checked that their sizes fit (test/layers). */
 const PARTS = [
-  'BitLinear', 'Block', 'Embedding', 'GLU', 'MLGRU', 'RMSNorm', 'Model', 'ModelState', 'StateHistory', 'allocateWorkspace', 'measureArena', 'loadModel', 'modelBytes', 'modelSpec', 'parseConfig',
-  'quantizeTernary', 'cumulativeLowerBounds',
+  'Attention', 'BitLinear', 'Block', 'KeyReader', 'Rope', 'describeDecoder', 'readDecoderSizes', 'Embedding', 'GLU', 'MLGRU', 'RMSNorm', 'Model', 'ModelState', 'StateHistory', 'allocateWorkspace', 'measureArena', 'loadModel', 'modelBytes', 'modelSpec', 'parseConfig',
+  'quantizeTernary', 'cumulativeLowerBounds', 'parameters',
 ];
 const WITHOUT_ARGUMENTS = ['availableBackends', 'unavailableBackends', 'createScalarKernels'];
 /** Helpers of the command line that give a decoder and a hint. */

@@ -78,5 +78,12 @@ it('constrained', async () => {
 it('compose', async () => {
   const { code, stdout } = await runScript('examples/compose.ts');
   expect(code).toBe(0);
-  expect(stdout).toBe('8 blocks composed by hand; same logits as MatMulFreeLM: true\n');
+  expect(stdout).toBe('8 blocks composed by hand; same logits as MatMulFreeLM: true\n' +
+    'a hybrid read 10 tokens: 7168 bytes of states, 2048 bytes of keys and values for each of the last 16 tokens\n');
+});
+
+it('architecture', async () => {
+  const { code, stdout } = await runScript('examples/architecture.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^243904 parameters; a text takes 768 bytes, and 192 for each of its last 32 tokens\nit writes: (\d+ ){20}…\na fork goes on as .*: true\n$/);
 });

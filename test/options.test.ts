@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
-  ArgumentError, checkConversion, clearCache, compileChoices, compileJsonSchema, compileRegex, convert, convertToSafetensors, createKernels, evaluate, inspect, listCache,
+  ArgumentError, checkConversion, clearCache, compileChoices, compileJsonSchema, compileRegex, convert, convertToSafetensors, countWeights, createKernels, evaluate, inspect, listCache,
   MatMulFreeLM, Sampler, Tokenizer,
 } from 'matmulfree';
 import { MatMulFreeWorker } from 'matmulfree/worker';
@@ -54,7 +54,7 @@ const CALLS: Record<string, (options: object) => unknown> = {
     return drain(session.generateIds(options));
   },
   'session.append': (options) => lm.session().append('ab', options),
-  createPrefixCache: (options) => lm.createPrefixCache(options).maxBytes,
+  createPrefixCache: async (options) => (await lm.createPrefixCache(options)).maxBytes,
   score: (options) => lm.scoreAsync('abc', options),
   scoreBatch: (options) => lm.scoreBatch(['abc'], options),
   choose: (options) => lm.choose('ab', ['c', 'b'], options),
@@ -71,6 +71,7 @@ const CALLS: Record<string, (options: object) => unknown> = {
   createKernels: async (options) => (await createKernels({ threads: 1, ...options })).backend,
   sampler: (options) => new Sampler(4, { seed: 1, ...options }).sample(Float32Array.of(1, 2, 3, 4)),
   inspect: async (options) => (await inspect(model, options)).tensors.length,
+  countWeights: async (options) => (await drain(countWeights(model, options))).length,
   convert: async (options) => Buffer.concat(await drain(convert(model, options))).length,
   convertToSafetensors: async (options) => (await drain(convertToSafetensors(model, options))).length,
   checkConversion: (options) => checkConversion(model, model, options),

@@ -3,31 +3,32 @@ import { parseJsonObject, PIECE_BYTES, readPieces, readText, type ByteSource, ty
 import { decodeFloats, firstNonFinite, FLOAT_BYTES, isPlainlyFinite, type FloatType } from '../formats/floats.js';
 import type { TernaryBlockType } from '../formats/ternary-blocks.js';
 import type { Pace } from '../platform/pace.js';
-import type { ModelConfig } from './config.js';
-import { floatSpecs, ternarySpecs, type ModelSpec, type TensorSpec } from './tensor-names.js';
+import { parameters, type Blueprint, type Switch, type TensorSpec } from '../architectures/blueprint.js';
 
 /** A model's files, checked against its configuration, with the tensors still on disk. */
 export interface Checkpoint {
   readonly name: string;
-  readonly config: ModelConfig;
-  readonly spec: ModelSpec;
+  readonly blueprint: Blueprint;
   readonly texts: CheckpointTexts;
-  readonly embeddingType: FloatType;
+  /** How ternary weights are stored, for people. */
+  readonly stored: Pick<Switch, 'value' | 'why'>;
+  /** Of a table of floats, as `readTable` gives it. */
+  tableType(tensor: TensorSpec): FloatType;
   /** Whether a ternary weight may have a scale for each row. Otherwise it has one. */
   readonly hasRowScales?: boolean;
   /** Bytes of a tensor as stored, for progress. */
   storedBytes(tensor: TensorSpec): number;
   /**
-   * The embedding table as stored: [vocab, hidden] of `embeddingType`, checked to be finite.
+   * A table as stored, such as the embeddings: [rows, columns] of its `tableType`, checked to be finite.
    * @param into where to put it, of its size. A checkpoint may as well return memory of its own.
    */
-  readEmbeddings(into?: Uint8Array, reading?: Reading): Promise<Uint8Array>;
+  readTable(tensor: TensorSpec, into?: Uint8Array, reading?: Reading): Promise<Uint8Array>;
   /** A float tensor as float32, checked to be finite. */
   readFloats(tensor: TensorSpec): Promise<Float32Array>;
   /**
    * A ternary weight, row by row in a buffer that is used again, quantised if it is stored as floats.
    * @param scales [rows], filled: weight = trit · scale.
-   * @param onRow is given the rows in order, but for those that `reading.onBlocks` has taken.
+   * @param onRow is given each row once, but for those that `reading.onBlocks` has taken.
    */
   readTernary(tensor: TensorSpec, scales: Float32Array, onRow: OnRow, reading?: TernaryReading): Promise<void>;
   close(): Promise<void>;
@@ -86,20 +87,23 @@ export interface TensorListing {
 }
 
 /** Every tensor of the model is there with its shape, and no other. @throws ConfigError naming the tensor. */
-export function checkTensors(where: string, spec: ModelSpec, listing: TensorListing): void {
+export function checkTensors(where: string, blueprint: Blueprint, listing: TensorListing): void {
   const expected = new Map<string, readonly number[]>();
-  for (const tensor of [spec.embeddings, ...floatSpecs(spec)]) expected.set(listing.nameOf(tensor), tensor.shape);
-  for (const tensor of ternarySpecs(spec)) expected.set(listing.nameOf(tensor), listing.ternaryShape(tensor));
+  for (const { tensor, held } of parameters(blueprint)) {
+    expected.set(listing.nameOf(tensor), held === 'ternary' ? listing.ternaryShape(tensor) : tensor.shape);
+  }
   for (const [name, shape] of expected) {
-    const found = listing.shapeOf(name);
-    if (!found) throw new ConfigError(`${where}: tensor "${name}" [${shape}] is missing`);
+    if (!listing.shapeOf(name)) throw new ConfigError(`${where}: tensor "${name}" [${shape}] is missing`);
+  }
+  for (const [name, shape] of expected) {
+    const found = listing.shapeOf(name)!;
     if (found.length !== shape.length || found.some((n, i) => n !== shape[i])) {
       throw new ConfigError(`${where}: tensor "${name}" has shape [${found}], the configuration asks for [${shape}]`);
     }
   }
   for (const name of listing.names) {
     if (!expected.has(name) && !listing.optional.has(name)) {
-      throw new ConfigError(`${where}: tensor ${show(name)} does not belong to a MatMul-free LM of this configuration`);
+      throw new ConfigError(`${where}: tensor ${show(name)} does not belong to a model of this configuration`);
     }
   }
 }

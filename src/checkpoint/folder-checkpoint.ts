@@ -5,16 +5,16 @@ import { openWeights } from '../formats/shards.js';
 import { readTensor, type StoredTensor } from '../formats/stored-tensor.js';
 import { Pace } from '../platform/pace.js';
 import { checkFinite, checkTensors, decodeFinite, parseOptional, readOptionalText, readTable, type Checkpoint } from './checkpoint.js';
-import { parseConfig } from './config.js';
 import { quantizeTernary } from './quantize.js';
-import { hfScaleName, modelSpec } from './tensor-names.js';
+import { hfScaleName } from '../architectures/blueprint.js';
+import type { Family } from '../architectures/family.js';
+import { parseConfig } from '../architectures/parse-config.js';
 
 /** A folder in Hugging Face layout: config.json, safetensors or PyTorch weights in one file or shards, and the tokenizer's files. */
-export async function openFolderCheckpoint(files: FileSet): Promise<Checkpoint> {
+export async function openFolderCheckpoint(files: FileSet, families?: readonly Family[]): Promise<Checkpoint> {
   const configText = (await readOptionalText(files, 'config.json')) ?? '';
   const configJson = parseJsonObject('config.json', configText);
   const generationConfig = await readOptionalText(files, 'generation_config.json');
-  const config = parseConfig('config.json', configJson, parseOptional('generation_config.json', generationConfig));
   const quantization = configJson['quantization_config'] ?? undefined;
   const texts = {
     config: configText,
@@ -22,7 +22,6 @@ export async function openFolderCheckpoint(files: FileSet): Promise<Checkpoint> 
     tokenizerConfig: await readOptionalText(files, 'tokenizer_config.json'),
     generationConfig,
   };
-  const spec = modelSpec(config);
   const opened = await openWeights(files);
   if (!opened) {
     throw new SourceError(
@@ -49,10 +48,11 @@ export async function openFolderCheckpoint(files: FileSet): Promise<Checkpoint> 
   const readFloats = async (name: string): Promise<Float32Array> => decodeFinite(where(name), floatType(name), await readBytes(name));
 
   try {
+    const blueprint = await parseConfig('config.json', configJson, { generation: parseOptional('generation_config.json', generationConfig), tensors, families });
     // Most checkpoints are floats.
     const isQuantized = quantization !== undefined || [...tensors.values()].some(({ dtype }) => dtype === 'U8');
-    const packed = isQuantized ? (await import('./packed-weights.js').catch(missingPart)).findPackedWeights(files.name, quantization, spec, tensors) : undefined;
-    checkTensors(files.name, spec, {
+    const packed = isQuantized ? (await import('./packed-weights.js').catch(missingPart)).findPackedWeights(files.name, quantization, blueprint, tensors) : undefined;
+    checkTensors(files.name, blueprint, {
       nameOf: (tensor) => tensor.hf,
       shapeOf: (name) => tensors.get(name)?.shape,
       names: tensors.keys(),
@@ -61,14 +61,13 @@ export async function openFolderCheckpoint(files: FileSet): Promise<Checkpoint> 
     });
     return {
       name: files.name,
-      config,
-      spec,
+      blueprint,
       texts,
-      embeddingType: floatType(spec.embeddings.hf),
+      stored: packed?.stored ?? { value: 'floats, quantised by their mean magnitude as they are read', why: 'the tensors are floats' },
+      tableType: ({ hf }) => floatType(hf),
       hasRowScales: packed !== undefined,
       storedBytes: (tensor) => at(tensor.hf).byteLength,
-      async readEmbeddings(into, reading) {
-        const { hf } = spec.embeddings;
+      async readTable({ hf }, into, reading) {
         const type = floatType(hf);
         const { source, offset, byteLength, dtype, strides } = at(hf);
         if (strides) {
@@ -89,7 +88,8 @@ export async function openFolderCheckpoint(files: FileSet): Promise<Checkpoint> 
           if (values.length !== 1 && values.length !== rows) throw new FormatError(`${where(hfScaleName(tensor))} must be one number or ${rows}; it is [${at(hfScaleName(tensor)).shape}]`);
           return packed.read(where(hf), tensor, await readBytes(hf), values, scales, onRow, pace);
         }
-        scales.fill(await quantizeTernary(where(hf), floatType(hf), await readBytes(hf), rows, columns, onRow, pace));
+        const scale = await quantizeTernary(where(hf), floatType(hf), await readBytes(hf), rows, columns, onRow, pace);
+        scales.fill(blueprint.roundsScales ? (await import('../formats/rounding.js').catch(missingPart)).createRounding().round(floatType(hf), scale) : scale);
       },
       close,
     };

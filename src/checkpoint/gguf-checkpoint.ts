@@ -2,36 +2,35 @@ import { ConfigError, FormatError, missingPart, show } from '../errors.js';
 import { readPieces } from '../formats/bytes.js';
 import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
 import { alignUp, TENSOR_TYPES, type GgufMetadata, type GgufTensorType } from '../formats/gguf.js';
-import { decodeGgufFloats } from '../formats/gguf-floats.js';
+import type { Family } from '../architectures/family.js';
 import type { GgufModel, StoredGgufTensor } from '../formats/gguf-model.js';
 import { BLOCK_WEIGHTS } from '../formats/ternary-blocks.js';
-import { checkFinite, checkTensors, decodeFinite, parseOptional, readTable, type Checkpoint, type CheckpointTexts } from './checkpoint.js';
-import { configFromMetadata, KEYS, textValue } from './gguf-metadata.js';
+import { checkFinite, checkTensors, decodeFinite, parseOptional, readTable, type Checkpoint, type CheckpointTexts, type OnRow, type TernaryReading } from './checkpoint.js';
+import { blueprintFromMetadata, KEYS, rowAlignmentKey, textValue } from './gguf-metadata.js';
 import { isTernary, readTernaryWeight } from './gguf-ternary.js';
-import { ggufScaleName, modelSpec, ternarySpecs, type TensorSpec } from './tensor-names.js';
+import { ggufScaleName, ternaryTensors, type TensorSpec } from '../architectures/blueprint.js';
 
 /** Of a table in blocks, this many are decoded at a time: to 4 MB at most. */
 const PIECE_BLOCKS = 4096;
 
 /** A whole model in GGUF, in one file or in parts, which it closes. */
-export async function openGgufCheckpoint(model: GgufModel): Promise<Checkpoint> {
+export async function openGgufCheckpoint(model: GgufModel, families?: readonly Family[]): Promise<Checkpoint> {
   const close = async (): Promise<void> => {
     await Promise.all(model.sources.map((source) => source.close()));
   };
   try {
-    return { ...(await readCheckpoint(model)), close };
+    return { ...(await readCheckpoint(model, families)), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Promise<Omit<Checkpoint, 'close'>> {
+async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, families?: readonly Family[]): Promise<Omit<Checkpoint, 'close'>> {
   const generationConfig = textValue(file, metadata, KEYS.generationConfig);
-  const config = configFromMetadata(file, metadata, parseOptional(`${file}: ${KEYS.generationConfig}`, generationConfig));
-  const spec = modelSpec(config);
-  const alignment = rowAlignment(file, metadata);
-  checkTensors(file, spec, {
+  const blueprint = await blueprintFromMetadata(file, metadata, parseOptional(`${file}: ${KEYS.generationConfig}`, generationConfig), tensors, families);
+  const alignment = rowAlignment(file, metadata, blueprint.architecture);
+  checkTensors(file, blueprint, {
     nameOf: (tensor) => tensor.gguf,
     shapeOf: (name) => tensors.get(name)?.shape,
     names: tensors.keys(),
@@ -40,10 +39,10 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
       const padded = alignUp(columns, alignment);
       return [rows, stored && (isTernary(stored.type) || stored.shape[1] === padded) ? padded : columns];
     },
-    optional: new Set(ternarySpecs(spec).map(ggufScaleName)),
+    optional: new Set(ternaryTensors(blueprint).map(ggufScaleName)),
   });
   // Only now: a vocabulary takes work, and one that has its embeddings in the file is real.
-  const texts = { ...(await tokenizerTexts(file, metadata, config.vocabSize)), generationConfig };
+  const texts = { ...(await tokenizerTexts(file, metadata, blueprint.config.vocabSize)), generationConfig };
 
   const at = (tensor: TensorSpec): StoredGgufTensor => tensors.get(tensor.gguf)!; // checkTensors has seen it
   const where = ({ source }: StoredGgufTensor, name: string): string => `${source.name}: tensor "${name}"`;
@@ -53,7 +52,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
   const readFloats = async (stored: StoredGgufTensor, name: string): Promise<Float32Array> => {
     const bytes = await readBytes(stored);
     if (isFloat(stored.type)) return decodeFinite(where(stored, name), stored.type, bytes);
-    const values = decodeBlocks(stored.type, bytes);
+    const values = (await blockDecoder(stored.type))(bytes);
     checkFinite(where(stored, name), 'F32', new Uint8Array(values.buffer));
     return values;
   };
@@ -70,18 +69,18 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
     return readFloats(stored, name);
   };
 
-  const table = at(spec.embeddings);
   const spare: Uint8Array[] = []; // buffers for pieces, used again
   return {
     name: file,
-    config,
-    spec,
+    blueprint,
     texts,
-    embeddingType: isFloat(table.type) ? table.type : 'F32',
+    stored: { value: [...new Set(ternaryTensors(blueprint).map((tensor) => at(tensor).type))].join(', '), why: 'their types' },
+    tableType: (tensor) => (isFloat(at(tensor).type) ? at(tensor).type as FloatType : 'F32'),
     hasRowScales: true,
     storedBytes: (tensor) => at(tensor).byteLength,
-    async readEmbeddings(into, reading) {
-      const name = where(table, spec.embeddings.gguf);
+    async readTable(tensor, into, reading) {
+      const table = at(tensor);
+      const name = where(table, tensor.gguf);
       const { type, byteLength } = table;
       if (isFloat(type)) {
         const bytes = into ?? new Uint8Array(byteLength);
@@ -90,7 +89,8 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
       }
       const { blockSize, blockBytes } = TENSOR_TYPES[type];
       const bytes = into ?? new Uint8Array((byteLength / blockBytes) * blockSize * 4);
-      const decode = (piece: Uint8Array): Uint8Array => new Uint8Array(decodeBlocks(type, piece).buffer);
+      const toFloats = await blockDecoder(type);
+      const decode = (piece: Uint8Array): Uint8Array => new Uint8Array(toFloats(piece).buffer);
       await readTable(name, { ...table, decode, pieceBytes: PIECE_BLOCKS * blockBytes }, 'F32', bytes, reading);
       return bytes;
     },
@@ -98,22 +98,28 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel): Pro
     async readTernary(tensor, scales, onRow, reading) {
       const stored = at(tensor);
       const [rows = 0, columns = 0] = tensor.shape;
-      await readTernaryWeight({
-        where: where(stored, tensor.gguf), type: stored.type, rows, columns, storedColumns: stored.shape[1]!,
-        scale: await readScales(tensor),
+      const scale = await readScales(tensor);
+      const read = (onStoredRow: OnRow, storedReading: TernaryReading | undefined): Promise<void> => readTernaryWeight({
+        where: where(stored, tensor.gguf), type: stored.type, rows, columns, storedColumns: stored.shape[1]!, scale,
         bytes: () => readBytes(stored),
         pieces: (bytes) => readPieces(stored.source, stored.offset, stored.byteLength, bytes, spare),
-      }, scales, onRow, reading);
+      }, scales, onStoredRow, storedReading);
+      if (tensor.ggufPairs === undefined) return read(onRow, reading);
+      const { readPairedRows } = await import('./gguf-pairs.js').catch(missingPart);
+      return readPairedRows(tensor, scales, onRow, reading, read);
     },
   };
 }
 
-/** Whole blocks as float32. */
-function decodeBlocks(type: GgufTensorType, bytes: Uint8Array): Float32Array {
+/** Makes float32 of whole blocks. */
+async function blockDecoder(type: GgufTensorType): Promise<(bytes: Uint8Array) => Float32Array> {
   const { blockSize, blockBytes } = TENSOR_TYPES[type];
-  const values = new Float32Array((bytes.length / blockBytes) * blockSize);
-  decodeGgufFloats(type, bytes, 0, values.length, values);
-  return values;
+  const { decodeGgufFloats } = await import('../formats/gguf-floats.js').catch(missingPart);
+  return (bytes) => {
+    const values = new Float32Array((bytes.length / blockBytes) * blockSize);
+    decodeGgufFloats(type, bytes, 0, values.length, values);
+    return values;
+  };
 }
 
 function isFloat(type: string): type is FloatType {
@@ -136,8 +142,9 @@ async function tokenizerTexts(
 }
 
 /** What ternary rows are padded to, where they are. */
-function rowAlignment(file: string, metadata: GgufMetadata): number {
-  const value = metadata.get(KEYS.rowAlignment)?.value ?? BLOCK_WEIGHTS;
+function rowAlignment(file: string, metadata: GgufMetadata, architecture: string): number {
+  const key = rowAlignmentKey(architecture);
+  const value = metadata.get(key)?.value ?? BLOCK_WEIGHTS;
   if (typeof value === 'number' && value > 0 && value <= 65536 && value % BLOCK_WEIGHTS === 0) return value;
-  throw new ConfigError(`${file}: metadata key ${KEYS.rowAlignment} is ${show(value)}, not a multiple of ${BLOCK_WEIGHTS} up to 65536`);
+  throw new ConfigError(`${file}: metadata key ${key} is ${show(value)}, not a multiple of ${BLOCK_WEIGHTS} up to 65536`);
 }

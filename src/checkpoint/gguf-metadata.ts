@@ -1,21 +1,14 @@
 import { ConfigError, show } from '../errors.js';
-import type { GgufMetadata, GgufValue } from '../formats/gguf.js';
-import { parseConfig, type ModelConfig } from './config.js';
+import type { Blueprint } from '../architectures/blueprint.js';
+import { KeyReader } from '../architectures/config.js';
+import { architectures, familyOf } from '../architectures/registry.js';
+import type { Family, TensorNames } from '../architectures/family.js';
+import type { JsonObject } from '../formats/bytes.js';
+import type { GgufMetadata } from '../formats/gguf.js';
 
-/** The metadata keys of a MatMul-free LM in GGUF; prefix and spelling follow ggml/docs/gguf.md. */
-export const ARCHITECTURE = 'hgrn_bit';
+/** Metadata keys of every architecture; spelling follows ggml/docs/gguf.md. Those of a family stand in its file (architectures/). */
 export const KEYS = {
   architecture: 'general.architecture',
-  blockCount: `${ARCHITECTURE}.block_count`,
-  embeddingLength: `${ARCHITECTURE}.embedding_length`,
-  recurrentLength: `${ARCHITECTURE}.recurrent_length`,
-  feedForwardLength: `${ARCHITECTURE}.feed_forward_length`,
-  vocabSize: `${ARCHITECTURE}.vocab_size`,
-  contextLength: `${ARCHITECTURE}.context_length`,
-  rmsEpsilon: `${ARCHITECTURE}.attention.layer_norm_rms_epsilon`,
-  useLowerBound: `${ARCHITECTURE}.use_lower_bound`,
-  /** Ternary rows are padded with zeros to a multiple of this; absent where no row needed it. */
-  rowAlignment: `${ARCHITECTURE}.ternary_row_alignment`,
   bosTokenId: 'tokenizer.ggml.bos_token_id',
   eosTokenId: 'tokenizer.ggml.eos_token_id',
   tokenizerModel: 'tokenizer.ggml.model',
@@ -33,37 +26,31 @@ export const KEYS = {
   generationConfig: 'matmulfree.generation_config.json',
 } as const;
 
-/** @throws ConfigError naming the key that is missing or wrong. */
-export function configFromMetadata(
-  file: string, metadata: GgufMetadata, generation: { readonly [key: string]: unknown },
-): ModelConfig {
+/** Ternary rows are padded with zeros to a multiple of this; absent where no row needed it. */
+export function rowAlignmentKey(architecture: string): string {
+  return `${architecture}.ternary_row_alignment`;
+}
+
+/** @throws ConfigError naming the key that is missing or wrong, or an architecture that cannot be run. */
+export async function blueprintFromMetadata(file: string, metadata: GgufMetadata, generation: JsonObject, tensors: TensorNames, families: readonly Family[] = []): Promise<Blueprint> {
   const architecture = metadata.get(KEYS.architecture)?.value;
-  if (architecture !== ARCHITECTURE) {
-    throw new ConfigError(`${file}: ${KEYS.architecture} is ${show(architecture)}; only "${ARCHITECTURE}" can be run`);
-  }
-  const required = (key: string): GgufValue['value'] => {
-    const value = metadata.get(key)?.value;
-    if (value === undefined) throw new ConfigError(`${file}: metadata key ${key} is missing`);
-    return value;
-  };
-  const hidden = required(KEYS.embeddingLength);
-  const recurrent = metadata.get(KEYS.recurrentLength)?.value ?? hidden;
-  if (typeof recurrent !== 'number' || !Number.isInteger(recurrent)) {
-    throw new ConfigError(`${file}: metadata key ${KEYS.recurrentLength} is ${show(recurrent)}, not a whole number`);
-  }
-  const epsilon = metadata.get(KEYS.rmsEpsilon);
-  return parseConfig(`${file} (metadata)`, {
-    model_type: ARCHITECTURE,
-    hidden_size: hidden,
-    intermediate_size: required(KEYS.feedForwardLength),
-    num_hidden_layers: required(KEYS.blockCount),
-    vocab_size: required(KEYS.vocabSize),
-    max_position_embeddings: metadata.get(KEYS.contextLength)?.value,
-    rms_norm_eps: epsilon?.type === 'f32' ? shortestDecimal(epsilon.value) : epsilon?.value,
-    use_lower_bound: metadata.get(KEYS.useLowerBound)?.value,
+  const family = families.find((own) => own.architecture === architecture) ?? (await familyOf(architecture));
+  if (!family) throw new ConfigError(`${file}: ${KEYS.architecture} is ${show(architecture)}; only ${architectures()} can be run`);
+  const json: Record<string, unknown> = {
     bos_token_id: metadata.get(KEYS.bosTokenId)?.value ?? null,
     eos_token_id: metadata.get(KEYS.eosTokenId)?.value ?? null,
-  }, generation, recurrent);
+  };
+  for (const { json: key, gguf, isRequired } of family.metadata) {
+    const found = metadata.get(`${family.architecture}.${gguf}`);
+    if (!found && isRequired) throw new ConfigError(`${file}: metadata key ${family.architecture}.${gguf} is missing`);
+    if (found) setPath(json, key, found.type === 'f32' ? shortestDecimal(found.value) : found.value);
+  }
+  return family.blueprint(new KeyReader(`${file} (metadata)`, json), generation, tensors);
+}
+
+function setPath(json: Record<string, unknown>, path: string, value: unknown): void {
+  const [key = '', rest] = path.split('.');
+  json[key] = rest === undefined ? value : { ...(json[key] as JsonObject | undefined), [rest]: value };
 }
 
 /** 1e-6 as float32 is 9.99999997e-7; the number that was meant is the shortest one that rounds to it. */

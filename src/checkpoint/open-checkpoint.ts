@@ -1,4 +1,5 @@
 import { missingPart, SourceError } from '../errors.js';
+import type { Family } from '../architectures/family.js';
 import type { FileSet } from '../formats/bytes.js';
 import { ggufModels } from '../formats/gguf-model.js';
 import { isGguf } from '../formats/gguf-reader.js';
@@ -10,14 +11,15 @@ import { openGgufCheckpoint } from './gguf-checkpoint.js';
 
 /**
  * Opens the checkpoint in `files`: a GGUF model, in one file or in parts, or a folder in Hugging Face layout.
+ * @param families of the caller's own.
  * @throws SourceError when there is no model; FormatError, ConfigError when it cannot be run.
  */
-export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
+export async function openCheckpoint(files: FileSet, families?: readonly Family[]): Promise<Checkpoint> {
   const names = await files.list();
   const ggufs = ggufModels(names);
   const gguf = await findGguf(files, names);
-  if (gguf !== undefined) return openGgufCheckpoint(await openGguf(files, gguf));
-  if (names.includes('config.json')) return (await import('./folder-checkpoint.js').catch(missingPart)).openFolderCheckpoint(files); // not in a page's first chunk
+  if (gguf !== undefined) return openGgufCheckpoint(await openGguf(files, gguf), families);
+  if (names.includes('config.json')) return (await import('./folder-checkpoint.js').catch(missingPart)).openFolderCheckpoint(files, families); // not in a page's first chunk
   const [only] = names;
   if (only !== undefined && names.length === 1) {
     throw new SourceError(`${files.name}: holds no model: ${only} is not a GGUF file; a checkpoint in several files is loaded by its folder`);

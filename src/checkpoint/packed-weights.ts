@@ -3,8 +3,8 @@ import { isJsonObject } from '../formats/bytes.js';
 import { packedRows, unpackRow } from '../formats/packed-rows.js';
 import type { StoredTensor } from '../formats/stored-tensor.js';
 import type { Pace } from '../platform/pace.js';
-import type { OnRow } from './checkpoint.js';
-import { hfScaleName, type ModelSpec, ternarySpecs, type TensorSpec } from './tensor-names.js';
+import type { Checkpoint, OnRow } from './checkpoint.js';
+import { hfScaleName, ternaryTensors, type Blueprint, type TensorSpec } from '../architectures/blueprint.js';
 
 /*
  * Checkpoints whose ternary weights are packed as Hugging Face transformers does for BitNet models: `X.weight` in bytes of four
@@ -17,6 +17,7 @@ export const QUANTIZATION_CONFIG = { quant_method: 'bitnet', linear_class: 'auto
 /** The weights of a model that are packed. */
 export interface PackedWeights {
   has(tensor: TensorSpec): boolean;
+  readonly stored: Checkpoint['stored'] | undefined;
   /** The shape that one is stored with. */
   shapeOf(tensor: TensorSpec): readonly number[];
   readonly scaleNames: ReadonlySet<string>;
@@ -35,10 +36,10 @@ export interface PackedWeights {
  * @throws ConfigError for a quantisation of another kind; for a packed weight without a scale, or with nothing that tells what it means.
  */
 export function findPackedWeights(
-  where: string, quantization: unknown, spec: ModelSpec, tensors: ReadonlyMap<string, StoredTensor>,
+  where: string, quantization: unknown, blueprint: Blueprint, tensors: ReadonlyMap<string, StoredTensor>,
 ): PackedWeights {
   const meaning = quantization === undefined ? undefined : scaleMeaning(quantization);
-  const packed = new Set(ternarySpecs(spec).filter(({ hf }) => tensors.get(hf)?.dtype === 'U8'));
+  const packed = new Set(ternaryTensors(blueprint).filter(({ hf }) => tensors.get(hf)?.dtype === 'U8'));
   for (const tensor of packed) {
     const missing = meaning === undefined ? 'config.json has no quantization_config that tells how to read it'
       : tensors.has(hfScaleName(tensor)) ? undefined : `there is no "${hfScaleName(tensor)}"`;
@@ -46,6 +47,10 @@ export function findPackedWeights(
   }
   return {
     has: (tensor) => packed.has(tensor),
+    stored: packed.size === 0 ? undefined : {
+      value: `four to a byte, ${meaning === 'divisor' ? 'divided' : 'multiplied'} by weight_scale`,
+      why: `dtype U8, and quantization_config.linear_class ${meaning === 'divisor' ? '"bitlinear", or none' : '"autobitlinear"'}`,
+    },
     shapeOf: ({ shape: [rows = 0, columns = 0] }) => [packedRows(rows), columns],
     scaleNames: new Set([...packed].map(hfScaleName)),
     async read(tensorWhere, { shape: [rows = 0, columns = 0] }, bytes, values, scales, onRow, pace) {
@@ -68,7 +73,7 @@ function scaleMeaning(config: unknown): 'factor' | 'divisor' | undefined {
   const { quant_method: method, linear_class: linear = 'bitlinear', quantization_mode: mode = 'offline' } = config;
   const oneOf = (key: string, value: unknown, known: readonly string[]): void => {
     if (known.includes(value as string)) return;
-    throw new ConfigError(`config.json: quantization_config.${key} is ${show(value)}; only ${known.map(show).join(' and ')} can be read`);
+    throw new ConfigError(`config.json: quantization_config.${key} is ${value === undefined ? 'missing' : show(value)}; only ${known.map(show).join(' and ')} can be read`);
   };
   oneOf('quant_method', method, ['bitnet']);
   oneOf('linear_class', linear, ['bitlinear', 'autobitlinear']);

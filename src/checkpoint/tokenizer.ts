@@ -10,7 +10,7 @@ const MAX_VOCABULARY_PADDING = 1024;
  * The tokenizer that came with a checkpoint, or undefined.
  * @throws FormatError, TokenizerError; ConfigError when it does not fit the model's vocabulary.
  */
-export async function loadTokenizer({ texts, config }: Checkpoint): Promise<Tokenizer | undefined> {
+export async function loadTokenizer({ texts, blueprint: { config } }: Checkpoint): Promise<Tokenizer | undefined> {
   if (texts.tokenizer === undefined) return undefined;
   const file = texts.tokenizerName ?? 'tokenizer.json';
   const tokenizer = await Tokenizer.fromJSON(parseJsonObject(file, texts.tokenizer, MAX_TOKENIZER_VALUES), {

@@ -11,6 +11,7 @@ export interface ModelFlags {
   readonly model?: string | undefined;
   readonly backend?: string | undefined;
   readonly threads?: string | undefined;
+  readonly 'context-tokens'?: string | undefined;
   readonly quiet?: boolean | undefined;
 }
 
@@ -18,6 +19,7 @@ export const MODEL_OPTIONS = {
   model: { type: 'string' },
   backend: { type: 'string' },
   threads: { type: 'string' },
+  'context-tokens': { type: 'string' },
   quiet: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -27,11 +29,12 @@ export async function loadFromFlags(flags: ModelFlags, io: Io): Promise<MatMulFr
   const progress = new ProgressLine(flags.quiet === true, io.stderr);
   // An unknown backend is `load`'s to refuse.
   const backend = flags.backend as 'auto' | undefined;
+  const contextTokens = numberOption('context-tokens', flags['context-tokens']);
   const threads = flags.threads === 'auto' ? 'auto' : numberOption('threads', flags.threads);
   // Node 20 has relaxed SIMD behind a flag; a program may turn it on, a library may not.
   if (process.versions.node.startsWith('20.')) setFlagsFromString('--experimental-wasm-relaxed-simd');
   try {
-    return await MatMulFreeLM.load(flags.model ?? EMBEDDED_MODEL, { backend, threads, signal: io.signal, onProgress: progress.listener });
+    return await MatMulFreeLM.load(flags.model ?? EMBEDDED_MODEL, { backend, threads, contextTokens, signal: io.signal, onProgress: progress.listener });
   } finally {
     progress.clear();
   }

@@ -107,18 +107,18 @@ async function stream(lm: MatMulFreeLM, prompt: string, options: GenerateOptions
     if (begun !== undefined && !quiet && (result || io.signal.aborted)) {
       // What was interrupted has no result; the state has what was written.
       const newTokens = result?.newTokens ?? state.tokens - lm.tokenizer.encode(prompt).length;
-      io.stderr.write(`${summary(lm, newTokens, result?.decodeMs ?? performance.now() - begun, options.seed!)}\n`);
+      io.stderr.write(`${summary(lm, state.byteLength, newTokens, result?.decodeMs ?? performance.now() - begun, options.seed!)}\n`);
     }
   }
 }
 
-function summary(lm: MatMulFreeLM, newTokens: number, decodeMs: number, seed: number): string {
+function summary(lm: MatMulFreeLM, stateBytes: number, newTokens: number, decodeMs: number, seed: number): string {
   const rate = ((newTokens - 1) / decodeMs) * 1000; // the first comes with the prompt
   return [
     plural(newTokens, 'token'),
     `${newTokens > 1 ? rate.toFixed(0) : '-'} tokens/s`,
     `backend ${lm.backend}${lm.threads > 1 ? `, ${plural(lm.threads, 'thread')}` : ''}`,
-    `state ${formatBytes(lm.createState().byteLength)}`,
+    `state ${formatBytes(stateBytes)}`,
     `seed ${seed}`,
   ].join(' · ');
 }

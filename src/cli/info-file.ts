@@ -1,4 +1,4 @@
-import { inspect, type FileInfo, type MetadataInfo, type RemoteOptions } from '../index.js';
+import { countWeights, inspect, type FileInfo, type MetadataInfo, type CountWeightsOptions, type RemoteOptions, type WeightCounts } from '../index.js';
 import { formatBytes, formatCount, onOneLine, plural } from './terminal.js';
 
 /** Longest text, and longest list, that is shown of a value. */
@@ -11,6 +11,19 @@ const SHOWN_DEPTH = 8;
 export async function describeFile(path: string, json: boolean, options: RemoteOptions): Promise<string> {
   const info = await inspect(path, options);
   return json ? JSON.stringify(report(info), null, 2) : tables(info);
+}
+
+/** How many weights of each ternary tensor are -1, 0 and +1. */
+export async function describeWeights(path: string, json: boolean, options: CountWeightsOptions): Promise<string> {
+  const all: WeightCounts[] = [];
+  for await (const counts of countWeights(path, options)) all.push(counts);
+  if (json) return JSON.stringify(all, null, 2);
+  const share = (count: number, { shape }: WeightCounts): string => `${((100 * count) / (shape[0]! * shape[1]!)).toFixed(1)} %`.padStart(7);
+  const rows = all.map((each) => {
+    const [least, greatest] = each.scales.map((scale) => scale.toPrecision(4));
+    return [each.name, `[${each.shape.join(', ')}]`, share(each.minus, each), share(each.zero, each), share(each.plus, each), least === greatest ? least! : `${least} to ${greatest}`];
+  });
+  return columns([['tensor', 'shape', '     -1', '      0', '     +1', 'scale'], ...rows]).join('\n');
 }
 
 function report({ name, format, files, metadata, tensors }: FileInfo): unknown {

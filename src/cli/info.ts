@@ -1,13 +1,13 @@
-import { BIT_LINEAR_EPS, type MatMulFreeLM } from '../index.js';
+import type { MatMulFreeLM, ModelInfo } from '../index.js';
 import { parseCommand, UsageError } from './arguments.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import type { Io } from './io.js';
 import { formatBytes, formatCount, plural, ProgressLine } from './terminal.js';
-import { describeFile } from './info-file.js';
+import { describeFile, describeWeights } from './info-file.js';
 import { HELP } from './usage.js';
 
 export async function infoCommand(args: readonly string[], io: Io): Promise<void> {
-  const { values, positionals } = parseCommand(args, { ...MODEL_OPTIONS, json: { type: 'boolean' } }, true);
+  const { values, positionals } = parseCommand(args, { ...MODEL_OPTIONS, json: { type: 'boolean' }, weights: { type: 'boolean' } }, true);
   if (values.help) return void io.stdout.write(`${HELP.info}\n`);
   const [path, extra] = positionals;
   if (extra !== undefined) throw new UsageError('info takes one PATH');
@@ -15,9 +15,10 @@ export async function infoCommand(args: readonly string[], io: Io): Promise<void
     if (values.model !== undefined) throw new UsageError('info takes a PATH to list, or --model PATH to load, not both');
     const progress = new ProgressLine(values.quiet === true, io.stderr);
     const options = { signal: io.signal, onProgress: progress.listener };
-    const text = await describeFile(path, values.json === true, options).finally(() => progress.clear());
+    const text = await (values.weights ? describeWeights : describeFile)(path, values.json === true, options).finally(() => progress.clear());
     return void io.stdout.write(`${text}\n`);
   }
+  if (values.weights) throw new UsageError('info: --weights reads the files of a PATH');
   const lm = await loadFromFlags(values, io);
   if (values.json) {
     const report = { config: lm.config, backend: lm.backend, threads: lm.threads, tokenizer: lm.hasTokenizer, ...lm.info() };
@@ -32,18 +33,19 @@ function table(lm: MatMulFreeLM): string {
   const info = lm.info();
   const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
   const rows: [string, string][] = [
+    ['family', info.family],
     ['layers', String(config.layers)],
     ['hidden size', String(config.hiddenSize)],
-    ['recurrent size', String(config.recurrentSize)],
+    ...(config.recurrentSize > 0 ? [['recurrent size', String(config.recurrentSize)] as [string, string]] : []),
     ['intermediate size', String(config.intermediateSize)],
     ['vocabulary', formatCount(config.vocabSize) + (lm.hasTokenizer ? '' : ' (no tokenizer)')],
-    ['trained context', `${plural(config.trainedContext, 'token')} (the recurrence has no limit)`],
-    ['lower bounds', config.useLowerBound ? 'yes' : 'no'],
-    ['rms_norm_eps', `${config.rmsNormEps} (BitLinear ${BIT_LINEAR_EPS})`],
+    ['trained context', plural(config.trainedContext, 'token') + (info.maxPositions === Infinity ? ' (longer texts work)' : ' (longer texts are refused)')],
+    ['rms_norm_eps', String(config.rmsNormEps)],
+    ...info.switches.map(({ name, value, why }): [string, string] => [name, `${value} (${why})`]),
     ['parameters', formatCount(info.parameters)],
     ['ternary weights', `${formatCount(info.ternaryWeights)}, ${percent(info.zeroShare)} of them zero`],
     ['in memory', `${formatBytes(info.memoryBytes)}, ${formatBytes(info.embeddingBytes)} of it the embedding table`],
-    ['state', `${formatBytes(info.stateBytes)}, whatever the length of the text`],
+    ['a text takes', memoryOf(info)],
     ['additions per token', `${formatCount(info.operations.ternaryAdditions)} (integers, ternary products)`],
     ['multiplications per token', `${formatCount(info.operations.multiplications)} (floats: norms, scales, gates)`],
     ['a dense float model', `${formatCount(info.operations.denseMultiplications)} multiplications for the same matrices`],
@@ -58,4 +60,17 @@ function table(lm: MatMulFreeLM): string {
     lines.push(`${formatCount(layer.ternaryWeights).padStart(15)}  ${percent(layer.zeroShare).padStart(9)}  ${layer.name}`);
   }
   return lines.join('\n');
+}
+
+/** What is kept of a text. */
+function memoryOf({ stateBytes, stateBytesPerToken, windowedBytesPerToken, contextTokens }: ModelInfo): string {
+  const flat = `${formatBytes(stateBytes)}, whatever its length`;
+  if (stateBytesPerToken === 0) return flat;
+  const growing = stateBytesPerToken - windowedBytesPerToken;
+  const parts = [
+    ...(stateBytes > 0 ? [flat] : []),
+    ...(growing > 0 ? [`${formatBytes(growing)} for each token`] : []),
+    ...(windowedBytesPerToken > 0 ? [`${formatBytes(windowedBytesPerToken)} for each of the last tokens, as many as the windows have`] : []),
+  ];
+  return `${parts.join('; ')}; there is memory for ${plural(contextTokens, 'token')} of all texts (--context-tokens)`;
 }

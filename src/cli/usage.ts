@@ -29,7 +29,9 @@ const MODEL = `  --model SOURCE        a folder (config.json, *.safetensors or p
                         for private models)
   --backend NAME        auto (default: the fastest there is), relaxed, simd or scalar
   --threads N           threads to use (default auto: one less than there are processors)
-                        Neither changes a bit of the result.`;
+                        Neither changes a bit of the result.
+  --context-tokens N    of a model with attention: tokens whose keys and values there is memory for (default 8192, or the
+                        longest text that the model takes)`;
 
 const GENERATE = `Usage: matmulfree generate [prompt] [options]
 
@@ -120,13 +122,16 @@ Example:
 const INFO = `Usage: matmulfree info [PATH | --model PATH] [options]
 
 With a PATH alone, lists what the file or folder says about itself, without loading it: metadata, and the tensors with their
-types, shapes and bytes. Any GGUF (one file, or any part of a split one) or safetensors file (or folder) will do.
+types, shapes and bytes. Any GGUF (one file, or any part of a split one) or safetensors file (or folder) will do. With --weights:
+how many weights of each ternary tensor are -1, 0 and +1, and their scales.
 
-Otherwise loads a model and shows its configuration, parameters, the share of zeros in each layer, bytes in memory, the size of the
-state, and what a token costs: additions of the ternary products, multiplications of all else.
+Otherwise loads a model and shows its family, what was decided in reading it and why, parameters, the share of zeros in each
+layer, bytes in memory, what is kept of a text, and what a token costs: additions of the ternary products, multiplications of all
+else.
 
 Options:
 ${MODEL}
+  --weights             of a PATH: read all weights, and count them
   --json                all of it as JSON on stdout
   --quiet               no progress
 

@@ -1,3 +1,4 @@
+import { needsTransformer } from '../architectures/blueprint.js';
 import { FormatError } from '../errors.js';
 import { arenaOn } from '../kernels/arena.js';
 import { createKernelsAndArena } from '../kernels/create.js';
@@ -42,7 +43,9 @@ export async function checkConversion(
   try {
     for (const model of [source, converted]) checkpoints.push(await openCheckpoint(await openSource(model, given, 'checkConversion')));
     const [original, copy] = checkpoints as [Checkpoint, Checkpoint];
-    const made = await createKernelsAndArena({}, (candidate) => Math.max(...checkpoints.map((checkpoint) => modelBytes(checkpoint, candidate))));
+    const transformer = checkpoints.some(({ blueprint }) => needsTransformer(blueprint));
+    const bytes = async (candidate: Kernels): Promise<number> => Math.max(...(await Promise.all(checkpoints.map((checkpoint) => modelBytes(checkpoint, candidate)))));
+    const made = await createKernelsAndArena({ transformer }, bytes);
     kernels = made.kernels;
     const { buffer, byteOffset } = made.arena.u8(0);
     const onProgress = ({ file, loaded, total }: Progress): void => given.onProgress?.({ stage: 'verify', file, loaded, total });
@@ -51,7 +54,7 @@ export async function checkConversion(
     const expected = run(await load(original));
     const found = run(await load(copy));
     compare(original.name, copy.name, expected, found);
-    return { tokens: expected.logits.length / original.config.vocabSize };
+    return { tokens: expected.logits.length / original.blueprint.config.vocabSize };
   } finally {
     kernels?.dispose();
     await Promise.all(checkpoints.map((checkpoint) => checkpoint.close()));
@@ -75,6 +78,7 @@ function run(model: Model): Outcome {
     model.forwardAll(ids.slice(done, done + count), state, (row, position) => logits.set(row, (done + position) * vocabSize));
     done += count;
   }
+  state.release();
   return { fingerprint: model.parts.stateShape.fingerprint, logits };
 }
 

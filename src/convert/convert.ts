@@ -4,8 +4,10 @@ import { writeGguf } from '../formats/gguf-writer.js';
 import { BLOCK_WEIGHTS, encodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
 import { givenOptions } from '../options.js';
 import { parseOptional, type Checkpoint } from '../checkpoint/checkpoint.js';
-import { ARCHITECTURE, KEYS } from '../checkpoint/gguf-metadata.js';
-import { ggufScaleName, ternarySpecs } from '../checkpoint/tensor-names.js';
+import { ggufScaleName, ternaryTensors } from '../architectures/blueprint.js';
+import { ggufRows } from '../architectures/paired-rows.js';
+import { KEYS, rowAlignmentKey } from '../checkpoint/gguf-metadata.js';
+import { metadataOf } from './gguf-keys.js';
 import { SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
 import { ggmlTokenizer } from './gguf-tokenizer.js';
 import { convertSource, toJson, type Layout, type SourceOptions } from './plan.js';
@@ -30,8 +32,9 @@ export async function* convert(source: ModelSource, options: ConvertOptions = {}
   const { type = 'TQ2_0', name, ...opening } = givenOptions('convert', options, ['type', 'name', ...SOURCE_OPTIONS]);
   if (!Object.hasOwn(FILE_TYPES, type)) throw new ArgumentError(`convert: type is ${show(type)}, not TQ1_0 or TQ2_0`);
   if (name !== undefined && typeof name !== 'string') throw new ArgumentError(`convert: name is ${show(name)}, not a text`);
-  yield* convertSource('convert', source, opening, ggufLayout(type), (checkpoint, tokenizer, tensors) =>
-    writeGguf(buildMetadata(checkpoint, tokenizer, type, name ?? baseName(checkpoint.name)), tensors));
+  yield* convertSource('convert', source, opening, ggufLayout(type), async function* (checkpoint, tokenizer, tensors) {
+    yield* writeGguf(await buildMetadata(checkpoint, tokenizer, type, name ?? baseName(checkpoint.name)), tensors);
+  });
 }
 
 /** Weights as blocks with d = 1, and their scale in a tensor of its own behind each (formats.md, "GGUF"). */
@@ -39,6 +42,7 @@ function ggufLayout(type: TernaryBlockType): Layout<TernaryBlockType> {
   return {
     nameOf: (tensor) => tensor.gguf,
     scaleNameOf: ggufScaleName,
+    rowsOf: ggufRows,
     ternary(rows, columns) {
       const padded = alignUp(columns, BLOCK_WEIGHTS);
       const rowBytes = ternaryRowBytes(type, padded);
@@ -54,10 +58,11 @@ function ggufLayout(type: TernaryBlockType): Layout<TernaryBlockType> {
   };
 }
 
-function buildMetadata(
+async function buildMetadata(
   checkpoint: Checkpoint, tokenizer: Tokenizer | undefined, type: TernaryBlockType, name: string,
-): GgufMetadata {
-  const { config, texts } = checkpoint;
+): Promise<GgufMetadata> {
+  const { blueprint, texts } = checkpoint;
+  const { architecture, config } = blueprint;
   const metadata = new Map<string, GgufValue>();
   const text = (key: string, value: string | undefined): void => {
     if (value !== undefined) metadata.set(key, { type: 'string', value });
@@ -65,20 +70,13 @@ function buildMetadata(
   const u32 = (key: string, value: number | undefined): void => {
     if (value !== undefined) metadata.set(key, { type: 'u32', value });
   };
-  text(KEYS.architecture, ARCHITECTURE);
+  text(KEYS.architecture, architecture);
   text('general.type', 'model');
   text('general.name', name);
   u32('general.file_type', FILE_TYPES[type]);
   u32('general.quantization_version', 2);
-  u32(KEYS.blockCount, config.layers);
-  u32(KEYS.contextLength, config.trainedContext);
-  u32(KEYS.embeddingLength, config.hiddenSize);
-  if (config.recurrentSize !== config.hiddenSize) u32(KEYS.recurrentLength, config.recurrentSize);
-  u32(KEYS.feedForwardLength, config.intermediateSize);
-  u32(KEYS.vocabSize, config.vocabSize);
-  metadata.set(KEYS.rmsEpsilon, { type: 'f32', value: config.rmsNormEps });
-  metadata.set(KEYS.useLowerBound, { type: 'bool', value: config.useLowerBound });
-  if (ternarySpecs(checkpoint.spec).some(({ shape }) => shape[1]! % BLOCK_WEIGHTS !== 0)) u32(KEYS.rowAlignment, BLOCK_WEIGHTS);
+  for (const [key, value] of await metadataOf(blueprint)) metadata.set(key, value);
+  if (ternaryTensors(blueprint).some(({ shape }) => shape[1]! % BLOCK_WEIGHTS !== 0)) u32(rowAlignmentKey(architecture), BLOCK_WEIGHTS);
   u32(KEYS.bosTokenId, config.bosTokenId);
   u32(KEYS.eosTokenId, config.eosTokenIds[0]);
   if (texts.tokenizer !== undefined && tokenizer) {
@@ -93,7 +91,7 @@ function buildMetadata(
 }
 
 /** `tokenizer.ggml.eos_token_id` holds one id: where a model has several, generation_config.json must carry them. */
-function generationConfig({ config, texts }: Checkpoint): string | undefined {
+function generationConfig({ blueprint: { config }, texts }: Checkpoint): string | undefined {
   if (config.eosTokenIds.length < 2) return texts.generationConfig;
   const generation = parseOptional('generation_config.json', texts.generationConfig);
   return 'eos_token_id' in generation ? texts.generationConfig : toJson('generation_config.json', { ...generation, eos_token_id: config.eosTokenIds });

@@ -1,6 +1,6 @@
 import { isJsonObject, MAX_TOKENIZER_VALUES, parseJsonObject, type JsonObject } from '../formats/bytes.js';
 import type { GgufValue } from '../formats/gguf.js';
-import type { ModelConfig } from '../checkpoint/config.js';
+import type { ModelConfig } from '../architectures/config.js';
 import { KEYS } from '../checkpoint/gguf-metadata.js';
 import { TOKEN_TYPES } from '../checkpoint/gguf-tokenizer.js';
 import { GGML_PRES, GPT2_PATTERN } from '../tokenizer/ggml-pre.js';

@@ -2,7 +2,8 @@ import { packedRows, packRow } from '../formats/packed-rows.js';
 import { writeSafetensors } from '../formats/safetensors-writer.js';
 import { parseOptional, type Checkpoint } from '../checkpoint/checkpoint.js';
 import { QUANTIZATION_CONFIG } from '../checkpoint/packed-weights.js';
-import { hfScaleName } from '../checkpoint/tensor-names.js';
+import { hfScaleName } from '../architectures/blueprint.js';
+import { familyOf } from '../architectures/registry.js';
 import { givenOptions } from '../options.js';
 import { SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
 import { convertSource, toJson, type Layout, type SourceOptions } from './plan.js';
@@ -28,7 +29,7 @@ export async function* convertToSafetensors(
   yield* convertSource('convertToSafetensors', source, given, LAYOUT, async function* (checkpoint, _tokenizer, tensors) {
     const { generationConfig, tokenizer, tokenizerConfig } = checkpoint.texts;
     const texts = {
-      'config.json': configJson(checkpoint), 'generation_config.json': generationConfig,
+      'config.json': await configJson(checkpoint), 'generation_config.json': generationConfig,
       'tokenizer.json': tokenizer, 'tokenizer_config.json': tokenizerConfig,
     };
     for (const [file, text] of Object.entries(texts)) {
@@ -51,23 +52,7 @@ const LAYOUT: Layout<'U8'> = {
 };
 
 /** What the model is, over what else the source's config.json says. */
-function configJson({ config, texts }: Checkpoint): string {
-  const { hiddenSize, recurrentSize, eosTokenIds } = config;
-  return toJson('config.json', {
-    architectures: ['HGRNBitForCausalLM'],
-    ...parseOptional('config.json', texts.config),
-    model_type: 'hgrn_bit',
-    vocab_size: config.vocabSize,
-    hidden_size: hiddenSize,
-    // The state's width is the whole part of the product, which must not come out below it.
-    expand_ratio: Math.trunc(hiddenSize * (recurrentSize / hiddenSize)) === recurrentSize ? recurrentSize / hiddenSize : (recurrentSize + 0.5) / hiddenSize,
-    intermediate_size: config.intermediateSize,
-    num_hidden_layers: config.layers,
-    max_position_embeddings: config.trainedContext,
-    rms_norm_eps: config.rmsNormEps,
-    use_lower_bound: config.useLowerBound,
-    bos_token_id: config.bosTokenId ?? null,
-    eos_token_id: eosTokenIds.length > 1 ? eosTokenIds : (eosTokenIds[0] ?? null),
-    quantization_config: QUANTIZATION_CONFIG,
-  }, 2) + '\n';
+async function configJson({ blueprint, texts }: Checkpoint): Promise<string> {
+  const { architectures, ...config } = await (await familyOf(blueprint.architecture))!.keysOf(blueprint, 'hf');
+  return toJson('config.json', { architectures, ...parseOptional('config.json', texts.config), ...config, quantization_config: QUANTIZATION_CONFIG }, 2) + '\n';
 }

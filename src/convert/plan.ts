@@ -5,7 +5,7 @@ import type { TensorToWrite } from '../formats/stored-tensor.js';
 import type { Checkpoint, OnRow } from '../checkpoint/checkpoint.js';
 import type { Progress } from '../model/load-model.js';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.js';
-import { floatSpecs, ternarySpecs, type BitLinearSpec, type TensorSpec } from '../checkpoint/tensor-names.js';
+import { parameters, ternaryTensors, type TensorSpec } from '../architectures/blueprint.js';
 import { Pace } from '../platform/pace.js';
 import { openSource, type ModelSource } from '../sources/source.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
@@ -32,6 +32,8 @@ export interface Layout<T extends string> {
   readonly nameOf: (tensor: TensorSpec) => string;
   readonly scaleNameOf: (weight: TensorSpec) => string;
   readonly ternary: (rows: number, columns: number) => TernaryLayout<T>;
+  /** Which row of the model each row of a weight is, where they are not the same. */
+  readonly rowsOf?: (weight: TensorSpec) => Int32Array | undefined;
 }
 
 type Tensors<T extends string> = TensorToWrite<T | FloatType>[];
@@ -57,7 +59,7 @@ export async function* convertSource<T extends string, Y>(
 async function planTensors<T extends string>(
   checkpoint: Checkpoint, layout: Layout<T>, { signal, onProgress }: SourceOptions,
 ): Promise<Tensors<T>> {
-  const { spec, embeddingType } = checkpoint;
+  const { blueprint } = checkpoint;
   const pace = new Pace(signal);
   /** Tells of what is done, in bytes of the source. */
   const counter = (stage: Progress['stage'], specs: readonly TensorSpec[]): ((tensor: TensorSpec) => void) => {
@@ -65,8 +67,8 @@ async function planTensors<T extends string>(
     let loaded = 0;
     return (tensor) => onProgress?.({ stage, file: checkpoint.name, loaded: (loaded += checkpoint.storedBytes(tensor)), total });
   };
-  const tellScanned = counter('load', ternarySpecs(spec));
-  const tellWritten = counter('convert', [spec.embeddings, ...floatSpecs(spec), ...ternarySpecs(spec)]);
+  const tellScanned = counter('load', ternaryTensors(blueprint));
+  const tellWritten = counter('convert', parameters(blueprint).map(({ tensor }) => tensor));
 
   const tensors: Tensors<T> = [];
   const add = (tensor: TensorSpec, type: T | FloatType, shape: readonly number[], bytes: () => Promise<Uint8Array>): void => {
@@ -84,6 +86,8 @@ async function planTensors<T extends string>(
   const ternary = async (weight: TensorSpec): Promise<void> => {
     const [rows = 0, columns = 0] = weight.shape;
     const { type, shape, byteLength, putRow } = layout.ternary(rows, columns);
+    const order = layout.rowsOf?.(weight);
+    const place = order && invert(order);
     const scales = new Float32Array(rows);
     let isRead = false;
     const read = async (onRow: OnRow): Promise<void> => {
@@ -98,39 +102,36 @@ async function planTensors<T extends string>(
     const count = scales.some((scale) => scale !== scales[0]) ? rows : 1;
     add(weight, type, shape, async () => {
       const bytes = new Uint8Array(byteLength);
-      await read((row, trits) => putRow(bytes, row, trits));
+      await read((row, trits) => putRow(bytes, place ? place[row]! : row, trits));
       return bytes;
     });
     tensors.push({
       name: layout.scaleNameOf(weight), type: 'F32', shape: [count],
       async bytes() {
         if (!isRead) await read(() => {}); // it comes before the weight
-        return asBytes(scales.slice(0, count));
+        return asBytes(order && count > 1 ? Float32Array.from(order, (row) => scales[row]!) : scales.slice(0, count));
       },
     });
   };
-  const linear = async ({ weight, norm }: BitLinearSpec): Promise<void> => {
-    floats(norm);
-    await ternary(weight);
+  const table = async (tensor: TensorSpec): Promise<void> => {
+    const stored = checkpoint.tableType(tensor);
+    const type = smallestExactType(stored, await checkpoint.readTable(tensor, undefined, { pace }));
+    add(tensor, type, tensor.shape, async () => convertExactly(stored, await checkpoint.readTable(tensor, undefined, { pace }), type));
   };
 
-  const table = smallestExactType(embeddingType, await checkpoint.readEmbeddings(undefined, { pace }));
-  add(spec.embeddings, table, spec.embeddings.shape, async () => convertExactly(embeddingType, await checkpoint.readEmbeddings(undefined, { pace }), table));
-  if (spec.lowerBounds) floats(spec.lowerBounds);
-  for (const layer of spec.layers) {
-    floats(layer.tokenNorm);
-    await linear(layer.inputProjection);
-    await linear(layer.forgetProjection);
-    await linear(layer.gateProjection);
-    floats(layer.gateNorm);
-    await linear(layer.outputProjection);
-    floats(layer.channelNorm);
-    await linear(layer.mlpGate);
-    await linear(layer.mlpDown);
+  for (const { tensor, held } of parameters(blueprint)) {
+    if (held === 'table') await table(tensor);
+    else if (held === 'ternary') await ternary(tensor);
+    else floats(tensor);
   }
-  floats(spec.norm);
-  await linear(spec.head);
   return tensors;
+}
+
+/** result[order[n]] = n */
+function invert(order: Int32Array): Int32Array {
+  const result = new Int32Array(order.length);
+  order.forEach((row, n) => { result[row] = n; });
+  return result;
 }
 
 function asBytes(values: Float32Array): Uint8Array {

@@ -10,7 +10,8 @@ import { Continuation } from './continuation.js';
 import {
   checkLimits, emptyPrompt, GENERATE_OPTIONS, stopStrings, type FinishReason, type GenerateOptions, type Limits,
 } from './options.js';
-import { checkPrefixCache, PREFIX_STEP, type PrefixCache, type PrefixPlace } from './prefix-cache.js';
+import { PREFIX_STEP, type PrefixCache, type PrefixPlace } from './prefix-cache.js';
+import { checkPrefixCache } from './prefix-option.js';
 import { checkSamplerOptions, pickSamplingOptions } from '../sampling/sampling-options.js';
 import { TextPieces } from './text-pieces.js';
 
@@ -80,6 +81,7 @@ class BatchSequence {
   isOver = false;
   private readonly continuation: Continuation;
   private readonly limits: Limits;
+  private readonly maxPositions: number;
   private readonly pieces: TextPieces | undefined;
   private readonly prompt: readonly number[];
   private readonly ids: number[] = [];
@@ -97,6 +99,7 @@ class BatchSequence {
     this.state = model.createState();
     this.prompt = Array.from(ids);
     this.limits = checkLimits(options, config);
+    this.maxPositions = model.parts.blueprint.maxPositions;
     this.continuation = new Continuation(config, this.prompt, this.limits, options, constraint);
     this.pieces = tokenizer && new TextPieces(tokenizer, this.prompt, stopStrings(options.stop));
     this.onPiece = batch.onPiece;
@@ -112,11 +115,11 @@ class BatchSequence {
   /** What is to be read next: what was chosen last, or at most `room` ids of the prompt. */
   input(room: number): SequenceInput {
     const { prompt, state } = this;
-    if (this.isWriting) return { ids: this.ids.slice(-1), state, want: 'last' };
+    if (this.isWriting) return { ids: this.ids.slice(-1), state, what: 'generateBatch', want: 'last' };
     if (this.begun === undefined) this.begin();
     const most = this.place ? Math.min(room, PREFIX_STEP - (this.read % PREFIX_STEP)) : room;
     const ids = prompt.slice(this.read, this.read + most);
-    return { ids, state, want: this.read + ids.length === prompt.length ? 'last' : 'nothing' };
+    return { ids, state, what: 'generateBatch', want: this.read + ids.length === prompt.length ? 'last' : 'nothing' };
   }
 
   private begin(): void {
@@ -141,6 +144,7 @@ class BatchSequence {
       this.ids.push(id);
       if (this.pieces) this.show(this.pieces.show(this.pieces.decode(id)));
     }
+    if (this.state.tokens === this.maxPositions) this.continuation.finishReason ??= 'length';
     if (!this.continuation.finishReason && performance.now() - this.begun! >= this.limits.maxTimeMs) this.continuation.finishReason = 'time';
     if (this.pieces?.stopString !== undefined || this.continuation.finishReason) this.finish();
   }
@@ -190,15 +194,23 @@ export async function generateBatch(
   const results: BatchResult[] = [];
   let active: BatchSequence[] = [];
   let next = 0;
-  for (;;) {
-    while (active.length < batchSize && next < texts.length) active.push(new BatchSequence(model, tokenizer, next, texts[next++]!, options));
-    for (const sequence of active) if (sequence.isOver) results[sequence.index] = sequence.result();
-    active = active.filter((sequence) => !sequence.isOver);
-    if (active.length === 0 && next === texts.length) return results;
-    await pace.giveWay();
-    const { inputs, sequences } = nextPass(active, maxTokens, Boolean(prefixCache));
-    model.forwardSequences(inputs, (logits, _position, n) => sequences[n]!.choose(logits));
-    sequences.forEach((sequence, n) => sequence.haveRead(inputs[n]!));
+  try {
+    for (;;) {
+      while (active.length < batchSize && next < texts.length) active.push(new BatchSequence(model, tokenizer, next, texts[next++]!, options));
+      for (const sequence of active) {
+        if (!sequence.isOver) continue;
+        results[sequence.index] = sequence.result();
+        sequence.state.release();
+      }
+      active = active.filter((sequence) => !sequence.isOver);
+      if (active.length === 0 && next === texts.length) return results;
+      await pace.giveWay();
+      const { inputs, sequences } = nextPass(active, maxTokens, Boolean(prefixCache));
+      model.forwardSequences(inputs, (logits, _position, n) => sequences[n]!.choose(logits));
+      sequences.forEach((sequence, n) => sequence.haveRead(inputs[n]!));
+    }
+  } finally {
+    for (const { state } of active) state.release();
   }
 }
 

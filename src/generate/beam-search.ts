@@ -72,60 +72,65 @@ export async function beamSearch(
     ended.length = Math.min(ended.length, numBeams);
   };
 
-  let states = await readPrompt(model, prompt, signal);
+  const first = model.createState();
+  model.check(prompt, first, 'beamSearch');
+  let states = [first];
   let spare: ModelState[] = [];
   let beams: Beam[] = [{ ids: [], logprob: 0 }];
   let inputs: readonly (readonly number[])[] = [[prompt[prompt.length - 1]!]];
   const pace = new Pace(signal);
-  for (let length = 1; length <= limits.maxNewTokens; length++) {
-    await pace.giveWay();
-    const candidates: Candidate[] = [];
-    model.forwardSequences(beams.map((_, n) => ({ ids: inputs[n]!, state: states[n]!, want: 'last' as const })), (logits, _, beam) => {
-      const before = beams[beam]!.logprob;
-      const normalizer = logNormalizer(logits);
-      for (const id of largestIds(logits, looked)) candidates.push({ beam, id, logprob: before + logProbability(logits, id, normalizer) });
-    });
-    candidates.sort((a, b) => b.logprob - a.logprob || a.beam - b.beam || a.id - b.id);
-    const chosen: Candidate[] = [];
-    candidates.slice(0, looked).forEach((candidate, rank) => {
-      const { ids } = beams[candidate.beam]!;
-      if (!limits.eosTokenIds.includes(candidate.id)) {
-        if (chosen.length < numBeams) chosen.push(candidate);
-      } else if (rank < numBeams) {
-        end({ ids, logprob: candidate.logprob, score: score(candidate.logprob, length), finishReason: 'eos' });
+  const maxNewTokens = Math.min(limits.maxNewTokens, model.parts.blueprint.maxPositions - prompt.length + 1);
+  try {
+    await readPrompt(model, prompt, first, pace);
+    for (let length = 1; length <= maxNewTokens; length++) {
+      await pace.giveWay();
+      const candidates: Candidate[] = [];
+      model.forwardSequences(beams.map((_, n) => ({ ids: inputs[n]!, state: states[n]!, want: 'last' as const, what: 'beamSearch' })), (logits, _, beam) => {
+        const before = beams[beam]!.logprob;
+        const normalizer = logNormalizer(logits);
+        for (const id of largestIds(logits, looked)) candidates.push({ beam, id, logprob: before + logProbability(logits, id, normalizer) });
+      });
+      candidates.sort((a, b) => b.logprob - a.logprob || a.beam - b.beam || a.id - b.id);
+      const chosen: Candidate[] = [];
+      candidates.slice(0, looked).forEach((candidate, rank) => {
+        const { ids } = beams[candidate.beam]!;
+        if (!limits.eosTokenIds.includes(candidate.id)) {
+          if (chosen.length < numBeams) chosen.push(candidate);
+        } else if (rank < numBeams) {
+          end({ ids, logprob: candidate.logprob, score: score(candidate.logprob, length), finishReason: 'eos' });
+        }
+      });
+      beams = chosen.map(({ beam, id, logprob }) => ({ ids: [...beams[beam]!.ids, id], logprob }));
+      if (ended.length === numBeams) {
+        // What the best candidate would score if it ended here, as transformers estimates it.
+        const hope = score(candidates[0]!.logprob, length);
+        if (earlyStopping || hope <= ended[numBeams - 1]!.score) return ended.slice(0, nBest);
       }
-    });
-    beams = chosen.map(({ beam, id, logprob }) => ({ ids: [...beams[beam]!.ids, id], logprob }));
-    if (ended.length === numBeams) {
-      // What the best candidate would score if it ended here, as transformers estimates it.
-      const hope = score(candidates[0]!.logprob, length);
-      if (earlyStopping || hope <= ended[numBeams - 1]!.score) return ended.slice(0, nBest);
+      if (chosen.length === 0) break; // every text has ended
+      inputs = chosen.map(({ id }) => [id]);
+      const next = chosen.map(({ beam }) => {
+        const state = spare.pop() ?? model.createState();
+        state.copyFrom(states[beam]!);
+        return state;
+      });
+      for (const state of states) state.release(); // keys and values; the next beams share what they need of them
+      spare = spare.concat(states);
+      states = next;
     }
-    if (chosen.length === 0) break; // every text has ended
-    inputs = chosen.map(({ id }) => [id]);
-    const next = chosen.map(({ beam }) => {
-      const state = spare.pop() ?? model.createState();
-      state.copyFrom(states[beam]!);
-      return state;
-    });
-    spare = spare.concat(states);
-    states = next;
+    for (const { ids, logprob } of beams) end({ ids, logprob, score: score(logprob, ids.length), finishReason: 'length' });
+    return ended.slice(0, nBest);
+  } finally {
+    for (const state of states) state.release();
   }
-  for (const { ids, logprob } of beams) end({ ids, logprob, score: score(logprob, ids.length), finishReason: 'length' });
-  return ended.slice(0, nBest);
 }
 
 /** All of the prompt but its last id. */
-async function readPrompt(model: Model, prompt: ArrayLike<number>, signal: AbortSignal | undefined): Promise<ModelState[]> {
-  const state = model.createState();
-  model.check(prompt, state, 'beamSearch');
+async function readPrompt(model: Model, prompt: ArrayLike<number>, state: ModelState, pace: Pace): Promise<void> {
   const { maxTokens } = model.parts.workspace;
-  const pace = new Pace(signal);
   for (let done = 0; done < prompt.length - 1; done += maxTokens) {
     await pace.giveWay();
-    model.advance(Array.prototype.slice.call(prompt, done, Math.min(done + maxTokens, prompt.length - 1)) as number[], state);
+    model.advance(Array.prototype.slice.call(prompt, done, Math.min(done + maxTokens, prompt.length - 1)) as number[], state, 'beamSearch');
   }
-  return [state];
 }
 
 /** baseᵉˣᵖᵒⁿᵉⁿᵗ, the same on every engine. */

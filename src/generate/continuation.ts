@@ -1,5 +1,5 @@
 import type { ConstraintState } from '../constrain/constraint.js';
-import type { ModelConfig } from '../checkpoint/config.js';
+import type { ModelConfig } from '../architectures/config.js';
 import type { FinishReason, GenerateIdsOptions, Limits } from './options.js';
 import { randomSeed } from '../sampling/random.js';
 import { Sampler } from '../sampling/sampler.js';

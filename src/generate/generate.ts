@@ -35,7 +35,7 @@ export function startOf(model: Model, prompt: ArrayLike<number>, { state = model
   if (prompt.length === 0) throw emptyPrompt(what);
   model.check(prompt, state, what);
   const text = Array.from(prompt); // which nobody changes meanwhile
-  return { state, unread: text, text };
+  return { what, state, unread: text, text };
 }
 
 /**
@@ -56,8 +56,12 @@ export async function* generateItems<Item>(
     yield* output.finish();
     return generation.result(output.stopString);
   } finally {
-    generation.close();
-    start.onClose?.(generation.unread);
+    try {
+      generation.settle();
+      start.onClose?.(generation.unread);
+    } finally {
+      generation.drafting?.close();
+    }
   }
 }
 

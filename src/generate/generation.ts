@@ -2,13 +2,14 @@ import { missingPart } from '../errors.js';
 import type { ConstraintState } from '../constrain/constraint.js';
 import type { Model } from '../model/model.js';
 import type { SequenceInput } from '../model/chunk.js';
-import type { ModelState } from '../model/state.js';
+import { StateMark, type ModelState } from '../model/state.js';
 import { Pace } from '../platform/pace.js';
 import { Continuation } from './continuation.js';
 import type { Drafting } from '../speculate/drafting.js';
 import { logProbabilities, type TokenLogprob } from '../sampling/logprobs.js';
 import { checkLimits, type GenerateIdsOptions, type GenerateResult, type Limits } from './options.js';
-import { checkPrefixCache, type PrefixPlace } from './prefix-cache.js';
+import type { PrefixPlace } from './prefix-cache.js';
+import { checkPrefixCache } from './prefix-option.js';
 
 /** A token that was chosen. */
 export interface ChosenToken {
@@ -20,6 +21,8 @@ export interface ChosenToken {
 
 /** What a generation goes on from, beside the options that users give. */
 export interface GenerationStart {
+  /** The caller's function, for messages. */
+  readonly what?: string | undefined;
   /** Advanced over all ids but the last: `unread` tells which are missing. */
   readonly state: ModelState;
   /** Who has taken the state into use. */
@@ -48,8 +51,9 @@ export class Generation {
   private readonly start: GenerationStart;
   private readonly limits: Limits;
   private readonly pace: Pace;
-  private drafting: Drafting | undefined;
-  private readonly previous: ModelState | undefined; // the state before the last pass
+  /** To be closed after `settle`. */
+  drafting: Drafting | undefined;
+  private readonly previous: StateMark | undefined; //  where the state was before the last pass
   private readonly begun = performance.now();
   private readonly promptTokens: number;
   private queue: ChosenToken[] = []; // chosen in the last pass
@@ -77,7 +81,7 @@ export class Generation {
     this.pace = new Pace(options.signal);
     this.continuation = new Continuation(model.parts.config, start.text, this.limits, options, start.constraint);
     checkPrefixCache(options.prefixCache, start.state);
-    this.previous = start.keepLast ? model.createState() : undefined;
+    this.previous = start.keepLast ? new StateMark(model.parts.stateShape) : undefined;
   }
 
   /** The next token, or undefined after the last one. @throws the signal's reason. */
@@ -102,17 +106,25 @@ export class Generation {
 
   private isOver(): boolean {
     const { continuation, newTokens } = this;
-    if (this.delivered === this.queue.length && continuation.finishReason) return true;
+    if (this.delivered === this.queue.length) {
+      if (this.isFull) continuation.finishReason ??= 'length';
+      if (continuation.finishReason) return true;
+    }
     if (newTokens === 0 || performance.now() - this.begun < this.limits.maxTimeMs) return false;
     continuation.finishReason = 'time';
     return true;
+  }
+
+  /** Whether the model has no position for what is unread: nothing can follow it. */
+  private get isFull(): boolean {
+    return this.state.tokens + this.unread.length > this.model.parts.blueprint.maxPositions;
   }
 
   /** Reads the prompt up to its last tokens. */
   private async prefill(): Promise<void> {
     this.options.signal?.throwIfAborted();
     this.hasStarted = true;
-    const { model, state, options, start: { holder } } = this;
+    const { model, state, options, start: { what, holder } } = this;
     const { prefixCache, speculate, draftModel } = options;
     if ((speculate ?? false) !== false || draftModel !== undefined) {
       this.drafting = new (await import('../speculate/drafting.js').catch(missingPart)).Drafting(model, options);
@@ -126,7 +138,7 @@ export class Generation {
     try {
       for (; prompt.length - done > maxTokens; done += maxTokens) {
         await this.pace.giveWay();
-        model.advance(prompt.slice(done, done + maxTokens), state, holder);
+        model.advance(prompt.slice(done, done + maxTokens), state, what, holder);
         if (place) place = prefixCache!.store(prompt, place, state);
       }
       this.hasReadPrompt = true;
@@ -138,9 +150,9 @@ export class Generation {
 
   /** One pass over what is unread, and over guesses of what follows: fills the queue. */
   private step(): void {
-    const { model, state, previous, drafting, start: { holder } } = this;
+    const { model, state, previous, drafting, start: { what, holder } } = this;
     const before = this.unread;
-    const draft = (before.length === 1 && drafting?.draft(this.continuation.room)) || NOTHING;
+    const draft = (before.length === 1 && drafting?.draft(this.continuation.room, state)) || NOTHING;
     const ids = draft.length > 0 ? [...before, ...draft] : before;
     const chosen: ChosenToken[] = [];
     const tokens = state.tokens;
@@ -149,9 +161,9 @@ export class Generation {
     this.stateRow = ids.length - 1;
     this.queue = NO_TOKENS;
     this.delivered = 0;
-    previous?.assign(state);
+    if (previous) state.remember(previous);
     try {
-      const input: SequenceInput = draft.length > 0 ? { ids, state, holder, want: 'all', history: drafting!.history } : { ids, state, holder, want: 'last' };
+      const input: SequenceInput = draft.length > 0 ? { ids, state, what, holder, want: 'all', history: drafting!.history } : { ids, state, what, holder, want: 'last' };
       const start = drafting ? performance.now() : 0;
       model.forwardSequences([input], (logits, row) => {
         if (done) return;
@@ -176,7 +188,7 @@ export class Generation {
   /** After an error in a pass: what it chose has not been given out, so nothing of it is in the text. */
   private takeBack(before: readonly number[], length: number, tokens: number): void {
     const { state, previous, drafting, firstRow } = this;
-    if (previous) return state.assign(previous);
+    if (previous) return state.goBack(previous);
     if (state.tokens === tokens) return; // it failed before the model moved on
     if (length > before.length) drafting!.history.rollBack(state, firstRow, length);
     this.unread = NOTHING;
@@ -193,7 +205,7 @@ export class Generation {
     this.unread = NOTHING;
     if (!previous) return;
     if (stateRow === this.firstRow) {
-      state.assign(previous);
+      state.goBack(previous);
       this.unread = before;
       return;
     }
@@ -202,18 +214,18 @@ export class Generation {
     this.stateRow--;
   }
 
-  /** Leaves in the state, or unread, what was given out, and nothing more. */
-  close(): void {
+  /** At the end, once: leaves in the state, or unread, what was given out, and nothing more; lets go of a state of its own. */
+  settle(): void {
+    if (!this.options.state && !this.start.keepLast) return this.state.release();
     if (this.delivered < this.queue.length) {
       const row = this.firstRow + this.delivered - 1;
       if (row < this.stateRow) this.drafting!.history.rollBack(this.state, row, this.stateRow + 1);
       this.unread = [this.queue[this.delivered - 1]!.id];
-      this.queue = NO_TOKENS;
-      this.delivered = 0;
     }
     // An abort in the middle of the prompt is not made up for; nor can be what a model had left to do that is no more.
-    if (this.start.keepLast || !this.options.state || !this.hasReadPrompt || this.unread.length === 0 || this.model.isDisposed) return;
-    this.model.advance(this.unread, this.state, this.start.holder);
+    const { model, unread, start: { keepLast, what, holder } } = this;
+    if (keepLast || !this.hasReadPrompt || unread.length === 0 || model.isDisposed || this.isFull) return;
+    model.advance(unread, this.state, what, holder);
     this.unread = NOTHING;
   }
 

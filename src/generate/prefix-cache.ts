@@ -1,6 +1,8 @@
-import { ArgumentError, show } from '../errors.js';
+import { ArgumentError } from '../errors.js';
+import type { PagePool } from '../model/pages.js';
 import { requireShape, type ModelState, type StateShape } from '../model/state.js';
 import { checkNumber } from '../options.js';
+import { IS_PREFIX_CACHE } from './prefix-option.js';
 
 /** Tokens between two states that are kept. */
 export const PREFIX_STEP = 64;
@@ -25,20 +27,25 @@ export interface PrefixPlace {
 
 /**
  * States after the beginnings of prompts, so that a beginning that prompts share is read once. Keeps a state for every 64 tokens, up to
- * `maxBytes` in all; what has not been used for longest goes first.
+ * `maxBytes` in all; what has not been used for longest goes first. Keys and values of a model with attention are shared with the texts that
+ * begin so: 64 tokens take a page for each block, and when a text needs the memory it has it.
  */
 export class PrefixCache {
+  /** @internal */
+  readonly [IS_PREFIX_CACHE] = true;
   readonly maxBytes: number;
   private readonly shape: StateShape;
+  private readonly pages: PagePool | undefined;
   private readonly entryBytes: number;
   private readonly roots = new Map<string, Entry>();
   private readonly byUse = new Set<Entry>(); // least recently used first; an entry always comes before its parent
 
-  /** @throws ArgumentError for an option out of range. */
-  constructor(shape: StateShape, maxBytes = DEFAULT_MAX_BYTES) {
+  /** @param pages where keys and values lie, of a model with attention. @throws ArgumentError for an option out of range. */
+  constructor(shape: StateShape, maxBytes = DEFAULT_MAX_BYTES, pages?: PagePool) {
     this.shape = shape;
+    this.pages = pages;
     this.maxBytes = checkNumber('maxBytes', maxBytes, 0, Number.MAX_SAFE_INTEGER);
-    this.entryBytes = shape.layers * shape.width * 4 + ENTRY_BYTES;
+    this.entryBytes = shape.blocks.reduce((sum, memory) => sum + ('width' in memory ? memory.width * 4 : pages!.pageBytes), 0) + ENTRY_BYTES;
   }
 
   /** About what the entries take. */
@@ -54,12 +61,24 @@ export class PrefixCache {
   /** @throws ArgumentError for another model's state, or one that has read something. */
   check(state: ModelState): void {
     requireShape('prefixCache: the state', state.shape, this.shape);
+    if (state.keysAndValues?.pool !== this.pages) throw new ArgumentError('prefixCache: was made by another copy of this model, whose keys and values are in other memory');
     if (state.tokens > 0) throw new ArgumentError('prefixCache: works for texts from their beginning on, not for a state that has read something');
   }
 
   clear(): void {
+    for (const { state } of this.byUse) state.release();
     this.roots.clear();
     this.byUse.clear();
+  }
+
+  /** Lets go of the entry that has not been used for longest. @returns false when there is none. */
+  evict(): boolean {
+    for (const oldest of this.byUse) {
+      oldest.state.release();
+      (oldest.parent?.children ?? this.roots).delete(oldest.key);
+      return this.byUse.delete(oldest);
+    }
+    return false;
   }
 
   /**
@@ -89,14 +108,12 @@ export class PrefixCache {
     if (!isKept || length > MAX_LENGTH || (this.entryBytes * length) / PREFIX_STEP > this.maxBytes) return { length, entry: undefined };
     const siblings = parent?.children ?? this.roots;
     const key = keyAt(ids, start);
-    const entry = siblings.get(key) ?? { parent, key, state: state.clone(), children: new Map<string, Entry>() };
-    siblings.set(key, entry);
+    let entry = siblings.get(key);
+    if (entry) state.assign(entry.state); // the same, bit for bit; keys and values are held once
+    else siblings.set(key, (entry = { parent, key, state: state.clone(), children: new Map() }));
     this.touch(entry);
-    for (const oldest of this.byUse) {
-      if (this.byteLength <= this.maxBytes) break;
-      this.byUse.delete(oldest);
-      (oldest.parent?.children ?? this.roots).delete(oldest.key);
-    }
+    while (this.byteLength > this.maxBytes) this.evict();
+    this.pages?.askUnderPressure(this);
     return { length, entry };
   }
 
@@ -107,13 +124,6 @@ export class PrefixCache {
       this.byUse.add(each);
     }
   }
-}
-
-/** @throws ArgumentError unless `cache`, an option, is not given or one that `state` can be restored from. */
-export function checkPrefixCache(cache: PrefixCache | undefined, state: ModelState): void {
-  if (cache === undefined) return;
-  if (!(cache instanceof PrefixCache)) throw new ArgumentError(`option prefixCache is ${show(cache)}, not what lm.createPrefixCache() gave`);
-  cache.check(state);
 }
 
 function keyAt(ids: readonly number[], at: number): string {

@@ -1,5 +1,6 @@
 import { ArgumentError } from '../errors.js';
-import { ModelState, type StateShape } from '../model/state.js';
+import type { Model } from '../model/model.js';
+import type { ModelState } from '../model/state.js';
 
 /** The last ids of a text that a session remembers: penalties and guesses look back so far. */
 export const SESSION_MEMORY = 1024;
@@ -19,7 +20,7 @@ const VERSION = 1;
 /** magic 4, version u32, unread u32, memory u32; then the ids of `memory`, u32 each, and the state. */
 const HEADER_BYTES = 16;
 
-/** At most 48 + 4 · 1024 bytes more than the floats of the state. */
+/** At most 48 + 4 · 1024 bytes more than the floats of the state, and keys and values of a model with attention. */
 export function encodeSession({ state, unread, memory }: SessionContent): Uint8Array {
   const kept = memory.slice(-Math.max(SESSION_MEMORY, unread.length));
   const saved = state.serialize();
@@ -35,7 +36,7 @@ export function encodeSession({ state, unread, memory }: SessionContent): Uint8A
 }
 
 /** @throws ArgumentError when the bytes are no session, are damaged, or belong to another model, which it names by its fingerprint. */
-export function decodeSession(bytes: Uint8Array, shape: StateShape, vocabSize: number): SessionContent {
+export function decodeSession(bytes: Uint8Array, model: Model): SessionContent {
   const magic = String.fromCharCode(...bytes.subarray(0, 4));
   if (bytes.length < HEADER_BYTES || magic !== MAGIC) throw new ArgumentError('openSession: the bytes are not a saved session');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -45,10 +46,11 @@ export function decodeSession(bytes: Uint8Array, shape: StateShape, vocabSize: n
   const count = view.getUint32(12, true);
   const stateAt = HEADER_BYTES + 4 * count;
   if (unread > count || stateAt > bytes.length) throw new ArgumentError('openSession: the session is damaged');
-  const state = ModelState.deserialize(bytes.subarray(stateAt), shape);
+  const state = model.restoreState(bytes.subarray(stateAt), 'openSession');
   const memory = Array.from({ length: count }, (_, n) => view.getUint32(HEADER_BYTES + 4 * n, true));
   const isEmpty = state.tokens === 0 && count === 0;
-  if (memory.some((id) => id >= vocabSize) || (unread === 0 && !isEmpty) || count > state.tokens + unread) {
+  if (memory.some((id) => id >= model.parts.config.vocabSize) || (unread === 0 && !isEmpty) || count > state.tokens + unread) {
+    state.release();
     throw new ArgumentError('openSession: the session is damaged');
   }
   return { state, unread: memory.slice(count - unread), memory };

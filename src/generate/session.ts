@@ -1,7 +1,8 @@
 import { ArgumentError, show } from '../errors.js';
 import { IDS, TEXT, TOKENS, type Kind, type Start } from './generate.js';
 import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult, type GenerateTokensOptions } from './options.js';
-import { checkPrefixCache, type PrefixCache, type PrefixPlace } from './prefix-cache.js';
+import type { PrefixCache, PrefixPlace } from './prefix-cache.js';
+import { checkPrefixCache } from './prefix-option.js';
 import { encodeSession, SESSION_MEMORY, type SessionContent } from './session-bytes.js';
 import type { TokenPiece } from './text-pieces.js';
 import type { Model } from '../model/model.js';
@@ -26,17 +27,25 @@ export interface SessionHost {
   write<Options extends GenerateIdsOptions, Item>(kind: Kind<Options, Item>, what: string, options: Options, start: Start): AsyncGenerator<Item, GenerateResult, undefined>;
 }
 
-/** A place in a session's text to come back to. Holds a state: a few kilobytes. */
+/** A place in a session's text to come back to. Holds a state: a few kilobytes, and keys and values of a model with attention, which it shares. */
 export class SessionMark {
   /** @internal */
   readonly content: SessionContent;
   /** Of the text up to here. */
   readonly tokens: number;
+  /** @internal */
+  isDisposed = false;
 
   /** @internal */
   constructor(content: SessionContent) {
     this.content = content;
     this.tokens = content.state.tokens + content.unread.length;
+  }
+
+  /** Lets go of keys and values now, and not only when it is garbage-collected. No session can go back to it then. */
+  dispose(): void {
+    this.isDisposed = true;
+    this.content.state.release();
   }
 }
 
@@ -79,22 +88,25 @@ export class Session {
     const ids = Array.from(given);
     this.checkIdle();
     content.state.hold(what, content);
+    let unused = content.state.clone(); // which of the two states is let go of
     try {
-      const state = content.state.clone();
+      const state = unused;
       const all = [...content.unread, ...ids];
       const { maxTokens } = model.parts.workspace;
       let place: PrefixPlace | undefined = this.tokens === 0 ? prefixCache?.restore(all, state) : undefined;
       for (let done = place?.length ?? 0; done < all.length - 1; ) {
         await pace.giveWay();
         const count = Math.min(maxTokens, all.length - 1 - done);
-        model.advance(all.slice(done, done + count), state);
+        model.advance(all.slice(done, done + count), state, what);
         done += count;
         if (place && count === maxTokens) place = prefixCache!.store(all, place, state);
         onProgress?.(done, all.length - 1);
       }
+      unused = content.state;
       this.content = { state, unread: all.slice(-1), memory: [...content.memory, ...ids.slice(-SESSION_MEMORY)].slice(-SESSION_MEMORY) };
     } finally {
       content.state.letGo();
+      unused.release();
     }
   }
 
@@ -130,10 +142,20 @@ export class Session {
   /** Takes the text back to a mark, of this session or of another one of the same model. @throws ArgumentError for anything else. */
   rewind(mark: SessionMark): void {
     this.checkIdle();
-    if (!(mark instanceof SessionMark)) throw new ArgumentError(`rewind: got ${show(mark)}, not what session.mark() gave`);
-    const state = this.content.state.clone();
+    if (!(mark instanceof SessionMark) || mark.isDisposed) throw new ArgumentError(`rewind: got ${show(mark)}, not what session.mark() gave, or it has been disposed of`);
+    const { state } = this.content;
     state.copyFrom(mark.content.state);
     this.content = { ...mark.content, state };
+  }
+
+  /**
+   * Lets go of its memory now, and not only when it is garbage-collected: keys and values, of a model with attention. It is empty then.
+   * @throws ArgumentError for a session at work.
+   */
+  dispose(): void {
+    this.checkIdle();
+    this.content.state.dispose();
+    this.content = { state: this.content.state, unread: [], memory: [] };
   }
 
   /** The session as bytes: `lm.openSession` goes on from them, in another process too. @throws ArgumentError for a session at work. */
@@ -156,6 +178,7 @@ export class Session {
     const { state, unread, memory } = this.content;
     let ids = [...memory];
     return {
+      what,
       state,
       unread,
       text: memory,

@@ -6,7 +6,7 @@ import type { BeamIds, BeamSearchOptions } from './beam-search.js';
 import { generateItems, startOf, type Kind, type Start } from './generate.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
 import { emptyPrompt, type GenerateIdsOptions, type GenerateResult } from './options.js';
-import type { ModelConfig } from '../checkpoint/config.js';
+import type { ModelConfig } from '../architectures/config.js';
 import type { Model } from '../model/model.js';
 import { requireState, type ModelState } from '../model/state.js';
 import { checkTextOrIds, givenOptions } from '../options.js';

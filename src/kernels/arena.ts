@@ -6,6 +6,7 @@ export interface Arena {
   f32(length: number): Float32Array;
   i8(length: number): Int8Array;
   u8(length: number): Uint8Array;
+  u16(length: number): Uint16Array;
   u32(length: number): Uint32Array;
 }
 
@@ -23,6 +24,7 @@ export function arenaOn(buffer: ArrayBufferLike, start = 0): Arena {
     f32: (length) => new Float32Array(buffer, take(length * 4), length),
     i8: (length) => new Int8Array(buffer, take(length), length),
     u8: (length) => new Uint8Array(buffer, take(length), length),
+    u16: (length) => new Uint16Array(buffer, take(length * 2), length),
     u32: (length) => new Uint32Array(buffer, take(length * 4), length),
   };
 }
@@ -37,6 +39,7 @@ export function measureArena(allocate: (arena: Arena) => void): number {
     f32: (length) => (count(length * 4), new Float32Array(0)),
     i8: (length) => (count(length), new Int8Array(0)),
     u8: (length) => (count(length), new Uint8Array(0)),
+    u16: (length) => (count(length * 2), new Uint16Array(0)),
     u32: (length) => (count(length * 4), new Uint32Array(0)),
   });
   return total;

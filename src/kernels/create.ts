@@ -10,6 +10,8 @@ export interface KernelOptions {
   readonly backend?: 'auto' | BackendName | undefined;
   /** Threads to use, the calling one included. Default 'auto': one less than there are processors. The scalar backend has one. */
   readonly threads?: 'auto' | number | undefined;
+  /** Whether layers of Transformers are wanted: attention, GLU with an up projection, BitLinear without a norm, float heads. Default false. */
+  readonly transformer?: boolean | undefined;
 }
 
 const MAX_THREADS = 64;
@@ -36,16 +38,16 @@ export async function availableBackends(): Promise<BackendName[]> {
  * @throws ArgumentError for `threads`; BackendError when that backend does not exist, is not available here, or computes wrongly here.
  */
 export async function createKernels(options: KernelOptions = {}): Promise<Kernels> {
-  const { backend = 'auto', threads = 'auto' } = givenOptions('createKernels', options, ['backend', 'threads']);
+  const { backend = 'auto', threads = 'auto', transformer = false } = givenOptions('createKernels', options, ['backend', 'threads', 'transformer']);
   if (threads !== 'auto') checkNumber('threads', threads, 1, MAX_THREADS, 'whole');
   const count = threads === 'auto' ? Math.min(Math.max(processors() - 1, 1), MAX_THREADS) : threads;
-  if (backend === 'scalar') return createScalarKernels();
+  if (backend === 'scalar') return scalarKernels(transformer);
   try {
     const { createWasmKernels } = await import('./wasm/create.js').catch(missingPart); // not in the first chunk of a bundle
-    return await createWasmKernels(backend, count);
+    return await createWasmKernels(backend, count, transformer);
   } catch (error) {
     // What passes the probe may fail nevertheless: no memory for the code, or a service worker, which may not `import()`.
-    if (backend === 'auto') return createScalarKernels(messageOf(error));
+    if (backend === 'auto') return scalarKernels(transformer, messageOf(error));
     throw error;
   }
 }
@@ -55,16 +57,21 @@ export async function createKernels(options: KernelOptions = {}): Promise<Kernel
  * @throws as createKernels, and BackendError when there is no memory.
  */
 export async function createKernelsAndArena(
-  options: KernelOptions, bytes: (kernels: Kernels) => number,
+  options: KernelOptions, bytes: (kernels: Kernels) => number | Promise<number>,
 ): Promise<{ readonly kernels: Kernels; readonly arena: Arena }> {
   let kernels = await createKernels(options);
   for (;;) {
     try {
-      return { kernels, arena: kernels.createArena(bytes(kernels)) };
+      return { kernels, arena: kernels.createArena(await bytes(kernels)) };
     } catch (error) {
       kernels.dispose();
       if (!(error instanceof BackendError) || (options.backend ?? 'auto') !== 'auto' || kernels.backend === 'scalar') throw error;
-      kernels = createScalarKernels(error.message);
+      kernels = await scalarKernels(options.transformer ?? false, error.message);
     }
   }
+}
+
+async function scalarKernels(transformer: boolean, backendNote?: string): Promise<Kernels> {
+  const more = transformer ? await import('./scalar/transformer.js').catch(missingPart) : undefined;
+  return createScalarKernels({ backendNote, transformer: more?.createScalarTransformer });
 }

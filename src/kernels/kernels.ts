@@ -1,3 +1,4 @@
+import type { FloatType } from '../formats/floats.js';
 import type { Arena } from './arena.js';
 
 /**
@@ -20,6 +21,37 @@ export interface TernaryMatrix {
 
 /** Blocks of 256 ternary weights as GGUF files have them (formats/ternary-blocks.ts). */
 export type TernaryBlockType = 'TQ1_0' | 'TQ2_0';
+
+/** Positions of a page of keys and values, and of a tile of attention. */
+export const PAGE_POSITIONS = 64;
+
+/**
+ * Keys and values of attention layers in pages: [pages][keys, values][kvHeads][64][headDim], in float16 or float32. A sequence's table
+ * tells for each 64 of its positions which page holds them.
+ */
+export interface KeyValuePages {
+  readonly elements: Uint16Array | Float32Array;
+  /** Elements from one page to the next. */
+  readonly pageElements: number;
+  readonly kvHeads: number;
+  /** Channels of a head. A multiple of 4. */
+  readonly headDim: number;
+}
+
+/** Where consecutive tokens of a sequence stand: in the rows of a pass, and in its text. */
+export interface PageTable {
+  /** Of the first token, in arrays of [tokens of the pass, …]. */
+  readonly row: number;
+  readonly tokens: number;
+  /** Of the first token, in its text. */
+  readonly position: number;
+  /** Page numbers, in the kernels' memory: the first one is of positions 64 · firstPage and on. */
+  readonly pages: Uint32Array;
+  readonly firstPage: number;
+}
+
+/** Activations of a gated linear unit: x · sigmoid(x), or max(x, 0)². */
+export type Activation = 'silu' | 'relu2';
 
 /** Up to here |Σ t·q| ≤ 127 · columns < 2²³, so that the int32 sum is exact as float32 too. */
 export const MAX_COLUMNS = 65536;
@@ -95,6 +127,43 @@ export interface Kernels {
   /** r[i] += x[i] for i < count. */
   add(r: Float32Array, x: Float32Array, count: number): void;
 
+  /** Those that MatMul-free LMs have no need of, if they were asked for. */
+  readonly transformer: TransformerKernels | undefined;
+
   /** Ends the other threads. The kernels must not be called again. */
   dispose(): void;
+}
+
+/** What layers of Transformers need beside `Kernels`, on the same memory and to the same contract. */
+export interface TransformerKernels {
+  /**
+   * As `rmsNormQuantize` without the norm, and with halves rounded to even, as every family without norms has it
+   * (ternary-transformers.md §2.2). x, q: [tokens, width].
+   */
+  quantize(x: Float32Array, width: number, tokens: number, q: Int8Array, qScales: Float32Array): void;
+
+  /** out = act(a) · b. All [tokens · width]; out may be a. */
+  glu(a: Float32Array, b: Float32Array, activation: Activation, count: number, out: Float32Array): void;
+
+  /**
+   * Rotary position embedding (Su et al., 2021): the first `2 · pairs` channels of each head; channel j is paired with j + pairs.
+   * x: [tokens of the pass, heads · headDim], in place; angles: [tokens of the pass, 2 · pairs], the cosines of the pairs, then their sines.
+   */
+  rotate(x: Float32Array, heads: number, headDim: number, pairs: number, angles: Float32Array, tokens: number): void;
+
+  /** Puts keys and values, [tokens of the pass, kvHeads · headDim], where `table` says, rounded to the pages' type (half to even, at most ±65504). */
+  storeKeysValues(keys: Float32Array, values: Float32Array, pages: KeyValuePages, table: PageTable): void;
+
+  /**
+   * softmax(q · keysᵀ / √headDim) · values for each head; query head h uses kv head ⌊h · kvHeads / heads⌋; each query sees its own position and
+   * those before it, `window` in all. Positions are gone through in tiles of 64 from position 0 on, with the softmax carried on
+   * from tile to tile (Milakov, Gimelshein 2018; Dao et al., 2022). q, out: [tokens of the pass, heads · headDim].
+   */
+  attention(q: Float32Array, heads: number, pages: KeyValuePages, table: PageTable, window: number, out: Float32Array): void;
+
+  /**
+   * out[t, r] = Σ_c rows[r, c] · x[t, c] in float32, in the order of lanes of the norms' sums. x: [tokens, columns]; out: [tokens, rows].
+   * @param bytes [rows, columns] of `type`.
+   */
+  floatMatmul(bytes: Uint8Array, type: FloatType, rows: number, x: Float32Array, columns: number, tokens: number, out: Float32Array): void;
 }

@@ -1,6 +1,7 @@
+import { ArgumentError } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { requireLength, requireTokens } from './check.js';
-import type { ChannelMixer, TokenMixer } from './mixers.js';
+import { isRecurrent, type ChannelMixer, type MixerMemory, type TokenMixer } from './mixers.js';
 import type { RMSNorm } from './rms-norm.js';
 import type { Workspace } from './workspace.js';
 
@@ -28,19 +29,26 @@ export class Block {
   }
 
   /**
-   * residual: [tokens, hidden], updated in place; `state` of the token mixer is advanced. `lengths` tells how the tokens belong to
-   * several sequences (`TokenMixer.forward`).
+   * residual: [tokens, hidden], updated in place; the token mixer's memory is advanced. `lengths` tells how the tokens belong to
+   * several sequences (`RecurrentMixer.forward`).
+   * @throws ArgumentError when the memory is of another kind of mixer.
    */
-  forward(residual: Float32Array, tokens: number, state: Float32Array, lengths?: Uint32Array): void {
+  forward(residual: Float32Array, tokens: number, memory: MixerMemory, lengths?: Uint32Array): void {
     const { tokenNorm, tokenMixer, channelNorm, channelMixer } = this.parts;
     const { normed, mixed, maxTokens } = this.workspace;
     requireTokens(tokens, maxTokens);
     const count = tokens * tokenNorm.weight.length;
     tokenNorm.forward(residual, tokens, normed);
-    tokenMixer.forward(normed, tokens, state, mixed, lengths);
+    mix(tokenMixer, normed, tokens, memory, mixed, lengths);
     this.kernels.add(residual, mixed, count);
     channelNorm.forward(residual, tokens, normed);
     channelMixer.forward(normed, tokens, mixed);
     this.kernels.add(residual, mixed, count);
   }
+}
+
+function mix(mixer: TokenMixer, x: Float32Array, tokens: number, memory: MixerMemory, out: Float32Array, lengths?: Uint32Array): void {
+  if (isRecurrent(mixer) && memory instanceof Float32Array) mixer.forward(x, tokens, memory, out, lengths);
+  else if (!isRecurrent(mixer) && !(memory instanceof Float32Array)) mixer.forward(x, tokens, memory, out);
+  else throw new ArgumentError('Block: the memory is not of the kind that its token mixer has');
 }

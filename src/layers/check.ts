@@ -1,4 +1,5 @@
 import { ArgumentError } from '../errors.js';
+import type { Kernels, TransformerKernels } from '../kernels/kernels.js';
 
 /** Throws `ArgumentError` unless `array` has `length` elements (or at least as many). Layers call it once, when built. */
 export function requireLength(
@@ -6,6 +7,12 @@ export function requireLength(
 ): void {
   const found = array?.length;
   if (!(relation === 'exactly' ? found === length : found >= length)) throw new ArgumentError(`${what} has ${found} elements, needs ${relation} ${length}`);
+}
+
+/** Throws `ArgumentError` unless the kernels have those of Transformers. */
+export function requireTransformer(what: string, kernels: Kernels): TransformerKernels {
+  if (!kernels.transformer) throw new ArgumentError(`${what} needs createKernels({ transformer: true })`);
+  return kernels.transformer;
 }
 
 /** Throws `ArgumentError` unless a forward pass of `tokens` tokens fits a workspace. */

@@ -1,5 +1,13 @@
+import type { PageTable } from '../kernels/kernels.js';
+
+/** What a token mixer remembers of the sequences in a pass: [sequences, stateSize] vectors, or where their keys and values are. */
+export type MixerMemory = Float32Array | readonly PageTable[];
+
 /** Mixes along the sequence: the only part of a block with a memory. */
-export interface TokenMixer {
+export type TokenMixer = RecurrentMixer | AttentionMixer;
+
+/** A token mixer whose memory of a text is one vector. */
+export interface RecurrentMixer {
   /** Floats of state per sequence, zero at the start of a text. */
   readonly stateSize: number;
   /**
@@ -12,6 +20,18 @@ export interface TokenMixer {
    * without it works, but cannot be rolled back to the middle of a forward pass (speculative decoding).
    */
   readonly history?: Float32Array;
+}
+
+/** A token mixer that remembers keys and values of every token, or of the last `window`. */
+export interface AttentionMixer {
+  /** Tokens that one sees, itself included; Infinity for all. */
+  readonly window: number;
+  /** x, out: [tokens, hidden]; the tables tell of each sequence which of the tokens are its, and where its keys and values go. */
+  forward(x: Float32Array, tokens: number, tables: readonly PageTable[], out: Float32Array): void;
+}
+
+export function isRecurrent(mixer: TokenMixer): mixer is RecurrentMixer {
+  return 'stateSize' in mixer;
 }
 
 /** Mixes the channels of each token by itself. */

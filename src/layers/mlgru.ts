@@ -1,7 +1,7 @@
 import type { Kernels } from '../kernels/kernels.js';
 import type { BitLinear } from './bit-linear.js';
 import { requireLength } from './check.js';
-import type { TokenMixer } from './mixers.js';
+import type { RecurrentMixer } from './mixers.js';
 import type { RMSNorm } from './rms-norm.js';
 import type { Workspace } from './workspace.js';
 
@@ -23,7 +23,7 @@ export interface MLGRUParts {
  *     h = f · h + i · sigmoid(i) · (1 - f)
  *     out = o_proj(RMSNorm(g) · h · sigmoid(h))
  */
-export class MLGRU implements TokenMixer {
+export class MLGRU implements RecurrentMixer {
   readonly parts: MLGRUParts;
   readonly stateSize: number;
   private readonly kernels: Kernels;

@@ -4,10 +4,14 @@ import type { Arena } from '../kernels/arena.js';
 export interface Widths {
   /** D: the residual stream. */
   readonly hidden: number;
-  /** I: the recurrent state of a layer. */
-  readonly recurrent: number;
+  /** I: the recurrent state of a layer; 0 for none. */
+  readonly recurrent?: number;
   /** F: inside the channel mixer. */
   readonly intermediate: number;
+  /** All heads' queries of a token; 0 for a model without attention. */
+  readonly query?: number;
+  /** All heads' keys of a token. */
+  readonly key?: number;
 }
 
 /**
@@ -26,14 +30,18 @@ export interface Workspace {
   readonly outputGate: Float32Array; //   [maxTokens, recurrent]   g, then o
   readonly gateUp: Float32Array; //       [maxTokens, 2·intermediate]
   readonly activated: Float32Array; //    [maxTokens, intermediate]
+  readonly query: Float32Array; //        [maxTokens, query]
+  readonly key: Float32Array; //          [maxTokens, key]
+  readonly value: Float32Array; //        [maxTokens, key]
+  readonly attended: Float32Array; //     [maxTokens, query]       values, weighted
 }
 
 /** A workspace on `arena`, for chunks of at most `maxTokens` tokens. */
 export function allocateWorkspace(arena: Arena, widths: Widths, maxTokens: number): Workspace {
-  const { hidden, recurrent, intermediate } = widths;
+  const { hidden, recurrent = 0, intermediate, query = 0, key = 0 } = widths;
   return {
     maxTokens,
-    q: arena.i8(maxTokens * Math.max(hidden, recurrent, intermediate)),
+    q: arena.i8(maxTokens * Math.max(hidden, recurrent, intermediate, query)),
     qScales: arena.f32(maxTokens),
     residual: arena.f32(maxTokens * hidden),
     normed: arena.f32(maxTokens * hidden),
@@ -43,5 +51,9 @@ export function allocateWorkspace(arena: Arena, widths: Widths, maxTokens: numbe
     outputGate: arena.f32(maxTokens * recurrent),
     gateUp: arena.f32(maxTokens * 2 * intermediate),
     activated: arena.f32(maxTokens * intermediate),
+    query: arena.f32(maxTokens * query),
+    key: arena.f32(maxTokens * key),
+    value: arena.f32(maxTokens * key),
+    attended: arena.f32(maxTokens * query),
   };
 }

@@ -1,4 +1,5 @@
 import type { Embedding } from '../layers/embedding.js';
+import type { MixerMemory } from '../layers/mixers.js';
 import type { ModelState } from './state.js';
 import type { StateHistory } from './state-history.js';
 
@@ -13,6 +14,16 @@ export interface SequenceInput {
   readonly history?: StateHistory;
   /** Who has taken the state into use, if it is. */
   readonly holder?: object | undefined;
+  /** The caller's function, for messages; default 'forward'. */
+  readonly what?: string | undefined;
+}
+
+/** Where keys and values of the sequences are: `PageTables`, for models with attention. */
+export interface KeyValueTables {
+  /** Of piece `piece`, whose tokens begin at `row`; `attention` counts the blocks of attention. */
+  set(piece: number, state: ModelState, attention: number, row: number, tokens: number): void;
+  /** Of all pieces. */
+  of(pieces: number): MixerMemory;
 }
 
 /** Where in the inputs a chunk begins. */
@@ -33,7 +44,9 @@ export class Chunk {
   wantedRows = 0;
   private pieces = 0;
   private readonly maxTokens: number;
-  private readonly liveState: readonly Float32Array[]; // [layers][maxTokens, width]
+  private readonly liveState: readonly Float32Array[]; // [blocks][maxTokens, width], empty for attention
+  private readonly tables: KeyValueTables | undefined;
+  private readonly attentionIndex: readonly number[]; //  [blocks] which of the blocks of attention it is, or -1
   private readonly allLengths: Uint32Array; //            [maxTokens] tokens of each piece, in the kernels' memory
   private readonly lengthsOf: Uint32Array[] = []; //      [pieces] the first so many of allLengths
   private readonly statesOf: Float32Array[][] = []; //    [pieces][layers] the first so many rows of liveState
@@ -44,7 +57,10 @@ export class Chunk {
   private readonly wantedSequence: Int32Array; //         and that sequence
   private readonly next: Place = { ...START };
 
-  constructor(maxTokens: number, liveState: readonly Float32Array[], lengths: Uint32Array) {
+  constructor(maxTokens: number, liveState: readonly Float32Array[], lengths: Uint32Array, tables?: KeyValueTables) {
+    this.tables = tables;
+    let attention = 0;
+    this.attentionIndex = liveState.map(({ length }) => (length > 0 ? -1 : attention++));
     this.maxTokens = maxTokens;
     this.liveState = liveState;
     this.allLengths = lengths;
@@ -94,11 +110,24 @@ export class Chunk {
     return pieces === 1 ? undefined : (this.lengthsOf[pieces] ??= this.allLengths.subarray(0, pieces));
   }
 
-  /** [sequences, width] the states that block `layer` advances. */
-  state(layer: number): Float32Array {
+  /** What block `n` remembers of the sequences: [sequences, width] states to be advanced, or where keys and values are. */
+  memory(inputs: readonly SequenceInput[], n: number): MixerMemory {
+    const attention = this.attentionIndex[n]!;
+    return attention < 0 ? this.state(n) : this.keysAndValues(inputs, attention);
+  }
+
+  private keysAndValues(inputs: readonly SequenceInput[], attention: number): MixerMemory {
+    for (let piece = 0, row = 0; piece < this.pieces; row += this.allLengths[piece++]!) {
+      this.tables!.set(piece, inputs[this.sequence[piece]!]!.state, attention, row, this.allLengths[piece]!);
+    }
+    return this.tables!.of(this.pieces);
+  }
+
+  /** [sequences, width] the states that block `n` advances. */
+  private state(n: number): Float32Array {
     const { pieces } = this;
     const views = (this.statesOf[pieces] ??= this.liveState.map((all) => all.subarray(0, (all.length / this.maxTokens) * pieces)));
-    return views[layer]!;
+    return views[n]!;
   }
 
   /** The embeddings of the tokens, one a row. */
@@ -110,11 +139,16 @@ export class Chunk {
     }
   }
 
-  loadStates(inputs: readonly SequenceInput[]): void {
+  /** Copies the states' vectors to where kernels work, and makes room for keys and values. @returns how many pages fewer are free. */
+  loadStates(inputs: readonly SequenceInput[]): number {
+    let pages = 0;
     for (let piece = 0; piece < this.pieces; piece++) {
-      const { layers } = inputs[this.sequence[piece]!]!.state;
+      const { state } = inputs[this.sequence[piece]!]!;
+      const { layers } = state;
       for (let n = 0; n < layers.length; n++) this.state(n).set(layers[n]!, piece * layers[n]!.length);
+      pages += state.keysAndValues?.grow(state.tokens, this.allLengths[piece]!) ?? 0;
     }
+    return pages;
   }
 
   storeStates(inputs: readonly SequenceInput[]): void {

@@ -1,7 +1,9 @@
+import { blockParts, isBitLinear, parameters, type BitLinearSpec, type BlockSpec, type Blueprint, type NormSpec, type Switch, type TensorSpec } from '../architectures/blueprint.js';
 import type { Model } from './model.js';
+import type { KeyValueInfo } from './pages.js';
 
 /** What a loaded model is made of. Sizes in bytes, operations for one token. */
-export interface ModelInfo {
+export interface ModelInfo extends KeyValueInfo {
   readonly parameters: number;
   readonly ternaryWeights: number;
   /** Share of zeros among the ternary weights, 0 to 1. */
@@ -11,7 +13,14 @@ export interface ModelInfo {
   /** Packed weights and work space. */
   readonly memoryBytes: number;
   readonly embeddingBytes: number;
+  /** What a text takes, whatever its length: the vectors of recurrent blocks. */
   readonly stateBytes: number;
+  /** The longest text that the model takes; Infinity for a MatMul-free LM. */
+  readonly maxPositions: number;
+  /** As GGUF files name the architecture. */
+  readonly family: string;
+  /** What was decided in reading the configuration, and by what. */
+  readonly switches: readonly Switch[];
   readonly fingerprint: string;
   /** Why a faster backend was left out, in plain words: it computes wrongly here, or gets no memory. Undefined where none was. */
   readonly backendNote: string | undefined;
@@ -38,8 +47,7 @@ export interface Operations {
 const SIGMOID = 12;
 
 export function describeModel(model: Model): ModelInfo {
-  const { config, counts, embeddings, kernels, memoryBytes, stateShape } = model.parts;
-  const { hiddenSize: D, recurrentSize: I, intermediateSize: F, layers: L, vocabSize: V } = config;
+  const { blueprint, counts, embeddings, kernels, memoryBytes, pages, stateShape, stored } = model.parts;
   const rows = new Map<string, { weights: number; zeros: number }>();
   for (const { name, weights, zeros } of counts) {
     const key = /layers\.\d+/.exec(name)?.[0] ?? name;
@@ -48,30 +56,49 @@ export function describeModel(model: Model): ModelInfo {
   }
   const ternaryWeights = sum([...rows.values()].map((row) => row.weights));
   const zeros = sum([...rows.values()].map((row) => row.zeros));
-  // Vectors: the two pre-norms and g_norm, a norm for each BitLinear, the final norm, the bounds.
-  const vectors = L * (2 * D + I + 3 * D + I + D + F) + 2 * D + (config.useLowerBound ? L * D : 0);
-
-  // A norm takes 3 a channel (square, 1/rms, weight), quantising 1 more, a product 2 a row (its scale).
-  const bitLinear = (out: number, input: number): number => 4 * input + 2 * out;
-  const layer =
-    2 * 3 * D + 3 * bitLinear(I, D) + bitLinear(D, I) + bitLinear(2 * F, D) + bitLinear(D, F) +
-    I * (2 * SIGMOID + 4) + I * (3 + SIGMOID + 2) + F * (SIGMOID + 2);
   return {
-    parameters: ternaryWeights + V * D + vectors,
+    parameters: sum(parameters(blueprint).map(({ tensor }) => elements(tensor))),
     ternaryWeights,
     zeroShare: zeros / ternaryWeights,
     layers: [...rows].map(([name, row]) => ({ name, ternaryWeights: row.weights, zeroShare: row.zeros / row.weights })),
     memoryBytes,
     embeddingBytes: embeddings.byteLength,
-    stateBytes: model.createState().byteLength,
+    stateBytes: 4 * sum(stateShape.blocks.map((memory) => ('width' in memory ? memory.width : 0))),
+    ...(pages?.info ?? { stateBytesPerToken: 0, windowedBytesPerToken: 0, contextTokens: Infinity }),
+    maxPositions: blueprint.maxPositions,
+    family: blueprint.architecture,
+    switches: [{ name: 'weights', ...stored }, ...blueprint.switches],
     fingerprint: stateShape.fingerprint,
     backendNote: kernels.backendNote,
     operations: {
       ternaryAdditions: ternaryWeights - zeros,
-      multiplications: L * layer + 3 * D + bitLinear(V, D),
+      multiplications: sum(blueprint.blocks.map(blockMultiplications)) + partMultiplications(blueprint.norm) + headMultiplications(blueprint.head),
       denseMultiplications: ternaryWeights,
     },
   };
+}
+
+function blockMultiplications(block: BlockSpec): number {
+  const { tokenMixer, channelMixer: { activation, parts: { downProjection } } } = block;
+  const [, intermediate = 0] = downProjection.weight.shape;
+  // Of the gates: the recurrence has two sigmoids, the gated norm and the GLU one each.
+  const recurrent = tokenMixer.kind === 'mlgru' ? tokenMixer.parts.inputProjection.weight.shape[0]! : 0;
+  return sum(blockParts(block).map(partMultiplications)) + recurrent * (3 * SIGMOID + 6) + intermediate * (activation === 'silu' ? SIGMOID + 2 : 2);
+}
+
+/** A norm takes 3 a channel (square, 1/rms, weight), quantising 1 more, a product 2 a row (its scale). */
+function partMultiplications(part: NormSpec | BitLinearSpec): number {
+  if (!isBitLinear(part)) return 3 * elements(part.weight);
+  const [rows = 0, columns = 0] = part.weight.shape;
+  return (part.norm ? 4 : 1) * columns + 2 * rows;
+}
+
+function headMultiplications(head: Blueprint['head']): number {
+  return isBitLinear(head) ? partMultiplications(head) : elements(head.table);
+}
+
+function elements({ shape }: TensorSpec): number {
+  return shape.reduce((product, n) => product * n, 1);
 }
 
 function sum(values: readonly number[]): number {

@@ -1,24 +1,24 @@
+import { blockParts, isBitLinear, type BitLinearSpec, type Blueprint, type NormSpec } from '../architectures/blueprint.js';
 import type { Embedding } from '../layers/embedding.js';
-import type { ModelConfig } from '../checkpoint/config.js';
 import { Hash } from './hash.js';
-import type { LayerWeights, ModelWeights, TernaryCount } from './weights.js';
+import { lowerBoundOf } from './lower-bounds.js';
+import type { ModelWeights, TernaryCount } from './weights.js';
 
 const SAMPLED_EMBEDDINGS = 64;
 
 /**
- * 64 bits that tell models apart: from the configuration, all norms and scales, the number of zeros in each weight, and samples of
+ * 64 bits that tell models apart: from the sizes, all norms and scales, the number of zeros in each weight, and samples of
  * the weights and the embedding table. The same for every format and backend. It guards against mistakes, not against forgery.
  * @returns 16 hexadecimal digits.
  */
 export function fingerprint(
-  config: ModelConfig, weights: ModelWeights, embeddings: Embedding, counts: readonly TernaryCount[],
+  blueprint: Blueprint, weights: ModelWeights, embeddings: Embedding, counts: readonly TernaryCount[],
 ): string {
-  const floats = weights.layers.flatMap(layerFloats);
-  floats.push(weights.norm, weights.head.norm, weights.head.matrix.scales);
-  const row = new Float32Array(config.hiddenSize);
+  const { config: { vocabSize, hiddenSize, rmsNormEps }, identity } = blueprint;
+  const floats = floatsOf(blueprint, weights);
+  const row = new Float32Array(hiddenSize);
   return [new Hash(), new Hash(0x1b873593)].map((hash) => {
-    const { vocabSize, hiddenSize, recurrentSize, intermediateSize, layers, rmsNormEps } = config;
-    for (const n of [vocabSize, hiddenSize, recurrentSize, intermediateSize, layers]) hash.add(n);
+    for (const n of identity) hash.add(n);
     hash.floats(Float32Array.of(rmsNormEps));
     floats.forEach((values) => hash.floats(values));
     for (const { zeros, sample } of counts) {
@@ -33,11 +33,17 @@ export function fingerprint(
   }).join('');
 }
 
-function layerFloats(layer: LayerWeights): Float32Array[] {
-  const { inputProjection, forgetProjection, gateProjection, outputProjection, mlpGate, mlpDown } = layer;
-  const linears = [inputProjection, forgetProjection, gateProjection, outputProjection, mlpGate, mlpDown];
-  const floats = linears.flatMap(({ norm, matrix }) => [norm, matrix.scales]);
-  floats.push(layer.tokenNorm, layer.gateNorm, layer.channelNorm);
-  if (layer.lowerBound) floats.push(layer.lowerBound);
-  return floats;
+/** Norms, scales and bounds, in an order that saved states depend on: of each block BitLinears first, of the model the head last. */
+function floatsOf({ blocks, norm, head, lowerBounds }: Blueprint, { vectors, matrices }: ModelWeights): Float32Array[] {
+  const ofNorm = ({ weight }: NormSpec): Float32Array => vectors.get(weight)!;
+  const ofLinear = ({ norm: own, weight }: BitLinearSpec): Float32Array[] => [...(own ? [ofNorm(own)] : []), matrices.get(weight)!.scales];
+  const floats = blocks.flatMap((block) => {
+    const parts = blockParts(block);
+    const inBlock = parts.filter(isBitLinear).flatMap(ofLinear);
+    for (const part of parts) if (!isBitLinear(part)) inBlock.push(ofNorm(part));
+    const boundsRow = block.tokenMixer.kind === 'mlgru' ? block.tokenMixer.boundsRow : undefined;
+    if (lowerBounds && boundsRow !== undefined) inBlock.push(lowerBoundOf(vectors.get(lowerBounds)!, lowerBounds.shape, boundsRow));
+    return inBlock;
+  });
+  return [...floats, ofNorm(norm), ...(isBitLinear(head) ? ofLinear(head) : [])];
 }

@@ -1,19 +1,17 @@
+import { missingPart } from '../errors.js';
+import { isBitLinear, parameters, type TensorSpec } from '../architectures/blueprint.js';
 import { measureArena, type Arena } from '../kernels/arena.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { BitLinear } from '../layers/bit-linear.js';
-import { Block } from '../layers/block.js';
 import { Embedding } from '../layers/embedding.js';
-import { GLU } from '../layers/glu.js';
-import { MLGRU } from '../layers/mlgru.js';
-import { RMSNorm } from '../layers/rms-norm.js';
 import { allocateWorkspace, type Workspace } from '../layers/workspace.js';
 import { Pace } from '../platform/pace.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
-import type { ModelConfig } from '../checkpoint/config.js';
+import { Builder } from './build.js';
+import type { AttentionMemory, KeyValueType } from './build-attention.js';
 import { fingerprint } from './fingerprint.js';
 import { Model } from './model.js';
-import { allocateWeights, readWeights, type BitLinearWeights, type LayerWeights, type ModelWeights } from './weights.js';
-import { floatSpecs, ternarySpecs } from '../checkpoint/tensor-names.js';
+import type { BlockMemory } from './state.js';
+import { allocateWeights, readWeights, type ModelWeights } from './weights.js';
 
 /** Progress of something that takes time. `loaded` and `total` are bytes. */
 export interface Progress {
@@ -30,6 +28,13 @@ export interface LoadModelOptions {
    * Where to put the model, in the kernels' memory: `modelBytes` or more. Default: an arena of its own, which kernels can give once.
    */
   readonly arena?: Arena | undefined;
+  /**
+   * Tokens, of all texts together, whose keys and values there is memory for, in a model with attention. Default: 8,192, or as many as the
+   * longest text that the model takes if they are fewer and take more than 64 MB.
+   */
+  readonly contextTokens?: number | undefined;
+  /** How keys and values are kept: float16 (default), or float32. */
+  readonly kvType?: KeyValueType | undefined;
 }
 
 /** What lies in a model's arena. */
@@ -39,25 +44,38 @@ interface ModelMemory {
   readonly liveState: readonly Float32Array[];
   readonly lengths: Uint32Array;
   readonly logits: Float32Array;
+  readonly attention: AttentionMemory | undefined;
 }
 
 /** Tokens that a forward pass works on at once: enough to share the work per weight, small enough for the caches. */
 const CHUNK_TOKENS = 64;
 
-function allocateModel(arena: Arena, { config, spec, embeddingType }: Checkpoint, kernels: Kernels): ModelMemory {
-  const widths = { hidden: config.hiddenSize, recurrent: config.recurrentSize, intermediate: config.intermediateSize };
+/** Modules that only models with attention need. */
+type AttentionModule = typeof import('./build-attention.js');
+
+async function attentionModule({ blueprint }: Checkpoint): Promise<AttentionModule | undefined> {
+  return blueprint.blocks.some(({ tokenMixer }) => tokenMixer.kind === 'attention') ? import('./build-attention.js').catch(missingPart) : undefined;
+}
+
+function allocateModel(
+  arena: Arena, checkpoint: Checkpoint, kernels: Kernels, attention: AttentionModule | undefined, { contextTokens, kvType = 'f16' }: LoadModelOptions,
+): ModelMemory {
+  const { blueprint } = checkpoint;
+  const { blocks, config: { hiddenSize: hidden, recurrentSize: recurrent, intermediateSize: intermediate, vocabSize } } = blueprint;
   return {
-    weights: allocateWeights(arena, kernels, spec, embeddingType),
-    workspace: allocateWorkspace(arena, widths, CHUNK_TOKENS),
-    liveState: Array.from({ length: config.layers }, () => arena.f32(CHUNK_TOKENS * config.recurrentSize)),
+    weights: allocateWeights(arena, kernels, checkpoint),
+    workspace: allocateWorkspace(arena, { hidden, recurrent, intermediate, ...attention?.attentionWidths(blueprint) }, CHUNK_TOKENS),
+    liveState: blocks.map(({ tokenMixer }) => arena.f32(tokenMixer.kind === 'attention' ? 0 : CHUNK_TOKENS * recurrent)),
     lengths: arena.u32(CHUNK_TOKENS),
-    logits: arena.f32(CHUNK_TOKENS * config.vocabSize),
+    logits: arena.f32(CHUNK_TOKENS * vocabSize),
+    attention: attention?.allocateAttention(arena, blueprint, CHUNK_TOKENS, contextTokens, kvType),
   };
 }
 
-/** Bytes that a loaded checkpoint takes of an arena: packed weights and work space. */
-export function modelBytes(checkpoint: Checkpoint, kernels: Kernels): number {
-  return measureArena((arena) => allocateModel(arena, checkpoint, kernels));
+/** Bytes that a loaded checkpoint takes of an arena: packed weights, work space, keys and values. */
+export async function modelBytes(checkpoint: Checkpoint, kernels: Kernels, options: LoadModelOptions = {}): Promise<number> {
+  const attention = await attentionModule(checkpoint);
+  return measureArena((arena) => allocateModel(arena, checkpoint, kernels, attention, options));
 }
 
 /**
@@ -66,58 +84,48 @@ export function modelBytes(checkpoint: Checkpoint, kernels: Kernels): number {
  * @throws FormatError, BackendError (memory), or the signal's reason.
  */
 export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, options: LoadModelOptions = {}): Promise<Model> {
-  const { config, spec, embeddingType } = checkpoint;
-  const memoryBytes = modelBytes(checkpoint, kernels);
+  const { blueprint } = checkpoint;
+  const { config } = blueprint;
+  const memoryBytes = await modelBytes(checkpoint, kernels, options);
+  const module = await attentionModule(checkpoint);
   const arena = options.arena ?? kernels.createArena(memoryBytes);
-  const { weights, workspace, liveState, lengths, logits } = allocateModel(arena, checkpoint, kernels);
+  const { weights, workspace, liveState, lengths, logits, attention } = allocateModel(arena, checkpoint, kernels, module, options);
 
-  const tensors = [spec.embeddings, ...floatSpecs(spec), ...ternarySpecs(spec)];
-  const total = tensors.reduce((sum, tensor) => sum + checkpoint.storedBytes(tensor), 0);
+  const total = parameters(blueprint).reduce((sum, { tensor }) => sum + checkpoint.storedBytes(tensor), 0);
   let loaded = 0;
   const onBytes = (bytes: number): void => {
     loaded += bytes;
     options.onProgress?.({ stage: 'load', file: checkpoint.name, loaded, total });
   };
   const counts = await readWeights(checkpoint, kernels, weights, onBytes, new Pace(options.signal));
-  const embeddings = new Embedding(embeddingType, weights.embeddings, config.vocabSize, config.hiddenSize);
+  const table = (tensor: TensorSpec): Uint8Array => weights.tables.get(tensor)!;
+  const embeddings = new Embedding(checkpoint.tableType(blueprint.embeddings), table(blueprint.embeddings), config.vocabSize, config.hiddenSize);
+  const attentionBuilder = module && attention && new module.AttentionBuilder(kernels, workspace, blueprint, attention);
+  const builder = new Builder(kernels, workspace, blueprint, weights, attentionBuilder);
+  const { head } = blueprint;
 
   return new Model({
+    blueprint,
     config,
     kernels,
     workspace,
     embeddings,
-    blocks: weights.layers.map((layer) => buildBlock(kernels, workspace, config, layer)),
-    norm: new RMSNorm(kernels, weights.norm, config.rmsNormEps),
-    head: buildBitLinear(kernels, workspace, weights.head),
+    blocks: blueprint.blocks.map((block) => builder.block(block)),
+    norm: builder.norm(blueprint.norm),
+    head: isBitLinear(head) ? builder.bitLinear(head)
+      : new (await import('../layers/float-head.js').catch(missingPart)).FloatHead(kernels, checkpoint.tableType(head.table), table(head.table), config.vocabSize, config.hiddenSize),
     liveState,
     lengths,
     logits,
     stateShape: {
-      layers: config.layers, width: config.recurrentSize, fingerprint: fingerprint(config, weights, embeddings, counts),
+      blocks: blueprint.blocks.map(({ tokenMixer }): BlockMemory =>
+        tokenMixer.kind === 'attention' ? tokenMixer : { width: config.recurrentSize }),
+      fingerprint: fingerprint(blueprint, weights, embeddings, counts),
     },
+    pages: attentionBuilder?.pages,
+    tables: attentionBuilder?.tables,
     counts,
+    stored: checkpoint.stored,
     memoryBytes,
   });
-}
-
-function buildBlock(kernels: Kernels, workspace: Workspace, config: ModelConfig, layer: LayerWeights): Block {
-  const linear = (weights: BitLinearWeights): BitLinear => buildBitLinear(kernels, workspace, weights);
-  const norm = (weight: Float32Array): RMSNorm => new RMSNorm(kernels, weight, config.rmsNormEps);
-  return new Block(kernels, workspace, {
-    tokenNorm: norm(layer.tokenNorm),
-    tokenMixer: new MLGRU(kernels, workspace, {
-      inputProjection: linear(layer.inputProjection),
-      forgetProjection: linear(layer.forgetProjection),
-      gateProjection: linear(layer.gateProjection),
-      gateNorm: norm(layer.gateNorm),
-      outputProjection: linear(layer.outputProjection),
-      lowerBound: layer.lowerBound,
-    }),
-    channelNorm: norm(layer.channelNorm),
-    channelMixer: new GLU(kernels, workspace, linear(layer.mlpGate), linear(layer.mlpDown)),
-  });
-}
-
-function buildBitLinear(kernels: Kernels, workspace: Workspace, weights: BitLinearWeights): BitLinear {
-  return new BitLinear(kernels, workspace, weights.matrix, weights.norm);
 }

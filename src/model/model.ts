@@ -1,32 +1,47 @@
 import { ArgumentError, disposed, show } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
-import type { BitLinear } from '../layers/bit-linear.js';
 import type { Block } from '../layers/block.js';
 import type { Embedding } from '../layers/embedding.js';
+import { isRecurrent } from '../layers/mixers.js';
 import type { RMSNorm } from '../layers/rms-norm.js';
 import type { Workspace } from '../layers/workspace.js';
-import { Chunk, type SequenceInput } from './chunk.js';
-import type { ModelConfig } from '../checkpoint/config.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { Chunk, type KeyValueTables, type SequenceInput } from './chunk.js';
+import type { Blueprint } from '../architectures/blueprint.js';
+import type { ModelConfig } from '../architectures/config.js';
+import type { PagePool } from './pages.js';
 import { ModelState, requireShape, requireState, type StateShape } from './state.js';
 import type { StateHistory } from './state-history.js';
 import type { TernaryCount } from './weights.js';
 
+/** Logits [tokens, vocab] of hidden states [tokens, hidden]: a BitLinear, or a float product. */
+export interface Head {
+  forward(x: Float32Array, tokens: number, out: Float32Array): void;
+}
+
 export interface ModelParts {
+  readonly blueprint: Blueprint;
+  /** `blueprint.config`. */
   readonly config: ModelConfig;
   readonly kernels: Kernels;
   readonly workspace: Workspace;
   readonly embeddings: Embedding;
   readonly blocks: readonly Block[];
   readonly norm: RMSNorm;
-  readonly head: BitLinear;
-  /** [layers][workspace.maxTokens, recurrent] the states of the sequences at work: kernels work on their own memory only. */
+  readonly head: Head;
+  /** [blocks][workspace.maxTokens, recurrent] the states of the sequences at work: kernels work on their own memory only. Empty for attention. */
   readonly liveState: readonly Float32Array[];
   /** [workspace.maxTokens] how many tokens each of them has in a chunk. */
   readonly lengths: Uint32Array;
   /** [workspace.maxTokens, vocab] */
   readonly logits: Float32Array;
   readonly stateShape: StateShape;
+  /** Memory for keys and values, of a model with attention. */
+  readonly pages?: PagePool | undefined;
+  readonly tables?: KeyValueTables | undefined;
   readonly counts: readonly TernaryCount[];
+  /** How the weights were stored. */
+  readonly stored: Checkpoint['stored'];
   /** Bytes of all packed weights and the work space. */
   readonly memoryBytes: number;
 }
@@ -56,18 +71,23 @@ export class Model {
     const rowsOf = (array: Float32Array, width: number): Float32Array[] =>
       Array.from({ length: maxTokens }, (_, row) => array.subarray(row * width, (row + 1) * width));
     this.parts = parts;
-    this.chunk = new Chunk(maxTokens, parts.liveState, parts.lengths);
+    this.chunk = new Chunk(maxTokens, parts.liveState, parts.lengths, parts.tables);
     this.logitsRows = rowsOf(logits, config.vocabSize);
     this.hiddenRows = rowsOf(normed, config.hiddenSize);
   }
 
   createState(): ModelState {
-    return new ModelState(this.parts.stateShape);
+    return new ModelState(this.parts.stateShape, this.parts.pages);
+  }
+
+  /** Reads what `state.serialize()` wrote. @throws ArgumentError when the bytes are damaged or another model's, or there is no memory for them. */
+  restoreState(bytes: Uint8Array, what?: string): ModelState {
+    return ModelState.deserialize(bytes, this.parts.stateShape, this.parts.pages, what);
   }
 
   /** Whether states can be taken back to the middle of a pass: `StateHistory`. */
   get keepsHistory(): boolean {
-    return this.parts.blocks.every(({ parts }) => parts.tokenMixer.history !== undefined);
+    return this.parts.blocks.every(({ parts: { tokenMixer } }) => !isRecurrent(tokenMixer) || tokenMixer.history !== undefined);
   }
 
   /** Ends its kernels and lets go of their memory. Passes throw ArgumentError from then on. */
@@ -77,8 +97,8 @@ export class Model {
   }
 
   /** Advances `state` over `ids`, without logits: for all of a prompt but its last token. */
-  advance(ids: ArrayLike<number>, state: ModelState, holder?: object): void {
-    this.forwardSequences([{ ids, state, want: 'nothing', holder }], () => {});
+  advance(ids: ArrayLike<number>, state: ModelState, what?: string, holder?: object): void {
+    this.forwardSequences([{ ids, state, want: 'nothing', holder, what }], () => {});
   }
 
   /** Advances `state` over `ids` and writes the logits of the last position to `out` [vocab]. Allocates nothing. */
@@ -112,29 +132,35 @@ export class Model {
   private run(inputs: readonly SequenceInput[], finish: (rows: number) => readonly Float32Array[], sink: RowSink): void {
     this.checkInputs(inputs);
     if (this.rowsOut > 0) return this.aside(() => this.run(inputs, finish, sink));
-    const { chunk } = this;
-    const { norm, workspace: { residual, normed } } = this.parts;
-    for (let start = chunk.fill(inputs); chunk.tokens > 0; start = chunk.fill(inputs, start)) {
-      this.blocks(inputs);
-      if (chunk.wantedRows === 0) continue;
-      chunk.gatherWanted(residual);
-      norm.forward(residual, chunk.wantedRows, normed);
-      const rows = finish(chunk.wantedRows);
-      this.rowsOut = chunk.wantedRows;
-      try {
-        chunk.handOver(rows, sink);
-      } finally {
-        this.rowsOut = 0;
+    const { chunk, parts: { pages, norm, workspace: { maxTokens, residual, normed } } } = this;
+    const reservation = pages?.reserveFor(inputs, maxTokens);
+    try {
+      for (let start = chunk.fill(inputs); chunk.tokens > 0; start = chunk.fill(inputs, start)) {
+        const pagesTaken = chunk.loadStates(inputs);
+        reservation?.took(pagesTaken);
+        this.blocks(inputs);
+        if (chunk.wantedRows === 0) continue;
+        chunk.gatherWanted(residual);
+        norm.forward(residual, chunk.wantedRows, normed);
+        const rows = finish(chunk.wantedRows);
+        this.rowsOut = chunk.wantedRows;
+        try {
+          chunk.handOver(rows, sink);
+        } finally {
+          this.rowsOut = 0;
+        }
       }
+    } finally {
+      reservation?.end();
     }
   }
 
   /** Runs a pass that a sink asks for, and leaves all as it was for the pass around it, which goes on handing over its rows. */
   private aside(run: () => void): void {
-    const { chunk, rowsOut, parts: { config, liveState, lengths, logits, workspace: { maxTokens, normed } } } = this;
+    const { chunk, rowsOut, parts: { config, liveState, lengths, tables, logits, workspace: { maxTokens, normed } } } = this;
     const keptLogits = logits.slice(0, rowsOut * config.vocabSize);
     const keptHidden = normed.slice(0, rowsOut * config.hiddenSize);
-    this.chunk = new Chunk(maxTokens, liveState, lengths);
+    this.chunk = new Chunk(maxTokens, liveState, lengths, tables);
     this.rowsOut = 0;
     try {
       run();
@@ -151,18 +177,18 @@ export class Model {
     const { chunk } = this;
     const { embeddings, blocks, workspace: { residual } } = this.parts;
     chunk.lookUp(inputs, embeddings, residual);
-    chunk.loadStates(inputs);
     for (let n = 0; n < blocks.length; n++) {
-      blocks[n]!.forward(residual, chunk.tokens, chunk.state(n), chunk.lengths);
-      chunk.keepHistory(inputs, n, blocks[n]!.parts.tokenMixer.history);
+      const { tokenMixer } = blocks[n]!.parts;
+      blocks[n]!.forward(residual, chunk.tokens, chunk.memory(inputs, n), chunk.lengths);
+      if (isRecurrent(tokenMixer)) chunk.keepHistory(inputs, n, tokenMixer.history);
     }
     chunk.storeStates(inputs);
   }
 
   private checkInputs(inputs: readonly SequenceInput[]): void {
-    for (const { ids, state, history, holder } of inputs) {
-      this.check(ids, state);
-      state.checkFree('forward', holder);
+    for (const { ids, state, history, holder, what = 'forward' } of inputs) {
+      this.check(ids, state, what);
+      state.checkFree(what, holder);
       if (history) this.checkHistory(history, ids.length);
     }
     if (inputs.length > 1 && new Set(inputs.map(({ state }) => state)).size < inputs.length) {
@@ -176,8 +202,12 @@ export class Model {
     if (length > positions) throw new ArgumentError(`forward: a history of ${positions} positions cannot hold ${length}`);
   }
 
-  /** @throws ArgumentError, beginning with `what`, for no ids, an id out of range, another model's state, or when it has been disposed of. */
-  check(ids: ArrayLike<number>, state: ModelState, what = 'forward'): void {
+  /**
+   * @param tokens that the state will have read then, if they are not all of `ids` more.
+   * @throws ArgumentError, beginning with `what`, for no ids, an id out of range, another model's state, a text that is too long for the
+   * model, or when it has been disposed of.
+   */
+  check(ids: ArrayLike<number>, state: ModelState, what = 'forward', tokens?: number): void {
     if (this.isDisposed) throw disposed();
     const { vocabSize } = this.parts.config;
     if (typeof ids !== 'object' || ids === null || typeof ids.length !== 'number') {
@@ -193,5 +223,6 @@ export class Model {
       }
     }
     if (state.shape !== this.parts.stateShape) requireShape(`${what}: the state`, state.shape, this.parts.stateShape);
+    this.parts.pages?.requirePositions(tokens ?? state.tokens + ids.length, what);
   }
 }

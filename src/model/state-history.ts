@@ -8,17 +8,17 @@ import type { ModelState, StateShape } from './state.js';
 export class StateHistory {
   readonly shape: StateShape;
   readonly positions: number;
-  private readonly layers: readonly Float32Array[]; // [layers][positions, width]
+  private readonly layers: readonly Float32Array[]; // [blocks][positions, width], empty for attention
 
   constructor(shape: StateShape, positions: number) {
     this.shape = shape;
     this.positions = positions;
-    this.layers = Array.from({ length: shape.layers }, () => new Float32Array(positions * shape.width));
+    this.layers = shape.blocks.map((memory) => new Float32Array('width' in memory ? positions * memory.width : 0));
   }
 
   /** Notes the states of a layer after `count` positions, `first` and on: rows `row`, … of `states` [tokens, width]. */
   keep(layer: number, first: number, states: Float32Array, row: number, count: number): void {
-    const { width } = this.shape;
+    const width = this.layers[layer]!.length / this.positions;
     this.layers[layer]!.set(states.subarray(row * width, (row + count) * width), first * width);
   }
 
@@ -30,8 +30,7 @@ export class StateHistory {
     if (!(Number.isInteger(position) && position >= 0 && position < length && length <= this.positions)) {
       throw new ArgumentError(`rollBack: ${show(position)} is not a position from 0 to ${Math.min(length, this.positions) - 1}`);
     }
-    const { width } = this.shape;
-    state.layers.forEach((layer, n) => layer.set(this.layers[n]!.subarray(position * width, (position + 1) * width)));
-    state.tokens -= length - 1 - position;
+    state.layers.forEach((layer, n) => layer.set(this.layers[n]!.subarray(position * layer.length, (position + 1) * layer.length)));
+    state.forget(state.tokens - (length - 1 - position));
   }
 }

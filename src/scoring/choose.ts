@@ -70,7 +70,7 @@ export async function scoreChoices(
       await pace.giveWay();
       pairs.push(encoder.encode(`${what}choice ${scores.length + pairs.length}`, prompt, delimiter + choice));
     }
-    for (const [n, score] of (await scoreContinuations(model, pairs, pace)).entries()) {
+    for (const [n, score] of (await scoreContinuations(model, pairs, pace, what === '' ? 'choose' : 'evaluate')).entries()) {
       scores.push({ choice: some[n]!, ...score, normalized: score.logprob / codePoints(some[n]!) });
     }
     onProgress?.(scores.length, choices.length);

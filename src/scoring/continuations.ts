@@ -27,34 +27,38 @@ export interface ContinuationScore {
  * score that it gets alone, bit for bit.
  * @throws ArgumentError for an id out of range; the signal's reason.
  */
-export async function scoreContinuations(model: Model, continuations: readonly Continuation[], pace: Pace): Promise<ContinuationScore[]> {
+export async function scoreContinuations(model: Model, continuations: readonly Continuation[], pace: Pace, what = 'choose'): Promise<ContinuationScore[]> {
   const scores = continuations.map(({ ids, from }) => ({ logprob: 0, tokens: ids.length - from, isGreedy: true }));
   const { maxTokens } = model.parts.workspace;
   const shared = sharedTokens(continuations);
   let inputs: readonly LaneInput[] = continuations;
-  if (shared * (continuations.length - 1) >= maxTokens) {
-    const start = model.createState();
-    for (const { ids } of continuations) model.check(ids, start);
-    for (let first = 0; first < shared; first += maxTokens) {
-      await pace.giveWay();
-      const ids = continuations[0]!.ids.slice(first, Math.min(first + maxTokens, shared));
-      model.forwardSequences([{ ids, state: start, want: first + maxTokens < shared ? 'nothing' : 'last' }], (logits) => {
-        const normalizer = logNormalizer(logits);
-        const best = argmax(logits);
-        continuations.forEach(({ ids, from }, n) => {
-          if (from !== shared) return;
-          scores[n]!.logprob += logProbability(logits, ids[from]!, normalizer);
-          scores[n]!.isGreedy &&= ids[from] === best;
+  const start = model.createState();
+  try {
+    if (shared * (continuations.length - 1) >= maxTokens) {
+      for (const { ids } of continuations) model.check(ids, start, what, ids.length - 1);
+      for (let first = 0; first < shared; first += maxTokens) {
+        await pace.giveWay();
+        const ids = continuations[0]!.ids.slice(first, Math.min(first + maxTokens, shared));
+        model.forwardSequences([{ ids, state: start, what, want: first + maxTokens < shared ? 'nothing' : 'last' }], (logits) => {
+          const normalizer = logNormalizer(logits);
+          const best = argmax(logits);
+          continuations.forEach(({ ids, from }, n) => {
+            if (from !== shared) return;
+            scores[n]!.logprob += logProbability(logits, ids[from]!, normalizer);
+            scores[n]!.isGreedy &&= ids[from] === best;
+          });
         });
-      });
+      }
+      inputs = continuations.map((continuation) => ({ ...continuation, start }));
     }
-    inputs = continuations.map((continuation) => ({ ...continuation, start }));
+    const lanes = new Lanes(model, inputs, (logits, id, _position, n) => {
+      scores[n]!.logprob += logProbability(logits, id);
+      scores[n]!.isGreedy &&= argmax(logits) === id;
+    }, what);
+    await lanes.run(pace);
+  } finally {
+    start.release();
   }
-  const lanes = new Lanes(model, inputs, (logits, id, _position, n) => {
-    scores[n]!.logprob += logProbability(logits, id);
-    scores[n]!.isGreedy &&= argmax(logits) === id;
-  });
-  await lanes.run(pace);
   return scores;
 }
 

@@ -27,14 +27,18 @@ export async function embed(model: Model, ids: ArrayLike<number>, options: Embed
   const { config: { hiddenSize }, workspace: { maxTokens } } = model.parts;
   const sums = new Float64Array(hiddenSize);
   const pace = new Pace(signal);
-  for (let first = 0; first < ids.length; first += maxTokens) {
-    await pace.giveWay();
-    const chunk = Array.prototype.slice.call(ids, first, first + maxTokens) as number[];
-    const want = pooling === 'mean' ? 'all' : first + chunk.length === ids.length ? 'last' : 'nothing';
-    model.hiddenSequences([{ ids: chunk, state, want }], (hidden) => {
-      for (let j = 0; j < hiddenSize; j++) sums[j]! += hidden[j]!;
-    });
-    onProgress?.(state.tokens);
+  try {
+    for (let first = 0; first < ids.length; first += maxTokens) {
+      await pace.giveWay();
+      const chunk = Array.prototype.slice.call(ids, first, first + maxTokens) as number[];
+      const want = pooling === 'mean' ? 'all' : first + chunk.length === ids.length ? 'last' : 'nothing';
+      model.hiddenSequences([{ ids: chunk, state, want, what: 'embed' }], (hidden) => {
+        for (let j = 0; j < hiddenSize; j++) sums[j]! += hidden[j]!;
+      });
+      onProgress?.(state.tokens);
+    }
+  } finally {
+    state.release();
   }
   const length = normalize ? Math.sqrt(sums.reduce((sum, value) => sum + value * value, 0)) : pooling === 'mean' ? ids.length : 1;
   return Float32Array.from(sums, (sum) => (sum === 0 ? 0 : sum / length)); // all zeros stay so

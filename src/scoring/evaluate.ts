@@ -114,7 +114,7 @@ async function bestContext(
   model: Model, { delimiter, encoder }: Pairing, { contexts, continuation }: ContextsItem, item: number, pace: Pace,
 ): Promise<number> {
   const pairs = contexts.map((context) => encoder.encode(`item ${item}`, context, delimiter + continuation));
-  return indexOfGreatest((await scoreContinuations(model, pairs, pace)).map(({ logprob }) => logprob));
+  return indexOfGreatest((await scoreContinuations(model, pairs, pace, 'evaluate')).map(({ logprob }) => logprob));
 }
 
 function scoreLastWords(
@@ -126,7 +126,7 @@ function scoreLastWords(
     const cut = item.text.lastIndexOf(' ');
     return encoder.encode(what, item.text.slice(0, Math.max(0, cut)), ` ${item.text.slice(cut + 1)}`);
   });
-  return scoreContinuations(model, pairs, pace);
+  return scoreContinuations(model, pairs, pace, 'evaluate');
 }
 
 /** Mean and standard error of numbers as they come (the error by Welford's algorithm). */

@@ -1,5 +1,6 @@
 import type { SequenceInput } from '../model/chunk.js';
 import type { Model } from '../model/model.js';
+import { hasRoomFor } from '../model/room.js';
 import type { ModelState } from '../model/state.js';
 import type { Pace } from '../platform/pace.js';
 
@@ -32,25 +33,31 @@ export class Lanes {
   private readonly model: Model;
   private readonly inputs: readonly LaneInput[];
   private readonly sink: PredictionSink;
+  private readonly what: string;
   private readonly spare: ModelState[] = [];
   private lanes: Lane[] = [];
   private admitted = 0;
 
-  /** @throws ArgumentError for an id out of range, in any of them. */
-  constructor(model: Model, inputs: readonly LaneInput[], sink: PredictionSink) {
+  /** @param what the caller's function. @throws ArgumentError for an id out of range, or a text that is too long for the model, in any of them. */
+  constructor(model: Model, inputs: readonly LaneInput[], sink: PredictionSink, what: string) {
+    this.what = what;
     this.model = model;
     this.inputs = inputs;
     this.sink = sink;
     const state = model.createState();
-    for (const { ids } of inputs) model.check(ids, state);
+    for (const { ids } of inputs) model.check(ids, state, what, ids.length - 1);
   }
 
   /** Reads all there is. @throws the signal's reason. */
   async run(pace: Pace, onRead?: (tokens: number) => void): Promise<void> {
-    for (;;) {
-      await pace.giveWay();
-      if (!this.step()) return;
-      onRead?.(this.read);
+    try {
+      for (;;) {
+        await pace.giveWay();
+        if (!this.step()) return;
+        onRead?.(this.read);
+      }
+    } finally {
+      for (const { state } of this.lanes) state.release();
     }
   }
 
@@ -82,28 +89,43 @@ export class Lanes {
     const { ids, from } = this.inputs[sequence]!;
     const isContext = position < from - 1;
     const end = Math.min(isContext ? from - 1 : ids.length - 1, position + room);
-    return { ids: Array.prototype.slice.call(ids, position, end) as number[], state, want: isContext ? 'nothing' : 'all' };
+    return { ids: Array.prototype.slice.call(ids, position, end) as number[], state, what: this.what, want: isContext ? 'nothing' : 'all' };
   }
 
   /** Opens a lane for the next sequence of which there is something to read. */
   private admit(): boolean {
     while (this.admitted < this.inputs.length) {
-      const sequence = this.admitted++;
+      const sequence = this.admitted;
       const { ids, start } = this.inputs[sequence]!;
       const position = start?.tokens ?? 0;
-      if (position >= ids.length - 1) continue;
+      if (position >= ids.length - 1) {
+        this.admitted++;
+        continue;
+      }
       const state = this.spare.pop() ?? this.model.createState();
       if (start) state.copyFrom(start);
       else state.reset();
       this.lanes.push({ sequence, state, position });
+      if (this.lanes.length > 1 && !this.canFinish()) {
+        this.retire(this.lanes.pop()!, true);
+        return false; // when others have ended
+      }
+      this.admitted++;
       return true;
     }
     return false;
   }
 
-  private retire({ sequence, state, position }: Lane): boolean {
-    const isDone = position >= this.inputs[sequence]!.ids.length - 1;
-    if (isDone) this.spare.push(state);
+  /** Whether there is memory for all lanes to their ends. */
+  private canFinish(): boolean {
+    return hasRoomFor(this.model, this.lanes.map(({ sequence, state, position }) => ({ ids: { length: this.inputs[sequence]!.ids.length - 1 - position }, state })));
+  }
+
+  private retire({ sequence, state, position }: Lane, isDone = position >= this.inputs[sequence]!.ids.length - 1): boolean {
+    if (isDone) {
+      state.release();
+      this.spare.push(state);
+    }
     return isDone;
   }
 }

@@ -73,18 +73,22 @@ export async function measurePerplexity(
   const predictor = choosePredictor(model, given);
   const pieces = piecesOf(model, tokenizer, input);
   const counts = isIds(input) ? undefined : new TextCounts();
-  for await (const { text, ids } of pieces) {
-    const before = counts?.bytes ?? 0;
-    counts?.add(text);
-    const bytes = (counts?.bytes ?? 0) - before;
-    for (let n = 0; n < ids.length; n++) {
-      if (predictor.push(ids[n]!)) {
-        await predictor.run(pace);
-        onProgress?.({ tokens: predictor.tokens, bytes: before + Math.round((bytes * (n + 1)) / ids.length) });
+  try {
+    for await (const { text, ids } of pieces) {
+      const before = counts?.bytes ?? 0;
+      counts?.add(text);
+      const bytes = (counts?.bytes ?? 0) - before;
+      for (let n = 0; n < ids.length; n++) {
+        if (predictor.push(ids[n]!)) {
+          await predictor.run(pace);
+          onProgress?.({ tokens: predictor.tokens, bytes: before + Math.round((bytes * (n + 1)) / ids.length) });
+        }
       }
     }
+    await predictor.finish(pace);
+  } finally {
+    predictor.close();
   }
-  await predictor.finish(pace);
   const { tokens, nll } = predictor;
   if (tokens === 0) throw new ArgumentError('perplexity: the text has fewer than two tokens, the second is the first to be predicted');
   onProgress?.({ tokens, bytes: counts?.bytes ?? 0 });
@@ -101,7 +105,7 @@ function piecesOf(
   if (typeof input === 'string') return [{ text: input, ids: tokenizer().encode(input) }];
   if (typeof input !== 'object' || input === null || isIds(input)) checkTextOrIds('perplexity: the text', input);
   if (!isIds(input)) return encodeStream(tokenizer(), input);
-  model.check(input, model.createState(), 'perplexity');
+  model.check(input, model.createState(), 'perplexity', 0); // windows are of any text
   return [{ text: '', ids: input }];
 }
 
@@ -126,6 +130,8 @@ interface Predictor {
   run(pace: Pace): Promise<void>;
   /** Predicts what is left. */
   finish(pace: Pace): Promise<void>;
+  /** Lets go of states. */
+  close(): void;
 }
 
 /** The state runs on from the first token to the last. */
@@ -150,8 +156,8 @@ class Streaming implements Predictor {
   async run(pace: Pace): Promise<void> {
     await pace.giveWay();
     const { waiting } = this;
-    this.model.check(waiting, this.state, 'perplexity'); // also the last, which is only predicted
-    this.model.forwardAll(waiting.slice(0, -1), this.state, (logits, position) => {
+    this.model.check(waiting, this.state, 'perplexity', this.state.tokens + waiting.length - 1); // also the last, which is only predicted
+    this.model.forwardSequences([{ ids: waiting.slice(0, -1), state: this.state, want: 'all', what: 'perplexity' }], (logits, position) => {
       this.nll -= logProbability(logits, waiting[position + 1]!);
       this.tokens++;
     });
@@ -160,6 +166,10 @@ class Streaming implements Predictor {
 
   async finish(pace: Pace): Promise<void> {
     if (this.waiting.length > 1) await this.run(pace);
+  }
+
+  close(): void {
+    this.state.release();
   }
 }
 
@@ -180,6 +190,8 @@ class Windows implements Predictor {
     this.stride = stride;
   }
 
+  close(): void {}
+
   push(id: number): boolean {
     return this.window.push(id) === this.context;
   }
@@ -189,7 +201,7 @@ class Windows implements Predictor {
     const lanes = new Lanes(this.model, [{ ids: this.window, from }], (logits, id) => {
       this.nll -= logProbability(logits, id);
       this.tokens++;
-    });
+    }, 'perplexity');
     await lanes.run(pace);
     this.window = this.window.slice(this.stride);
     this.known = this.window.length;

@@ -15,7 +15,7 @@ export async function scoreBatch(model: Model, texts: readonly ArrayLike<number>
   const { onProgress, signal } = givenOptions('scoreBatch', options, SCORE_OPTIONS);
   const unused = model.createState();
   texts.forEach((ids, n) => {
-    model.check(ids, unused, `scoreBatch: text ${n}`);
+    model.check(ids, unused, `scoreBatch: text ${n}`, ids.length - 1);
     if (ids.length < 2) throw new ArgumentError(`scoreBatch: text ${n} has fewer than two token ids, the second is the first to be predicted`);
   });
   const nll = new Float64Array(texts.length);
@@ -25,7 +25,7 @@ export async function scoreBatch(model: Model, texts: readonly ArrayLike<number>
     const logprob = logProbability(logits, id);
     logprobs[n]![position - 1] = logprob;
     nll[n]! -= logprob;
-  });
+  }, 'scoreBatch');
   for (const ids of texts) logprobs.push(new Float64Array(ids.length - 1)); // now that they are known to be ids
   await lanes.run(new Pace(signal), onProgress);
   return logprobs.map((list, n) => ({ tokens: list.length, nll: nll[n]!, perplexity: exp(nll[n]! / list.length), logprobs: list }));

@@ -32,8 +32,12 @@ export const SCORE_OPTIONS: readonly (keyof ScoreOptions)[] = ['onProgress', 'si
  */
 export function scoreIds(model: Model, ids: ArrayLike<number>): Score {
   const scoring = new Scoring(model, ids);
-  while (!scoring.done) scoring.step();
-  return scoring.result();
+  try {
+    while (!scoring.done) scoring.step();
+    return scoring.result();
+  } finally {
+    scoring.close();
+  }
 }
 
 /** As `scoreIds`, in steps between which other tasks run. @throws also the signal's reason. */
@@ -41,12 +45,16 @@ export async function scoreIdsAsync(model: Model, ids: ArrayLike<number>, option
   const { onProgress, signal } = givenOptions('score', options, SCORE_OPTIONS);
   const pace = new Pace(signal);
   const scoring = new Scoring(model, ids);
-  while (!scoring.done) {
-    await pace.giveWay();
-    scoring.step();
-    onProgress?.(scoring.predicted);
+  try {
+    while (!scoring.done) {
+      await pace.giveWay();
+      scoring.step();
+      onProgress?.(scoring.predicted);
+    }
+    return scoring.result();
+  } finally {
+    scoring.close();
   }
-  return scoring.result();
 }
 
 /** One text on its way through the model, a chunk at a time. */
@@ -63,7 +71,7 @@ class Scoring {
     this.model = model;
     this.ids = ids;
     this.state = model.createState();
-    model.check(ids, this.state, 'score');
+    model.check(ids, this.state, 'score', ids.length - 1);
     if (ids.length < 2) throw new ArgumentError('score: one token id is too few, the second is the first to be predicted');
     this.chunk = Math.min(model.parts.workspace.maxTokens, ids.length - 1);
     this.logprobs = new Float64Array(ids.length - 1);
@@ -77,11 +85,15 @@ class Scoring {
     const { model, ids, logprobs } = this;
     const end = Math.min(this.predicted + this.chunk, logprobs.length);
     const input = Array.prototype.slice.call(ids, this.predicted, end) as number[];
-    model.forwardAll(input, this.state, (logits) => {
+    model.forwardSequences([{ ids: input, state: this.state, want: 'all', what: 'score' }], (logits) => {
       const logprob = logProbability(logits, ids[this.predicted + 1]!);
       logprobs[this.predicted++] = logprob;
       this.nll -= logprob;
     });
+  }
+
+  close(): void {
+    this.state.release();
   }
 
   result(): Score {

@@ -10,6 +10,8 @@ export interface Drafter {
   accept(id: number): void;
   /** Tells how long a forward pass over so many tokens took. */
   observe(tokens: number, milliseconds: number): void;
+  /** Told when the text is over. */
+  close?(): void;
 }
 
 /** How a text is written ahead: speculative decoding. */

@@ -45,6 +45,8 @@ const f32Binary = (opcode: number) => (a: F32, b: F32): F32 => expression('f32',
 const f32Unary = (opcode: number) => (a: F32): F32 => expression('f32', a.code, [opcode]);
 const v128Unary = (opcode: number) => (a: V128): V128 => expression('v128', a.code, simd(opcode));
 const v128Binary = (opcode: number) => (a: V128, b: V128): V128 => expression('v128', a.code, b.code, simd(opcode));
+const v128Ternary = (opcode: number) => (a: V128, b: V128, c: V128): V128 =>
+  expression('v128', a.code, b.code, c.code, simd(opcode));
 const IN_PLACE = Array.from({ length: 16 }, (_, lane) => lane);
 /**
  * As v128Binary, for what V8's baseline compiler gets wrong on x86 without AVX (Node 20, 22, 24): to compute into the register of b it
@@ -74,6 +76,7 @@ export const i32 = {
   eq: i32Binary(0x46),
   ne: i32Binary(0x47),
   ltS: i32Binary(0x48),
+  gtS: i32Binary(0x4a),
   ltU: i32Binary(0x49),
   leU: i32Binary(0x4d),
   geU: i32Binary(0x4f),
@@ -149,15 +152,20 @@ export const v128 = {
   load: load('v128', simd(0x00), 4),
   /** Four bytes, the rest 0. */
   load32Zero: load('v128', simd(0x5c), 2),
+  load64Zero: load('v128', simd(0x5d), 3),
   load32Splat: load('v128', simd(0x09), 2),
   store: store('v128', simd(0x0b), 4),
   store8Lane: (address: I32Operand, value: V128, lane: number, offset = 0): Statement =>
     ({ code: [...i32Operand(address).code, ...value.code, ...simd(0x58), ...memoryArgument(0, offset), lane] }),
   store32Lane: (address: I32Operand, value: V128, lane: number, offset = 0): Statement =>
     ({ code: [...i32Operand(address).code, ...value.code, ...simd(0x5a), ...memoryArgument(2, offset), lane] }),
+  store64Lane: (address: I32Operand, value: V128, lane: number, offset = 0): Statement =>
+    ({ code: [...i32Operand(address).code, ...value.code, ...simd(0x5b), ...memoryArgument(3, offset), lane] }),
   and: v128Binary(0x4e),
   or: v128Binary(0x50),
   xor: v128Binary(0x51),
+  /** Bits of a where the mask's are 1, of b elsewhere. */
+  bitSelect: v128Ternary(0x52),
   /** 1 if any bit is. */
   anyTrue: (a: V128): I32 => expression('i32', a.code, simd(0x53)),
 };
@@ -204,6 +212,8 @@ export const i32x4 = {
   sub: v128Binary(0xb1),
   extendLowI16x8S: v128Unary(0xa7),
   extendHighI16x8S: v128Unary(0xa8),
+  extendLowI16x8U: v128Unary(0xa9),
+  extendHighI16x8U: v128Unary(0xaa),
   extaddPairwiseI16x8U: v128Unary(0x7f),
 };
 
@@ -213,6 +223,8 @@ export const f32x4 = {
   convertI32x4S: v128Unary(0xfa),
   floor: v128Unary(0x68),
   trunc: v128Unary(0x69),
+  /** Half to even. */
+  nearest: v128Unary(0x6a),
   abs: v128Unary(0xe0),
   neg: v128Unary(0xe1),
   ge: v128Binary(0x46),

@@ -24,7 +24,10 @@ export class Kept<T> {
     return item;
   }
 
-  free(handle: Handle): void {
+  /** @returns what it was. */
+  free(handle: Handle): T | undefined {
+    const item = this.items.get(handle);
     this.items.delete(handle);
+    return item;
   }
 }

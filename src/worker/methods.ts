@@ -46,7 +46,7 @@ export function createMethods(): Handlers {
     resetState: (_, state) => states.at(state).reset(),
     stateTokens: (_, state) => states.at(state).tokens,
     serializeState: (_, state) => states.at(state).serialize(),
-    freeState: (_, state) => states.free(state),
+    freeState: (_, state) => states.free(state)?.dispose(), // one in use refuses: it is garbage when that is over
     session: () => sessions.keep(model().session()),
     openSession: (_, bytes) => sessions.keep(model().openSession(bytes)),
     sessionAppend: ({ signal, report }, session, textOrIds, options) =>
@@ -62,7 +62,7 @@ export function createMethods(): Handlers {
     },
     rewindSession: (_, session, mark) => sessions.at(session).rewind(marks.at(mark)),
     saveSession: (_, session) => sessions.at(session).save(),
-    freeSession: (_, session) => sessions.free(session),
-    freeMark: (_, mark) => marks.free(mark),
+    freeSession: (_, session) => sessions.free(session)?.dispose(),
+    freeMark: (_, mark) => marks.free(mark)?.dispose(),
   };
 }

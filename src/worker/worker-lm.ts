@@ -7,7 +7,7 @@ import type { Score, ScoreOptions } from '../scoring/score.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
 import type { BackendName } from '../kernels/kernels.js';
 import type { LoadOptions } from '../lm.js';
-import type { ModelConfig } from '../checkpoint/config.js';
+import type { ModelConfig } from '../architectures/config.js';
 import type { ModelInfo } from '../model/describe.js';
 import { checkBoolean, given } from '../options.js';
 import type { ModelSource } from '../sources/source.js';

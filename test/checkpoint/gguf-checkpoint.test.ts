@@ -204,7 +204,8 @@ describe('metadata', () => {
   };
 
   it.each([
-    [{ 'general.architecture': ['string', 'llama'] }, /general\.architecture is "llama"; only "hgrn_bit"/],
+    [{ 'general.architecture': ['string', 'mamba'] }, /general\.architecture is "mamba"; only "hgrn_bit"/],
+    [{ 'general.architecture': ['string', 'llama'] }, /metadata key llama\.block_count is missing/],
     [{ 'hgrn_bit.ternary_row_alignment': ['u32', 100] }, /ternary_row_alignment is 100, not a multiple of 256/],
     [{ 'hgrn_bit.ternary_row_alignment': ['string', '256'] }, /ternary_row_alignment is "256"/],
     [{ 'hgrn_bit.block_count': ['u32', 3] }, /tensor "blk\.2\.\S+" \[12\] is missing/],

@@ -192,12 +192,12 @@ describe('loading', () => {
     largest = 0;
     const into = new Uint8Array(TABLE.length * 4);
     let bytes = 0;
-    expect((await checkpoint.readEmbeddings(into, { onBytes: (n) => { bytes += n; } })) === into).toBe(true);
-    expect(bytes).toBe(checkpoint.storedBytes(checkpoint.spec.embeddings));
+    expect((await checkpoint.readTable(checkpoint.blueprint.embeddings, into, { onBytes: (n) => { bytes += n; } })) === into).toBe(true);
+    expect(bytes).toBe(checkpoint.storedBytes(checkpoint.blueprint.embeddings));
     expect(largest).toBeLessThanOrEqual(1024 * 1024);
     expect(largest).toBeLessThan(bytes);
     expectSameBits(new Float32Array(into.buffer), TABLE.map((value) => value * factor || 0));
-    expect(Buffer.from(await checkpoint.readEmbeddings()).equals(into)).toBe(true);
+    expect(Buffer.from(await checkpoint.readTable(checkpoint.blueprint.embeddings)).equals(into)).toBe(true);
   });
 
   it.each(['F32', 'F16', 'BF16'] as const)('names the element of a large %s table that is not finite', async (floats) => {
@@ -218,7 +218,7 @@ describe('loading', () => {
     const kernels = await createKernels({ threads: 1 });
     const checkpoints = await Promise.all(sources.map((source) =>
       openCheckpoint({ name: 'm', list: async () => ['m.gguf'], open: async () => sourceFromContent('m.gguf', source) })));
-    const bytes = checkpoints.map((checkpoint) => modelBytes(checkpoint, kernels));
+    const bytes = await Promise.all(checkpoints.map((checkpoint) => modelBytes(checkpoint, kernels)));
     const arena = kernels.createArena(bytes[0]! + bytes[1]!);
     const models = [await loadModel(checkpoints[0]!, kernels, { arena }), await loadModel(checkpoints[1]!, kernels, { arena })];
     for (const [n, model] of models.entries()) {

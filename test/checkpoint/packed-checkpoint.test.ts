@@ -112,7 +112,7 @@ describe(`reading packed checkpoints (seed ${seed})`, () => {
   };
   it.each([
     ['another method', edited(() => {}, { quant_method: 'gptq' }), ConfigError, /quantization_config\.quant_method is "gptq"; only "bitnet" can be read/],
-    ['no method', edited(() => {}, { __proto__: { quant_method: 'bitnet' } }), ConfigError, /quant_method is undefined/],
+    ['no method', edited(() => {}, { __proto__: { quant_method: 'bitnet' } }), ConfigError, /quant_method is missing/],
     ['another class', edited(() => {}, { ...BITNET, linear_class: ['bitlinear'] }), ConfigError, /linear_class is \["bitlinear"\]; only "bitlinear" and "autobitlinear"/],
     ['another mode', edited(() => {}, { ...BITNET, quantization_mode: 'x' }), ConfigError, /quantization_mode is "x"/],
     ['no object', edited(() => {}, 5), ConfigError, /quantization_config is 5/],

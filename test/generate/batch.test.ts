@@ -58,7 +58,7 @@ describe('a batch', () => {
 
   it('reads what prompts share once, with a prefix cache', async () => {
     const shared = Array.from({ length: 200 }, (_, n) => 3 + n);
-    const prefixCache = lm.createPrefixCache();
+    const prefixCache = await lm.createPrefixCache();
     const prompts = [1, 2, 3, 4].map((n) => [...shared, 300 + n]);
     const options = { maxNewTokens: 6, batchSize: 2 };
     const results = await lm.generateBatch(prompts, { ...options, prefixCache });
@@ -87,7 +87,7 @@ describe('a batch', () => {
     const options = { maxNewTokens: 5, temperature: 1, seed: 4 };
     const prompts = [{ prompt: 'Tom', temperature: undefined, seed: undefined, maxNewTokens: undefined }] as never;
     expect(await lm.generateBatch(prompts, options)).toEqual(await lm.generateBatch(['Tom'], options));
-    for (const wrong of [{ batchSize: 2 }, { onPiece() {} }, { signal: new AbortController().signal }, { prefixCache: lm.createPrefixCache() }, { state: lm.createState() }]) {
+    for (const wrong of [{ batchSize: 2 }, { onPiece() {} }, { signal: new AbortController().signal }, { prefixCache: await lm.createPrefixCache() }, { state: lm.createState() }]) {
       await expect(lm.generateBatch(['x', { prompt: 'y', ...wrong } as never])).rejects.toThrow(/prompt 1: unknown option/);
     }
     await expect(lm.generateBatch(['x'], { prompt: 'y' } as never)).rejects.toThrow(/unknown option "prompt"/);
@@ -104,7 +104,7 @@ describe('a batch', () => {
       forward(inputs, sink);
     };
     const prompts = Array.from({ length: 60 }, (_, n) => Array.from({ length: 1 + ((n * 37) % 200) }, (_, k) => 3 + k));
-    for (const prefixCache of [undefined, lm.createPrefixCache()]) {
+    for (const prefixCache of [undefined, await lm.createPrefixCache()]) {
       await lm.generateBatch(prompts, { batchSize: 60, maxNewTokens: 3, eosTokenIds: [], ...(prefixCache ? { prefixCache } : {}) });
     }
     expect(Math.max(...passes)).toBeLessThanOrEqual(128);

@@ -174,7 +174,7 @@ function withWord(bytes: Uint8Array, at: number, value: number): Uint8Array {
 describe('a prefix cache', () => {
   it(`changes no text, only what is read (seed ${seed})`, async () => {
     const random = randomFrom(seed);
-    const cache = lm.createPrefixCache();
+    const cache = await lm.createPrefixCache();
     const ids = (count: number): number[] => Array.from({ length: count }, () => random.integer(3, 4000));
     const shared = ids(300);
     for (const tail of [[], ids(1), ids(20), ids(200), [], ids(64)]) {
@@ -194,7 +194,7 @@ describe('a prefix cache', () => {
 
   it('stays within its bytes, and lets go of what was used longest ago', async () => {
     const bytesOfOne = lm.createState().byteLength + 1024;
-    const cache = lm.createPrefixCache({ maxBytes: 5 * bytesOfOne });
+    const cache = await lm.createPrefixCache({ maxBytes: 5 * bytesOfOne });
     const prompt = (n: number, length: number): number[] => Array.from({ length }, (_, i) => 3 + ((i * 7 + n * 1009) % 4000));
     const read = async (n: number, length = 130): Promise<number> =>
       (await collect(lm.generateIds(prompt(n, length), { maxNewTokens: 1, prefixCache: cache }))).result.cachedTokens;
@@ -205,11 +205,11 @@ describe('a prefix cache', () => {
     expect(await read(2)).toBeLessThan(128);
     await read(4, 1000);
     expect(cache.byteLength).toBeLessThanOrEqual(cache.maxBytes);
-    expect(() => lm.createPrefixCache({ maxBytes: -1 })).toThrow(/maxBytes/);
+    await expect(lm.createPrefixCache({ maxBytes: -1 })).rejects.toThrow(/maxBytes/);
   });
 
   it('may be emptied in the middle of a prompt: what is read afterwards is not taken for a beginning', async () => {
-    const cache = lm.createPrefixCache();
+    const cache = await lm.createPrefixCache();
     const block = Array.from({ length: 64 }, (_, n) => 3 + n);
     const session = lm.session();
     await session.append([...block, ...block, ...block, 5], { prefixCache: cache, onProgress: (tokens) => void (tokens === 64 && cache.clear()) });
@@ -219,7 +219,7 @@ describe('a prefix cache', () => {
   });
 
   it('is refused by another model, and beside a state that has read something', async () => {
-    const cache = lm.createPrefixCache();
+    const cache = await lm.createPrefixCache();
     const other = await MatMulFreeLM.load(fixture('models/f16-bin'));
     await expect(collect(other.generateIds([1], { prefixCache: cache }))).rejects.toThrow(ArgumentError);
     const state = lm.createState();

@@ -141,7 +141,7 @@ it('the layers below refuse it too', async () => {
 
 it('with guesses, a prefix cache and long prompts, a text takes its state along as before', async () => {
   const prompt = Array.from({ length: 200 }, (_, n) => 3 + (n % 4));
-  const prefixCache = lm.createPrefixCache();
+  const prefixCache = await lm.createPrefixCache();
   for (let turn = 0; turn < 2; turn++) {
     const state = lm.createState();
     const { all } = await collect(lm.generateIds(prompt, { ...OPTIONS, state, prefixCache, speculate: true }));

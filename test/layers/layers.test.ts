@@ -16,8 +16,10 @@ const norm = (width: number): RMSNorm => new RMSNorm(kernels, new Float32Array(w
 function linear(rows: number, columns: number, inside = workspace): BitLinear {
   const allocate = (arena: Arena) => kernels.createTernary(arena, rows, columns);
   const matrix = allocate(kernels.createArena(measureArena(allocate)));
-  return new BitLinear(kernels, inside, matrix, new Float32Array(columns).fill(1));
+  return new BitLinear(kernels, inside, matrix, norm(columns));
 }
+
+const glu = (gateProjection: BitLinear, downProjection: BitLinear, inside = workspace): GLU => new GLU(kernels, inside, { gateProjection, downProjection });
 
 const mlgru = (change: Partial<MLGRU['parts']> = {}, inside = workspace): MLGRU => new MLGRU(kernels, inside, {
   inputProjection: linear(6, 8), forgetProjection: linear(6, 8), gateProjection: linear(6, 8), gateNorm: norm(6),
@@ -26,7 +28,7 @@ const mlgru = (change: Partial<MLGRU['parts']> = {}, inside = workspace): MLGRU 
 
 describe('layers refuse parts that do not fit, when they are built', () => {
   it.each<[string, () => unknown, RegExp]>([
-    ['BitLinear norm', () => new BitLinear(kernels, workspace, linear(3, 8).weight, new Float32Array(7)), /norm has 7 elements, needs exactly 8/],
+    ['BitLinear norm', () => new BitLinear(kernels, workspace, linear(3, 8).weight, norm(7)), /norm has 7 elements, needs exactly 8/],
     ['BitLinear wider than the workspace', () => linear(3, 11), /workspace\.q/],
     ['MLGRU gate', () => mlgru({ forgetProjection: linear(5, 8) }), /f_proj output/],
     ['MLGRU gate input', () => mlgru({ gateProjection: linear(6, 7) }), /g_proj input/],
@@ -34,10 +36,10 @@ describe('layers refuse parts that do not fit, when they are built', () => {
     ['MLGRU output', () => mlgru({ outputProjection: linear(7, 6) }), /o_proj output/],
     ['MLGRU bound', () => mlgru({ lowerBound: new Float32Array(8) }), /lower bound/],
     ['MLGRU workspace', () => mlgru({}, createWorkspace({ ...widths, recurrent: 3 })), /workspace\.inputGate/],
-    ['GLU halves', () => new GLU(kernels, workspace, linear(20, 8), linear(8, 9)), /gate_proj output/],
-    ['GLU output', () => new GLU(kernels, workspace, linear(20, 8), linear(7, 10)), /down_proj output/],
-    ['GLU workspace', () => new GLU(kernels, createWorkspace({ ...widths, intermediate: 2 }), linear(20, 8), linear(8, 10)), /workspace\.activated/],
-    ['Block norms', () => new Block(kernels, workspace, { tokenNorm: norm(8), tokenMixer: mlgru(), channelNorm: norm(6), channelMixer: new GLU(kernels, workspace, linear(20, 8), linear(8, 10)) }), /channel norm/],
+    ['GLU halves', () => glu(linear(20, 8), linear(8, 9)), /gate_proj output/],
+    ['GLU output', () => glu(linear(20, 8), linear(7, 10)), /down_proj output/],
+    ['GLU workspace', () => glu(linear(20, 8), linear(8, 10), createWorkspace({ ...widths, intermediate: 2 })), /workspace\.activated/],
+    ['Block norms', () => new Block(kernels, workspace, { tokenNorm: norm(8), tokenMixer: mlgru(), channelNorm: norm(6), channelMixer: glu(linear(20, 8), linear(8, 10)) }), /channel norm/],
     ['Embedding', () => new Embedding('F16', new Uint8Array(9), 2, 2), /bytes has 9 elements, needs exactly 8/],
     ['a matrix too wide to be exact', () => kernels.createTernary(kernels.createArena(64), 1, 65537), /65537 columns/],
   ])('%s', (_name, build, message) => {

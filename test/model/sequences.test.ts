@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ArgumentError, Block, MatMulFreeLM, Model, StateHistory, type ModelState, type TokenMixer } from 'matmulfree';
+import { ArgumentError, Block, MatMulFreeLM, Model, StateHistory, type ModelState, type RecurrentMixer } from 'matmulfree';
 import { generateItems, IDS, startOf } from '../../src/generate/generate.js';
 import type { Output } from '../../src/generate/output.js';
 import { SOME_BACKENDS } from '../support/backends.js';
@@ -87,8 +87,8 @@ it('refuses a history that cannot be kept before any state has changed', async (
   const forgetful = new Model({
     ...parts,
     blocks: parts.blocks.map((block) => {
-      const { tokenMixer } = block.parts;
-      const without: TokenMixer = { stateSize: tokenMixer.stateSize, forward: (...all) => tokenMixer.forward(...all) };
+      const tokenMixer = block.parts.tokenMixer as RecurrentMixer;
+      const without: RecurrentMixer = { stateSize: tokenMixer.stateSize, forward: (...all) => tokenMixer.forward(...all) };
       return new Block(parts.kernels, parts.workspace, { ...block.parts, tokenMixer: without });
     }),
   });
@@ -96,7 +96,7 @@ it('refuses a history that cannot be kept before any state has changed', async (
   const { shape } = state;
   const run = (model: Model, history: StateHistory): void => model.forwardSequences([{ ids: Array<number>(100).fill(3), state, want: 'last', history }], () => {});
   expect(() => run(lm.model, new StateHistory(shape, 99))).toThrow(/99 positions cannot hold 100/);
-  expect(() => run(lm.model, new StateHistory({ ...shape, width: shape.width + 1 }, 100))).toThrow(ArgumentError);
+  expect(() => run(lm.model, new StateHistory({ ...shape, blocks: shape.blocks.slice(1) }, 100))).toThrow(ArgumentError);
   expect(() => run(forgetful, new StateHistory(shape, 100))).toThrow(/keeps no history/);
   const all = { maxNewTokens: 5, eosTokenIds: [], state };
   await expect(generateItems(forgetful, { ...all, speculate: true }, startOf(forgetful, [3], { state }), IDS.output(lm, {}, []) as Output<number>).next()).rejects.toThrow(/speculate.*history/);

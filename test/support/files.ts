@@ -24,9 +24,11 @@ export function shared(path: string): string {
 export interface GoldenTensor {
   readonly shape: readonly number[];
   readonly values: readonly number[] | Float32Array | Int32Array;
+  /** As the file has it, of one that was read. */
+  readonly dtype?: string;
 }
 
-/** A safetensors reader of the tests' own: F32, F16 and I32 only, no checks. */
+/** A safetensors reader of the tests' own: floats, I32, small I64 and U8 only, no checks. */
 export function readTensors(path: string): Record<string, GoldenTensor> {
   const file = readFileSync(path);
   const headerBytes = Number(file.readBigUInt64LE(0));
@@ -38,14 +40,17 @@ export function readTensors(path: string): Record<string, GoldenTensor> {
     if (name === '__metadata__') continue;
     const { dtype, shape, data_offsets: [begin, end] } = entry;
     const bytes = Uint8Array.from(file.subarray(8 + headerBytes + begin, 8 + headerBytes + end));
-    tensors[name] = { shape, values: decode(dtype, bytes) };
+    tensors[name] = { shape, values: decode(dtype, bytes), dtype };
   }
   return tensors;
 }
 
-function decode(dtype: string, bytes: Uint8Array): number[] | Float32Array | Int32Array {
+/** Little-endian values of a dtype. */
+export function decode(dtype: string, bytes: Uint8Array): number[] | Float32Array | Int32Array {
   if (dtype === 'F32') return new Float32Array(bytes.buffer);
   if (dtype === 'I32') return new Int32Array(bytes.buffer);
+  if (dtype === 'I64') return Array.from(new BigInt64Array(bytes.buffer), Number);
+  if (dtype === 'U8') return Array.from(bytes);
   const view = new DataView(bytes.buffer);
   const values: number[] = [];
   for (let at = 0; at < bytes.length; at += 2) {

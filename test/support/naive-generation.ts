@@ -4,6 +4,7 @@
  */
 import { Sampler, type Constraint, type ConstraintState, type FinishReason, type GenerateOptions, type MatMulFreeLM, type SamplingOptions } from 'matmulfree';
 import { configJson, json, randomTensors, safetensors, type Files } from './checkpoints.js';
+import { TINY_BITNET, TINY_HYBRID, tinyDecoder, tinyHybrid } from './families.js';
 
 /** Every token of this tokenizer is of one kind: special, a space, letters, merged letters, bytes of '€'. */
 const TOKENS = ['<s>', '</s>', '▁', 'a', 'b', 'c', 'ab', 'bc', '<0xE2>', '<0x82>', '<0xAC>', '▁a'];
@@ -11,12 +12,30 @@ const TOKENS = ['<s>', '</s>', '▁', 'a', 'b', 'c', 'ab', 'bc', '<0xE2>', '<0x8
 export const VOCAB = TOKENS.length + 2;
 export const EOS = 1;
 
-/** A small random model with a tokenizer as Llama's: a space in front of a text, which decoding drops; characters of several tokens. */
-export function tinyModelWithText(seed: number): Files {
-  const config = { hidden: 16, intermediate: 24, layers: 2, vocab: VOCAB, lowerBounds: seed % 2 === 0 };
+const IDS = { bos_token_id: 0, eos_token_id: EOS };
+
+/** Families of models, each by a small random one. */
+const FAMILIES = {
+  recurrent(seed: number) {
+    const config = { hidden: 16, intermediate: 24, layers: 2, vocab: VOCAB, lowerBounds: seed % 2 === 0 };
+    return { 'config.json': json(configJson(config, IDS)), 'model.safetensors': safetensors(randomTensors(config, seed)) };
+  },
+  attention: (seed: number, positions = 65_536) => tinyDecoder({ ...TINY_BITNET, vocab: VOCAB, positions }, seed, IDS),
+  hybrid: (seed: number) => tinyHybrid([{ layers: [1], num_heads: 4, num_kv_heads: 2 }], { ...TINY_HYBRID, vocab: VOCAB }, seed, IDS),
+  'hybrid with windows': (seed: number) =>
+    tinyHybrid([{ layers: [0], num_heads: 2, window_size: 70 }, { layers: [2], num_heads: 4, num_kv_heads: 1, window_size: 20 + (seed % 7) * 22 }], { ...TINY_HYBRID, vocab: VOCAB }, seed, IDS),
+};
+export type Family = keyof typeof FAMILIES;
+export const FAMILY_NAMES = Object.keys(FAMILIES) as Family[];
+export const ATTENTION_NAMES = FAMILY_NAMES.filter((name) => name !== 'recurrent');
+
+/**
+ * A small random model with a tokenizer as Llama's: a space in front of a text, which decoding drops; characters of several tokens.
+ * @param positions of the longest text, of the family 'attention'.
+ */
+export function tinyModelWithText(seed: number, family: Family = 'recurrent', positions?: number): Files {
   return {
-    'config.json': json(configJson(config, { bos_token_id: 0, eos_token_id: EOS })),
-    'model.safetensors': safetensors(randomTensors(config, seed)),
+    ...FAMILIES[family](seed, positions),
     'tokenizer.json': json({
       added_tokens: [{ id: 0, content: '<s>', special: true }, { id: EOS, content: '</s>', special: true }],
       normalizer: { type: 'Sequence', normalizers: [{ type: 'Prepend', prepend: '▁' }, { type: 'Replace', pattern: { String: ' ' }, content: '▁' }] },
@@ -60,6 +79,7 @@ export function naiveGeneration(lm: MatMulFreeLM, context: readonly number[], re
   let text = '';
   const [ids, logprobs]: number[][] = [[], []];
   const done = (finishReason: FinishReason): Expected => {
+    state.dispose();
     const found = firstOf(text, stops) ?? firstOf((text += ids!.length > 0 ? decoder.flush() : ''), stops);
     const known = { ids: ids!, logprobs: logprobs! };
     return found ? { ...known, text: text.slice(0, found.at), finishReason: 'stop', stopString: found.stop } : { ...known, text, finishReason };

@@ -17,6 +17,7 @@ export function naiveLogprobs(lm: MatMulFreeLM, ids: readonly number[], from = 1
     const id = ids[t + 1]!;
     found.push({ logprob: logits[id]! - maximum - Math.log(total), isBest: logits.indexOf(maximum) === id });
   }
+  state.dispose();
   return found;
 }
 

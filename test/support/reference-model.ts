@@ -1,4 +1,4 @@
-import type { GoldenTensor } from './files.js';
+import { absmean, add, attend, matrix, once, plainFrequencies, rmsNorm, roundHalfAway, sigmoid, ternaryProduct, turned, type Tensors } from './reference-parts.js';
 
 /**
  * A second implementation of the whole model in float64, straight from the formulas, slow and plain: what the library is
@@ -7,10 +7,17 @@ import type { GoldenTensor } from './files.js';
 export interface ReferenceResult {
   readonly logits: number[][]; // [tokens][vocab]
   readonly hidden: number[][][]; // [layers + 1][tokens][hidden]
-  readonly state: number[][]; // [layers][width]
+  readonly state: number[][]; // [layers][width], empty for a layer of attention
 }
 
-type Tensors = Record<string, GoldenTensor>;
+/** An object of the key `attn` (ternary-transformers.md §5.1). */
+interface AttentionConfig {
+  readonly layers: readonly number[];
+  readonly num_heads: number;
+  readonly num_kv_heads?: number;
+  readonly window_size?: number | null;
+  readonly rope_theta?: number;
+}
 
 export function runReference(
   tensors: Tensors, config: Record<string, unknown>, ids: readonly number[], activations: 'int8' | 'as they are' = 'int8',
@@ -18,37 +25,48 @@ export function runReference(
   const layers = Number(config['num_hidden_layers']);
   const useLowerBound = config['use_lower_bound'] !== false;
   const eps = 1e-6;
-  const values = (name: string): number[] => Array.from(tensors[name]!.values);
+  const values = (name: string): ArrayLike<number> => tensors[name]!.values;
   const embeddings = matrix(tensors['model.embeddings.weight']!);
   const bounds = useLowerBound ? lowerBounds(matrix(tensors['model.lower_bounds']!)) : undefined;
-  const linears = new Map<string, (x: number[]) => number[]>();
-  const bitLinear = (name: string, x: number[]): number[] => {
-    let apply = linears.get(name);
-    if (!apply) {
-      apply = makeBitLinear(matrix(tensors[`${name}.weight`]!), values(`${name}.norm.weight`), activations === 'int8');
-      linears.set(name, apply);
-    }
-    return apply(x);
+  const ternary = once((name) => absmean(tensors[`${name}.weight`]!));
+  const bitLinear = (name: string, x: readonly number[]): number[] =>
+    ternaryProduct(ternary(name), rmsNorm(x, values(`${name}.norm.weight`), 1e-6), activations === 'int8' ? roundHalfAway : undefined);
+  const attn = [(config['attn'] ?? []) as AttentionConfig | AttentionConfig[]].flat();
+  const memories = once(() => ({ keys: [] as number[][], values: [] as number[][] }));
+  /** Attention whose projections are BitLinears with norms of their own. */
+  const attention = (name: string, { num_heads: heads, num_kv_heads: kvHeads = heads, window_size: window, rope_theta: theta = 10_000 }: AttentionConfig, x: readonly number[], position: number): number[] => {
+    const headDim = x.length / heads;
+    const turn = (y: readonly number[]): number[] => turned(y, headDim, position, plainFrequencies(headDim, theta));
+    const memory = memories(name);
+    memory.keys.push(turn(bitLinear(`${name}.k_proj`, x)));
+    memory.values.push(bitLinear(`${name}.v_proj`, x));
+    return attend(turn(bitLinear(`${name}.q_proj`, x)), memory.keys, memory.values, headDim, kvHeads, window ?? Infinity);
   };
   const state: number[][] = [];
+  const mlgru = (n: number, x: readonly number[]): number[] => {
+    const name = `model.layers.${n}.attn`;
+    const i = bitLinear(`${name}.i_proj`, x);
+    const f = bitLinear(`${name}.f_proj`, x).map(sigmoid);
+    const g = bitLinear(`${name}.g_proj`, x);
+    const h = (state[n] ??= new Array<number>(i.length).fill(0));
+    for (let j = 0; j < i.length; j++) {
+      const bound = bounds && n > 0 ? bounds[n]![j]! : 0;
+      const forget = bound + (1 - bound) * f[j]!;
+      h[j] = forget * h[j]! + i[j]! * sigmoid(i[j]!) * (1 - forget);
+    }
+    return rmsNorm(g, values(`${name}.g_norm.weight`), eps).map((v, j) => v * h[j]! * sigmoid(h[j]!));
+  };
   const logits: number[][] = [];
   const hidden: number[][][] = Array.from({ length: layers + 1 }, () => []);
-  for (const id of ids) {
+  for (const [position, id] of ids.entries()) {
     let residual = [...embeddings[id]!];
     hidden[0]!.push([...residual]);
     for (let n = 0; n < layers; n++) {
       const name = `model.layers.${n}`;
       const x = rmsNorm(residual, values(`${name}.attn_norm.weight`), eps);
-      const i = bitLinear(`${name}.attn.i_proj`, x);
-      const f = bitLinear(`${name}.attn.f_proj`, x).map(sigmoid);
-      const g = bitLinear(`${name}.attn.g_proj`, x);
-      const h = (state[n] ??= new Array<number>(i.length).fill(0));
-      for (let j = 0; j < i.length; j++) {
-        const bound = bounds && n > 0 ? bounds[n]![j]! : 0;
-        const forget = bound + (1 - bound) * f[j]!;
-        h[j] = forget * h[j]! + i[j]! * sigmoid(i[j]!) * (1 - forget);
-      }
-      const o = rmsNorm(g, values(`${name}.attn.g_norm.weight`), eps).map((v, j) => v * h[j]! * sigmoid(h[j]!));
+      const layer = attn.find((each) => each.layers.includes(n));
+      if (layer) state[n] = [];
+      const o = layer ? attention(`${name}.attn`, layer, x, position) : mlgru(n, x);
       residual = add(residual, bitLinear(`${name}.attn.o_proj`, o));
       const gateUp = bitLinear(`${name}.mlp.gate_proj`, rmsNorm(residual, values(`${name}.mlp_norm.weight`), eps));
       const width = gateUp.length / 2;
@@ -59,23 +77,6 @@ export function runReference(
     logits.push(bitLinear('lm_head', rmsNorm(residual, values('model.norm.weight'), eps)));
   }
   return { logits, hidden, state };
-}
-
-function makeBitLinear(weight: number[][], norm: number[], quantize: boolean): (x: number[]) => number[] {
-  const all = weight.flat();
-  const weightScale = 1 / Math.max(all.reduce((sum, w) => sum + Math.abs(w), 0) / all.length, 1e-5);
-  const trits = weight.map((row) => row.map((w) => clamp(roundHalfToEven(w * weightScale), -1, 1)));
-  return (x) => {
-    const y = rmsNorm(x, norm, 1e-6);
-    const scale = quantize ? 127 / Math.max(Math.max(...y.map(Math.abs)), 1e-5) : 1;
-    const q = quantize ? y.map((v) => clamp(roundHalfAway(v * scale), -128, 127)) : y;
-    return trits.map((row) => row.reduce((sum, t, j) => sum + t * q[j]!, 0) / (scale * weightScale));
-  };
-}
-
-function rmsNorm(x: number[], weight: number[], eps: number): number[] {
-  const mean = x.reduce((sum, v) => sum + v * v, 0) / x.length;
-  return x.map((v, j) => (v / Math.sqrt(mean + eps)) * weight[j]!);
 }
 
 function lowerBounds(raw: number[][]): number[][] {
@@ -91,21 +92,4 @@ function lowerBounds(raw: number[][]): number[][] {
     });
   }
   return bounds;
-}
-
-function matrix({ shape, values }: GoldenTensor): number[][] {
-  const [rows = 0, columns = 0] = shape;
-  return Array.from({ length: rows }, (_, r) => Array.from(values.slice(r * columns, (r + 1) * columns)));
-}
-
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
-const add = (a: number[], b: number[]): number[] => a.map((v, j) => v + b[j]!);
-const clamp = (v: number, min: number, max: number): number => Math.min(max, Math.max(min, v));
-const roundHalfAway = (v: number): number => Math.sign(v) * Math.round(Math.abs(v));
-
-function roundHalfToEven(v: number): number {
-  const below = Math.floor(v);
-  const rest = v - below;
-  if (rest !== 0.5) return Math.round(v);
-  return below % 2 === 0 ? below : below + 1;
 }

@@ -147,7 +147,7 @@ describe('a session in a worker', () => {
       [/the option logitsProcessor is a function/, { logitsProcessor: () => {} }],
       [/the option speculate is a function/, { speculate: () => ({}) }],
       [/the option draftModel is another model/, { draftModel: right }],
-      [/the option prefixCache belongs to a model/, { prefixCache: right.createPrefixCache() }],
+      [/the option prefixCache belongs to a model/, { prefixCache: await right.createPrefixCache() }],
       [/the option constraint is compiled; give .*regex/, { constraint: await compileRegex('a+', right.tokenizer) }],
     ];
     for (const [message, option] of options) {
@@ -166,7 +166,7 @@ describe('a session in a worker', () => {
     }
     await expect(session.generate(null as never).next()).rejects.toThrow(ArgumentError);
     await expect(lm.generateBatch(['x'], null as never)).rejects.toThrow(ArgumentError);
-    await expect(session.append('x', { prefixCache: right.createPrefixCache() } as object)).rejects.toThrow(/^session\.append: an argument cannot be sent to the worker: the option prefixCache belongs to a model that is not in the worker/);
+    await expect(session.append('x', { prefixCache: await right.createPrefixCache() } as object)).rejects.toThrow(/^session\.append: an argument cannot be sent to the worker: the option prefixCache belongs to a model that is not in the worker/);
     expect((await all(session.generateIds({ ...OPTIONS, draftModel: undefined } as object))).items.length).toBeGreaterThan(5);
   });
 

@@ -3,7 +3,7 @@ import type { Gates } from './exp.js';
 const { fround, abs } = Math;
 
 /** A lower limit for max|y|, so that a vector of zeros has a scale (hgrn-bit.md, BitLinear step 2). */
-const MIN_MAXIMUM = fround(1e-5);
+export const MIN_MAXIMUM = fround(1e-5);
 
 /**
  * Σ x[i]² over `x[start, start + n)` in float32. Lane j adds the elements j, j + 8, …; then
@@ -52,6 +52,13 @@ export function rmsNorm(x: Float32Array, weight: Float32Array, eps: number, toke
   }
 }
 
+/** Half away from zero; v + 0.5 would round 0.49999997 up. |v| ≤ 127.00001, so the result is in [-127, 127]. */
+function halfAway(v: number): number {
+  const whole = Math.trunc(v);
+  const rest = fround(v - whole);
+  return rest >= 0.5 ? whole + 1 : rest <= -0.5 ? whole - 1 : whole;
+}
+
 export function rmsNormQuantize(
   x: Float32Array, weight: Float32Array, eps: number, tokens: number, q: Int8Array, qScales: Float32Array,
 ): void {
@@ -65,11 +72,7 @@ export function rmsNormQuantize(
     }
     const toInt8 = fround(127 / maximum);
     for (let j = 0; j < width; j++) {
-      const v = fround(fround(fround(x[start + j] * norm) * weight[j]) * toInt8);
-      // Half away from zero; v + 0.5 would round 0.49999997 up. |v| ≤ 127.00001, so the result is in [-127, 127].
-      const whole = Math.trunc(v);
-      const rest = fround(v - whole);
-      q[start + j] = rest >= 0.5 ? whole + 1 : rest <= -0.5 ? whole - 1 : whole;
+      q[start + j] = halfAway(fround(fround(fround(x[start + j] * norm) * weight[j]) * toInt8));
     }
     qScales[t] = fround(maximum / 127);
   }

@@ -6,6 +6,8 @@ const { fround } = Math;
 export interface Gates {
   /** 1 / (1 + exp(-x)), |relative error| < 3e-7 for |x| ≤ 87; saturates outside. */
   sigmoid(x: number): number;
+  /** exp(x) for x ≤ 0, by the same steps; 0 below -87. */
+  exp(x: number): number;
 }
 
 const LOG2_E = fround(1.44269504);
@@ -30,10 +32,8 @@ export function createGates(): Gates {
   const powersOfTwo = new Float32Array(256); // [n + 127] = 2ⁿ
   for (let n = -126; n <= 127; n++) powersOfTwo[n + 127] = powerOfTwo(n);
 
-  const sigmoid = (x: number): number => {
-    let y = -x;
-    if (y > LIMIT) y = LIMIT;
-    if (y < -LIMIT) y = -LIMIT;
+  /** exp(y), |y| ≤ 87. */
+  const exponential = (y: number): number => {
     const n = Math.floor(fround(fround(y * LOG2_E) + 0.5));
     const r = fround(fround(y - fround(n * LN2_HIGH)) - fround(n * LN2_LOW));
     let p = fround(fround(P0 * r) + P1);
@@ -42,7 +42,10 @@ export function createGates(): Gates {
     p = fround(fround(p * r) + P4);
     p = fround(fround(p * r) + P5);
     p = fround(fround(fround(p * fround(r * r)) + r) + 1);
-    return fround(1 / fround(1 + fround(p * powersOfTwo[n + 127])));
+    return fround(p * powersOfTwo[n + 127]);
   };
-  return { sigmoid };
+  return {
+    sigmoid: (x) => fround(1 / fround(1 + exponential(x < -LIMIT ? LIMIT : x > LIMIT ? -LIMIT : -x))),
+    exp: (x) => (x < -LIMIT ? 0 : exponential(x)),
+  };
 }

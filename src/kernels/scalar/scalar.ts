@@ -1,16 +1,22 @@
 import { ArgumentError, BackendError } from '../../errors.js';
 import { arenaOn } from '../arena.js';
-import { MAX_COLUMNS, type Kernels } from '../kernels.js';
+import { MAX_COLUMNS, type Kernels, type TransformerKernels } from '../kernels.js';
 import { add, gatedRmsNorm, mlgruRecurrence, rmsNorm, rmsNormQuantize, swiglu } from './elementwise.js';
-import { createGates } from './exp.js';
+import { createGates, type Gates } from './exp.js';
 import { createTernary, createTernaryProduct, packRow, type TernaryProduct } from './ternary.js';
+
+export interface ScalarOptions {
+  /** See Kernels.backendNote. */
+  readonly backendNote?: string | undefined;
+  /** `createScalarTransformer`, where layers of Transformers are wanted. */
+  readonly transformer?: ((gates: Gates) => TransformerKernels) | undefined;
+}
 
 /**
  * The backend in plain typed arrays: the definition of every result, to the bit, and the one that runs where WebAssembly
  * is not allowed.
- * @param backendNote see Kernels.backendNote.
  */
-export function createScalarKernels(backendNote?: string): Kernels {
+export function createScalarKernels({ backendNote, transformer }: ScalarOptions = {}): Kernels {
   const gates = createGates();
   let product: TernaryProduct | undefined;
   /** Made when it is used: the first one in a process is the fastest, and the self-test of other backends uses none. */
@@ -39,6 +45,7 @@ export function createScalarKernels(backendNote?: string): Kernels {
     gatedRmsNorm: (g, weight, eps, h, tokens, out) => gatedRmsNorm(gates, g, weight, eps, h, tokens, out),
     swiglu: (ab, width, tokens, out) => swiglu(gates, ab, width, tokens, out),
     add,
+    transformer: transformer?.(gates),
     dispose() {},
   };
 }

@@ -8,20 +8,24 @@ import { kernelsOn } from './wasm.js';
 /**
  * Kernels of that backend, or of the best one, in WebAssembly.
  * @param threads to use, the calling one included.
+ * @param transformer whether the kernels of Transformers are wanted.
  * @throws BackendError when this engine lacks it, may not run it or computes it wrongly; for 'auto': all of them.
  */
-export async function createWasmKernels(backend: 'auto' | BackendName, threads: number): Promise<Kernels> {
+export async function createWasmKernels(backend: 'auto' | BackendName, threads: number, transformer: boolean): Promise<Kernels> {
   const wanted = await wasmBackends(backend);
   let pool: ThreadPool | undefined;
   if (threads > 1 && typeof SharedArrayBuffer !== 'undefined') { // pages that may not share memory need none of it
     const starting = import('./threads.js').catch(missingPart).then(({ createThreadPool }) => createThreadPool(threads - 1));
-    [pool] = await Promise.all([starting, testedModule(wanted[0]!, true)]);
+    [pool] = await Promise.all([starting, testedModule(wanted[0]!, true, transformer)]);
   }
   const shared = pool !== undefined && pool.size > 0;
   const notes: string[] = [];
+  const parts = transformer ? await import('./transformer.js').catch(missingPart) : undefined;
   for (const name of wanted) {
-    const { module, fault } = await testedModule(name, shared);
-    if (module) return kernelsOn({ backend: name, module, shared, pool: shared ? pool : undefined, backendNote: notes.join('; ') || undefined });
+    const { module, fault } = await testedModule(name, shared, transformer);
+    if (module) {
+      return kernelsOn({ backend: name, module, shared, transformer: parts, pool: shared ? pool : undefined, backendNote: notes.join('; ') || undefined });
+    }
     notes.push(`backend ${name} is not available here: ${fault}`);
   }
   pool?.dispose();
@@ -32,7 +36,7 @@ export async function createWasmKernels(backend: 'auto' | BackendName, threads: 
 export async function unavailableWasmBackends(): Promise<Partial<Record<BackendName, string>>> {
   const reasons = await missingBackends();
   for (const name of WASM_BACKENDS) {
-    const fault = reasons[name] ?? (await testedModule(name, false)).fault;
+    const fault = reasons[name] ?? (await testedModule(name, false, false)).fault;
     if (fault !== undefined) reasons[name] = fault;
   }
   return reasons;

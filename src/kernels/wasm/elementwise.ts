@@ -14,7 +14,7 @@ const { add, sub, mul } = f32x4;
 const LOWEST_BYTES = [0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12];
 
 /** How the body of a loop reads and writes memory: four elements at a time, or one in lane 0. */
-interface Access {
+export interface Access {
   load(address: I32): V128;
   store(address: I32, value: V128): Statement;
   /** Lowest bytes of the 32-bit lanes, put into the first lanes. */
@@ -40,7 +40,7 @@ type Pointer = readonly [pointer: Local<'i32'>, elementBytes: number];
  * Runs `body` over `count` elements: `unrolled` times four at a time, then four, the rest one by one. Unused lanes of a single
  * element are 0.
  */
-function forElements(
+export function forElements(
   b: Body, count: I32, unrolled: number, pointers: readonly Pointer[], body: (access: Access) => void,
 ): void {
   const left = b.local('i32', count);

@@ -1,4 +1,4 @@
-import { createModule, type Parameters } from '../../wasm/module.js';
+import { createModule, type ModuleBuilder, type Parameters } from '../../wasm/module.js';
 import { emitTernaryTile, TILE_PARAMETERS } from './batch.js';
 import { ELEMENTWISE_PARAMETERS, emitElementwise } from './elementwise.js';
 import { emitJobs, type SharedKernel } from './jobs.js';
@@ -11,6 +11,8 @@ export interface EmitOptions {
   readonly relaxed: boolean;
   /** Shared memory, and the functions for other threads. */
   readonly threads: boolean;
+  /** Adds further kernels, whose numbers follow. */
+  readonly more?: ((module: ModuleBuilder) => readonly SharedKernel[]) | undefined;
 }
 
 /** Token tiles, widest last. */
@@ -27,7 +29,7 @@ export const SHARED_KERNELS: readonly (readonly [KernelName, Parameters])[] = [
 ];
 
 /** The WebAssembly module of all kernels. It imports its memory as `env.memory`. */
-export function emitKernels({ relaxed, threads }: EmitOptions): Uint8Array<ArrayBuffer> {
+export function emitKernels({ relaxed, threads, more }: EmitOptions): Uint8Array<ArrayBuffer> {
   const module = createModule({ sharedMemory: threads });
   const functions = [
     emitTernaryRows(module, relaxed),
@@ -36,6 +38,6 @@ export function emitKernels({ relaxed, threads }: EmitOptions): Uint8Array<Array
     emitPackBlocks(module),
   ];
   const kernels = SHARED_KERNELS.map(([, parameters], n): SharedKernel => ({ func: functions[n]!, parameters }));
-  emitJobs(module, kernels, threads);
+  emitJobs(module, [...kernels, ...(more?.(module) ?? [])], threads);
   return module.encode();
 }

@@ -42,6 +42,9 @@ export const MAX_CHUNKS = 0xffff;
 /** How often the main thread looks whether the others are done (`runJob`'s argument), before it sleeps. */
 export const MAIN_SPINS = 400_000;
 
+/** The last parameters of every kernel: the units that it is to do, and the thread's own work space. */
+export const UNITS = { first: 'i32', last: 'i32', work: 'i32' } as const;
+
 /** A kernel that threads share: its last parameters are `first`, `last` (units) and `work`, an address. */
 export interface SharedKernel {
   readonly func: Func;

@@ -18,7 +18,7 @@ export interface KernelMemory {
   readonly floats: Float32Array;
   readonly arena: Arena;
   /** The address of a view. @throws ArgumentError when it is not one of the arena. */
-  address(view: Float32Array | Int8Array | Uint8Array | Uint32Array): number;
+  address(view: Float32Array | Int8Array | Uint8Array | Uint16Array | Uint32Array): number;
 }
 
 /** @throws BackendError when the engine refuses, or more than 4 GiB are wanted. */

@@ -1,7 +1,7 @@
 import { encodeTernaryRow, ternaryRowBytes } from '../../formats/ternary-blocks.js';
 import type { Arena } from '../arena.js';
 import type { Kernels, TernaryBlockType, TernaryMatrix } from '../kernels.js';
-import { createScalarKernels } from '../scalar/scalar.js';
+import { createScalarKernels, type ScalarOptions } from '../scalar/scalar.js';
 import type { KernelName } from './emit.js';
 import { CONTROL } from './jobs.js';
 import { COLUMN_BLOCK } from './layout.js';
@@ -18,7 +18,13 @@ import { kernelsOn, type WasmKernelsOptions } from './wasm.js';
  * answers: it asks for the same bits of both tiers of V8, with AVX and without (test/kernels/engines.full.test.ts).
  */
 
-type Check = (test: Test) => boolean;
+export type Check = (test: Test) => boolean;
+
+/** Further checks of a module, and what they compare with. */
+export interface MoreChecks {
+  readonly checks: Readonly<Record<string, Check>>;
+  readonly createScalarTransformer: NonNullable<ScalarOptions['transformer']>;
+}
 
 interface Test {
   readonly kernels: Kernels;
@@ -43,6 +49,8 @@ interface Product {
 }
 
 const ARENA_BYTES = 1 << 18;
+/** With what `MoreChecks` take. */
+const MORE_ARENA_BYTES = 1 << 20;
 /** Loops go by sixteen, eight, four and one of these. */
 const WIDTH = 47;
 const TOKENS = 6;
@@ -94,8 +102,8 @@ const CHECKS: Readonly<Record<KernelName, Check>> = {
  * Why the module must not be used: a kernel that gives other results than it should, or traps. Undefined if there is none.
  * @throws BackendError when there is no memory for the test.
  */
-export function findFault(options: WasmKernelsOptions): string | undefined {
-  const test = createTest(options);
+export function findFault(options: WasmKernelsOptions, more?: MoreChecks): string | undefined {
+  const test = createTest(options, more);
   const passes = (check: Check): boolean => {
     try {
       return check(test);
@@ -103,16 +111,17 @@ export function findFault(options: WasmKernelsOptions): string | undefined {
       return false;
     }
   };
-  const checks = { ...CHECKS, ...(options.shared && { worker: worksAsThread }) };
+  const checks = { ...CHECKS, ...more?.checks, ...(options.shared && { worker: worksAsThread }) };
   const wrong = Object.entries(checks).find(([, check]) => !passes(check));
   return wrong && `this engine's WebAssembly gives wrong results (in a test before use: ${wrong[0]})`;
 }
 
-function createTest(options: WasmKernelsOptions): Test {
+function createTest(options: WasmKernelsOptions, more: MoreChecks | undefined): Test {
   const pool = createLonelyPool();
   const kernels = kernelsOn({ ...options, pool, shareAll: true });
-  const scalar = createScalarKernels();
-  const arena = kernels.createArena(ARENA_BYTES);
+  const scalar = createScalarKernels({ transformer: more?.createScalarTransformer });
+  const arenaBytes = more ? MORE_ARENA_BYTES : ARENA_BYTES;
+  const arena = kernels.createArena(arenaBytes);
   const next = createNumbers();
   const product = (rows: number, columns: number, tokens: number): Product => {
     const matrix = kernels.createTernary(arena, rows, columns);
@@ -134,7 +143,7 @@ function createTest(options: WasmKernelsOptions): Test {
     return { trits, matrix, q, qScales, expected };
   };
   return {
-    kernels, arena, scalar, scalarArena: scalar.createArena(ARENA_BYTES), pool,
+    kernels, arena, scalar, scalarArena: scalar.createArena(arenaBytes), pool,
     large: product(35, COLUMN_BLOCK + 20, 16), small: product(3, COLUMN_BLOCK + 16, 43),
   };
 }
@@ -179,7 +188,7 @@ function packsRightly({ kernels, arena }: Test, { trits, matrix: { rows, columns
 }
 
 /** A check that what `run` returns is the same on the scalar backend; it gets the same `floats` there: of ±size, every ninth 16 times as large. */
-function likeScalar(run: (kernels: Kernels, arena: Arena, floats: (length: number, size?: number) => Float32Array) => readonly ArrayBufferView[]): Check {
+export function likeScalar(run: (kernels: Kernels, arena: Arena, floats: (length: number, size?: number) => Float32Array) => readonly ArrayBufferView[]): Check {
   return ({ kernels, arena, scalar, scalarArena }) => {
     const [found, expected] = [[kernels, arena] as const, [scalar, scalarArena] as const].map(([each, memory]) => {
       const next = createNumbers();

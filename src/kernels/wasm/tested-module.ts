@@ -11,22 +11,24 @@ export type Tested = { readonly module: WebAssembly.Module; readonly fault?: und
  */
 const engines = new WeakMap<typeof WebAssembly.compile, Record<string, Promise<Tested>>>();
 
-/** The module of a backend, compiled and tested (self-test.ts) once. One that fails the test stays out; what else fails is tried again. */
-export function testedModule(backend: WasmBackend, shared: boolean): Promise<Tested> {
+/** The module of a backend, with the kernels of Transformers or without, compiled and tested (self-test.ts) once. One that fails the test stays out; what else fails is tried again. */
+export function testedModule(backend: WasmBackend, shared: boolean, transformer: boolean): Promise<Tested> {
   const modules = engines.get(WebAssembly.compile) ?? {};
   engines.set(WebAssembly.compile, modules);
-  const key = `${backend}${shared}`;
-  return modules[key] ??= compileAndTest(backend, shared).catch((error: unknown) => {
+  const key = `${backend}${shared}${transformer}`;
+  return modules[key] ??= compileAndTest(backend, shared, transformer).catch((error: unknown) => {
     delete modules[key];
     return { fault: messageOf(error) };
   });
 }
 
-async function compileAndTest(backend: WasmBackend, shared: boolean): Promise<Tested> {
-  const [{ findFault }, module] = await Promise.all([
+async function compileAndTest(backend: WasmBackend, shared: boolean, transformer: boolean): Promise<Tested> {
+  const parts = transformer ? await import('./transformer.js').catch(missingPart) : undefined;
+  const [{ findFault }, more, module] = await Promise.all([
     import('./self-test.js').catch(missingPart), // on its way while this thread writes the module
-    WebAssembly.compile(emitKernels({ relaxed: backend === 'relaxed', threads: shared })),
+    transformer ? import('./transformer-self-test.js').catch(missingPart) : undefined,
+    WebAssembly.compile(emitKernels({ relaxed: backend === 'relaxed', threads: shared, more: parts?.emitTransformer })),
   ]);
-  const fault = findFault({ backend, module, shared });
+  const fault = findFault({ backend, module, shared, transformer: parts }, more?.MORE_CHECKS);
   return fault === undefined ? { module } : { fault };
 }

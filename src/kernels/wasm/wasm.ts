@@ -1,11 +1,12 @@
 import { ArgumentError } from '../../errors.js';
 import { MAX_COLUMNS, type Kernels, type TernaryMatrix } from '../kernels.js';
-import { SHARED_KERNELS, type KernelName } from './emit.js';
+import { SHARED_KERNELS } from './emit.js';
 import { CONTROL, MAIN_SPINS } from './jobs.js';
 import { clearPadding, packedBytes, packRow, paddedColumns, panelBlocks, ROW_BLOCK, rowBlocks } from './layout.js';
 import { createMemory, type KernelMemory } from './memory.js';
 import { packBlocks } from './pack.js';
 import type { WasmBackend } from './probe.js';
+import type { Argument } from './runner.js';
 import type { ThreadPool } from './threads.js';
 
 export interface WasmKernelsOptions {
@@ -14,6 +15,8 @@ export interface WasmKernelsOptions {
   readonly module: WebAssembly.Module;
   /** Whether the module's memory is shared: so it is where there are other threads. */
   readonly shared: boolean;
+  /** The kernels of Transformers, where the module has them. */
+  readonly transformer?: typeof import('./transformer.js') | undefined;
   readonly pool?: ThreadPool | undefined;
   /** Hand all work to `pool`, however little it is: for tests of small problems. */
   readonly shareAll?: boolean;
@@ -37,12 +40,13 @@ const MIN_TILE_TOKENS = 4;
 /** Up to so many, a tile of eight and one or two alone are faster than a tile of sixteen. */
 const MAX_EIGHT_TOKENS = 10;
 
-const KERNEL_NUMBERS = Object.fromEntries(SHARED_KERNELS.map(([name], n) => [name, n])) as Record<KernelName, number>;
 const ARGUMENTS = CONTROL.arguments / 4;
 
 /** The backend in WebAssembly SIMD. Its results are those of the scalar backend, bit for bit. */
-export function kernelsOn({ backend, module, shared, pool, shareAll = false, backendNote }: WasmKernelsOptions): Kernels {
+export function kernelsOn({ backend, module, shared, transformer, pool, shareAll = false, backendNote }: WasmKernelsOptions): Kernels {
   const threads = 1 + (pool?.size ?? 0);
+  const names: readonly string[] = [...SHARED_KERNELS.map(([name]) => name), ...Object.keys(transformer?.TRANSFORMER_PARAMETERS ?? {})];
+  const numbers = new Map(names.map((name, n) => [name, n]));
   const least = shareAll ? 0 : 1; // of what pays to be shared
   let memory: KernelMemory | undefined;
   let lastMatrix: TernaryMatrix | undefined;
@@ -57,10 +61,17 @@ export function kernelsOn({ backend, module, shared, pool, shareAll = false, bac
     return memory.address(view);
   };
 
+  function put(args: readonly Argument[]): void {
+    args.forEach((value, n) => {
+      if (typeof value === 'number') ints[ARGUMENTS + n] = value;
+      else floats[ARGUMENTS + n] = value.f32;
+    });
+  }
+
   /** Runs a kernel whose arguments have been written, over `units` units of work; on all threads if that pays. */
-  function run(kernel: KernelName, units: number, unitsPerChunk: number, share: boolean): void {
+  function run(kernel: string, units: number, unitsPerChunk: number, share: boolean): void {
     const chunks = Math.ceil(units / unitsPerChunk);
-    ints[CONTROL.kernel / 4] = KERNEL_NUMBERS[kernel];
+    ints[CONTROL.kernel / 4] = numbers.get(kernel)!;
     ints[CONTROL.units / 4] = units;
     ints[CONTROL.unitsPerChunk / 4] = unitsPerChunk;
     if (!pool || !share || chunks === 1) {
@@ -73,7 +84,7 @@ export function kernelsOn({ backend, module, shared, pool, shareAll = false, bac
   }
 
   /** A kernel that goes element by element: its units may be shared as they come. */
-  function runElements(kernel: KernelName, units: number, elements: number): void {
+  function runElements(kernel: string, units: number, elements: number): void {
     const share = pool !== undefined && elements >= least * MIN_SHARED_ELEMENTS;
     run(kernel, units, share ? Math.ceil(units / (threads * 2)) : units, share);
   }
@@ -229,6 +240,18 @@ export function kernelsOn({ backend, module, shared, pool, shareAll = false, bac
       ints[ARGUMENTS + 2] = count;
       runElements('add', count, count);
     },
+    transformer: transformer?.createWasmTransformer({
+      at,
+      call(kernel, args, units, unitsPerChunk, work) {
+        put(args);
+        const share = work >= least * MIN_SHARED_WORK;
+        run(kernel, units, unitsPerChunk > 0 ? unitsPerChunk : share ? Math.ceil(units / (threads * 2)) : units, share);
+      },
+      elements(kernel, args, units, count) {
+        put(args);
+        runElements(kernel, units, count);
+      },
+    }),
     dispose() {
       pool?.dispose();
       memory = undefined;

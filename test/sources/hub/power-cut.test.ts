@@ -95,7 +95,7 @@ it(`whenever the power is cut, what is gone on with is right (seed ${seed})`, as
     if (!server.seen.slice(1).some(({ range }) => range!.startsWith('bytes=0-'))) saved++;
   }
   expect(cuts).toBeGreaterThan(10);
-  expect(lost).toBeGreaterThan(10_000);
+  expect(lost).toBeGreaterThan(1000);
   expect(saved).toBeGreaterThan(3);
 });
 

@@ -1,0 +1,170 @@
+import { BIT_LINEAR_EPS, type BitLinear } from '../layers/bit-linear.js';
+import type { Activation } from '../kernels/kernels.js';
+import type { AttentionParts } from '../layers/attention.js';
+import type { GLUParts } from '../layers/glu.js';
+import type { MLGRUParts } from '../layers/mlgru.js';
+import type { RMSNorm } from '../layers/rms-norm.js';
+import type { RopeSpec } from '../layers/rope.js';
+import type { ModelConfig } from './config.js';
+
+/*
+ * A blueprint describes a model: its blocks in order, what each computes, and for each parameter its name in every file format and its
+ * shape. Files are checked, memory is taken, weights are read, layers are built, counted and converted by it. It is plain data.
+ */
+
+/** A tensor of a checkpoint. `hf` is its name in safetensors and PyTorch files, `gguf` in GGUF files. */
+export interface TensorSpec {
+  readonly hf: string;
+  readonly gguf: string;
+  /** Outermost dimension first. */
+  readonly shape: readonly number[];
+  /**
+   * Rows of a head, where GGUF files have them in pairs: first, middle, second, middle + 1, … (llama.cpp's rotary embedding turns neighbours).
+   */
+  readonly ggufPairs?: number | undefined;
+}
+
+export interface NormSpec {
+  readonly weight: TensorSpec; // [width]
+  readonly eps: number;
+}
+
+export interface BitLinearSpec {
+  readonly weight: TensorSpec; // [out, in], ternary
+  readonly norm?: NormSpec | undefined; // [in]
+}
+
+/** A float product: its table may be that of the embeddings. */
+export interface FloatHeadSpec {
+  readonly table: TensorSpec; // [vocab, hidden]
+}
+
+/** What a layer is built of, under the names of the layer's own parts; in the order in which files have them. */
+export type PartSpecs<Parts> = { readonly [Name in keyof Parts]: PartSpec<NonNullable<Parts[Name]>> | Extract<Parts[Name], undefined> };
+type PartSpec<Part> = Part extends BitLinear ? BitLinearSpec : Part extends RMSNorm ? NormSpec : never;
+
+export interface MLGRUSpec {
+  readonly kind: 'mlgru';
+  readonly parts: PartSpecs<Omit<MLGRUParts, 'lowerBound'>>;
+  /** Its lower bound is this row of what the model's `lowerBounds` give; undefined for none. */
+  readonly boundsRow: number | undefined;
+}
+
+export interface AttentionSpec {
+  readonly kind: 'attention';
+  readonly parts: PartSpecs<AttentionParts>;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly rope: RopeSpec;
+  /** Tokens that one sees, itself included; Infinity for all. */
+  readonly window: number;
+}
+
+export interface GLUSpec {
+  readonly kind: 'glu';
+  readonly parts: PartSpecs<GLUParts>;
+  readonly activation: Activation;
+}
+
+export interface BlockSpec {
+  readonly tokenNorm: NormSpec;
+  readonly tokenMixer: MLGRUSpec | AttentionSpec;
+  readonly channelNorm: NormSpec;
+  readonly channelMixer: GLUSpec;
+}
+
+export interface Blueprint {
+  /** The family's name: `general.architecture` in GGUF files. */
+  readonly architecture: string;
+  readonly config: ModelConfig;
+  readonly embeddings: TensorSpec; // [vocab, hidden]
+  /** [layers, width] of which the forget gates' lower bounds are made. */
+  readonly lowerBounds: TensorSpec | undefined;
+  readonly blocks: readonly BlockSpec[];
+  readonly norm: NormSpec;
+  readonly head: BitLinearSpec | FloatHeadSpec;
+  /**
+   * Whether the scale of a weight that is stored as floats, and quantised when it is read, is rounded to the type they are stored in
+   * (ternary-transformers.md §2.2); else it is float32.
+   */
+  readonly roundsScales: boolean;
+  /** Longer texts are refused; Infinity for a model that has no such limit. */
+  readonly maxPositions: number;
+  /** What was decided in reading the configuration, and by what: for people. */
+  readonly switches: readonly Switch[];
+  /** Whole numbers that tell it from other models of its family, for the fingerprint. */
+  readonly identity: readonly number[];
+}
+
+export interface Switch {
+  readonly name: string;
+  readonly value: string;
+  /** The key, or the tensors, that say so. */
+  readonly why: string;
+}
+
+/** The parts of a block in file order: norms and BitLinears. */
+export function blockParts({ tokenNorm, tokenMixer, channelNorm, channelMixer }: BlockSpec): readonly (NormSpec | BitLinearSpec)[] {
+  return [tokenNorm, ...partsOf(tokenMixer), channelNorm, ...partsOf(channelMixer)];
+}
+
+function partsOf({ parts }: BlockSpec['tokenMixer' | 'channelMixer']): (NormSpec | BitLinearSpec)[] {
+  return Object.values<NormSpec | BitLinearSpec | undefined>(parts).filter((part) => part !== undefined);
+}
+
+export function isBitLinear(part: NormSpec | BitLinearSpec | FloatHeadSpec): part is BitLinearSpec {
+  return 'weight' in part && !('eps' in part);
+}
+
+/** Whether the kernels of Transformers are needed: for attention, BitLinears without a norm of their own, a float head. */
+export function needsTransformer({ blocks, head }: Blueprint): boolean {
+  return 'table' in head || blocks.some((block) => block.tokenMixer.kind === 'attention' || blockParts(block).some((part) => isBitLinear(part) && !part.norm));
+}
+
+/** A tensor, and how it is held in memory: as it is stored, as float32, as trits with their scales, or as what is made of it. */
+export interface Parameter {
+  readonly tensor: TensorSpec;
+  readonly held: 'table' | 'vector' | 'ternary' | 'bounds';
+}
+
+/** All tensors of a model, each once, in file order. */
+export function parameters(blueprint: Blueprint): readonly Parameter[] {
+  const { embeddings, lowerBounds, blocks, norm, head } = blueprint;
+  const all: Parameter[] = [{ tensor: embeddings, held: 'table' }];
+  if (lowerBounds) all.push({ tensor: lowerBounds, held: 'bounds' });
+  for (const part of [...blocks.flatMap(blockParts), norm, head]) {
+    if ('table' in part) {
+      if (part.table !== embeddings) all.push({ tensor: part.table, held: 'table' });
+      continue;
+    }
+    if (!isBitLinear(part)) all.push({ tensor: part.weight, held: 'vector' });
+    else {
+      if (part.norm) all.push({ tensor: part.norm.weight, held: 'vector' });
+      all.push({ tensor: part.weight, held: 'ternary' });
+    }
+  }
+  return all;
+}
+
+/** All ternary weights. */
+export function ternaryTensors(blueprint: Blueprint): TensorSpec[] {
+  return parameters(blueprint).filter(({ held }) => held === 'ternary').map(({ tensor }) => tensor);
+}
+
+/** The scale of a ternary weight, in GGUF files. */
+export function ggufScaleName(weight: TensorSpec): string {
+  return weight.gguf.replace(/\.weight$/, '.scale');
+}
+
+/** In safetensors and PyTorch checkpoints whose ternary weights are packed. */
+export function hfScaleName(weight: TensorSpec): string {
+  return `${weight.hf}_scale`;
+}
+
+/** The BitLinear of MatMul-free LMs, with a norm of its own. */
+export function normedBitLinear(hf: string, gguf: string, out: number, input: number): BitLinearSpec {
+  return {
+    weight: { hf: `${hf}.weight`, gguf: `${gguf}.weight`, shape: [out, input] },
+    norm: { weight: { hf: `${hf}.norm.weight`, gguf: `${gguf}.norm.weight`, shape: [input] }, eps: BIT_LINEAR_EPS },
+  };
+}

@@ -1,0 +1,183 @@
+import { show } from '../errors.js';
+import type { Activation } from '../kernels/kernels.js';
+import { MAX_COLUMNS } from '../kernels/kernels.js';
+import type { RopeSpec } from '../layers/rope.js';
+import type { JsonObject } from '../formats/bytes.js';
+import type { AttentionSpec, BitLinearSpec, BlockSpec, Blueprint, NormSpec, Switch, TensorSpec } from './blueprint.js';
+import { bosId, checkVocabulary, eosIds, MAX_CONTEXT, MAX_LAYERS, MAX_VOCABULARY, rmsEpsilon, type KeyReader, type ModelConfig } from './config.js';
+import type { MetadataKey } from './family.js';
+import { ROPE_METADATA, ropeIdentity, ropeKeys } from './rope.js';
+
+/*
+ * A pre-norm decoder as Llama has it, with the switches by which ternary Transformers differ (ternary-transformers.md §0). Tensor names
+ * are those of Hugging Face's Llama, and of llama.cpp.
+ */
+
+export interface DecoderOptions {
+  readonly architecture: string;
+  readonly config: ModelConfig;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly rope: RopeSpec;
+  readonly window: number;
+  readonly activation: Activation;
+  /** Whether the head is the table of the embeddings. */
+  readonly isTied: boolean;
+  /** Whether GGUF files have the rows of queries and keys in pairs (`TensorSpec.ggufPairs`). */
+  readonly hasPairedRows?: boolean;
+  /** Names of the norms before o_proj and down_proj, in Hugging Face's layout, where there are such. */
+  readonly subNorms?: { readonly attention: string; readonly feedForward: string } | undefined;
+}
+
+/** What tells apart the decoders of one family. @param keys that they were read from. */
+function switchesOf(keys: KeyReader, { rope: { theta, scaling }, window, activation, isTied, subNorms }: DecoderOptions): Switch[] {
+  const by = (...names: string[]): string => names.filter((name) => keys.has(name)).join(', ') || 'nothing says otherwise';
+  return [
+    { name: 'activation', value: activation, why: by('hidden_act') },
+    {
+      name: 'sub-norms', value: subNorms ? `before o_proj (${subNorms.attention}) and down_proj (${subNorms.feedForward})` : 'none',
+      why: subNorms ? 'these tensors are there' : 'no such tensors are there',
+    },
+    { name: 'head', value: isTied ? 'the table of the embeddings' : 'a table of its own', why: by('tie_word_embeddings') },
+    { name: 'positions', value: `RoPE, theta ${theta}${scaling ? `, ${scaling.kind} scaling by ${scaling.factor}` : ''}`, why: by('rope_theta', 'rope_scaling', 'rope_parameters') },
+    ...(Number.isFinite(window) ? [{ name: 'window', value: `${window} tokens`, why: by('sliding_window') }] : []),
+  ];
+}
+
+export interface DecoderSizes extends Pick<DecoderOptions, 'config' | 'heads' | 'kvHeads' | 'headDim'> {}
+
+/** Keys that ask for what is not done here, with what they say when they ask for nothing. */
+const NOT_ASKED: Readonly<Record<string, unknown>> = { rope_interleaved: false, partial_rotary_factor: 1, rotary_pct: 1, parallel_attn: false, use_parallel_residual: false };
+
+/** @throws ConfigError for a model that would run, and be another one. */
+function refuseVariants(keys: KeyReader): void {
+  for (const bias of ['attention_bias', 'mlp_bias']) if (keys.boolean(bias, false)) keys.fail(bias, 'is true; no ternary model has one');
+  for (const [key, nothing] of Object.entries(NOT_ASKED)) {
+    if (keys.has(key) && keys.value(key) !== nothing) keys.fail(key, `is ${show(keys.value(key))}; only ${show(nothing)} can be run`);
+  }
+  if (keys.has('sliding_window') && keys.value('use_sliding_window') !== false) {
+    keys.fail('sliding_window', `is ${show(keys.value('sliding_window'))}; only a model that sees all of its text can be run`);
+  }
+  // Layers left out, as indices or as a boolean for each (ternary-transformers.md §7): their tensors are often still there.
+  for (const key of ['drop_attn_list', 'drop_mlp_list']) {
+    const list = keys.value(key) ?? [];
+    if (!Array.isArray(list) || list.some((dropped) => dropped !== false)) keys.fail(key, `is ${show(list)}; a model with layers left out cannot be run`);
+  }
+}
+
+/** Sizes of a decoder from its keys, which have no defaults here but for those that published files leave out. */
+export function readDecoderSizes(keys: KeyReader, generation: JsonObject): DecoderSizes {
+  const hiddenSize = keys.integer('hidden_size', NaN, 1, MAX_COLUMNS);
+  const vocabSize = keys.integer('vocab_size', NaN, 1, MAX_VOCABULARY);
+  checkVocabulary(keys, vocabSize, hiddenSize);
+  const heads = keys.integer('num_attention_heads', NaN, 1, MAX_COLUMNS);
+  const kvHeads = keys.integer('num_key_value_heads', heads, 1, heads);
+  if (heads % kvHeads !== 0) keys.fail('num_key_value_heads', `is ${kvHeads}, which does not divide num_attention_heads, ${heads}`);
+  if (!keys.has('head_dim') && hiddenSize % heads !== 0) keys.fail('num_attention_heads', `is ${heads}, which does not divide hidden_size, ${hiddenSize}`);
+  const headDim = keys.integer('head_dim', hiddenSize / heads, 2, MAX_COLUMNS);
+  if (headDim % 4 !== 0) keys.fail('head_dim', `is ${headDim}, not a multiple of 4`);
+  if (heads * headDim > MAX_COLUMNS) keys.fail('head_dim', `is ${headDim}: ${heads} heads of it are wider than ${MAX_COLUMNS}`);
+  refuseVariants(keys);
+  return {
+    heads, kvHeads, headDim,
+    config: {
+      vocabSize, hiddenSize, recurrentSize: 0,
+      intermediateSize: keys.integer('intermediate_size', NaN, 1, MAX_COLUMNS),
+      layers: keys.integer('num_hidden_layers', NaN, 1, MAX_LAYERS),
+      rmsNormEps: rmsEpsilon(keys, NaN),
+      trainedContext: keys.integer('max_position_embeddings', NaN, 1, MAX_CONTEXT),
+      bosTokenId: bosId(keys, undefined),
+      eosTokenIds: eosIds(keys, generation, undefined),
+    },
+  };
+}
+
+export const DECODER_METADATA: readonly MetadataKey[] = [
+  { json: 'num_hidden_layers', gguf: 'block_count', type: 'u32', isRequired: true },
+  { json: 'max_position_embeddings', gguf: 'context_length', type: 'u32', isRequired: true },
+  { json: 'hidden_size', gguf: 'embedding_length', type: 'u32', isRequired: true },
+  { json: 'intermediate_size', gguf: 'feed_forward_length', type: 'u32', isRequired: true },
+  { json: 'num_attention_heads', gguf: 'attention.head_count', type: 'u32', isRequired: true },
+  { json: 'num_key_value_heads', gguf: 'attention.head_count_kv', type: 'u32' },
+  { json: 'head_dim', gguf: 'attention.key_length', type: 'u32' },
+  { json: 'rms_norm_eps', gguf: 'attention.layer_norm_rms_epsilon', type: 'f32', isRequired: true },
+  { json: 'vocab_size', gguf: 'vocab_size', type: 'u32', isRequired: true },
+  ...ROPE_METADATA,
+];
+
+export function describeDecoder(keys: KeyReader, options: DecoderOptions): Blueprint {
+  const { architecture, config, heads, kvHeads, headDim, rope, window, activation, isTied, subNorms, hasPairedRows } = options;
+  const { vocabSize: V, hiddenSize: D, intermediateSize: F, layers: L, rmsNormEps: eps } = config;
+  const tensor = (hf: string, gguf: string, ...shape: number[]): TensorSpec => ({ hf: `${hf}.weight`, gguf: `${gguf}.weight`, shape });
+  const norm = (hf: string, gguf: string, width: number): NormSpec => ({ weight: tensor(hf, gguf, width), eps });
+  const linear = (hf: string, gguf: string, out: number, input: number): BitLinearSpec => ({ weight: tensor(hf, gguf, out, input) });
+  const rotated = (hf: string, gguf: string, out: number): BitLinearSpec => ({
+    weight: { ...tensor(hf, gguf, out, D), ggufPairs: hasPairedRows ? headDim : undefined },
+  });
+  const attention = (hf: string, gguf: string): AttentionSpec => ({
+    kind: 'attention', kvHeads, headDim, rope, window,
+    parts: {
+      queryProjection: rotated(`${hf}.q_proj`, `${gguf}.attn_q`, heads * headDim),
+      keyProjection: rotated(`${hf}.k_proj`, `${gguf}.attn_k`, kvHeads * headDim),
+      valueProjection: linear(`${hf}.v_proj`, `${gguf}.attn_v`, kvHeads * headDim, D),
+      subNorm: subNorms && norm(`${hf}.${subNorms.attention}`, `${gguf}.attn_sub_norm`, heads * headDim),
+      outputProjection: linear(`${hf}.o_proj`, `${gguf}.attn_output`, D, heads * headDim),
+    },
+  });
+  const block = (n: number): BlockSpec => {
+    const hf = `model.layers.${n}`;
+    const gguf = `blk.${n}`;
+    return {
+      tokenNorm: norm(`${hf}.input_layernorm`, `${gguf}.attn_norm`, D),
+      tokenMixer: attention(`${hf}.self_attn`, gguf),
+      channelNorm: norm(`${hf}.post_attention_layernorm`, `${gguf}.ffn_norm`, D),
+      channelMixer: {
+        kind: 'glu', activation,
+        parts: {
+          gateProjection: linear(`${hf}.mlp.gate_proj`, `${gguf}.ffn_gate`, F, D),
+          upProjection: linear(`${hf}.mlp.up_proj`, `${gguf}.ffn_up`, F, D),
+          subNorm: subNorms && norm(`${hf}.mlp.${subNorms.feedForward}`, `${gguf}.ffn_sub_norm`, F),
+          downProjection: linear(`${hf}.mlp.down_proj`, `${gguf}.ffn_down`, D, F),
+        },
+      },
+    };
+  };
+  const embeddings = tensor('model.embed_tokens', 'token_embd', V, D);
+  return {
+    architecture, config, embeddings,
+    lowerBounds: undefined,
+    blocks: Array.from({ length: L }, (_, n) => block(n)),
+    norm: norm('model.norm', 'output_norm', D),
+    head: { table: isTied ? embeddings : tensor('lm_head', 'output', V, D) },
+    roundsScales: true,
+    maxPositions: config.trainedContext,
+    switches: switchesOf(keys, options),
+    identity: [V, D, F, L, heads, kvHeads, headDim, activation === 'silu' ? 0 : 1, Number.isFinite(window) ? window : 0, ...ropeIdentity(rope)],
+  };
+}
+
+/** The keys of config.json that give a decoder again. */
+export function decoderKeys({ config, blocks: [first], embeddings, head }: Blueprint): JsonObject {
+  const { tokenMixer, channelMixer } = first!;
+  if (tokenMixer.kind !== 'attention') return {};
+  const { headDim, kvHeads, rope, parts: { queryProjection } } = tokenMixer;
+  const { eosTokenIds } = config;
+  return {
+    vocab_size: config.vocabSize,
+    hidden_size: config.hiddenSize,
+    intermediate_size: config.intermediateSize,
+    num_hidden_layers: config.layers,
+    num_attention_heads: queryProjection.weight.shape[0]! / headDim,
+    num_key_value_heads: kvHeads,
+    head_dim: headDim,
+    hidden_act: channelMixer.activation,
+    max_position_embeddings: config.trainedContext,
+    rms_norm_eps: config.rmsNormEps,
+    ...ropeKeys(rope),
+    rope_parameters: null,
+    tie_word_embeddings: 'table' in head && head.table === embeddings,
+    bos_token_id: config.bosTokenId ?? null,
+    eos_token_id: eosTokenIds.length > 1 ? eosTokenIds : (eosTokenIds[0] ?? null),
+  };
+}

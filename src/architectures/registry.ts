@@ -1,0 +1,20 @@
+import { missingPart, show } from '../errors.js';
+import type { Family } from './family.js';
+import { matmulFree } from './matmul-free.js';
+
+/** Families by the name that GGUF files have for them. All but the first load when a model is of them. */
+export const FAMILIES: Readonly<Record<string, () => Promise<Family>>> = {
+  hgrn_bit: async () => matmulFree,
+  'bitnet-b1.58': async () => (await import('./bitnet.js').catch(missingPart)).bitnet,
+  llama: async () => (await import('./llama.js').catch(missingPart)).llama,
+};
+
+/** The family that GGUF files call so. */
+export async function familyOf(architecture: unknown): Promise<Family | undefined> {
+  return typeof architecture === 'string' && Object.hasOwn(FAMILIES, architecture) ? FAMILIES[architecture]!() : undefined;
+}
+
+/** Names of all families, for messages. */
+export function architectures(): string {
+  return Object.keys(FAMILIES).map(show).join(', ');
+}

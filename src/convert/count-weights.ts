@@ -1,0 +1,57 @@
+import { openCheckpoint } from '../checkpoint/open-checkpoint.js';
+import { ternaryTensors } from '../architectures/blueprint.js';
+import { givenOptions } from '../options.js';
+import { Pace } from '../platform/pace.js';
+import { openSource, SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
+import type { SourceOptions } from './plan.js';
+
+export type CountWeightsOptions = SourceOptions;
+
+/** How many weights of a ternary tensor are -1, 0 and +1. */
+export interface WeightCounts {
+  readonly name: string;
+  /** [out, in] */
+  readonly shape: readonly number[];
+  readonly minus: number;
+  readonly zero: number;
+  readonly plus: number;
+  /** The least and the greatest of the scales of its rows. */
+  readonly scales: readonly [least: number, greatest: number];
+}
+
+/**
+ * Counts the weights of each ternary tensor of a model, one after another, without loading it: a damaged or an untrained tensor shows.
+ * @throws as `MatMulFreeLM.load` does; the signal's reason.
+ */
+export async function* countWeights(source: ModelSource, options: CountWeightsOptions = {}): AsyncGenerator<WeightCounts, void, undefined> {
+  const given = givenOptions('countWeights', options, SOURCE_OPTIONS);
+  given.signal?.throwIfAborted();
+  const checkpoint = await openCheckpoint(await openSource(source, given, 'countWeights'));
+  const pace = new Pace(given.signal);
+  const tensors = ternaryTensors(checkpoint.blueprint);
+  const total = tensors.reduce((sum, tensor) => sum + checkpoint.storedBytes(tensor), 0);
+  let loaded = 0;
+  try {
+    for (const tensor of tensors) {
+      given.signal?.throwIfAborted();
+      const [rows = 0, columns = 0] = tensor.shape;
+      const scales = new Float32Array(rows);
+      let [zero, sum] = [0, 0];
+      await checkpoint.readTernary(tensor, scales, (_row, trits) => {
+        for (let j = 0; j < columns; j++) {
+          zero += 1 - (trits[j]! & 1);
+          sum += trits[j]!;
+        }
+      }, { pace });
+      const others = rows * columns - zero;
+      yield {
+        name: tensor.hf.replace(/\.weight$/, ''), shape: tensor.shape, minus: (others - sum) / 2, zero, plus: (others + sum) / 2,
+        scales: [scales.reduce((a, b) => Math.min(a, b), Infinity), scales.reduce((a, b) => Math.max(a, b), -Infinity)],
+      };
+      loaded += checkpoint.storedBytes(tensor);
+      given.onProgress?.({ stage: 'load', file: checkpoint.name, loaded, total });
+    }
+  } finally {
+    await checkpoint.close();
+  }
+}

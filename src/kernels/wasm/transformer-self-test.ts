@@ -1,0 +1,83 @@
+import { FLOAT_BYTES, type FloatType } from '../../formats/floats.js';
+import type { Arena } from '../arena.js';
+import { PAGE_POSITIONS, type Kernels, type KeyValuePages, type PageTable } from '../kernels.js';
+import { createScalarTransformer } from '../scalar/transformer.js';
+import { likeScalar, type Check } from './self-test.js';
+import type { TransformerKernelName } from './transformer-emit.js';
+
+/* Checks of the kernels that only modules for Transformers have: see self-test.ts. */
+
+const TOKENS = 11;
+const [KV_HEADS, HEAD_DIM, PAIRS] = [2, 20, 9];
+/** Five and four to a kv head: by fours and alone, on tiles that were made float32 and on float16. */
+const [HEADS, HEADS_BY_FOURS] = [10, 8];
+const WIDTH = 47;
+
+type Floats = (length: number, size?: number) => Float32Array;
+
+/** Keys and values of one sequence, in pages of which the second lies before the first. */
+function remember({ transformer }: Kernels, arena: Arena, floats: Floats, isHalf: boolean): { pages: KeyValuePages; table: PageTable } {
+  const pageElements = 2 * KV_HEADS * HEAD_DIM * PAGE_POSITIONS;
+  const pages = { elements: isHalf ? arena.u16(2 * pageElements) : arena.f32(2 * pageElements), pageElements, kvHeads: KV_HEADS, headDim: HEAD_DIM };
+  const position = PAGE_POSITIONS - 4;
+  const table = { row: 0, tokens: TOKENS, position, pages: arena.u32(2), firstPage: 0 };
+  table.pages.set([1, 0]);
+  const before = { ...table, tokens: position, position: 0 };
+  for (const each of [before, table]) {
+    const length = each.tokens * KV_HEADS * HEAD_DIM;
+    transformer!.storeKeysValues(floats(length, 2), floats(length), pages, each);
+  }
+  return { pages, table };
+}
+
+function attend(isHalf: boolean, window: number): Check {
+  return likeScalar((kernels, arena, floats) => {
+    const { pages, table } = remember(kernels, arena, floats, isHalf);
+    const [q, out, last] = [floats(TOKENS * HEADS * HEAD_DIM), arena.f32(TOKENS * HEADS * HEAD_DIM), arena.f32(HEADS_BY_FOURS * HEAD_DIM)];
+    kernels.transformer!.attention(q, HEADS, pages, table, window, out);
+    kernels.transformer!.attention(q, HEADS_BY_FOURS, pages, { ...table, tokens: 1, position: table.position + TOKENS - 1 }, window, last);
+    return [out, last];
+  });
+}
+
+function multiplyFloats(type: FloatType): Check {
+  return likeScalar((kernels, arena, floats) => {
+    const rows = 11;
+    const [x, out, one] = [floats(TOKENS * WIDTH), arena.f32(TOKENS * rows), arena.f32(rows)];
+    const table = arena.u8(rows * WIDTH * FLOAT_BYTES[type]);
+    const words = type === 'F32' ? floats(rows * WIDTH) : Uint16Array.from(floats(rows * WIDTH), (value) => 0x3c00 + 900 * value); // any finite numbers
+    table.set(new Uint8Array(words.buffer, words.byteOffset, words.byteLength));
+    kernels.transformer!.floatMatmul(table, type, rows, x, WIDTH, TOKENS, out);
+    kernels.transformer!.floatMatmul(table, type, rows, x, WIDTH, 1, one);
+    return [out, one];
+  });
+}
+
+const all = (...checks: readonly Check[]): Check => (test) => checks.every((check) => check(test));
+
+const checks: Readonly<Record<TransformerKernelName, Check>> = {
+  quantize: likeScalar(({ transformer }, { i8, f32 }, floats) => {
+    const [q, qScales] = [i8(TOKENS * WIDTH), f32(TOKENS)];
+    const x = floats(TOKENS * WIDTH);
+    // The largest of each token, where another lane finds it.
+    for (let t = 0; t < TOKENS; t++) x[t * WIDTH + 4 * t + (t % 4)] = t % 2 === 0 ? 50 : -50;
+    transformer!.quantize(x, WIDTH, TOKENS, q, qScales);
+    return [q, qScales];
+  }),
+  glu: likeScalar(({ transformer }, { f32 }, floats) => {
+    const [a, b, silu, relu2] = [floats(47, 8), floats(47), f32(47), f32(47)];
+    transformer!.glu(a, b, 'silu', 47, silu);
+    transformer!.glu(a, b, 'relu2', 47, relu2);
+    return [silu, relu2];
+  }),
+  rotate: likeScalar(({ transformer }, _arena, floats) => {
+    const x = floats(TOKENS * HEADS * HEAD_DIM);
+    transformer!.rotate(x, HEADS, HEAD_DIM, PAIRS, floats(TOKENS * 2 * PAIRS), TOKENS);
+    return [x];
+  }),
+  storeKeysValues: all(...[true, false].map((isHalf) => likeScalar((kernels, arena, floats) => [remember(kernels, arena, floats, isHalf).pages.elements]))),
+  attention: all(attend(true, Infinity), attend(false, 17)),
+  floatMatmul: all(multiplyFloats('F32'), multiplyFloats('F16'), multiplyFloats('BF16')),
+};
+
+export const MORE_CHECKS = { checks, createScalarTransformer };

@@ -1,0 +1,1 @@
+import './pages-fuzz.test.js';
