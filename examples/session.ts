@@ -35,7 +35,7 @@ const later = lm.openSession(bytes);
 console.log(`${later.tokens} tokens of text saved in ${bytes.length} bytes`);
 
 // Prompts that begin alike: what they share is read once.
-const prefixCache = lm.createPrefixCache();
+const prefixCache = await lm.createPrefixCache();
 const rules = 'Once upon a time there was a wise owl who answered every question. '.repeat(12);
 for (const question of ['"Why is the sky blue?" The owl said, "', '"Where do birds sleep?" The owl said, "']) {
   const pieces = lm.generate(rules + question, { prefixCache, maxNewTokens: 30, stop: '"' });
