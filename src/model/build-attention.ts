@@ -5,7 +5,8 @@ import { Attention, type AttentionParts } from '../layers/attention.js';
 import { Rope, type RopeSpec } from '../layers/rope.js';
 import type { Widths, Workspace } from '../layers/workspace.js';
 import { PageTables } from './page-tables.js';
-import { pagesFor, PagePool } from './pages.js';
+import { pagesFor } from './keys-and-values.js';
+import { PagePool } from './pages.js';
 
 /** How keys and values are kept. */
 export type KeyValueType = 'f16' | 'f32';

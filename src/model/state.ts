@@ -1,5 +1,5 @@
 import { ArgumentError, show } from '../errors.js';
-import type { KeysAndValues, KeyValueShape } from './pages.js';
+import type { KeysAndValues, KeyValueShape } from './keys-and-values.js';
 
 /** What the token mixer of a block remembers of a text: a vector, or keys and values of the last `window` tokens. */
 export type BlockMemory = { readonly width: number } | KeyValueShape;

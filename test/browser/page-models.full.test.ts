@@ -69,7 +69,7 @@ describe.skipIf(NO_BROWSER)(`other models on the example page${NO_BROWSER}`, () 
       [(bytes) => bytes.subarray(0, 2_000_000), /cut off.*Download the file again/s],
       [undefined, /not a GGUF file.*Download the model again/s],
       [(bytes) => Buffer.concat([bytes.subarray(0, 40), Buffer.alloc(400, 0xff), bytes.subarray(440)]), /damaged.*Download it again/s],
-      [(bytes) => Buffer.from(bytes.toString('latin1').replace('hgrn_bit', 'llamaxyz'), 'latin1'), /not a MatMul-free model.*Transformers/s],
+      [(bytes) => Buffer.from(bytes.toString('latin1').replace('hgrn_bit', 'llamaxyz'), 'latin1'), /not a ternary model, or not one of a kind that runs here.*BitNet/s],
     ] as [Parameters<typeof broken>[0], RegExp][]) {
       await page.drop(await broken(change));
       await page.until(TROUBLE);

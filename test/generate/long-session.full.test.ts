@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { startScript } from '../support/run.js';
 
-const tokens = 100_000;
+const tokens = 50_000;
 /** Else the engine doubles the space for new objects at some point, by 16 MB. */
 const NODE = ['--max-semi-space-size=1'];
 

@@ -14,7 +14,7 @@ import { freshSeed, randomFrom } from '../support/random.js';
  * that walk away. Beside each text its ids are kept, and all that comes out is compared with what the plain loop of
  * `naiveGeneration` makes of them.
  */
-const GAMES = tries(12, 500);
+const GAMES = tries(12, 100);
 const MOVES = 14;
 const first = freshSeed();
 const MEMORY = 1024;

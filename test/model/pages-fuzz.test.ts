@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, expect, it } from 'vitest';
 import { ArgumentError, MatMulFreeLM, type ModelState } from 'matmulfree';
-import type { HeldPages } from '../../src/model/pages.js';
+import type { HeldPages } from '../../src/model/keys-and-values.js';
 import { StateHistory } from '../../src/model/state-history.js';
 import { StateMark } from '../../src/model/state.js';
 import { expectSameBits } from '../support/compare.js';
@@ -15,7 +15,7 @@ import { freshSeed, randomFrom } from '../support/random.js';
  * Random forks, rewinds, disposals and garbage collection of states whose keys and values share pages. After every move the pages are counted
  * anew from what the states hold; what a state says is compared with a fresh state of another copy of the model, which has pages enough.
  */
-const GAMES = tries(20, 600);
+const GAMES = tries(20, 200);
 const MOVES = 30;
 const first = freshSeed();
 

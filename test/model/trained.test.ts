@@ -94,7 +94,7 @@ describe.each(SOME_BACKENDS)('the trained model, $name', ({ backend, threads }) 
   });
 
   it('scores the validation stories, to the last bit, as the fastest backend does', () => {
-    for (const n of effort([1, 3, 5], [...stories.keys()].slice(0, backend === 'scalar' ? 30 : undefined))) expect(lm.score(stories[n]!)).toMatchObject({ nll: expected[n], tokens: stories[n]!.length - 1 });
+    for (const n of effort([1, 3, 5], [...stories.keys()].slice(0, backend === 'scalar' ? 12 : undefined))) expect(lm.score(stories[n]!)).toMatchObject({ nll: expected[n], tokens: stories[n]!.length - 1 });
   }, 300_000);
 
   it('computes the bits it always has, in every engine and backend', async () => {

@@ -40,7 +40,7 @@ const texts = new Map<number, Promise<string>>();
 const models = new Models(async ({ lm, info }: LoadedModel, isAgain) => {
   if (isAgain) return story.moveTo(lm);
   texts.clear();
-  plots.setModel({ layers: lm.config.layers, hiddenSize: lm.config.hiddenSize, stateBytes: info.stateBytes });
+  plots.setModel({ layers: lm.config.layers, hiddenSize: lm.config.hiddenSize, stateBytes: info.stateBytes, stateBytesPerToken: info.stateBytesPerToken });
   await story.clear(); // it was another model's
 });
 

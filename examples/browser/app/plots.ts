@@ -8,8 +8,9 @@ import { bytes, count } from './words.js';
 export interface PlotModel {
   readonly layers: number;
   readonly hiddenSize: number;
-  /** Of this model's state. */
+  /** Of this model's state: what does not grow, and what it takes for each token, if it has attention. */
   readonly stateBytes: number;
+  readonly stateBytesPerToken: number;
 }
 
 const FIRST_TOKENS = 256;
@@ -53,8 +54,8 @@ export class Plots {
     this.times.draw(most);
   }
 
-  private drawMemory({ layers, hiddenSize, stateBytes }: PlotModel, most: number): void {
-    const perToken = 2 * layers * hiddenSize * KV_BYTES;
+  private drawMemory({ layers, hiddenSize, stateBytes, stateBytesPerToken }: PlotModel, most: number): void {
+    const perToken = stateBytesPerToken || 2 * layers * hiddenSize * KV_BYTES;
     const x = LEFT + (this.length / most) * (WIDTH - LEFT);
     const y = (value: number): number => BASE - (value / (perToken * most)) * (BASE - TOP);
     const [now, flat] = [y(perToken * this.length), y(stateBytes)];
@@ -69,7 +70,10 @@ export class Plots {
       shape('circle', { class: 'state-dot', cx: Math.max(x, LEFT + 1), cy: flat, r: 2.5 }),
       label(bytes(stateBytes), LEFT - 6, flat + 3.5, 'state-label', 'end'), label(`${count(most)} tokens`, WIDTH, HEIGHT - 4, 'axis-label', 'end'),
     );
-    element('memory-text').textContent = `This model: ${bytes(stateBytes)}, however long the text. A Transformer of this size keeps ${bytes(perToken)} ` +
-      `for each token (2 × ${layers} layers × ${count(hiddenSize)} channels × ${KV_BYTES} bytes)` + (this.length === 0 ? '.' : `: ${cache} for ${count(this.length)} tokens.`);
+    const grown = this.length === 0 ? '.' : `: ${cache} for ${count(this.length)} tokens.`;
+    element('memory-text').textContent = stateBytesPerToken > 0
+      ? `This model has attention, and keeps ${bytes(perToken)} for each token${grown}`
+      : `This model: ${bytes(stateBytes)}, however long the text. A Transformer of this size keeps ${bytes(perToken)} ` +
+        `for each token (2 × ${layers} layers × ${count(hiddenSize)} channels × ${KV_BYTES} bytes)${grown}`;
   }
 }

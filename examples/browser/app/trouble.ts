@@ -21,7 +21,7 @@ const CASES: readonly Case[] = [
   [FormatError, /does not start with "GGUF"/, 'This is not a GGUF file.', 'It may have been renamed, or be the web page in place of the file. Download the model again, or choose another file.'],
   [FormatError, /truncated|ends at byte|too few|shorter/, 'The file is cut off: its end is missing.', 'The download was probably interrupted. Download the file again, and compare its size with what the site says.'],
   [FormatError, /./, 'The file is damaged.', 'Download it again. If it comes from a converter, convert the model again.'],
-  [ConfigError, /architecture|model_type|does not belong to a MatMul-free/, 'This is not a MatMul-free model.', 'Only models of this kind run here, such as hf:ridger/MMfreeLM-370M. Llama, Qwen and other Transformers need another program.'],
+  [ConfigError, /architecture|model_type|does not belong to a model/, 'This is not a ternary model, or not one of a kind that runs here.', 'MatMul-free models such as hf:ridger/MMfreeLM-370M run here, BitNet b1.58, and Llama models that are ternary.'],
   [ConfigError, /./, 'This model is of a kind that cannot be run.', 'Its configuration asks for something that this library does not have, or does not fit its weights.'],
   [TokenizerError, /no tokenizer/, 'This model came without a tokenizer, so it cannot read or write text.', 'If it is a checkpoint, add its tokenizer.json.'],
   [TokenizerError, /./, 'The tokenizer of this model cannot be used.', 'Another version of the model may have one that can.'],
