@@ -1,6 +1,7 @@
-import { f32, f32x4, i32, i32x4, memory, v128, type F32, type I32, type V128 } from '../../src/wasm/instructions.js';
+import { f32, f32x4, i32, memory, v128, type F32, type I32, type V128 } from '../../src/wasm/instructions.js';
 import type { Body, Func, Local, ModuleBuilder } from '../../src/wasm/module.js';
-import { INTEGER_IN_LOW_BITS, splatF32 } from '../../src/kernels/wasm/vectors.js';
+import { createExp } from '../../src/kernels/wasm/exp.js';
+import { splatF32 } from '../../src/kernels/wasm/vectors.js';
 import { COLUMN_BYTES } from './emit-product.js';
 import { PANEL } from './float-kernels.js';
 
@@ -29,28 +30,6 @@ export const MAX_HEAD_SIZE = 512;
 const WORK = { maxima: 0, sums: 4 * QUERY_TILE, mixed: 8 * QUERY_TILE, scores: 8 * QUERY_TILE + QUERY_TILE * MAX_HEAD_SIZE * 4 } as const;
 
 const { add, sub, mul } = f32x4;
-
-/** exp(x) for x ≤ 0, 0 below -87, by the polynomial that the library's sigmoid uses. Called at the start of a function. */
-function createExp(b: Body): (x: V128) => V128 {
-  const constant = (value: number): V128 => b.local('v128', splatF32(value));
-  const [lowest, log2e, half, one] = [constant(-87), constant(1.44269504), constant(0.5), constant(1)];
-  const [ln2High, ln2Low] = [constant(0.693359375), constant(-2.12194440e-4)];
-  const highest = constant(1.9875691500e-4);
-  const others = [1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1].map(constant);
-  const toExponent = constant(INTEGER_IN_LOW_BITS + 127);
-  const [y, n, r, p, inRange] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
-  return (x) => {
-    b.set(y, x);
-    b.set(inRange, f32x4.ge(y, lowest));
-    b.set(y, f32x4.pmax(lowest, y));
-    b.set(n, f32x4.floor(add(mul(y, log2e), half)));
-    b.set(r, sub(sub(y, mul(n, ln2High)), mul(n, ln2Low)));
-    b.set(p, highest);
-    for (const c of others) b.set(p, add(mul(p, r), c));
-    b.set(p, add(add(mul(p, mul(r, r)), r), one));
-    return v128.and(mul(p, i32x4.shl(add(n, toExponent), 23)), inRange);
-  };
-}
 
 const lanes = (v: V128, combine: (a: F32, b: F32) => F32): F32 =>
   combine(combine(f32x4.extractLane(v, 0), f32x4.extractLane(v, 1)), combine(f32x4.extractLane(v, 2), f32x4.extractLane(v, 3)));

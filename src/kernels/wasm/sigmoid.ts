@@ -1,29 +1,12 @@
-import { f32x4, i32x4, type V128 } from '../../wasm/instructions.js';
+import { f32x4, type V128 } from '../../wasm/instructions.js';
 import type { Body } from '../../wasm/module.js';
-import { INTEGER_IN_LOW_BITS, splatF32 } from './vectors.js';
+import { createExpInRange } from './exp.js';
+import { splatF32 } from './vectors.js';
 
-/**
- * Returns 1 / (1 + exp(-x)) of four lanes, by the same steps as `scalar/exp.ts`: change both or none. Called at the start of a
- * function: its constants are locals, because the engine would make each anew for every use in a loop (twice as slow).
- */
+/** Returns 1 / (1 + exp(-x)) of four lanes, by the steps of `scalar/exp.ts`. Called at the start of a function. */
 export function createSigmoid(b: Body): (x: V128) => V128 {
-  const constant = (value: number): V128 => b.local('v128', splatF32(value));
-  const [limit, lowerLimit, log2e, half, one] = [constant(87), constant(-87), constant(1.44269504), constant(0.5), constant(1)];
-  const [ln2High, ln2Low] = [constant(0.693359375), constant(-2.12194440e-4)];
-  const highest = constant(1.9875691500e-4);
-  const others = [1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1].map(constant);
-  const toExponent = constant(INTEGER_IN_LOW_BITS + 127);
-  const [y, n, r, p] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
-  const { add, sub, mul, div } = f32x4;
-  return (x) => {
-    b.set(y, f32x4.pmax(f32x4.pmin(f32x4.neg(x), limit), lowerLimit));
-    b.set(n, f32x4.floor(add(mul(y, log2e), half)));
-    b.set(r, sub(sub(y, mul(n, ln2High)), mul(n, ln2Low)));
-    b.set(p, highest);
-    for (const c of others) b.set(p, add(mul(p, r), c));
-    b.set(p, add(add(mul(p, mul(r, r)), r), one));
-    // 2ⁿ by its exponent bits; |n| ≤ 126. The shift leaves only the low bits, which hold n + 127.
-    const power = i32x4.shl(add(n, toExponent), 23);
-    return div(one, add(one, mul(p, power)));
-  };
+  const [limit, lowerLimit, one] = [b.local('v128', splatF32(87)), b.local('v128', splatF32(-87)), b.local('v128', splatF32(1))];
+  const exp = createExpInRange(b);
+  const { add, div, neg, pmax, pmin } = f32x4;
+  return (x) => div(one, add(one, exp(pmax(pmin(neg(x), limit), lowerLimit))));
 }
