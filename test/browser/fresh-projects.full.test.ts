@@ -1,10 +1,10 @@
 import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MatMulFreeLM } from 'matmulfree';
 import { esbuild, NO_ESBUILD } from '../support/bundlers.js';
 import { EMBEDDED } from '../support/files.js';
-import { freshProject, type FreshProject } from '../support/fresh-project.js';
+import { projectOrSkip } from '../support/fresh-project.js';
 import { installPackage, type Packed } from '../support/packed.js';
 import { startSite } from '../support/servers.js';
 import { NO_BROWSER, startChromium, type Chromium } from './chromium.js';
@@ -55,12 +55,6 @@ describe.skipIf(NO_BROWSER)(`in a fresh project${NO_BROWSER}`, { timeout: 180_00
     await packed?.remove();
   });
 
-  async function projectOrSkip(context: TestContext, name: string, packages: readonly string[], files: Record<string, string>): Promise<FreshProject> {
-    const project = await freshProject(packed, name, packages, files);
-    if (typeof project === 'string') context.skip(project);
-    return project as FreshProject;
-  }
-
   async function expectToWrite(url: string, count: number): Promise<void> {
     const tab = await chromium.openTab();
     try {
@@ -85,7 +79,7 @@ describe.skipIf(NO_BROWSER)(`in a fresh project${NO_BROWSER}`, { timeout: 180_00
   }
 
   it('Vite, built and as it is developed: from ?url, and from its public folder', async (context) => {
-    const project = await projectOrSkip(context, 'vite', ['vite@7.3.8'], {
+    const project = await projectOrSkip(context, packed, 'vite', ['vite@7.3.8'], {
       'index.html': PAGE,
       'app.js': app("import url from './m.gguf?url';", "'?url': () => url, relative: () => './models/public.gguf', absolute: () => '/models/public.gguf', fetched: () => fetch('/models/public.gguf')"),
       'vite.config.js': "export default { worker: { format: 'es' }, optimizeDeps: { exclude: ['matmulfree'] } };",
@@ -104,7 +98,7 @@ describe.skipIf(NO_BROWSER)(`in a fresh project${NO_BROWSER}`, { timeout: 180_00
   });
 
   it('webpack: from new URL(…, import.meta.url), and beside the page', async (context) => {
-    const project = await projectOrSkip(context, 'webpack', ['webpack@5.113.0'], {
+    const project = await projectOrSkip(context, packed, 'webpack', ['webpack@5.113.0'], {
       'app.js': app('', "asset: () => new URL('./m.gguf', import.meta.url), relative: () => './beside.gguf'"),
       'build.js': `
         import webpack from 'webpack';
@@ -121,7 +115,7 @@ describe.skipIf(NO_BROWSER)(`in a fresh project${NO_BROWSER}`, { timeout: 180_00
   });
 
   it.skipIf(NO_ESBUILD)(`esbuild: from its file loader, with a worker that the page makes${NO_ESBUILD}`, async (context) => {
-    const project = await projectOrSkip(context, 'esbuild', [], {
+    const project = await projectOrSkip(context, packed, 'esbuild', [], {
       'app.js': app("import url from './m.gguf';", "file: () => url, relative: () => 'beside.gguf'", "worker: new Worker(new URL('./program.js', import.meta.url), { type: 'module' })"),
       'program.js': "import 'matmulfree/worker/program';",
     });
@@ -133,7 +127,7 @@ describe.skipIf(NO_BROWSER)(`in a fresh project${NO_BROWSER}`, { timeout: 180_00
   });
 
   it('Next.js: in the page from its public folder, and on the server from the disk', async (context) => {
-    const project = await projectOrSkip(context, 'next', ['next@16.4.6', 'react@19.2.0', 'react-dom@19.2.0'], {
+    const project = await projectOrSkip(context, packed, 'next', ['next@16.4.6', 'react@19.2.0', 'react-dom@19.2.0'], {
       'app/layout.js': 'export default function Layout({ children }) { return <html><body>{children}</body></html>; }',
       'app/page.js': `'use client';
         import { useEffect } from 'react';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vit
 import { MatMulFreeLM } from 'matmulfree';
 import { esbuild, NO_ESBUILD } from '../support/bundlers.js';
 import { EMBEDDED } from '../support/files.js';
-import { freshProject, type FreshProject } from '../support/fresh-project.js';
+import { projectOrSkip, type FreshProject } from '../support/fresh-project.js';
 import { installPackage, type Packed } from '../support/packed.js';
 import { startSite, type TestServer } from '../support/servers.js';
 
@@ -44,12 +44,6 @@ afterAll(async () => {
   await packed?.remove();
 });
 
-async function projectOrSkip(context: TestContext, ...args: Parameters<typeof freshProject> extends [unknown, ...infer Rest] ? Rest : never): Promise<FreshProject> {
-  const project = await freshProject(packed, ...args);
-  if (typeof project === 'string') context.skip(project);
-  return project as FreshProject;
-}
-
 /** The executable that a package brings for this system, in a package of its own. */
 function executable(context: TestContext, { folder }: FreshProject, scope: string, ...names: string[]): string {
   const root = join(folder, 'node_modules', scope);
@@ -87,7 +81,7 @@ describe.each([
   { name: 'Deno', packages: ['deno@2.9.6'], scope: '@deno', files: ['deno', 'deno.exe'], args: ['run', '-A', '--no-prompt'] },
 ])('$name', { timeout: 180_000 }, ({ name, packages, scope, files, args }) => {
   it('writes what Node writes, from a path, an address, the package, a Response and in a worker', async (context) => {
-    const project = await projectOrSkip(context, name, packages, { 'program.mjs': PROGRAM });
+    const project = await projectOrSkip(context, packed, name, packages, { 'program.mjs': PROGRAM });
     const program = executable(context, project, scope, ...files);
     const cache = join(project.folder, 'cache');
     const { nothing, away, ...texts } = JSON.parse(await project.run(program, ...args, 'program.mjs', `${server.url}/tinystories-9m.gguf`, cache)) as Record<string, string>;
@@ -99,7 +93,7 @@ describe.each([
 });
 
 it('Deno, when it may do nothing but what it was given leave for: errors of ours, and no question', { timeout: 180_000 }, async (context) => {
-  const project = await projectOrSkip(context, 'deno-asks', ['deno@2.9.6'], {
+  const project = await projectOrSkip(context, packed, 'deno-asks', ['deno@2.9.6'], {
     'program.mjs': `
       import { listCache, MatMulFreeLM } from 'matmulfree';
       ${WRITE}
@@ -150,7 +144,7 @@ const KEEPS = "const kept = new Map(); export default { async fetch(request) { c
   + "return kept.has(request.url) ? new Response(kept.get(request.url), { headers: { 'CF-Cache-Status': 'HIT' } }) : new Response('', { status: 504 }); } };";
 
 it.skipIf(NO_ESBUILD)(`workerd: from bytes, an address and a Response, whatever its Cache API is worth${NO_ESBUILD}`, { timeout: 180_000 }, async (context) => {
-  const project = await projectOrSkip(context, 'workerd', ['workerd@1.20261117.1'], {
+  const project = await projectOrSkip(context, packed, 'workerd', ['workerd@1.20261117.1'], {
     'app.js': WORKERD,
     'no-cache.capnp': workerdConfig('2024-12-01', ''), 'forgets.capnp': workerdConfig('2024-12-01', FORGETS), 'keeps.capnp': workerdConfig('2024-12-01', KEEPS), 'node.capnp': workerdConfig('2026-11-01', ''),
   });

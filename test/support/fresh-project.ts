@@ -2,6 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import type { TestContext } from 'vitest';
 import { endWithThisProcess, killGroup } from '../browser/processes.js';
 import { EMBEDDED } from './files.js';
 import type { Packed } from './packed.js';
@@ -68,4 +69,11 @@ export async function freshProject(packed: Packed, name: string, packages: reado
 /** No questions, no colours, nothing told to anybody. */
 function quiet(): NodeJS.ProcessEnv {
   return { ...process.env, CI: '1', NO_COLOR: '1', NEXT_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', DENO_NO_UPDATE_CHECK: '1', NODE_ENV: undefined, NODE_OPTIONS: undefined };
+}
+
+/** As `freshProject`; where it cannot be had, the test says why it is skipped. */
+export async function projectOrSkip(context: TestContext, ...args: Parameters<typeof freshProject>): Promise<FreshProject> {
+  const project = await freshProject(...args);
+  if (typeof project === 'string') context.skip(project);
+  return project as FreshProject;
 }

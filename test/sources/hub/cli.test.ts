@@ -1,21 +1,15 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { EMBEDDED } from '../../support/files.js';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { cli } from '../../support/run.js';
-import { startHub, type TestServer } from '../../support/servers.js';
-import { allFiles, temporaryFolder, use } from './setup.js';
+import type { TestServer } from '../../support/servers.js';
+import { allFiles, useTinyHub } from './setup.js';
 
 let model: Uint8Array;
 let cache: string;
 let hub: TestServer;
 beforeEach(async () => {
-  model = new Uint8Array(await readFile(EMBEDDED));
-  cache = await temporaryFolder();
-  hub = await use(startHub({ 'tiny.gguf': model }));
-  // Other processes inherit these.
-  vi.stubEnv('MATMULFREE_CACHE', cache);
-  vi.stubEnv('HF_ENDPOINT', hub.url);
+  ({ model, cache, hub } = await useTinyHub());
 });
 
 describe('a model from the Hub on the command line', () => {

@@ -1,22 +1,15 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { EMBEDDED } from '../../support/files.js';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { cli, startCli } from '../../support/run.js';
-import { sha256, startHub, type TestServer } from '../../support/servers.js';
-import { allFiles, temporaryFolder, use, wholeFiles } from './setup.js';
+import { sha256, type TestServer } from '../../support/servers.js';
+import { allFiles, useTinyHub, wholeFiles } from './setup.js';
 
 const MIB = 2 ** 20;
 let model: Uint8Array;
 let cache: string;
 let hub: TestServer;
 beforeEach(async () => {
-  model = new Uint8Array(await readFile(EMBEDDED));
-  cache = await temporaryFolder();
-  hub = await use(startHub({ 'tiny.gguf': model }));
-  // Other processes inherit these.
-  vi.stubEnv('MATMULFREE_CACHE', cache);
-  vi.stubEnv('HF_ENDPOINT', hub.url);
+  ({ model, cache, hub } = await useTinyHub());
 });
 
 /** Sends the first piece, half of the second, and then nothing. */

@@ -1,12 +1,13 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import type { ByteSource } from '../../../src/formats/bytes.js';
 import { DEFAULT_TUNING, type Tuning } from '../../../src/sources/hub/http.js';
 import { openRemote, type RemoteOptions } from '../../../src/sources/hub/remote.js';
+import { EMBEDDED } from '../../support/files.js';
 import { randomFrom } from '../../support/random.js';
-import type { TestServer } from '../../support/servers.js';
+import { startHub, type TestServer } from '../../support/servers.js';
 
 /** Small pieces, short waits. */
 export const FAST: Tuning = {
@@ -32,6 +33,16 @@ export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'matmulfree-hub-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
+}
+
+/** A Hub with one model, and an empty cache, which other processes are told of too. Until the test ends. */
+export async function useTinyHub(): Promise<{ readonly model: Uint8Array; readonly cache: string; readonly hub: TestServer }> {
+  const model = new Uint8Array(await readFile(EMBEDDED));
+  const cache = await temporaryFolder();
+  const hub = await use(startHub({ 'tiny.gguf': model }));
+  vi.stubEnv('MATMULFREE_CACHE', cache);
+  vi.stubEnv('HF_ENDPOINT', hub.url);
+  return { model, cache, hub };
 }
 
 /** Opens `file` of `location` and reads it. */
