@@ -19,6 +19,17 @@ export interface TernaryMatrix {
   readonly scales: Float32Array;
 }
 
+/** Columns of activations that share a scale in a product with a `GroupedMatrix`; the last ones of a token may be fewer. */
+export const ACTIVATION_GROUP = 128;
+
+/** A ternary weight matrix with a scale for each row and group of columns, in the packing of the backend that made it. */
+export interface GroupedMatrix extends TernaryMatrix {
+  /** Columns of a group: 32, 64 or 128. The last group of a row may have fewer. */
+  readonly group: number;
+  /** [⌈columns / group⌉, rows] weight = trit · scale; 0 for a group of zeros. */
+  readonly scales: Float32Array;
+}
+
 /** Blocks of 256 ternary weights as GGUF files have them (formats/ternary-blocks.ts). */
 export type TernaryBlockType = 'TQ1_0' | 'TQ2_0';
 
@@ -142,6 +153,12 @@ export interface TransformerKernels {
    */
   quantize(x: Float32Array, width: number, tokens: number, q: Int8Array, qScales: Float32Array): void;
 
+  /**
+   * Int8 with a scale for each 128 columns of a token: q = x / max|x| · 127, halves rounded to even, x ≈ q · qScales. So a value that is
+   * exactly half of the largest is a tie, as it is in real numbers. x, q: [tokens, width]; qScales: [tokens, ⌈width / 128⌉].
+   */
+  quantizeGroups(x: Float32Array, width: number, tokens: number, q: Int8Array, qScales: Float32Array): void;
+
   /** out = act(a) · b. All [tokens · width]; out may be a. */
   glu(a: Float32Array, b: Float32Array, activation: Activation, count: number, out: Float32Array): void;
 
@@ -160,6 +177,20 @@ export interface TransformerKernels {
    * from tile to tile (Milakov, Gimelshein 2018; Dao et al., 2022). q, out: [tokens of the pass, heads · headDim].
    */
   attention(q: Float32Array, heads: number, pages: KeyValuePages, table: PageTable, window: number, out: Float32Array): void;
+
+  /** An empty matrix, to be filled by `packGroupedRow` for each row, and `scales` by the caller. @throws ArgumentError: too wide, another group. */
+  createGrouped(arena: Arena, rows: number, columns: number, group: number): GroupedMatrix;
+  /** As `Kernels.packRow`. */
+  packGroupedRow(matrix: GroupedMatrix, row: number, trits: Int8Array): void;
+  /** Writes row `row` to `trits[0..columns)`. */
+  unpackRow(matrix: GroupedMatrix, row: number, trits: Int8Array): void;
+
+  /**
+   * out[t, r] = Σ_g (Σ_{c in g} trit[r, c] · q[t, c]) · (scales[g, r] · qScales[t, a]), groups g of columns in ascending order, in float32
+   * from 0 on; the sum of a group is exact. a is the group of 128 columns that g is in.
+   * q: [tokens, columns], values -127..127; qScales: [tokens, ⌈columns / 128⌉]; out: [tokens, rows].
+   */
+  groupedMatmul(matrix: GroupedMatrix, q: Int8Array, qScales: Float32Array, tokens: number, out: Float32Array): void;
 
   /**
    * out[t, r] = Σ_c rows[r, c] · x[t, c] in float32, in the order of lanes of the norms' sums. x: [tokens, columns]; out: [tokens, rows].

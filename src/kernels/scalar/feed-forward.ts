@@ -1,4 +1,4 @@
-import type { Activation } from '../kernels.js';
+import { ACTIVATION_GROUP, type Activation } from '../kernels.js';
 import { MIN_MAXIMUM } from './elementwise.js';
 import type { Gates } from './exp.js';
 
@@ -14,6 +14,19 @@ export function quantize(x: Float32Array, width: number, tokens: number, q: Int8
     const toInt8 = fround(127 / maximum);
     for (let j = 0; j < width; j++) q[start + j] = fround(fround(fround(x[start + j] * toInt8) + ROUNDER) - ROUNDER);
     qScales[t] = fround(maximum / 127);
+  }
+}
+
+export function quantizeGroups(x: Float32Array, width: number, tokens: number, q: Int8Array, qScales: Float32Array): void {
+  for (let t = 0, n = 0; t < tokens; t++) {
+    for (let first = 0; first < width; first += ACTIVATION_GROUP, n++) {
+      const start = t * width + first;
+      const end = start + Math.min(ACTIVATION_GROUP, width - first);
+      let maximum = MIN_MAXIMUM;
+      for (let j = start; j < end; j++) maximum = Math.max(maximum, abs(x[j]));
+      for (let j = start; j < end; j++) q[j] = fround(fround(fround(fround(x[j] / maximum) * 127) + ROUNDER) - ROUNDER);
+      qScales[n] = fround(maximum / 127);
+    }
   }
 }
 

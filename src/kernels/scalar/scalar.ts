@@ -9,7 +9,7 @@ export interface ScalarOptions {
   /** See Kernels.backendNote. */
   readonly backendNote?: string | undefined;
   /** `createScalarTransformer`, where layers of Transformers are wanted. */
-  readonly transformer?: ((gates: Gates) => TransformerKernels) | undefined;
+  readonly transformer?: ((gates: Gates, ternary: () => TernaryProduct) => TransformerKernels) | undefined;
 }
 
 /**
@@ -45,7 +45,7 @@ export function createScalarKernels({ backendNote, transformer }: ScalarOptions 
     gatedRmsNorm: (g, weight, eps, h, tokens, out) => gatedRmsNorm(gates, g, weight, eps, h, tokens, out),
     swiglu: (ab, width, tokens, out) => swiglu(gates, ab, width, tokens, out),
     add,
-    transformer: transformer?.(gates),
+    transformer: transformer?.(gates, ternary),
     dispose() {},
   };
 }

@@ -18,13 +18,13 @@ const { fround } = Math;
  */
 
 const CODE_COLUMNS = 5;
-const WORD_COLUMNS = 20;
+export const WORD_COLUMNS = 20;
 const BLOCK_WORDS = 4;
 /** Table entries per group of five columns: 252 used, padded to 256. */
 const TABLE_SIZE = 256;
 const BLOCK_TABLES = 16;
 /** code = Σ (trit + 1) · place. 27 and 84 are made even (28, 84), so that tables are built two entries at a time. */
-const PLACES = [1, 3, 9, 28, 84] as const;
+export const PLACES = [1, 3, 9, 28, 84] as const;
 /** Five zeros. */
 const ZERO_CODE = 1 + 3 + 9 + 28 + 84;
 /** Added to each table entry: keeps it ≥ 0, so that two 16-bit entries can be added as one integer without a borrow. */
@@ -38,7 +38,7 @@ function words({ packed }: TernaryMatrix): Uint32Array {
   return packed as Uint32Array; // createTernary made it
 }
 
-function wordsPerRow(columns: number): number {
+export function wordsPerRow(columns: number): number {
   return Math.ceil(columns / WORD_COLUMNS);
 }
 
@@ -46,12 +46,14 @@ export function packRow(matrix: TernaryMatrix, row: number, trits: Int8Array): v
   const { rows, columns } = matrix;
   const packed = words(matrix);
   const rowWords = wordsPerRow(columns);
-  const blockedWords = rowWords - (rowWords % BLOCK_WORDS);
-  for (let w = 0; w < rowWords; w++) {
-    const inBlock = w % BLOCK_WORDS;
-    const at = w < blockedWords ? (w - inBlock) * rows + row * BLOCK_WORDS + inBlock : w * rows + row;
-    packed[at] = packWord(trits, w * WORD_COLUMNS, columns);
-  }
+  for (let w = 0; w < rowWords; w++) packed[placeOfWord(w, rows, columns, row)] = packWord(trits, w * WORD_COLUMNS, columns);
+}
+
+/** Where word `w` of a row is. */
+export function placeOfWord(w: number, rows: number, columns: number, row: number): number {
+  const rowWords = wordsPerRow(columns);
+  const inBlock = w % BLOCK_WORDS;
+  return w < rowWords - (rowWords % BLOCK_WORDS) ? (w - inBlock) * rows + row * BLOCK_WORDS + inBlock : w * rows + row;
 }
 
 function packWord(trits: Int8Array, first: number, columns: number): number {
@@ -73,6 +75,10 @@ export interface TernaryProduct {
   reserve(rows: number): void;
   /** See `Kernels.ternaryMatmul`. Tokens go in pairs, which share the look-ups. */
   multiply(matrix: TernaryMatrix, q: Int8Array, qScales: Float32Array, tokens: number, out: Float32Array): void;
+  /** Σ_c trit[r, c] · q[start + c] of each row, in an array that is used again. */
+  sum(matrix: TernaryMatrix, q: Int8Array, start: number): Int32Array;
+  /** The same for two tokens, which share the look-ups. */
+  sumTwo(matrix: TernaryMatrix, q: Int8Array, start: number, start2: number): readonly [Int32Array, Int32Array];
 }
 
 /**
@@ -99,22 +105,18 @@ export function createTernaryProduct(): TernaryProduct {
 
   function multiply(matrix: TernaryMatrix, q: Int8Array, qScales: Float32Array, tokens: number, out: Float32Array): void {
     const { rows, columns, scales } = matrix;
-    reserve(rows);
     let t = 0;
     for (; t + 1 < tokens; t += 2) {
-      accumulateTwo(matrix, q, t * columns, (t + 1) * columns);
+      sumTwo(matrix, q, t * columns, (t + 1) * columns);
       writeRow(sums, scales, qScales[t], out, t * rows, rows);
       writeRow(sums2, scales, qScales[t + 1], out, (t + 1) * rows, rows);
     }
-    if (t < tokens) {
-      accumulate(matrix, q, t * columns);
-      writeRow(sums, scales, qScales[t], out, t * rows, rows);
-    }
+    if (t < tokens) writeRow(sum(matrix, q, t * columns), scales, qScales[t], out, t * rows, rows);
   }
 
-  /** sums[r] = Σ_c trit[r, c] · q[start + c]. */
-  function accumulate(matrix: TernaryMatrix, q: Int8Array, start: number): void {
+  function sum(matrix: TernaryMatrix, q: Int8Array, start: number): Int32Array {
     const { rows, columns } = matrix;
+    reserve(rows);
     const packed = words(matrix);
     const rowWords = wordsPerRow(columns);
     sums.fill(-BIAS * 4 * rowWords, 0, rows);
@@ -128,10 +130,12 @@ export function createTernaryProduct(): TernaryProduct {
       else lookUpWord(packed, w * rows, sums, rows);
       w += blockWords;
     }
+    return sums;
   }
 
-  function accumulateTwo(matrix: TernaryMatrix, q: Int8Array, start: number, start2: number): void {
+  function sumTwo(matrix: TernaryMatrix, q: Int8Array, start: number, start2: number): readonly [Int32Array, Int32Array] {
     const { rows, columns } = matrix;
+    reserve(rows);
     const packed = words(matrix);
     const rowWords = wordsPerRow(columns);
     sums.fill(-BIAS * 4 * rowWords, 0, rows);
@@ -150,6 +154,7 @@ export function createTernaryProduct(): TernaryProduct {
       else lookUpWordTwo(packed, w * rows, sums, sums2, rows);
       w += blockWords;
     }
+    return [sums, sums2];
   }
 
   /** All sums of ±q[j .. j + 4], biased, at `tables[at + code]`. */
@@ -252,7 +257,7 @@ export function createTernaryProduct(): TernaryProduct {
     }
   }
 
-  return { reserve, multiply };
+  return { reserve, multiply, sum, sumTwo };
 }
 
 /** `q` itself, or a zero-filled copy of its end where the block from column `first` on reaches beyond the last column. */

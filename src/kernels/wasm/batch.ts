@@ -1,5 +1,6 @@
-import { i16x8, i32, memory as bulk, v128, type V128 } from '../../wasm/instructions.js';
-import type { Func, ModuleBuilder } from '../../wasm/module.js';
+import { i16x8, i32, memory as bulk, v128, type I32, type Statement, type V128 } from '../../wasm/instructions.js';
+import type { Func, Local, ModuleBuilder, ParameterLocals } from '../../wasm/module.js';
+import { UNITS } from './jobs.js';
 import { COLUMN_BLOCK, QUAD_BYTES, ROW_BLOCK } from './layout.js';
 import { emitTranspose, emitWiden, emitWrite, tileMemory, type TileMemory, type TileShape } from './tile.js';
 import { ZERO } from './vectors.js';
@@ -21,29 +22,72 @@ import { ZERO } from './vectors.js';
 const MAX_STRAIGHT = 4;
 const CACHE_LINE = 64;
 
-export const TILE_PARAMETERS = {
+export const TILE_ARGUMENTS = {
   packed: 'i32', blocks: 'i32', panelBlocks: 'i32', columns: 'i32', q: 'i32', qStride: 'i32', qScales: 'i32', tokens: 'i32',
-  rows: 'i32', scales: 'i32', out: 'i32', taskBlocks: 'i32', tasks: 'i32', first: 'i32', last: 'i32', work: 'i32',
+  rows: 'i32', scales: 'i32', out: 'i32', taskBlocks: 'i32', tasks: 'i32',
 } as const;
+export const TILE_PARAMETERS = { ...TILE_ARGUMENTS, ...UNITS } as const;
 
-/**
- * ternaryTile: tasks first … last - 1 of out = ternary product for `tokens` tokens. Task n is of tile floor(n / tasks) and row blocks
- * (n mod tasks)·taskBlocks and on, `taskBlocks` of them or fewer: a whole number of panels.
- */
-export function emitTernaryTile(module: ModuleBuilder, shape: TileShape): Func {
-  const name = `ternaryTile${shape.tokens}`;
+/** Functions that the products of tiles of one shape are made of. */
+export interface TileFunctions {
+  readonly shape: TileShape;
+  readonly memory: TileMemory;
+  readonly touch: Func;
+  readonly transpose: Func;
+  readonly buildTables: Func;
+  readonly addQuads: Func;
+  readonly addQuad: Func;
+}
+
+export function emitTileFunctions(module: ModuleBuilder, shape: TileShape): TileFunctions {
   const memory = tileMemory(shape);
-  const touch = emitTouch(module, `touch${shape.tokens}`, memory);
-  const transpose = emitTranspose(module, `transpose${shape.tokens}`, shape, memory);
-  const buildTables = emitBuildTables(module, `buildTables${shape.tokens}`, memory);
-  const addQuads = emitAddQuads(module, `addQuads${shape.tokens}`, shape, memory);
-  const addQuad = emitAddQuads(module, `addQuad${shape.tokens}`, { ...shape, quads: 1 }, memory);
+  return {
+    shape, memory,
+    touch: emitTouch(module, `touch${shape.tokens}`, memory),
+    transpose: emitTranspose(module, `transpose${shape.tokens}`, shape, memory),
+    buildTables: emitBuildTables(module, `buildTables${shape.tokens}`, memory),
+    addQuads: emitAddQuads(module, `addQuads${shape.tokens}`, shape, memory),
+    addQuad: emitAddQuads(module, `addQuad${shape.tokens}`, { ...shape, quads: 1 }, memory),
+  };
+}
+
+/** What of a product for a tile depends on where its scales are. */
+export interface TileParts {
+  /** The sums are taken over after so many quads, from the start of each column block on, and at its end. */
+  readonly groupQuads: I32;
+  /** Takes the sums of `rows` rows from row block `block` on, over a group that ends before `quad` of the column block, over into those of the task; sums16 are zeros then. */
+  takeOver(at: Readonly<Record<'sums16' | 'sums32' | 'column' | 'quad' | 'block' | 'tile', Local<'i32'>>>, rows: I32): Statement;
+  /** Writes the results of `rows` rows from row `row` on, for `tokens` tokens from `tile` on. */
+  write(at: Readonly<Record<'sums32' | 'row' | 'tile' | 'tokens', Local<'i32'>>>, rows: I32, out: I32): Statement;
+}
+
+/** ternaryTile: out = ternary product, with a scale a row. */
+export function emitTernaryTile(module: ModuleBuilder, functions: TileFunctions): Func {
+  const { shape, memory } = functions;
   const widen = emitWiden(module, `widen${shape.tokens}`, memory);
   const write = emitWrite(module, `write${shape.tokens}`, shape);
-  return module.func(name, TILE_PARAMETERS, (b, p) => {
+  return emitTile(module, `ternaryTile${shape.tokens}`, TILE_PARAMETERS, functions, (p) => ({
+    groupQuads: i32.const(COLUMN_BLOCK / 4),
+    takeOver: ({ sums16, sums32 }, rows) => widen.call(sums16, sums32, rows),
+    write: ({ sums32, row, tile, tokens }, rows, out) =>
+      write.call(sums32, rows, p.rows, i32.add(p.scales, i32.shl(row, 2)), i32.add(p.qScales, i32.shl(tile, 2)), tokens, out),
+  }));
+}
+
+/**
+ * Tasks first … last - 1 of a product for `tokens` tokens. Task n is of tile floor(n / tasks) and row blocks
+ * (n mod tasks)·taskBlocks and on, `taskBlocks` of them or fewer: a whole number of panels.
+ */
+export function emitTile<P extends typeof TILE_PARAMETERS>(
+  module: ModuleBuilder, name: string, parameters: P, functions: TileFunctions, partsOf: (p: ParameterLocals<P>) => TileParts,
+): Func {
+  const { shape, memory, touch, transpose, buildTables, addQuads, addQuad } = functions;
+  return module.func(name, parameters, (b, named) => {
+    const p: ParameterLocals<typeof TILE_PARAMETERS> = named;
+    const parts = partsOf(named);
     const task = b.local('i32');
     const [tile, firstBlock, count] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [q, tokens, column, width, quad] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [q, tokens, column, width, quad, groupEnd] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const [panel, panelEnd, panelCount, weights, rows16, sums32] =
       [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const rowBytes = b.local('i32', i32.mul(p.columns, ROW_BLOCK / 4)); // of a row block
@@ -69,8 +113,9 @@ export function emitTernaryTile(module: ModuleBuilder, shape: TileShape): Func {
         eachPanel(() => b.run(touch.call(weights, i32.mul(panelCount, i32.mul(width, QUAD_BYTES / 4)), p.work)));
         b.run(transpose.call(i32.add(q, column), p.qStride, tokens, width, p.work));
         b.set(quad, i32.const(0));
-        b.while(i32.ltU(quad, i32.shrU(width, 2)), () => {
-          const whole = i32.leU(i32.add(quad, shape.quads), i32.shrU(width, 2));
+        b.set(groupEnd, i32.const(0));
+        b.doWhile(() => {
+          b.set(groupEnd, i32.minU(i32.add(groupEnd, parts.groupQuads), i32.shrU(width, 2)));
           const pass = (quads: number, add: Func): void => {
             b.run(buildTables.call(p.work, quad, quads));
             b.set(rows16, sums16);
@@ -80,18 +125,18 @@ export function emitTernaryTile(module: ModuleBuilder, shape: TileShape): Func {
             });
             b.increase(quad, quads);
           };
-          b.if(whole, () => pass(shape.quads, addQuads), () => pass(1, addQuad));
-        });
-        b.run(widen.call(sums16, sums32, i32.mul(count, ROW_BLOCK)));
+          b.doWhile(() => {
+            const whole = i32.leU(i32.add(quad, shape.quads), groupEnd);
+            b.if(whole, () => pass(shape.quads, addQuads), () => pass(1, addQuad));
+          }, () => i32.ltU(quad, groupEnd));
+          b.run(parts.takeOver({ sums16, sums32, column, quad, block: firstBlock, tile }, i32.mul(count, ROW_BLOCK)));
+        }, () => i32.ltU(quad, i32.shrU(width, 2)));
       });
       b.set(firstBlock, i32.mul(firstBlock, ROW_BLOCK));
       const out = i32.add(p.out, i32.shl(i32.add(i32.mul(tile, p.rows), firstBlock), 2));
       const rows = i32.sub(p.rows, firstBlock);
       b.set(count, i32.mul(count, ROW_BLOCK));
-      b.run(write.call(
-        sums32, i32.minU(rows, count), p.rows, i32.add(p.scales, i32.shl(firstBlock, 2)),
-        i32.add(p.qScales, i32.shl(tile, 2)), tokens, out,
-      ));
+      b.run(parts.write({ sums32, row: firstBlock, tile, tokens }, i32.minU(rows, count), out));
     });
   });
 }

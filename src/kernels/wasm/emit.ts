@@ -1,8 +1,8 @@
-import { createModule, type ModuleBuilder, type Parameters } from '../../wasm/module.js';
-import { emitTernaryTile, TILE_PARAMETERS } from './batch.js';
+import { createModule, type Func, type ModuleBuilder, type Parameters } from '../../wasm/module.js';
+import { emitTernaryTile, emitTileFunctions, TILE_PARAMETERS, type TileFunctions } from './batch.js';
 import { ELEMENTWISE_PARAMETERS, emitElementwise } from './elementwise.js';
 import { emitJobs, type SharedKernel } from './jobs.js';
-import { emitTernaryRows, ROWS_PARAMETERS } from './lookup.js';
+import { emitBuildTables, emitTernaryRows, ROWS_PARAMETERS } from './lookup.js';
 import { emitPackBlocks, PACK_PARAMETERS } from './pack.js';
 import type { TileShape } from './tile.js';
 
@@ -12,7 +12,15 @@ export interface EmitOptions {
   /** Shared memory, and the functions for other threads. */
   readonly threads: boolean;
   /** Adds further kernels, whose numbers follow. */
-  readonly more?: ((module: ModuleBuilder) => readonly SharedKernel[]) | undefined;
+  readonly more?: ((module: ModuleBuilder, products: ProductParts) => readonly SharedKernel[]) | undefined;
+}
+
+/** What ternary products are made of. */
+export interface ProductParts {
+  readonly relaxed: boolean;
+  /** Tables for one token. */
+  readonly buildTables: Func;
+  readonly tiles: readonly TileFunctions[];
 }
 
 /** Token tiles, widest last. */
@@ -31,13 +39,15 @@ export const SHARED_KERNELS: readonly (readonly [KernelName, Parameters])[] = [
 /** The WebAssembly module of all kernels. It imports its memory as `env.memory`. */
 export function emitKernels({ relaxed, threads, more }: EmitOptions): Uint8Array<ArrayBuffer> {
   const module = createModule({ sharedMemory: threads });
+  const buildTables = emitBuildTables(module);
+  const tiles = TILES.map((tile) => emitTileFunctions(module, tile));
   const functions = [
-    emitTernaryRows(module, relaxed),
-    ...TILES.map((tile) => emitTernaryTile(module, tile)),
+    emitTernaryRows(module, buildTables, relaxed),
+    ...tiles.map((functions) => emitTernaryTile(module, functions)),
     ...Object.values(emitElementwise(module)),
     emitPackBlocks(module),
   ];
   const kernels = SHARED_KERNELS.map(([, parameters], n): SharedKernel => ({ func: functions[n]!, parameters }));
-  emitJobs(module, [...kernels, ...(more?.(module) ?? [])], threads);
+  emitJobs(module, [...kernels, ...(more?.(module, { relaxed, buildTables, tiles }) ?? [])], threads);
   return module.encode();
 }

@@ -48,16 +48,11 @@ export function packRow(
   packed: Uint8Array, rows: number, columns: number, panel: number, row: number, trits: Int8Array,
 ): void {
   const padded = paddedColumns(columns);
-  const block = Math.floor(row / ROW_BLOCK);
-  const firstBlock = block - (block % panel);
-  const count = Math.min(panel, rowBlocks(rows) - firstBlock);
-  const panelStart = (firstBlock * ROW_BLOCK * padded) / 4;
-  const lane = (row & 16) + 2 * (row & 7) + ((row >> 3) & 1);
   const whole = columns & ~3;
   for (let start = 0; start < padded; start += COLUMN_BLOCK) {
     const end = Math.min(start + COLUMN_BLOCK, padded);
     const wholeEnd = Math.min(end, whole);
-    let at = panelStart + (count * ROW_BLOCK * start) / 4 + (block - firstBlock) * ((end - start) / 4) * QUAD_BYTES + lane;
+    let at = placeOfRow(rows, padded, panel, row, start, end);
     let c = start;
     for (; c < wholeEnd; c += 4, at += QUAD_BYTES) {
       // 3·(w0 + 1) + (w1 + 1) = 3·w0 + w1 + 4, and the same 16 times.
@@ -68,6 +63,16 @@ export function packRow(
       packed[at] = 3 * trit(0) + trit(1) + 16 * (3 * trit(2) + trit(3)) + ZERO_QUAD;
     }
   }
+}
+
+/** Where the bytes of a row begin, of the column block `start` … `end` - 1; they are `QUAD_BYTES` apart. */
+export function placeOfRow(rows: number, padded: number, panel: number, row: number, start: number, end: number): number {
+  const block = Math.floor(row / ROW_BLOCK);
+  const inPanel = block % panel;
+  const count = Math.min(panel, rowBlocks(rows) - block + inPanel);
+  const panelStart = ((block - inPanel) * ROW_BLOCK * padded) / 4;
+  const lane = (row & 16) + 2 * (row & 7) + ((row >> 3) & 1);
+  return panelStart + (count * ROW_BLOCK * start) / 4 + inPanel * ((end - start) / 4) * QUAD_BYTES + lane;
 }
 
 /**

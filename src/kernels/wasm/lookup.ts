@@ -1,5 +1,5 @@
-import { f32, f32x4, i16x8, i32, i32x4, i8x16, memory, v128, type I32, type V128 } from '../../wasm/instructions.js';
-import type { Body, Func, Local, ModuleBuilder } from '../../wasm/module.js';
+import { f32, f32x4, i16x8, i32, i32x4, i8x16, memory, v128, type I32, type I32Operand, type Statement, type V128 } from '../../wasm/instructions.js';
+import type { Body, Func, Local, ModuleBuilder, ParameterLocals } from '../../wasm/module.js';
 import { COLUMN_BLOCK, COLUMN_GROUP, QUAD_BYTES, ROW_BLOCK } from './layout.js';
 import { bytes, splatByte, ZERO } from './vectors.js';
 
@@ -22,7 +22,7 @@ const BIAS = 11;
 /** 2¹⁵ / 23: `q15mulr` with it divides by 23, to the nearest. Exact for |T| ≤ 256. */
 const DIVIDE_BY_RADIX = 1425;
 /** high and low tables of both pairs of a quad. */
-const QUAD_TABLE_BYTES = 64;
+export const QUAD_TABLE_BYTES = 64;
 const QUADS_PER_GROUP = COLUMN_GROUP / 4;
 
 const CACHE_LINE = 64;
@@ -34,10 +34,10 @@ const TOUCHED_BYTES = 4096;
 /** So much of the next matrix is, while a thread has nothing else to do: 313 instead of 283 tokens/s on two threads (370M). */
 const NEXT_TOUCHED_BYTES = 8192;
 /** Tables of a column block. */
-const TABLES_BYTES = (COLUMN_BLOCK / 4) * QUAD_TABLE_BYTES;
+export const TABLES_BYTES = (COLUMN_BLOCK / 4) * QUAD_TABLE_BYTES;
 
 /** buildTables(q, tables, columns): the tables of all quads for the activations q[0, columns), a multiple of 16. */
-function emitBuildTables(module: ModuleBuilder): Func {
+export function emitBuildTables(module: ModuleBuilder): Func {
   return module.func('buildTables', { q: 'i32', tables: 'i32', columns: 'i32' }, (b, { q, tables, columns }) => {
     const end = b.local('i32', i32.add(q, columns));
     const x = b.local('v128');
@@ -97,17 +97,38 @@ export const ROWS_PARAMETERS = {
   next: 'i32', nextPanel: 'i32', nextEnd: 'i32', first: 'i32', last: 'i32', work: 'i32',
 } as const;
 
+/** Parameters that products for one token have in common. */
+type RowsParameters = Omit<typeof ROWS_PARAMETERS, 'qScale'>;
+
+/** What of a product for one token depends on where its scales are. */
+export interface RowsParts {
+  /** Adds one column block of `width` columns from `column` on to the sums, of `count` row blocks from row `row` on. */
+  addBlock(at: Readonly<Record<'weights' | 'column' | 'width' | 'count' | 'row' | 'sums', Local<'i32'>>>): Statement;
+  /** Writes the results of rows `row` … `end` - 1, as many as there are. */
+  write(sums: Local<'i32'>, row: Local<'i32'>, end: I32): Statement;
+}
+
+/** ternaryRows: panels first … last - 1 of out[r] = sum[r] · (scales[r] · qScale). */
+export function emitTernaryRows(module: ModuleBuilder, buildTables: Func, relaxed: boolean): Func {
+  const addBlock = emitAddBlock(module, relaxed);
+  const scaleRows = emitScaleRows(module);
+  return emitRows(module, 'ternaryRows', ROWS_PARAMETERS, buildTables, (p) => ({
+    addBlock: ({ weights, width, count, sums }) => addBlock.call(weights, p.work, width, count, sums),
+    write: (sums, row, end) => scaleRows.call(sums, row, end, p.rows, p.scales, p.qScale, p.out),
+  }));
+}
+
 /**
- * ternaryRows: panels first … last - 1 of out[r] = sum[r] · (scales[r] · qScale), of a matrix of `blocks` row blocks and `columns`
- * columns, a multiple of 16. The tables of a column block are made for each panel anew: fetching them from where another panel,
+ * Panels first … last - 1 of a product of a matrix of `blocks` row blocks and `columns` columns, a multiple of 16. The tables of a column block are made for each panel anew: fetching them from where another panel,
  * or another thread, left them takes longer. Of the matrix that is expected to follow, at next … nextEnd in panels of `nextPanel`
  * bytes (next 0: none), the panel of the same number is touched.
  */
-export function emitTernaryRows(module: ModuleBuilder, relaxed: boolean): Func {
-  const buildTables = emitBuildTables(module);
-  const addBlock = emitAddBlock(module, relaxed);
-  const scaleRows = emitScaleRows(module);
-  return module.func('ternaryRows', ROWS_PARAMETERS, (b, p) => {
+export function emitRows<P extends RowsParameters>(
+  module: ModuleBuilder, name: string, parameters: P, buildTables: Func, partsOf: (p: ParameterLocals<P>) => RowsParts,
+): Func {
+  return module.func(name, parameters, (b, named) => {
+    const p: ParameterLocals<RowsParameters> = named;
+    const parts = partsOf(named);
     const [panel, block, count, weights, column, width] =
       [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const [line, lineEnd, touched] = [b.local('i32'), b.local('i32'), b.local('v128')] as const;
@@ -133,10 +154,10 @@ export function emitTernaryRows(module: ModuleBuilder, relaxed: boolean): Func {
       b.for(column, 0, p.columns, COLUMN_BLOCK, () => {
         b.set(width, i32.minU(COLUMN_BLOCK, i32.sub(p.columns, column)));
         b.run(buildTables.call(i32.add(p.q, column), p.work, width));
-        b.run(addBlock.call(weights, p.work, width, count, sums));
+        b.run(parts.addBlock({ weights, column, width, count, row: block, sums }));
         b.increase(weights, i32.mul(count, i32.mul(width, QUAD_BYTES / 4)));
       });
-      b.run(scaleRows.call(sums, block, i32.add(block, i32.mul(count, ROW_BLOCK)), p.rows, p.scales, p.qScale, p.out));
+      b.run(parts.write(sums, block, i32.add(block, i32.mul(count, ROW_BLOCK))));
       b.set(weights, i32.add(p.next, i32.mul(panel, p.nextPanel)));
       b.if(i32.ltU(weights, p.nextEnd), () => touch(weights, NEXT_TOUCHED_BYTES));
     });
@@ -145,27 +166,52 @@ export function emitTernaryRows(module: ModuleBuilder, relaxed: boolean): Func {
 
 /** sums[r] += Σ over one column block of `width` columns, for `count` row blocks that follow one another. */
 function emitAddBlock(module: ModuleBuilder, relaxed: boolean): Func {
-  const lookUp = relaxed ? i8x16.relaxedSwizzle : i8x16.swizzle;
   return module.func('addBlock', { w: 'i32', tables: 'i32', width: 'i32', count: 'i32', sums: 'i32' }, (b, p) => {
     const table = b.local('i32');
     const tablesEnd = b.local('i32', i32.add(p.tables, i32.mul(p.width, QUAD_TABLE_BYTES / 4)));
-    const groupEnd = b.local('i32');
-    const nibble = b.local('v128', splatByte(0x0f));
-    const bias = b.local('v128', i16x8.splat(i32.mul(p.width, (BIAS * (RADIX + 1)) / 2)));
-    const radix = b.local('v128', i16x8.splat(RADIX));
-    const [highTable, lowTable, codes] = [b.local('v128'), b.local('v128'), b.local('v128')] as const;
-    /** One for each vector of sixteen rows. `all` adds up 16-bit lanes as they are, `odd` their upper bytes. */
-    const rowVectors = [0, 1].map(() => ({
-      weights: b.local('v128'),
-      halves: [0, 1].map(() => ({ bytes: b.local('v128'), all: b.local('v128'), odd: b.local('v128') })),
-    }));
-    const halves = rowVectors.flatMap((vector) => vector.halves);
+    const bias = b.local('v128', i16x8.splat(biasOf(p.width)));
+    const lookUps = createLookUps(b, p.w, table, relaxed);
     b.doWhile(() => {
+      b.set(table, p.tables);
+      lookUps.sumUp(tablesEnd, bias, (values, rows) => addTo(b, p.sums, rows * 4, values));
+      b.increase(p.sums, ROW_BLOCK * 4);
+      b.increase(p.count, -1);
+    }, () => p.count);
+  });
+}
+
+/** What the look-ups of so many columns have too much. */
+export function biasOf(columns: I32Operand): I32 {
+  return i32.mul(columns, (BIAS * (RADIX + 1)) / 2);
+}
+
+export interface LookUps {
+  /**
+   * Sums of a row block over the quads from `table` on, whose codes are at `w`; both move on to `end`.
+   * @param each is given 16-bit sums of the rows `first` … `first` + 7 of the block, four times.
+   */
+  sumUp(end: Local<'i32'>, bias: Local<'v128'>, each: (values: Local<'v128'>, first: number) => void): void;
+}
+
+/** Code that looks up and adds, on variables of its own. Called at the start of a function. */
+export function createLookUps(b: Body, w: Local<'i32'>, table: Local<'i32'>, relaxed: boolean): LookUps {
+  const lookUp = relaxed ? i8x16.relaxedSwizzle : i8x16.swizzle;
+  const groupEnd = b.local('i32');
+  const nibble = b.local('v128', splatByte(0x0f));
+  const radix = b.local('v128', i16x8.splat(RADIX));
+  const [highTable, lowTable, codes] = [b.local('v128'), b.local('v128'), b.local('v128')] as const;
+  /** One for each vector of sixteen rows. `all` adds up 16-bit lanes as they are, `odd` their upper bytes. */
+  const rowVectors = [0, 1].map(() => ({
+    weights: b.local('v128'),
+    halves: [0, 1].map(() => ({ bytes: b.local('v128'), all: b.local('v128'), odd: b.local('v128') })),
+  }));
+  const halves = rowVectors.flatMap((vector) => vector.halves);
+  return {
+    sumUp(end, bias, each) {
       for (const { all, odd } of halves) {
         b.set(all, ZERO);
         b.set(odd, ZERO);
       }
-      b.set(table, p.tables);
       b.doWhile(() => {
         for (const half of halves) b.set(half.bytes, ZERO);
         b.set(groupEnd, i32.add(table, QUADS_PER_GROUP * QUAD_TABLE_BYTES));
@@ -174,33 +220,31 @@ function emitAddBlock(module: ModuleBuilder, relaxed: boolean): Func {
             b.set(highTable, v128.load(table, pair * 32));
             b.set(lowTable, v128.load(table, pair * 32 + 16));
             rowVectors.forEach(({ weights, halves: [high, low] }, n) => {
-              if (pair === 0) b.set(weights, v128.load(p.w, n * 16));
+              if (pair === 0) b.set(weights, v128.load(w, n * 16));
               b.set(codes, v128.and(pair === 0 ? weights : i16x8.shrU(weights, 4), nibble));
               b.set(high!.bytes, i8x16.add(high!.bytes, lookUp(highTable, codes)));
               b.set(low!.bytes, i8x16.add(low!.bytes, lookUp(lowTable, codes)));
             });
           }
-          b.increase(p.w, QUAD_BYTES);
+          b.increase(w, QUAD_BYTES);
           b.increase(table, QUAD_TABLE_BYTES);
         }, () => i32.ltU(table, groupEnd));
         for (const half of halves) {
           b.set(half.all, i16x8.add(half.all, half.bytes));
           b.set(half.odd, i16x8.add(half.odd, i16x8.shrU(half.bytes, 8)));
         }
-      }, () => i32.ltU(table, tablesEnd));
+      }, () => i32.ltU(table, end));
       // The sum of 256 columns is at most 256 · 127 < 2¹⁵, so whatever wraps around in 16 bits comes out right.
       rowVectors.forEach(({ halves: [high, low] }, n) => {
         const even = (half: typeof high): V128 => i16x8.sub(half!.all, i16x8.shl(half!.odd, 8));
         const total = (h: V128, l: V128): V128 => i16x8.sub(i16x8.add(i16x8.mul(h, radix), l), bias);
         b.set(codes, total(even(high), even(low)));
-        addTo(b, p.sums, n * 64, codes);
+        each(codes, 16 * n);
         b.set(codes, total(high!.odd, low!.odd));
-        addTo(b, p.sums, n * 64 + 32, codes);
+        each(codes, 16 * n + 8);
       });
-      b.increase(p.sums, ROW_BLOCK * 4);
-      b.increase(p.count, -1);
-    }, () => p.count);
-  });
+    },
+  };
 }
 
 /** Adds eight 16-bit lanes to eight int32 in memory. */

@@ -1,3 +1,5 @@
+import type { Arena } from '../arena.js';
+import type { Kernels, TernaryMatrix } from '../kernels.js';
 import type { KernelMemory } from './memory.js';
 
 /** An argument of a kernel: an address or a whole number, or a float32. */
@@ -12,6 +14,14 @@ export interface Runner {
    * (0: two a thread).
    */
   call(kernel: string, args: readonly Argument[], units: number, unitsPerChunk: number, work: number): void;
+  /**
+   * A product with a ternary matrix: by `<prefix>Rows` and `<prefix>Tile8`, `…16`, which have the arguments that those of `ternary` have.
+   * @param scalesPerToken of which the kernels are given the address; undefined for one, which is given as it is.
+   * @param group behind all other arguments.
+   */
+  multiply(prefix: string, matrix: TernaryMatrix, q: Int8Array, qScales: Float32Array, tokens: number, out: Float32Array, scalesPerToken?: number, group?: number): void;
+  /** A matrix's packed weights. */
+  readonly packing: Pick<Kernels, 'packRow'> & { allocate(arena: Arena, rows: number, columns: number): Uint8Array; panelBlocks(rows: number): number };
   /** The same for kernels that go element by element. */
   elements(kernel: string, args: readonly Argument[], units: number, elements: number): void;
 }

@@ -98,8 +98,11 @@ export function emitWiden(module: ModuleBuilder, name: string, memory: TileMemor
   });
 }
 
-/** out[t, r] = sums32[r][t] · (scales[r] · qScales[t]), 4 × 4 at a time. In `sums`, rows are in the order of the bytes (layout.ts). */
-export function emitWrite(module: ModuleBuilder, name: string, shape: TileShape): Func {
+/**
+ * out[t, r] = sums32[r][t] · (scales[r] · qScales[t]), 4 × 4 at a time. In `sums`, rows are in the order of the bytes (layout.ts).
+ * @param isScaled whether sums are float32, and are written as they are.
+ */
+export function emitWrite(module: ModuleBuilder, name: string, shape: TileShape, isScaled = false): Func {
   return module.func(name, {
     sums: 'i32', rows: 'i32', outRows: 'i32', scales: 'i32', qScales: 'i32', tokens: 'i32', out: 'i32',
   }, (b, p) => {
@@ -123,12 +126,12 @@ export function emitWrite(module: ModuleBuilder, name: string, shape: TileShape)
         b.set(values[1]!, high(pairs[0]!, pairs[2]!));
         b.set(values[2]!, low(pairs[1]!, pairs[3]!));
         b.set(values[3]!, high(pairs[1]!, pairs[3]!));
-        b.set(scales, v128.load(scale));
+        if (!isScaled) b.set(scales, v128.load(scale));
         b.set(to, i32.add(p.out, i32.shl(i32.add(i32.mul(t, p.outRows), r), 2)));
         values.forEach((value, n) => {
           b.if(i32.ltU(i32.add(t, n), p.tokens), () => {
             const product = f32x4.mul(scales, v128.load32Splat(i32.add(p.qScales, i32.shl(i32.add(t, n), 2))));
-            b.set(value, f32x4.mul(f32x4.convertI32x4S(value), product));
+            if (!isScaled) b.set(value, f32x4.mul(f32x4.convertI32x4S(value), product));
             storeRows(b, to, value, i32.sub(p.rows, r));
           });
           b.increase(to, i32.shl(p.outRows, 2));

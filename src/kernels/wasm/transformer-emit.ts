@@ -1,10 +1,12 @@
 import { f32, f32x4, i32, i8x16, v128, type F32, type I32, type V128 } from '../../wasm/instructions.js';
 import type { Func, ModuleBuilder, Parameters } from '../../wasm/module.js';
-import { PAGE_POSITIONS } from '../kernels.js';
+import { ACTIVATION_GROUP, PAGE_POSITIONS } from '../kernels.js';
 import { ATTENTION_PARAMETERS, emitAttention, pageAt } from './attention.js';
 import { emitDot4, ROWS } from './dot.js';
 import { forElements } from './elementwise.js';
 import { createToHalf, emitWiden } from './half.js';
+import type { ProductParts } from './emit.js';
+import { emitGrouped, GROUPED_PARAMETERS } from './grouped.js';
 import { UNITS, type SharedKernel } from './jobs.js';
 import { createSigmoid } from './sigmoid.js';
 import { INTEGER_IN_LOW_BITS, splatF32 } from './vectors.js';
@@ -22,6 +24,8 @@ const LOWEST_BYTES = [0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12];
 export const TRANSFORMER_PARAMETERS = {
   /** Units are tokens. */
   quantize: { x: 'i32', width: 'i32', q: 'i32', qScales: 'i32', ...UNITS },
+  /** Units are tokens. */
+  quantizeGroups: { x: 'i32', width: 'i32', q: 'i32', qScales: 'i32', ...UNITS },
   /** Units are elements. */
   glu: { a: 'i32', b: 'i32', isSilu: 'i32', out: 'i32', ...UNITS },
   /** Units are tokens. */
@@ -34,18 +38,19 @@ export const TRANSFORMER_PARAMETERS = {
   attention: ATTENTION_PARAMETERS,
   /** Units are groups of four rows. */
   floatMatmul: { table: 'i32', stored: 'i32', rows: 'i32', x: 'i32', columns: 'i32', tokens: 'i32', out: 'i32', ...UNITS },
+  ...GROUPED_PARAMETERS,
 } as const satisfies Record<string, Parameters>;
 
 export type TransformerKernelName = keyof typeof TRANSFORMER_PARAMETERS;
 
 /** In the order of `TRANSFORMER_PARAMETERS`. */
-export function emitTransformer(module: ModuleBuilder): readonly SharedKernel[] {
+export function emitTransformer(module: ModuleBuilder, products: ProductParts): readonly SharedKernel[] {
   const P = TRANSFORMER_PARAMETERS;
   const dot4 = emitDot4(module);
   const widen = emitWiden(module);
   const funcs = [
-    emitQuantize(module), emitGlu(module), emitRotate(module), emitStoreKeysValues(module), emitAttention(module, dot4, widen),
-    emitFloatMatmul(module, dot4, widen),
+    emitQuantize(module), emitQuantizeGroups(module), emitGlu(module), emitRotate(module), emitStoreKeysValues(module), emitAttention(module, dot4, widen),
+    emitFloatMatmul(module, dot4, widen), ...emitGrouped(module, products),
   ];
   return Object.values(P).map((parameters, n) => ({ func: funcs[n]!, parameters }));
 }
@@ -73,6 +78,35 @@ function emitQuantize(module: ModuleBuilder): Func {
         b.run(storeBytes(q, i8x16.shuffle(values, values, LOWEST_BYTES)));
       });
     });
+  });
+}
+
+function emitQuantizeGroups(module: ModuleBuilder): Func {
+  return module.func('quantizeGroups', TRANSFORMER_PARAMETERS.quantizeGroups, (b, p) => {
+    const [x, q, t, from, column, width] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [maximum, values] = [b.local('v128'), b.local('v128')] as const;
+    const largest = b.local('f32');
+    const toInteger = b.local('v128', splatF32(INTEGER_IN_LOW_BITS));
+    const most = b.local('v128', splatF32(127));
+    const groups = b.local('i32', i32.shrU(i32.add(p.width, ACTIVATION_GROUP - 1), Math.log2(ACTIVATION_GROUP)));
+    b.increase(p.qScales, i32.shl(i32.mul(p.first, groups), 2));
+    b.set(from, i32.add(p.x, i32.shl(i32.mul(p.first, p.width), 2)));
+    b.set(q, i32.add(p.q, i32.mul(p.first, p.width)));
+    b.for(t, p.first, p.last, 1, () => b.for(column, 0, p.width, ACTIVATION_GROUP, () => {
+      b.set(width, i32.minU(ACTIVATION_GROUP, i32.sub(p.width, column)));
+      b.set(x, from);
+      b.set(maximum, splatF32(1e-5));
+      forElements(b, width, 4, [[x, 4]], ({ load }) => b.set(maximum, f32x4.pmax(maximum, f32x4.abs(load(x)))));
+      const lane = (n: number): F32 => f32x4.extractLane(maximum, n);
+      b.set(largest, f32.max(f32.max(lane(0), lane(1)), f32.max(lane(2), lane(3))));
+      b.set(maximum, f32x4.splat(largest));
+      b.run(f32.store(p.qScales, f32.div(largest, f32.const(127))));
+      b.increase(p.qScales, 4);
+      forElements(b, width, 2, [[from, 4], [q, 1]], ({ load, storeBytes }) => {
+        b.set(values, add(mul(f32x4.div(load(from), maximum), most), toInteger));
+        b.run(storeBytes(q, i8x16.shuffle(values, values, LOWEST_BYTES)));
+      });
+    }));
   });
 }
 

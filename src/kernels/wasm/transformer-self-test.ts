@@ -1,6 +1,6 @@
 import { FLOAT_BYTES, type FloatType } from '../../formats/floats.js';
 import type { Arena } from '../arena.js';
-import { PAGE_POSITIONS, type Kernels, type KeyValuePages, type PageTable } from '../kernels.js';
+import { ACTIVATION_GROUP, PAGE_POSITIONS, type Kernels, type KeyValuePages, type PageTable } from '../kernels.js';
 import { createScalarTransformer } from '../scalar/transformer.js';
 import { likeScalar, type Check } from './self-test.js';
 import type { TransformerKernelName } from './transformer-emit.js';
@@ -53,6 +53,28 @@ function multiplyFloats(type: FloatType): Check {
   });
 }
 
+/** Two row blocks and a column block and a half, the last group not full. */
+const [GROUPED_ROWS, GROUPED_COLUMNS] = [35, 372];
+
+function multiplyGroups(group: number, ...tokens: readonly number[]): Check {
+  return likeScalar(({ transformer }, arena, floats) => {
+    const matrix = transformer!.createGrouped(arena, GROUPED_ROWS, GROUPED_COLUMNS, group);
+    matrix.scales.set(floats(matrix.scales.length));
+    for (let row = 0; row < GROUPED_ROWS; row++) {
+      const trits = Int8Array.from(floats(GROUPED_COLUMNS, 1.5), (value) => Math.max(-1, Math.min(1, Math.round(value))));
+      transformer!.packGroupedRow(matrix, row, row % 5 === 0 ? trits.fill(1) : trits);
+    }
+    const groups = Math.ceil(GROUPED_COLUMNS / ACTIVATION_GROUP);
+    return tokens.map((count) => {
+      const [q, qScales, out] = [arena.i8(count * GROUPED_COLUMNS), floats(count * groups), arena.f32(count * GROUPED_ROWS)];
+      floats(q.length, 127).forEach((value, n) => { q[n] = Math.max(-127, Math.min(127, value)); });
+      q.fill(127, 0, GROUPED_COLUMNS);
+      transformer!.groupedMatmul(matrix, q, qScales, count, out);
+      return out;
+    });
+  });
+}
+
 const all = (...checks: readonly Check[]): Check => (test) => checks.every((check) => check(test));
 
 const checks: Readonly<Record<TransformerKernelName, Check>> = {
@@ -62,6 +84,14 @@ const checks: Readonly<Record<TransformerKernelName, Check>> = {
     // The largest of each token, where another lane finds it.
     for (let t = 0; t < TOKENS; t++) x[t * WIDTH + 4 * t + (t % 4)] = t % 2 === 0 ? 50 : -50;
     transformer!.quantize(x, WIDTH, TOKENS, q, qScales);
+    return [q, qScales];
+  }),
+  quantizeGroups: likeScalar(({ transformer }, { i8, f32 }, floats) => {
+    const width = ACTIVATION_GROUP + WIDTH;
+    const [q, qScales] = [i8(TOKENS * width), f32(TOKENS * 2)];
+    const x = floats(TOKENS * width);
+    for (let t = 0; t < TOKENS; t++) x[t * width + 13 * t] = t % 2 === 0 ? 50 : -50;
+    transformer!.quantizeGroups(x, width, TOKENS, q, qScales);
     return [q, qScales];
   }),
   glu: likeScalar(({ transformer }, { f32 }, floats) => {
@@ -77,6 +107,9 @@ const checks: Readonly<Record<TransformerKernelName, Check>> = {
   }),
   storeKeysValues: all(...[true, false].map((isHalf) => likeScalar((kernels, arena, floats) => [remember(kernels, arena, floats, isHalf).pages.elements]))),
   attention: all(attend(true, Infinity), attend(false, 17)),
+  groupedRows: all(multiplyGroups(128, 1), multiplyGroups(32, 1)),
+  groupedTile8: multiplyGroups(128, 8, 5),
+  groupedTile16: multiplyGroups(64, 16, 13),
   floatMatmul: all(multiplyFloats('F32'), multiplyFloats('F16'), multiplyFloats('BF16')),
 };
 

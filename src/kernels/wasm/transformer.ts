@@ -1,9 +1,11 @@
 import { ArgumentError } from '../../errors.js';
 import type { FloatType } from '../../formats/floats.js';
-import { PAGE_POSITIONS, type KeyValuePages, type PageTable, type TransformerKernels } from '../kernels.js';
+import { checkGroup } from '../group.js';
+import { ACTIVATION_GROUP, PAGE_POSITIONS, type KeyValuePages, type PageTable, type TransformerKernels } from '../kernels.js';
 import { STORED } from './half.js';
 import { WORK_BYTES } from './jobs.js';
 import type { Runner } from './runner.js';
+import { unpackRow } from './unpack.js';
 import { attentionStateBytes, MAX_HEAD_DIM, QUERY_TOKENS } from './attention.js';
 import { emitTransformer, TRANSFORMER_PARAMETERS } from './transformer-emit.js';
 
@@ -13,7 +15,7 @@ const NO_WINDOW = 0x3fffffff;
 export { emitTransformer, TRANSFORMER_PARAMETERS };
 
 /** The kernels of Transformers on a module that has them. */
-export function createWasmTransformer({ at, call, elements }: Runner): TransformerKernels {
+export function createWasmTransformer({ at, call, elements, multiply, packing }: Runner): TransformerKernels {
   const rowsOf = ({ pages, firstPage, row, position }: PageTable): [pages: number, firstPage: number, row: number, position: number] =>
     [at(pages), firstPage, row, position];
   const memoryOf = ({ elements: cells, pageElements, kvHeads, headDim }: KeyValuePages): number[] =>
@@ -21,6 +23,18 @@ export function createWasmTransformer({ at, call, elements }: Runner): Transform
   return {
     quantize(x, width, tokens, q, qScales) {
       elements('quantize', [at(x), width, at(q), at(qScales)], tokens, tokens * width);
+    },
+    quantizeGroups(x, width, tokens, q, qScales) {
+      elements('quantizeGroups', [at(x), width, at(q), at(qScales)], tokens, tokens * width);
+    },
+    createGrouped(arena, rows, columns, group) {
+      checkGroup(columns, group);
+      return { rows, columns, group, packed: packing.allocate(arena, rows, columns), scales: arena.f32(Math.ceil(columns / group) * rows) };
+    },
+    packGroupedRow: packing.packRow,
+    unpackRow: ({ packed, rows, columns }, row, trits) => unpackRow(packed as Uint8Array, rows, columns, packing.panelBlocks(rows), row, trits),
+    groupedMatmul(matrix, q, qScales, tokens, out) {
+      multiply('grouped', matrix, q, qScales, tokens, out, Math.ceil(matrix.columns / ACTIVATION_GROUP), matrix.group);
     },
     glu(a, b, activation, count, out) {
       elements('glu', [at(a), at(b), activation === 'silu' ? 1 : 0, at(out)], count, count);

@@ -1,4 +1,5 @@
 import { ArgumentError } from '../../errors.js';
+import type { Arena } from '../arena.js';
 import { MAX_COLUMNS, type Kernels, type TernaryMatrix } from '../kernels.js';
 import { SHARED_KERNELS } from './emit.js';
 import { CONTROL, MAIN_SPINS } from './jobs.js';
@@ -6,7 +7,7 @@ import { clearPadding, packedBytes, packRow, paddedColumns, panelBlocks, ROW_BLO
 import { createMemory, type KernelMemory } from './memory.js';
 import { packBlocks } from './pack.js';
 import type { WasmBackend } from './probe.js';
-import type { Argument } from './runner.js';
+import type { Argument, Runner } from './runner.js';
 import type { ThreadPool } from './threads.js';
 
 export interface WasmKernelsOptions {
@@ -89,7 +90,7 @@ export function kernelsOn({ backend, module, shared, transformer, pool, shareAll
     run(kernel, units, share ? Math.ceil(units / (threads * 2)) : units, share);
   }
 
-  function multiplyToken(matrix: TernaryMatrix, q: number, qScale: number, out: number): void {
+  function multiplyToken(prefix: string, matrix: TernaryMatrix, q: number, qScale: Argument, out: number, group: number): void {
     const { rows, columns, packed, scales } = matrix;
     const blocks = rowBlocks(rows);
     const panel = panelBlocks(rows, threads);
@@ -101,11 +102,13 @@ export function kernelsOn({ backend, module, shared, transformer, pool, shareAll
     ints[ARGUMENTS + 4] = q;
     ints[ARGUMENTS + 5] = rows;
     ints[ARGUMENTS + 6] = at(scales);
-    floats[ARGUMENTS + 7] = qScale;
+    if (typeof qScale === 'number') ints[ARGUMENTS + 7] = qScale;
+    else floats[ARGUMENTS + 7] = qScale.f32;
     ints[ARGUMENTS + 8] = out;
     expectNext(matrix);
+    ints[ARGUMENTS + 12] = group;
     const share = rows * columns >= least * MIN_SHARED_WORK;
-    run('ternaryRows', panels, share ? 1 : panels, share);
+    run(`${prefix}Rows`, panels, share ? 1 : panels, share);
   }
 
   /** Tells other threads where to look next: products come in the same order for every token. */
@@ -121,7 +124,7 @@ export function kernelsOn({ backend, module, shared, transformer, pool, shareAll
 
   /** `tokens` tokens in tiles of `width`. */
   function multiplyTiles(
-    matrix: TernaryMatrix, width: 8 | 16, q: number, qScales: number, tokens: number, out: number,
+    prefix: string, matrix: TernaryMatrix, width: 8 | 16, q: number, qScales: number, tokens: number, out: number, group: number,
   ): void {
     const { rows, columns, packed, scales } = matrix;
     const blocks = rowBlocks(rows);
@@ -144,8 +147,34 @@ export function kernelsOn({ backend, module, shared, transformer, pool, shareAll
     ints[ARGUMENTS + 10] = out;
     ints[ARGUMENTS + 11] = taskBlocks;
     ints[ARGUMENTS + 12] = tasks;
-    run(`ternaryTile${width}`, tiles * tasks, share ? 1 : tiles * tasks, share);
+    ints[ARGUMENTS + 13] = group;
+    run(`${prefix}Tile${width}`, tiles * tasks, share ? 1 : tiles * tasks, share);
   }
+
+  const multiply: Runner['multiply'] = (prefix, matrix, q, qScales, tokens, out, scalesPerToken, group = 0) => {
+    const { rows, columns } = matrix;
+    const [qAt, scalesAt, outAt] = [at(q), at(qScales), at(out)];
+    const scaleBytes = 4 * (scalesPerToken ?? 1);
+    let t = 0;
+    while (tokens - t >= MIN_TILE_TOKENS) {
+      const left = tokens - t;
+      // Whole tiles of 16, then one for the rest.
+      const width = left > MAX_EIGHT_TOKENS ? 16 : 8;
+      const count = left >= 16 ? left - (left % 16) : Math.min(left, width);
+      multiplyTiles(prefix, matrix, width, qAt + t * columns, scalesAt + scaleBytes * t, count, outAt + 4 * t * rows, group);
+      t += count;
+    }
+    for (; t < tokens; t++) {
+      const qScale = scalesPerToken === undefined ? { f32: qScales[t] } : scalesAt + scaleBytes * t;
+      multiplyToken(prefix, matrix, qAt + t * columns, qScale, outAt + 4 * t * rows, group);
+    }
+  };
+
+  const allocate = (arena: Arena, rows: number, columns: number): Uint8Array => {
+    const packed = arena.u8(packedBytes(rows, columns));
+    clearPadding(packed, rows, columns, panelBlocks(rows, threads));
+    return packed;
+  };
 
   const kernels: Kernels = {
     backend,
@@ -162,9 +191,7 @@ export function kernelsOn({ backend, module, shared, transformer, pool, shareAll
     },
     createTernary(arena, rows, columns) {
       if (columns > MAX_COLUMNS) throw new ArgumentError(`a ternary matrix of ${columns} columns: at most ${MAX_COLUMNS} are exact`);
-      const packed = arena.u8(packedBytes(rows, columns));
-      clearPadding(packed, rows, columns, panelBlocks(rows, threads));
-      return { rows, columns, packed, scales: arena.f32(rows) };
+      return { rows, columns, packed: allocate(arena, rows, columns), scales: arena.f32(rows) };
     },
     packRow: ({ packed, rows, columns }, row, trits) =>
       packRow(packed as Uint8Array, rows, columns, panelBlocks(rows, threads), row, trits),
@@ -174,20 +201,7 @@ export function kernelsOn({ backend, module, shared, transformer, pool, shareAll
         const share = units >= least * 2 * threads;
         run('packBlocks', units, share ? Math.ceil(units / (threads * 2)) : units, share);
       }),
-    ternaryMatmul(matrix, q, qScales, tokens, out) {
-      const { rows, columns } = matrix;
-      const [qAt, scalesAt, outAt] = [at(q), at(qScales), at(out)];
-      let t = 0;
-      while (tokens - t >= MIN_TILE_TOKENS) {
-        const left = tokens - t;
-        // Whole tiles of 16, then one for the rest.
-        const width = left > MAX_EIGHT_TOKENS ? 16 : 8;
-        const count = left >= 16 ? left - (left % 16) : Math.min(left, width);
-        multiplyTiles(matrix, width, qAt + t * columns, scalesAt + 4 * t, count, outAt + 4 * t * rows);
-        t += count;
-      }
-      for (; t < tokens; t++) multiplyToken(matrix, qAt + t * columns, qScales[t], outAt + 4 * t * rows);
-    },
+    ternaryMatmul: (matrix, q, qScales, tokens, out) => multiply('ternary', matrix, q, qScales, tokens, out),
     rmsNorm(x, weight, eps, tokens, out) {
       ints[ARGUMENTS] = at(x);
       ints[ARGUMENTS + 1] = at(weight);
@@ -251,6 +265,8 @@ export function kernelsOn({ backend, module, shared, transformer, pool, shareAll
         put(args);
         runElements(kernel, units, count);
       },
+      multiply,
+      packing: { allocate, packRow: (...args) => kernels.packRow(...args), panelBlocks: (rows) => panelBlocks(rows, threads) },
     }),
     dispose() {
       pool?.dispose();
