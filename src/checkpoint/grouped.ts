@@ -1,0 +1,98 @@
+import { FormatError } from '../errors.js';
+import { ACTIVATION_GROUP } from '../kernels/kernels.js';
+import { Pace } from '../platform/pace.js';
+import type { OnRow, Reading } from './checkpoint.js';
+
+/*
+ * Ternary weights with a scale for each row and group of columns. Files have the scales of groups of their own: a model is to be the
+ * same from each of them, so it has the widest groups that the numbers allow, of 128, 64 or 32 columns.
+ */
+
+/** Widest first. */
+const GROUPS = [ACTIVATION_GROUP, 64, 32] as const;
+
+/** A weight as a file has it. */
+export interface StoredGroups {
+  /** File and tensor, for messages. */
+  readonly where: string;
+  readonly rows: number;
+  readonly columns: number;
+  /** Columns that share a stored scale: 32, 64, 128 or more. */
+  readonly step: number;
+  /**
+   * Decodes all rows in order, into buffers that are used again.
+   * @param onRow is given trits [columns] and scales [⌈columns / step⌉]: any finite numbers, also of either sign, or 0.
+   */
+  readonly each: (onRow: OnGroupedRow, reading: Reading) => Promise<void>;
+}
+
+export type OnGroupedRow = (row: number, trits: Int8Array, scales: Float32Array) => void;
+
+/** Rows of which a group's scale is looked for: the first stored scale that differs makes groups smaller. */
+export async function groupOf(stored: StoredGroups, reading: Reading = {}): Promise<number> {
+  const { step, columns } = stored;
+  if (step >= ACTIVATION_GROUP) return ACTIVATION_GROUP;
+  let candidates: readonly number[] = GROUPS.filter((group) => group > step);
+  await stored.each((_row, trits, scales) => {
+    if (candidates.length === 0) return;
+    normalise(stored, _row, trits, scales);
+    candidates = candidates.filter((group) => isUniform(scales, group / step));
+  }, { pace: reading.pace ?? new Pace() });
+  return candidates[0] ?? step;
+}
+
+/** Whether each `count` scales that follow one another are one number, or 0. */
+function isUniform(scales: Float32Array, count: number): boolean {
+  for (let n = 0; n < scales.length; n += count) {
+    if (Number.isNaN(sharedScale(scales, n, Math.min(n + count, scales.length)))) return false;
+  }
+  return true;
+}
+
+/** The one number in `scales[from, to)` that is not 0; 0 if all are; NaN if there are several. */
+function sharedScale(scales: Float32Array, from: number, to: number): number {
+  let shared = 0;
+  for (let n = from; n < to; n++) {
+    const scale = scales[n]!;
+    if (scale === 0 || scale === shared) continue;
+    if (shared !== 0) return NaN;
+    shared = scale;
+  }
+  return shared;
+}
+
+/** Makes scales positive, and 0 where all weights are; weights 0 where the scale is. */
+function normalise({ where, step, columns }: StoredGroups, row: number, trits: Int8Array, scales: Float32Array): void {
+  scales.forEach((scale, n) => {
+    if (!Number.isFinite(scale)) throw new FormatError(`${where}, row ${row}: the scale of column ${n * step} and on is ${scale}`);
+    const group = trits.subarray(n * step, Math.min((n + 1) * step, columns));
+    if (scale === 0) group.fill(0);
+    else if (group.every((trit) => trit === 0)) scales[n] = 0;
+    else if (scale < 0) {
+      scales[n] = -scale;
+      for (let j = 0; j < group.length; j++) group[j] = -group[j]!;
+    }
+  });
+}
+
+/**
+ * Reads all rows.
+ * @param group of `groupOf`.
+ * @param scales [⌈columns / group⌉, rows], filled: weight = trit · scale.
+ * @throws FormatError for scales that are not finite, or not those of such groups.
+ */
+export async function readGroups(stored: StoredGroups, group: number, scales: Float32Array, onRow: OnRow, reading: Reading = {}): Promise<void> {
+  const { where, rows, columns, step } = stored;
+  const groups = Math.ceil(columns / group);
+  await stored.each((row, trits, found) => {
+    normalise(stored, row, trits, found);
+    for (let g = 0; g < groups; g++) {
+      const [from, to] = [g * group, Math.min((g + 1) * group, columns)];
+      const scale = sharedScale(found, Math.floor(from / step), Math.ceil(to / step));
+      if (Number.isNaN(scale)) throw new FormatError(`${where}, row ${row}: columns ${from} to ${to - 1} have several scales; they were one before`);
+      // A stored group may be wider than this one.
+      scales[g * rows + row] = step <= group || trits.subarray(from, to).some((trit) => trit !== 0) ? scale : 0;
+    }
+    onRow(row, trits);
+  }, reading);
+}
