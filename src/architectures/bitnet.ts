@@ -1,5 +1,5 @@
 import { show } from '../errors.js';
-import { decoderKeys, DECODER_METADATA, describeDecoder, readDecoderSizes } from './decoder.js';
+import { decoderKeys, DECODER_METADATA, describeDecoder, readDecoderSizes, readTied } from './decoder.js';
 import type { Family } from './family.js';
 import { readRope } from './rope.js';
 import { oneOf } from './nested-keys.js';
@@ -40,7 +40,7 @@ export const bitnet: Family = {
       rope: readRope(keys, sizes.headDim / 2, 10_000),
       window: Infinity,
       activation: oneOf(keys, 'hidden_act', undefined, ['relu2', 'silu']),
-      isTied: keys.boolean('tie_word_embeddings', false),
+      isTied: readTied(keys, tensors),
       subNorms: SUB_NORMS.find(({ attention }) =>
         tensors.has(`model.layers.0.self_attn.${attention}.weight`) || tensors.has('blk.0.attn_sub_norm.weight')),
     });

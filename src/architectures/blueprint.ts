@@ -1,7 +1,9 @@
-import { BIT_LINEAR_EPS, type BitLinear } from '../layers/bit-linear.js';
+import { BIT_LINEAR_EPS } from '../layers/bit-linear.js';
 import type { Activation } from '../kernels/kernels.js';
 import type { AttentionParts } from '../layers/attention.js';
 import type { GLUParts } from '../layers/glu.js';
+import type { GroupedActivations } from '../layers/grouped-linear.js';
+import type { Linear } from '../layers/mixers.js';
 import type { MLGRUParts } from '../layers/mlgru.js';
 import type { RMSNorm } from '../layers/rms-norm.js';
 import type { RopeSpec } from '../layers/rope.js';
@@ -22,6 +24,8 @@ export interface TensorSpec {
    * Rows of a head, where GGUF files have them in pairs: first, middle, second, middle + 1, … (llama.cpp's rotary embedding turns neighbours).
    */
   readonly ggufPairs?: number | undefined;
+  /** Whether it is ternary with a scale for each row and group of columns; how wide groups are stands in the file. */
+  readonly isGrouped?: boolean | undefined;
 }
 
 export interface NormSpec {
@@ -41,7 +45,7 @@ export interface FloatHeadSpec {
 
 /** What a layer is built of, under the names of the layer's own parts; in the order in which files have them. */
 export type PartSpecs<Parts> = { readonly [Name in keyof Parts]: PartSpec<NonNullable<Parts[Name]>> | Extract<Parts[Name], undefined> };
-type PartSpec<Part> = Part extends BitLinear ? BitLinearSpec : Part extends RMSNorm ? NormSpec : never;
+type PartSpec<Part> = Part extends Linear ? BitLinearSpec : Part extends RMSNorm ? NormSpec : never;
 
 export interface MLGRUSpec {
   readonly kind: 'mlgru';
@@ -77,7 +81,7 @@ export interface Blueprint {
   /** The family's name: `general.architecture` in GGUF files. */
   readonly architecture: string;
   readonly config: ModelConfig;
-  readonly embeddings: TensorSpec; // [vocab, hidden]
+  readonly embeddings: TensorSpec; // [vocab, hidden], a table of floats, or ternary in groups
   /** [layers, width] of which the forget gates' lower bounds are made. */
   readonly lowerBounds: TensorSpec | undefined;
   readonly blocks: readonly BlockSpec[];
@@ -88,6 +92,8 @@ export interface Blueprint {
    * (ternary-transformers.md §2.2); else it is float32.
    */
   readonly roundsScales: boolean;
+  /** How activations are rounded for weights whose scales are for groups of columns. Default: int8. */
+  readonly activations?: GroupedActivations | undefined;
   /** Longer texts are refused; Infinity for a model that has no such limit. */
   readonly maxPositions: number;
   /** What was decided in reading the configuration, and by what: for people. */
@@ -130,7 +136,7 @@ export interface Parameter {
 /** All tensors of a model, each once, in file order. */
 export function parameters(blueprint: Blueprint): readonly Parameter[] {
   const { embeddings, lowerBounds, blocks, norm, head } = blueprint;
-  const all: Parameter[] = [{ tensor: embeddings, held: 'table' }];
+  const all: Parameter[] = [{ tensor: embeddings, held: embeddings.isGrouped ? 'ternary' : 'table' }];
   if (lowerBounds) all.push({ tensor: lowerBounds, held: 'bounds' });
   for (const part of [...blocks.flatMap(blockParts), norm, head]) {
     if ('table' in part) {
@@ -140,7 +146,7 @@ export function parameters(blueprint: Blueprint): readonly Parameter[] {
     if (!isBitLinear(part)) all.push({ tensor: part.weight, held: 'vector' });
     else {
       if (part.norm) all.push({ tensor: part.norm.weight, held: 'vector' });
-      all.push({ tensor: part.weight, held: 'ternary' });
+      if (part.weight !== embeddings) all.push({ tensor: part.weight, held: 'ternary' });
     }
   }
   return all;

@@ -1,11 +1,12 @@
 import { show } from '../errors.js';
 import type { Activation } from '../kernels/kernels.js';
 import { MAX_COLUMNS } from '../kernels/kernels.js';
+import type { GroupedActivations } from '../layers/grouped-linear.js';
 import type { RopeSpec } from '../layers/rope.js';
 import type { JsonObject } from '../formats/bytes.js';
 import type { AttentionSpec, BitLinearSpec, BlockSpec, Blueprint, NormSpec, Switch, TensorSpec } from './blueprint.js';
 import { bosId, checkVocabulary, eosIds, MAX_CONTEXT, MAX_LAYERS, MAX_VOCABULARY, rmsEpsilon, type KeyReader, type ModelConfig } from './config.js';
-import type { MetadataKey } from './family.js';
+import type { MetadataKey, TensorNames } from './family.js';
 import { ROPE_METADATA, ropeIdentity, ropeKeys } from './rope.js';
 
 /*
@@ -28,10 +29,16 @@ export interface DecoderOptions {
   readonly hasPairedRows?: boolean;
   /** Names of the norms before o_proj and down_proj, in Hugging Face's layout, where there are such. */
   readonly subNorms?: { readonly attention: string; readonly feedForward: string } | undefined;
+  /** Whether each head's queries and keys are normed. */
+  readonly hasQKNorm?: boolean;
+  /** Of projections whose scales are for groups of columns: how their activations are rounded. */
+  readonly activations?: GroupedActivations | undefined;
+  /** Whether embeddings and head are such weights too. */
+  readonly hasTernaryTables?: boolean;
 }
 
 /** What tells apart the decoders of one family. @param keys that they were read from. */
-function switchesOf(keys: KeyReader, { rope: { theta, scaling }, window, activation, isTied, subNorms }: DecoderOptions): Switch[] {
+function switchesOf(keys: KeyReader, { rope: { theta, scaling }, window, activation, isTied, subNorms, hasQKNorm, activations, hasTernaryTables }: DecoderOptions): Switch[] {
   const by = (...names: string[]): string => names.filter((name) => keys.has(name)).join(', ') || 'nothing says otherwise';
   return [
     { name: 'activation', value: activation, why: by('hidden_act') },
@@ -39,7 +46,12 @@ function switchesOf(keys: KeyReader, { rope: { theta, scaling }, window, activat
       name: 'sub-norms', value: subNorms ? `before o_proj (${subNorms.attention}) and down_proj (${subNorms.feedForward})` : 'none',
       why: subNorms ? 'these tensors are there' : 'no such tensors are there',
     },
-    { name: 'head', value: isTied ? 'the table of the embeddings' : 'a table of its own', why: by('tie_word_embeddings') },
+    ...(hasQKNorm ? [{ name: 'QK norm', value: 'each head of queries and keys', why: 'the family has it' }] : []),
+    ...(activations ? [{
+      name: 'activations', value: activations === 'int8' ? 'rounded to int8, 128 columns at a time' : 'not rounded',
+      why: activations === 'int8' ? 'ours: the model has floats' : 'the family has floats',
+    }] : []),
+    { name: 'head', value: `${isTied ? 'the table of the embeddings' : 'a table of its own'}${hasTernaryTables ? ', ternary' : ''}`, why: by('tie_word_embeddings') },
     { name: 'positions', value: `RoPE, theta ${theta}${scaling ? `, ${scaling.kind} scaling by ${scaling.factor}` : ''}`, why: by('rope_theta', 'rope_scaling', 'rope_parameters') },
     ...(Number.isFinite(window) ? [{ name: 'window', value: `${window} tokens`, why: by('sliding_window') }] : []),
   ];
@@ -64,6 +76,11 @@ function refuseVariants(keys: KeyReader): void {
     const list = keys.value(key) ?? [];
     if (!Array.isArray(list) || list.some((dropped) => dropped !== false)) keys.fail(key, `is ${show(list)}; a model with layers left out cannot be run`);
   }
+}
+
+/** Whether the head is the table of the embeddings: a key says so, or in GGUF files the tensor that is not there. */
+export function readTied(keys: KeyReader, tensors: TensorNames): boolean {
+  return keys.boolean('tie_word_embeddings', tensors.has('token_embd.weight') && !tensors.has('output.weight'));
 }
 
 /** Sizes of a decoder from its keys, which have no defaults here but for those that published files leave out. */
@@ -107,13 +124,14 @@ export const DECODER_METADATA: readonly MetadataKey[] = [
 ];
 
 export function describeDecoder(keys: KeyReader, options: DecoderOptions): Blueprint {
-  const { architecture, config, heads, kvHeads, headDim, rope, window, activation, isTied, subNorms, hasPairedRows } = options;
+  const { architecture, config, heads, kvHeads, headDim, rope, window, activation, isTied, subNorms, hasPairedRows, hasQKNorm, activations, hasTernaryTables } = options;
   const { vocabSize: V, hiddenSize: D, intermediateSize: F, layers: L, rmsNormEps: eps } = config;
   const tensor = (hf: string, gguf: string, ...shape: number[]): TensorSpec => ({ hf: `${hf}.weight`, gguf: `${gguf}.weight`, shape });
   const norm = (hf: string, gguf: string, width: number): NormSpec => ({ weight: tensor(hf, gguf, width), eps });
-  const linear = (hf: string, gguf: string, out: number, input: number): BitLinearSpec => ({ weight: tensor(hf, gguf, out, input) });
+  const ternary = (hf: string, gguf: string, out: number, input: number): TensorSpec => ({ ...tensor(hf, gguf, out, input), isGrouped: activations && true });
+  const linear = (hf: string, gguf: string, out: number, input: number): BitLinearSpec => ({ weight: ternary(hf, gguf, out, input) });
   const rotated = (hf: string, gguf: string, out: number): BitLinearSpec => ({
-    weight: { ...tensor(hf, gguf, out, D), ggufPairs: hasPairedRows ? headDim : undefined },
+    weight: { ...ternary(hf, gguf, out, D), ggufPairs: hasPairedRows ? headDim : undefined },
   });
   const attention = (hf: string, gguf: string): AttentionSpec => ({
     kind: 'attention', kvHeads, headDim, rope, window,
@@ -121,6 +139,7 @@ export function describeDecoder(keys: KeyReader, options: DecoderOptions): Bluep
       queryProjection: rotated(`${hf}.q_proj`, `${gguf}.attn_q`, heads * headDim),
       keyProjection: rotated(`${hf}.k_proj`, `${gguf}.attn_k`, kvHeads * headDim),
       valueProjection: linear(`${hf}.v_proj`, `${gguf}.attn_v`, kvHeads * headDim, D),
+      ...(hasQKNorm && { queryNorm: norm(`${hf}.q_norm`, `${gguf}.attn_q_norm`, headDim), keyNorm: norm(`${hf}.k_norm`, `${gguf}.attn_k_norm`, headDim) }),
       subNorm: subNorms && norm(`${hf}.${subNorms.attention}`, `${gguf}.attn_sub_norm`, heads * headDim),
       outputProjection: linear(`${hf}.o_proj`, `${gguf}.attn_output`, D, heads * headDim),
     },
@@ -143,17 +162,20 @@ export function describeDecoder(keys: KeyReader, options: DecoderOptions): Bluep
       },
     };
   };
-  const embeddings = tensor('model.embed_tokens', 'token_embd', V, D);
+  const table = hasTernaryTables ? ternary : tensor;
+  const embeddings = table('model.embed_tokens', 'token_embd', V, D);
+  const head = isTied ? embeddings : table('lm_head', 'output', V, D);
   return {
     architecture, config, embeddings,
     lowerBounds: undefined,
     blocks: Array.from({ length: L }, (_, n) => block(n)),
     norm: norm('model.norm', 'output_norm', D),
-    head: { table: isTied ? embeddings : tensor('lm_head', 'output', V, D) },
+    head: hasTernaryTables ? { weight: head } : { table: head },
     roundsScales: true,
+    activations,
     maxPositions: config.trainedContext,
     switches: switchesOf(keys, options),
-    identity: [V, D, F, L, heads, kvHeads, headDim, activation === 'silu' ? 0 : 1, Number.isFinite(window) ? window : 0, ...ropeIdentity(rope)],
+    identity: [V, D, F, L, heads, kvHeads, headDim, activation === 'silu' ? 0 : 1, Number.isFinite(window) ? window : 0, ...ropeIdentity(rope), ...(activations === undefined ? [] : [activations === 'int8' ? 8 : 32])],
   };
 }
 
@@ -176,7 +198,7 @@ export function decoderKeys({ config, blocks: [first], embeddings, head }: Bluep
     rms_norm_eps: config.rmsNormEps,
     ...ropeKeys(rope),
     rope_parameters: null,
-    tie_word_embeddings: 'table' in head && head.table === embeddings,
+    tie_word_embeddings: ('table' in head ? head.table : head.weight) === embeddings,
     bos_token_id: config.bosTokenId ?? null,
     eos_token_id: eosTokenIds.length > 1 ? eosTokenIds : (eosTokenIds[0] ?? null),
   };

@@ -1,21 +1,30 @@
 import { show } from '../errors.js';
-import { decoderKeys, DECODER_METADATA, describeDecoder, readDecoderSizes } from './decoder.js';
+import { decoderKeys, DECODER_METADATA, describeDecoder, readDecoderSizes, readTied } from './decoder.js';
 import type { Family } from './family.js';
 import { readRope } from './rope.js';
 import { child, oneOf } from './nested-keys.js';
 
-/** Llama with ternary projections: Llama3-8B-1.58, Falcon3-1.58bit, Falcon-E (ternary-transformers.md §1.3 to §1.5). */
+/** A key of ours: "float" for a model whose activations are not rounded. */
+const ACTIVATIONS = 'ternary_activations';
+
+/**
+ * Llama with ternary projections: Llama3-8B-1.58, Falcon3-1.58bit, Falcon-E (ternary-transformers.md §1.3 to §1.5). And TriLM (§1.6): floats that
+ * are ternary, with a scale for each of the shards that they were trained in, and activations that are not rounded. Shards are whole groups of columns.
+ */
 export const llama: Family = {
   architecture: 'llama',
-  metadata: [...DECODER_METADATA, { json: 'tie_word_embeddings', gguf: 'tie_word_embeddings', type: 'bool' }],
+  metadata: [
+    ...DECODER_METADATA,
+    { json: 'tie_word_embeddings', gguf: 'tie_word_embeddings', type: 'bool' },
+    { json: ACTIVATIONS, gguf: ACTIVATIONS, type: 'string' },
+  ],
 
   recognises: ({ model_type: type, architectures }) =>
     type === 'llama' && (!Array.isArray(architectures) || architectures.includes('LlamaForCausalLM')),
 
   async blueprint(keys, generation, tensors) {
-    if (tensors.has('model.embed_tokens.weight') && !keys.has('quantization_config')) {
-      keys.fail('model_type', 'is "llama" without quantization_config: its weights are floats; only a Llama that is ternary (quant_method "bitnet") can be run');
-    }
+    const isFloat = tensors.has('model.embed_tokens.weight') && !keys.has('quantization_config');
+    const activations = oneOf(keys, ACTIVATIONS, isFloat ? 'float' : 'int8', ['float', 'int8']);
     const sizes = readDecoderSizes(keys, generation);
     const spared = child(keys, 'quantization_config')?.value('modules_to_not_convert');
     if (Array.isArray(spared) && spared.length === 0) {
@@ -27,10 +36,13 @@ export const llama: Family = {
       rope: readRope(keys, sizes.headDim / 2, 10_000),
       window: Infinity,
       activation: oneOf(keys, 'hidden_act', 'silu', ['silu']),
-      isTied: keys.boolean('tie_word_embeddings', false),
+      isTied: readTied(keys, tensors),
       hasPairedRows: true,
+      activations: activations === 'float' ? activations : undefined,
     });
   },
 
-  keysOf: async (blueprint) => ({ architectures: ['LlamaForCausalLM'], model_type: 'llama', ...decoderKeys(blueprint) }),
+  keysOf: async (blueprint) => ({
+    architectures: ['LlamaForCausalLM'], model_type: 'llama', ...decoderKeys(blueprint), ...(blueprint.activations && { [ACTIVATIONS]: blueprint.activations }),
+  }),
 };

@@ -7,6 +7,7 @@ export const FAMILIES: Readonly<Record<string, () => Promise<Family>>> = {
   hgrn_bit: async () => matmulFree,
   'bitnet-b1.58': async () => (await import('./bitnet.js').catch(missingPart)).bitnet,
   llama: async () => (await import('./llama.js').catch(missingPart)).llama,
+  qwen3: async () => (await import('./qwen3.js').catch(missingPart)).qwen3,
 };
 
 /** The family that GGUF files call so. */

@@ -6,7 +6,8 @@ import { readTensor, type StoredTensor } from '../formats/stored-tensor.js';
 import { Pace } from '../platform/pace.js';
 import { checkFinite, checkTensors, decodeFinite, parseOptional, readOptionalText, readTable, type Checkpoint } from './checkpoint.js';
 import { quantizeTernary } from './quantize.js';
-import { hfScaleName } from '../architectures/blueprint.js';
+import { groupOf, readGroups, type StoredGroups } from './grouped.js';
+import { hfScaleName, type TensorSpec } from '../architectures/blueprint.js';
 import type { Family } from '../architectures/family.js';
 import { parseConfig } from '../architectures/parse-config.js';
 
@@ -47,6 +48,7 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
   };
   const readFloats = async (name: string): Promise<Float32Array> => decodeFinite(where(name), floatType(name), await readBytes(name));
 
+  const groups = new Map<TensorSpec, number>();
   try {
     const blueprint = await parseConfig('config.json', configJson, { generation: parseOptional('generation_config.json', generationConfig), tensors, families });
     // Most checkpoints are floats.
@@ -59,6 +61,12 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
       ternaryShape: (tensor) => (packed?.has(tensor) ? packed.shapeOf(tensor) : tensor.shape),
       optional: packed?.scaleNames ?? new Set(),
     });
+    const storedGroups = async (tensor: TensorSpec): Promise<StoredGroups> => {
+      const { floatGroups, packedGroups } = await import('./folder-grouped.js').catch(missingPart);
+      const { hf } = tensor;
+      if (!packed?.has(tensor)) return floatGroups(where(hf), tensor, at(hf), floatType(hf));
+      return packedGroups(where(hf), tensor, packed, () => readBytes(hf), await readFloats(hfScaleName(tensor)));
+    };
     return {
       name: files.name,
       blueprint,
@@ -91,6 +99,12 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
         const scale = await quantizeTernary(where(hf), floatType(hf), await readBytes(hf), rows, columns, onRow, pace);
         scales.fill(blueprint.roundsScales ? (await import('../formats/rounding.js').catch(missingPart)).createRounding().round(floatType(hf), scale) : scale);
       },
+      async groupOf(tensor, reading) {
+        const group = groups.get(tensor) ?? await groupOf(await storedGroups(tensor), reading);
+        groups.set(tensor, group);
+        return group;
+      },
+      readGrouped: async (tensor, group, scales, onRow, reading) => readGroups(await storedGroups(tensor), group, scales, onRow, reading),
       close,
     };
   } catch (error) {

@@ -28,14 +28,13 @@ export interface StoredGroups {
 
 export type OnGroupedRow = (row: number, trits: Int8Array, scales: Float32Array) => void;
 
-/** Rows of which a group's scale is looked for: the first stored scale that differs makes groups smaller. */
+/** The widest groups in each of which all rows have one scale. */
 export async function groupOf(stored: StoredGroups, reading: Reading = {}): Promise<number> {
-  const { step, columns } = stored;
+  const { step } = stored;
   if (step >= ACTIVATION_GROUP) return ACTIVATION_GROUP;
   let candidates: readonly number[] = GROUPS.filter((group) => group > step);
-  await stored.each((_row, trits, scales) => {
-    if (candidates.length === 0) return;
-    normalise(stored, _row, trits, scales);
+  await stored.each((row, trits, scales) => {
+    normalise(stored, row, trits, scales);
     candidates = candidates.filter((group) => isUniform(scales, group / step));
   }, { pace: reading.pace ?? new Pace() });
   return candidates[0] ?? step;

@@ -21,6 +21,10 @@ export interface PackedWeights {
   /** The shape that one is stored with. */
   shapeOf(tensor: TensorSpec): readonly number[];
   readonly scaleNames: ReadonlySet<string>;
+  /** Columns of a scale, where each row has several: ours, for models whose scales are for groups. */
+  readonly groupSize: number | undefined;
+  /** What a weight is multiplied by. */
+  scaleOf(stored: number): number;
   /**
    * Decodes a packed weight row by row.
    * @param values what is stored as its scale: one number, or one for each row.
@@ -39,6 +43,7 @@ export function findPackedWeights(
   where: string, quantization: unknown, blueprint: Blueprint, tensors: ReadonlyMap<string, StoredTensor>,
 ): PackedWeights {
   const meaning = quantization === undefined ? undefined : scaleMeaning(quantization);
+  const scaleOf = (stored: number): number => Math.fround(meaning === 'divisor' ? 1 / stored : stored);
   const packed = new Set(ternaryTensors(blueprint).filter(({ hf }) => tensors.get(hf)?.dtype === 'U8'));
   for (const tensor of packed) {
     const missing = meaning === undefined ? 'config.json has no quantization_config that tells how to read it'
@@ -53,18 +58,26 @@ export function findPackedWeights(
     },
     shapeOf: ({ shape: [rows = 0, columns = 0] }) => [packedRows(rows), columns],
     scaleNames: new Set([...packed].map(hfScaleName)),
+    groupSize: groupSize(quantization),
+    scaleOf,
     async read(tensorWhere, { shape: [rows = 0, columns = 0] }, bytes, values, scales, onRow, pace) {
       const trits = new Int8Array(columns);
       for (let row = 0; row < rows; row++) {
         if (pace.isDue) await pace.giveWay();
         if (!unpackRow(bytes, row, rows, columns, trits)) throw new FormatError(`${tensorWhere}, row ${row}: holds a code that no weight has`);
         const value = values[values.length === 1 ? 0 : row]!;
-        scales[row] = meaning === 'divisor' ? 1 / value : value;
+        scales[row] = scaleOf(value);
         if (!Number.isFinite(scales[row])) throw new FormatError(`${tensorWhere}, row ${row}: the scale 1 / ${value} is beyond float32`);
         onRow(row, trits);
       }
     },
   };
+}
+
+function groupSize(config: unknown): number | undefined {
+  const size = isJsonObject(config) ? (config['group_size'] ?? undefined) : undefined;
+  if (size === undefined || size === 32 || size === 64 || size === 128) return size;
+  throw new ConfigError(`config.json: quantization_config.group_size is ${show(size)}; only 32, 64 and 128 can be read`);
 }
 
 /** weight = trit · scale, as `AutoBitLinear` has it, or trit / scale, as `BitLinear`; undefined where all weights are floats. */

@@ -1,19 +1,18 @@
 import type { Kernels, KeyValuePages, PageTable, TransformerKernels } from '../kernels/kernels.js';
-import type { BitLinear } from './bit-linear.js';
 import { requireLength, requireTransformer } from './check.js';
-import type { AttentionMixer } from './mixers.js';
+import type { AttentionMixer, Linear } from './mixers.js';
 import type { RMSNorm } from './rms-norm.js';
 import type { Rope } from './rope.js';
 import type { Workspace } from './workspace.js';
 
 export interface AttentionParts {
-  readonly queryProjection: BitLinear; //         q_proj [heads·headDim, hidden]
-  readonly keyProjection: BitLinear; //           k_proj [kvHeads·headDim, hidden]
-  readonly valueProjection: BitLinear; //         v_proj [kvHeads·headDim, hidden]
+  readonly queryProjection: Linear; //         q_proj [heads·headDim, hidden]
+  readonly keyProjection: Linear; //           k_proj [kvHeads·headDim, hidden]
+  readonly valueProjection: Linear; //         v_proj [kvHeads·headDim, hidden]
   readonly queryNorm?: RMSNorm | undefined; //    q_norm [headDim], for each head
   readonly keyNorm?: RMSNorm | undefined; //      k_norm [headDim]
   readonly subNorm?: RMSNorm | undefined; //      attn_sub_norm [heads·headDim]
-  readonly outputProjection: BitLinear; //        o_proj [hidden, heads·headDim]
+  readonly outputProjection: Linear; //        o_proj [hidden, heads·headDim]
 }
 
 /**

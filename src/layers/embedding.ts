@@ -1,8 +1,16 @@
 import { float16ToFloat32Bits, FLOAT_BYTES, type FloatType } from '../formats/floats.js';
 import { requireLength } from './check.js';
 
+/** Vectors of tokens. */
+export interface Lookup {
+  readonly width: number;
+  readonly byteLength: number;
+  /** Writes the vector of `id` to `out[at, at + width)`. Allocates nothing. */
+  lookUp(id: number, out: Float32Array, at: number): void;
+}
+
 /** A plain table of vectors, kept in the type it was stored in; a row becomes float32 when it is looked up. */
-export class Embedding {
+export class Embedding implements Lookup {
   readonly type: FloatType;
   readonly rows: number;
   readonly width: number;
@@ -31,7 +39,6 @@ export class Embedding {
     return this.words.byteLength;
   }
 
-  /** Writes the vector of `id` (0 ≤ id < rows) to `out[at, at + width)`. Allocates nothing. */
   lookUp(id: number, out: Float32Array, at: number): void {
     const { words, row, rowBits, width } = this;
     const start = id * width;

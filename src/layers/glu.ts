@@ -1,15 +1,14 @@
 import type { Activation, Kernels } from '../kernels/kernels.js';
-import type { BitLinear } from './bit-linear.js';
 import { requireLength, requireTransformer } from './check.js';
-import type { ChannelMixer } from './mixers.js';
+import type { ChannelMixer, Linear } from './mixers.js';
 import type { RMSNorm } from './rms-norm.js';
 import type { Workspace } from './workspace.js';
 
 export interface GLUParts {
-  readonly gateProjection: BitLinear; //             gate_proj [intermediate, hidden]; without an up_proj [2·intermediate, hidden], both
-  readonly upProjection?: BitLinear | undefined; //  up_proj [intermediate, hidden]
+  readonly gateProjection: Linear; //             gate_proj [intermediate, hidden]; without an up_proj [2·intermediate, hidden], both
+  readonly upProjection?: Linear | undefined; //  up_proj [intermediate, hidden]
   readonly subNorm?: RMSNorm | undefined; //         ffn_sub_norm [intermediate]
-  readonly downProjection: BitLinear; //             down_proj [hidden, intermediate]
+  readonly downProjection: Linear; //             down_proj [hidden, intermediate]
 }
 
 /**

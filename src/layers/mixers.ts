@@ -1,4 +1,11 @@
-import type { PageTable } from '../kernels/kernels.js';
+import type { PageTable, TernaryMatrix } from '../kernels/kernels.js';
+
+/** A linear layer with ternary weights: a BitLinear, or one whose scales are for groups of columns. */
+export interface Linear {
+  readonly weight: TernaryMatrix; // [out, in]
+  /** x: [tokens, in]; out: [tokens, out]. */
+  forward(x: Float32Array, tokens: number, out: Float32Array): void;
+}
 
 /** What a token mixer remembers of the sequences in a pass: [sequences, stateSize] vectors, or where their keys and values are. */
 export type MixerMemory = Float32Array | readonly PageTable[];

@@ -1,16 +1,15 @@
 import type { Kernels } from '../kernels/kernels.js';
-import type { BitLinear } from './bit-linear.js';
 import { requireLength } from './check.js';
-import type { RecurrentMixer } from './mixers.js';
+import type { Linear, RecurrentMixer } from './mixers.js';
 import type { RMSNorm } from './rms-norm.js';
 import type { Workspace } from './workspace.js';
 
 export interface MLGRUParts {
-  readonly inputProjection: BitLinear; //   i_proj [recurrent, hidden]
-  readonly forgetProjection: BitLinear; //  f_proj [recurrent, hidden]
-  readonly gateProjection: BitLinear; //    g_proj [recurrent, hidden]
+  readonly inputProjection: Linear; //   i_proj [recurrent, hidden]
+  readonly forgetProjection: Linear; //  f_proj [recurrent, hidden]
+  readonly gateProjection: Linear; //    g_proj [recurrent, hidden]
   readonly gateNorm: RMSNorm; //            g_norm [recurrent]
-  readonly outputProjection: BitLinear; //  o_proj [hidden, recurrent]
+  readonly outputProjection: Linear; //  o_proj [hidden, recurrent]
   /** [recurrent] the forget gate's lower bound; undefined for none (layer 0, or a model without bounds). */
   readonly lowerBound: Float32Array | undefined;
 }

@@ -1,4 +1,4 @@
-import type { Embedding } from '../layers/embedding.js';
+import type { Lookup } from '../layers/embedding.js';
 import type { MixerMemory } from '../layers/mixers.js';
 import type { ModelState } from './state.js';
 import type { StateHistory } from './state-history.js';
@@ -131,7 +131,7 @@ export class Chunk {
   }
 
   /** The embeddings of the tokens, one a row. */
-  lookUp(inputs: readonly SequenceInput[], embeddings: Embedding, residual: Float32Array): void {
+  lookUp(inputs: readonly SequenceInput[], embeddings: Lookup, residual: Float32Array): void {
     for (let piece = 0, row = 0; piece < this.pieces; piece++) {
       const { ids } = inputs[this.sequence[piece]!]!;
       const first = this.first[piece]!;

@@ -1,5 +1,5 @@
 import { blockParts, isBitLinear, type BitLinearSpec, type Blueprint, type NormSpec } from '../architectures/blueprint.js';
-import type { Embedding } from '../layers/embedding.js';
+import type { Lookup } from '../layers/embedding.js';
 import { Hash } from './hash.js';
 import { lowerBoundOf } from './lower-bounds.js';
 import type { ModelWeights, TernaryCount } from './weights.js';
@@ -12,7 +12,7 @@ const SAMPLED_EMBEDDINGS = 64;
  * @returns 16 hexadecimal digits.
  */
 export function fingerprint(
-  blueprint: Blueprint, weights: ModelWeights, embeddings: Embedding, counts: readonly TernaryCount[],
+  blueprint: Blueprint, weights: ModelWeights, embeddings: Lookup, counts: readonly TernaryCount[],
 ): string {
   const { config: { vocabSize, hiddenSize, rmsNormEps }, identity } = blueprint;
   const floats = floatsOf(blueprint, weights);

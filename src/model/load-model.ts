@@ -1,5 +1,5 @@
 import { missingPart } from '../errors.js';
-import { isBitLinear, parameters, type TensorSpec } from '../architectures/blueprint.js';
+import { isBitLinear, needsTransformer, parameters } from '../architectures/blueprint.js';
 import { measureArena, type Arena } from '../kernels/arena.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { Embedding } from '../layers/embedding.js';
@@ -7,10 +7,11 @@ import { allocateWorkspace, type Workspace } from '../layers/workspace.js';
 import { Pace } from '../platform/pace.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { Builder } from './build.js';
-import type { AttentionMemory, KeyValueType } from './build-attention.js';
+import type { KeyValueType } from './build-attention.js';
 import { fingerprint } from './fingerprint.js';
 import { Model } from './model.js';
 import type { BlockMemory } from './state.js';
+import type { TransformerMemory, WeightGroups } from './transformer-parts.js';
 import { allocateWeights, readWeights, type ModelWeights } from './weights.js';
 
 /** Progress of something that takes time. `loaded` and `total` are bytes. */
@@ -44,38 +45,43 @@ interface ModelMemory {
   readonly liveState: readonly Float32Array[];
   readonly lengths: Uint32Array;
   readonly logits: Float32Array;
-  readonly attention: AttentionMemory | undefined;
+  readonly transformer: TransformerMemory | undefined;
 }
 
 /** Tokens that a forward pass works on at once: enough to share the work per weight, small enough for the caches. */
 const CHUNK_TOKENS = 64;
 
-/** Modules that only models with attention need. */
-type AttentionModule = typeof import('./build-attention.js');
+/** What only Transformers need, and the groups of the weights. */
+type Transformer = typeof import('./transformer-parts.js') & { readonly groups: WeightGroups };
 
-async function attentionModule({ blueprint }: Checkpoint): Promise<AttentionModule | undefined> {
-  return blueprint.blocks.some(({ tokenMixer }) => tokenMixer.kind === 'attention') ? import('./build-attention.js').catch(missingPart) : undefined;
+async function transformerOf(checkpoint: Checkpoint, { signal }: LoadModelOptions): Promise<Transformer | undefined> {
+  if (!needsTransformer(checkpoint.blueprint)) return undefined;
+  const parts = await import('./transformer-parts.js').catch(missingPart);
+  return { ...parts, groups: await parts.findGroups(checkpoint, new Pace(signal)) };
 }
 
 function allocateModel(
-  arena: Arena, checkpoint: Checkpoint, kernels: Kernels, attention: AttentionModule | undefined, { contextTokens, kvType = 'f16' }: LoadModelOptions,
+  arena: Arena, checkpoint: Checkpoint, kernels: Kernels, transformer: Transformer | undefined, options: LoadModelOptions,
 ): ModelMemory {
   const { blueprint } = checkpoint;
   const { blocks, config: { hiddenSize: hidden, recurrentSize: recurrent, intermediateSize: intermediate, vocabSize } } = blueprint;
   return {
-    weights: allocateWeights(arena, kernels, checkpoint),
-    workspace: allocateWorkspace(arena, { hidden, recurrent, intermediate, ...attention?.attentionWidths(blueprint) }, CHUNK_TOKENS),
+    weights: allocateWeights(arena, kernels, checkpoint, transformer?.groups),
+    workspace: allocateWorkspace(arena, { hidden, recurrent, intermediate, ...transformer?.transformerWidths(blueprint) }, CHUNK_TOKENS),
     liveState: blocks.map(({ tokenMixer }) => arena.f32(tokenMixer.kind === 'attention' ? 0 : CHUNK_TOKENS * recurrent)),
     lengths: arena.u32(CHUNK_TOKENS),
     logits: arena.f32(CHUNK_TOKENS * vocabSize),
-    attention: attention?.allocateAttention(arena, blueprint, CHUNK_TOKENS, contextTokens, kvType),
+    transformer: transformer?.allocateTransformer(arena, blueprint, CHUNK_TOKENS, options),
   };
 }
 
 /** Bytes that a loaded checkpoint takes of an arena: packed weights, work space, keys and values. */
 export async function modelBytes(checkpoint: Checkpoint, kernels: Kernels, options: LoadModelOptions = {}): Promise<number> {
-  const attention = await attentionModule(checkpoint);
-  return measureArena((arena) => allocateModel(arena, checkpoint, kernels, attention, options));
+  return measure(checkpoint, kernels, await transformerOf(checkpoint, options), options);
+}
+
+function measure(checkpoint: Checkpoint, kernels: Kernels, transformer: Transformer | undefined, options: LoadModelOptions): number {
+  return measureArena((arena) => allocateModel(arena, checkpoint, kernels, transformer, options));
 }
 
 /**
@@ -86,10 +92,10 @@ export async function modelBytes(checkpoint: Checkpoint, kernels: Kernels, optio
 export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, options: LoadModelOptions = {}): Promise<Model> {
   const { blueprint } = checkpoint;
   const { config } = blueprint;
-  const memoryBytes = await modelBytes(checkpoint, kernels, options);
-  const module = await attentionModule(checkpoint);
+  const parts = await transformerOf(checkpoint, options);
+  const memoryBytes = measure(checkpoint, kernels, parts, options);
   const arena = options.arena ?? kernels.createArena(memoryBytes);
-  const { weights, workspace, liveState, lengths, logits, attention } = allocateModel(arena, checkpoint, kernels, module, options);
+  const { weights, workspace, liveState, lengths, logits, transformer } = allocateModel(arena, checkpoint, kernels, parts, options);
 
   const total = parameters(blueprint).reduce((sum, { tensor }) => sum + checkpoint.storedBytes(tensor), 0);
   let loaded = 0;
@@ -98,11 +104,11 @@ export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, option
     options.onProgress?.({ stage: 'load', file: checkpoint.name, loaded, total });
   };
   const counts = await readWeights(checkpoint, kernels, weights, onBytes, new Pace(options.signal));
-  const table = (tensor: TensorSpec): Uint8Array => weights.tables.get(tensor)!;
-  const embeddings = new Embedding(checkpoint.tableType(blueprint.embeddings), table(blueprint.embeddings), config.vocabSize, config.hiddenSize);
-  const attentionBuilder = module && attention && new module.AttentionBuilder(kernels, workspace, blueprint, attention);
-  const builder = new Builder(kernels, workspace, blueprint, weights, attentionBuilder);
-  const { head } = blueprint;
+  const more = parts && transformer && new parts.TransformerBuilder(kernels, workspace, checkpoint, weights, transformer);
+  const builder = new Builder(kernels, workspace, blueprint, weights, more);
+  const { embeddings: table, head } = blueprint;
+  const embeddings = table.isGrouped ? more!.embedding(table)
+    : new Embedding(checkpoint.tableType(table), weights.tables.get(table)!, config.vocabSize, config.hiddenSize);
 
   return new Model({
     blueprint,
@@ -112,8 +118,7 @@ export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, option
     embeddings,
     blocks: blueprint.blocks.map((block) => builder.block(block)),
     norm: builder.norm(blueprint.norm),
-    head: isBitLinear(head) ? builder.bitLinear(head)
-      : new (await import('../layers/float-head.js').catch(missingPart)).FloatHead(kernels, checkpoint.tableType(head.table), table(head.table), config.vocabSize, config.hiddenSize),
+    head: isBitLinear(head) ? builder.linear(head) : more!.floatHead(head.table),
     liveState,
     lengths,
     logits,
@@ -122,8 +127,8 @@ export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, option
         tokenMixer.kind === 'attention' ? tokenMixer : { width: config.recurrentSize }),
       fingerprint: fingerprint(blueprint, weights, embeddings, counts),
     },
-    pages: attentionBuilder?.pages,
-    tables: attentionBuilder?.tables,
+    pages: more?.pages,
+    tables: more?.tables,
     counts,
     stored: checkpoint.stored,
     memoryBytes,

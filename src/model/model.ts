@@ -1,7 +1,7 @@
 import { ArgumentError, disposed, show } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { Block } from '../layers/block.js';
-import type { Embedding } from '../layers/embedding.js';
+import type { Lookup } from '../layers/embedding.js';
 import { isRecurrent } from '../layers/mixers.js';
 import type { RMSNorm } from '../layers/rms-norm.js';
 import type { Workspace } from '../layers/workspace.js';
@@ -25,7 +25,7 @@ export interface ModelParts {
   readonly config: ModelConfig;
   readonly kernels: Kernels;
   readonly workspace: Workspace;
-  readonly embeddings: Embedding;
+  readonly embeddings: Lookup;
   readonly blocks: readonly Block[];
   readonly norm: RMSNorm;
   readonly head: Head;

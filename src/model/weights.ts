@@ -4,10 +4,11 @@ import type { Checkpoint, Reading } from '../checkpoint/checkpoint.js';
 import { FLOAT_BYTES } from '../formats/floats.js';
 import { BLOCK_WEIGHTS, decodeTernaryRow, type TernaryBlockType } from '../formats/ternary-blocks.js';
 import type { Arena } from '../kernels/arena.js';
-import type { Kernels, TernaryMatrix } from '../kernels/kernels.js';
+import type { GroupedMatrix, Kernels, TernaryMatrix } from '../kernels/kernels.js';
 import type { Pace } from '../platform/pace.js';
 import { Hash } from './hash.js';
 import { cumulativeLowerBounds } from './lower-bounds.js';
+import type { WeightGroups } from './transformer-parts.js';
 
 /** All weights of a model, packed, in one arena. */
 export interface ModelWeights {
@@ -19,13 +20,15 @@ export interface ModelWeights {
 }
 
 /** Reserves the memory of all weights, without reading any. */
-export function allocateWeights(arena: Arena, kernels: Kernels, { blueprint, tableType }: Checkpoint): ModelWeights {
+export function allocateWeights(arena: Arena, kernels: Kernels, { blueprint, tableType }: Checkpoint, groups?: WeightGroups): ModelWeights {
   const tables = new Map<TensorSpec, Uint8Array>();
   const vectors = new Map<TensorSpec, Float32Array>();
   const matrices = new Map<TensorSpec, TernaryMatrix>();
   for (const { tensor, held } of parameters(blueprint)) {
     const [rows = 1, columns = 1] = tensor.shape;
-    if (held === 'ternary') matrices.set(tensor, kernels.createTernary(arena, rows, columns));
+    const group = groups?.get(tensor);
+    if (group) matrices.set(tensor, kernels.transformer!.createGrouped(arena, rows, columns, group));
+    else if (held === 'ternary') matrices.set(tensor, kernels.createTernary(arena, rows, columns));
     else if (held === 'table') tables.set(tensor, arena.u8(rows * columns * FLOAT_BYTES[tableType(tensor)]));
     else vectors.set(tensor, arena.f32(rows * columns));
   }
@@ -88,10 +91,12 @@ async function readTernary(
   const samples = new Int8Array(Math.ceil(rows / step) * columns);
   let zeros = 0;
   const sample = (row: number, trits: Int8Array): void => samples.set(trits.subarray(0, columns), (row / step) * columns);
+  const grouped = 'group' in matrix ? (matrix as GroupedMatrix) : undefined;
   const onRow = (row: number, trits: Int8Array): void => {
     for (let j = 0; j < columns; j++) zeros += 1 - (trits[j]! & 1);
     if (row % step === 0) sample(row, trits);
-    kernels.packRow(matrix, row, trits);
+    if (grouped) kernels.transformer!.packGroupedRow(grouped, row, trits);
+    else kernels.packRow(matrix, row, trits);
   };
   const onBlocks = (first: number, count: number, type: TernaryBlockType, bytes: Uint8Array): boolean => {
     const found = kernels.packBlocks!(matrix, first, count, type, bytes);
@@ -104,7 +109,8 @@ async function readTernary(
     }
     return true;
   };
-  await checkpoint.readTernary(tensor, matrix.scales, onRow, { ...reading, onBlocks: kernels.packBlocks && onBlocks });
+  if (grouped) await checkpoint.readGrouped!(tensor, grouped.group, matrix.scales, onRow, reading);
+  else await checkpoint.readTernary(tensor, matrix.scales, onRow, { ...reading, onBlocks: kernels.packBlocks && onBlocks });
   if (zeros === rows * columns) {
     throw new FormatError(
       `${checkpoint.name}: tensor "${tensor.hf}" holds nothing but zeros: a damaged upload? Take another revision of the files (microsoft/BitNet issue 608), or convert the original again`,

@@ -1,0 +1,105 @@
+import { blockParts, isBitLinear, type AttentionSpec, type BitLinearSpec, type Blueprint, type TensorSpec } from '../architectures/blueprint.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { Arena } from '../kernels/arena.js';
+import type { GroupedMatrix, Kernels } from '../kernels/kernels.js';
+import type { AttentionParts } from '../layers/attention.js';
+import type { Lookup } from '../layers/embedding.js';
+import { FloatHead } from '../layers/float-head.js';
+import { allocateGroupedWorkspace, GroupedLinear, type GroupedWorkspace } from '../layers/grouped-linear.js';
+import type { AttentionMixer } from '../layers/mixers.js';
+import { TernaryEmbedding } from '../layers/ternary-embedding.js';
+import type { Widths, Workspace } from '../layers/workspace.js';
+import type { Pace } from '../platform/pace.js';
+import { allocateAttention, AttentionBuilder, attentionWidths, type AttentionMemory } from './build-attention.js';
+import type { LoadModelOptions } from './load-model.js';
+import type { PageTables } from './page-tables.js';
+import type { PagePool } from './pages.js';
+import type { ModelWeights } from './weights.js';
+
+/* What models other than MatMul-free LMs are made of besides: it loads with the first of them. */
+
+/** How many columns share a scale, of the weights that have scales for groups of columns. */
+export type WeightGroups = ReadonlyMap<TensorSpec, number>;
+
+/** In a model's arena, beside weights and work space. */
+export interface TransformerMemory {
+  readonly attention: AttentionMemory | undefined;
+  readonly grouped: GroupedWorkspace | undefined;
+}
+
+export function allocateTransformer(arena: Arena, blueprint: Blueprint, maxTokens: number, { contextTokens, kvType = 'f16' }: LoadModelOptions): TransformerMemory {
+  const shapes = groupedTensors(blueprint).map(({ shape }) => shape);
+  const most = (dimension: 0 | 1): number => Math.max(...shapes.map((shape) => shape[dimension]!));
+  return {
+    attention: hasAttention(blueprint) ? allocateAttention(arena, blueprint, maxTokens, contextTokens, kvType) : undefined,
+    grouped: shapes.length > 0 ? allocateGroupedWorkspace(arena, most(1), most(0), maxTokens, blueprint.activations ?? 'int8') : undefined,
+  };
+}
+
+/** What it needs of the work space. */
+export function transformerWidths(blueprint: Blueprint): Pick<Widths, 'query' | 'key'> {
+  return hasAttention(blueprint) ? attentionWidths(blueprint) : {};
+}
+
+function hasAttention({ blocks }: Blueprint): boolean {
+  return blocks.some(({ tokenMixer }) => tokenMixer.kind === 'attention');
+}
+
+function groupedTensors({ embeddings, blocks, head }: Blueprint): TensorSpec[] {
+  const linears = [...blocks.flatMap(blockParts), head].filter((part) => !('table' in part)).filter(isBitLinear);
+  return [...new Set([embeddings, ...linears.map(({ weight }) => weight)])].filter(({ isGrouped }) => isGrouped);
+}
+
+export async function findGroups(checkpoint: Checkpoint, pace: Pace): Promise<WeightGroups> {
+  const groups = new Map<TensorSpec, number>();
+  for (const tensor of groupedTensors(checkpoint.blueprint)) groups.set(tensor, await checkpoint.groupOf!(tensor, { pace }));
+  return groups;
+}
+
+/** Builds layers of Transformers, on memory and weights that are in place. */
+export class TransformerBuilder {
+  private readonly kernels: Kernels;
+  private readonly workspace: Workspace;
+  private readonly checkpoint: Checkpoint;
+  private readonly weights: ModelWeights;
+  private readonly grouped: GroupedWorkspace | undefined;
+  private readonly attention: AttentionBuilder | undefined;
+
+  constructor(kernels: Kernels, workspace: Workspace, checkpoint: Checkpoint, weights: ModelWeights, memory: TransformerMemory) {
+    this.kernels = kernels;
+    this.workspace = workspace;
+    this.checkpoint = checkpoint;
+    this.weights = weights;
+    this.grouped = memory.grouped;
+    this.attention = memory.attention && new AttentionBuilder(kernels, workspace, checkpoint.blueprint, memory.attention);
+  }
+
+  get pages(): PagePool | undefined {
+    return this.attention?.pages;
+  }
+
+  get tables(): PageTables | undefined {
+    return this.attention?.tables;
+  }
+
+  linear({ weight }: BitLinearSpec): GroupedLinear {
+    return new GroupedLinear(this.kernels, this.workspace, this.grouped!, this.matrix(weight), this.checkpoint.blueprint.activations);
+  }
+
+  mixer(spec: AttentionSpec, parts: AttentionParts): AttentionMixer {
+    return this.attention!.build(spec, parts);
+  }
+
+  embedding(tensor: TensorSpec): Lookup {
+    return new TernaryEmbedding(this.kernels, this.matrix(tensor));
+  }
+
+  floatHead(table: TensorSpec): FloatHead {
+    const [rows = 0, columns = 0] = table.shape;
+    return new FloatHead(this.kernels, this.checkpoint.tableType(table), this.weights.tables.get(table)!, rows, columns);
+  }
+
+  private matrix(weight: TensorSpec): GroupedMatrix {
+    return this.weights.matrices.get(weight) as GroupedMatrix; // it is grouped, so it was made so
+  }
+}
