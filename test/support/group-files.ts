@@ -2,7 +2,7 @@ import { assemble, json, type Files } from './checkpoints.js';
 import { encodeExactly, encodeWeight, fits, groupsOf, spoil, type BlockOptions, type Format } from './group-blocks.js';
 import { gguf, type Entry, type FileToWrite, type TensorToWrite } from './gguf-files.js';
 import type { Tensors } from './reference-parts.js';
-import { isProjection, type TernaryModel, type TernaryTensor } from './ternary-models.js';
+import { isProjection, randomQwen3, SMALL_QWEN3, type TernaryModel, type TernaryTensor } from './ternary-models.js';
 import { torchFile, type TorchStorage, type TorchTensor } from './torch-file.js';
 
 /*
@@ -114,6 +114,15 @@ export function ggufBytes({ config, tensors }: TernaryModel, options: GgufOption
     metadata: { ...metadata(config, architecture, options.fileType ?? FILE_TYPES[formatOf('blk.0.attn_q.weight')]), ...options.metadata },
     tensors: Object.fromEntries(Object.entries(written).sort(([a], [b]) => inFileOrder(a, b))),
   }));
+}
+
+/**
+ * A file whose tensors of type 42 take the same padded space as Q2_0 and as Prism's old Q2_0: 512 weights are 144 or 136 bytes, 160 with
+ * padding. No offset and no length tells which it is.
+ */
+export function ambiguousFiles(format: 'Q2_0' | 'Q2_0 old'): Files {
+  const model = randomQwen3({ ...SMALL_QWEN3, headDim: 4 });
+  return ggufFiles(model, { format: (name) => (/attn_[kv]\.weight$/.test(name) ? format : 'F16'), fileType: 41 });
 }
 
 function metadata(config: TernaryModel['config'], architecture: string, fileType: number): Record<string, Entry> {

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { decoderConfig, decoderTensors, type TinyDecoder } from './families.js';
-import { readTensors } from './files.js';
+import { halfToNumber, readTensors } from './files.js';
 import { halfBits, quantise } from './gguf-files.js';
-import { halfToNumber } from './files.js';
 import { randomFrom } from './random.js';
 
 /*
