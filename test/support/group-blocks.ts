@@ -77,10 +77,11 @@ export function encodeWeight(format: Format, weight: Weight, options: BlockOptio
   return { type, shape, bytes: out };
 }
 
-/** A place to spoil: where the scale of a block is, and the byte and the bits of one of its codes (two bits a code). */
+/** The tensor with another scale in one block, or another code (3 is none of a trit) for the block's first weight. */
 export function spoil(tensor: TensorToWrite, format: Format, { block = 0, d, code }: { block?: number; d?: number; code?: number }): TensorToWrite {
   const layout = LAYOUTS[format];
   if (!layout) throw new Error(`nothing to spoil in ${format}`);
+  if (code !== undefined && !['Q2_0', 'PQ2_0', 'TQ2_0', 'I2_S'].includes(layout.type)) throw new Error(`${format} has no codes of two bits`);
   const bytes = tensor.bytes.slice();
   const view = new DataView(bytes.buffer);
   const isLast = ['TQ1_0', 'TQ2_0', 'PTQ1_0'].includes(layout.type);
