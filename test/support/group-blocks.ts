@@ -40,13 +40,9 @@ interface Weight {
 }
 
 /** Can the tensor be written so, without loss? */
-export function fits(format: Format, { shape, values }: Weight): boolean {
-  const layout = LAYOUTS[format];
-  if (!layout) return true;
-  const columns = shape.at(-1)!;
-  if (layout.group > 0 && columns % layout.group !== 0) return false;
+export function fits(format: Format, weight: Weight, options: BlockOptions = {}): boolean {
   try {
-    groupsOf(values, layout.group || values.length);
+    encodeWeight(format, weight, options);
     return true;
   } catch {
     return false;

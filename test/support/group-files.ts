@@ -99,7 +99,7 @@ export function ggufBytes({ config, tensors }: TernaryModel, options: GgufOption
     else {
       const rows = architecture !== 'llama' ? tensor : name.endsWith('attn_q.weight') ? permuted(tensor, heads) : name.endsWith('attn_k.weight') ? permuted(tensor, kvHeads) : tensor;
       const wanted = formatOf(name);
-      const used = otherwise === undefined || fits(wanted, rows) ? wanted : otherwise;
+      const used = otherwise === undefined || fits(wanted, rows, options) ? wanted : otherwise;
       let block = encodeWeight(used, rows, options);
       if (fault?.tensor === name) {
         if (fault.code !== undefined || fault.d !== undefined) block = spoil(block, used, fault);
