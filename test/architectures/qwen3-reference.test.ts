@@ -8,33 +8,27 @@ import { readModel } from '../support/ternary-models.js';
 /* The reference that other tests compare with meets goldens that somebody else computed. */
 
 describe.skipIf(!HAS_SHARED)(`the tests' own Qwen3, against goldens${SHARED_NOTE}`, () => {
-  for (const [name, count] of [['qwen3-tied-g128', 37], ['qwen3-g64-binary', 70], ['qwen3-untied-yarn', 60]] as const) {
-    const folder = shared(`models/tiny/${name}`);
-    const load = () => ({ ...readModel(folder), golden: readTensors(`${folder}/golden.safetensors`), spread: (JSON.parse(readFileSync(`${folder}/golden.json`, 'utf8')) as { logits_std: number }).logits_std });
-
-    it(`${name}: rounded activations, and float ones, within 1e-4 of the logits' spread`, () => {
-      const { config, tensors, golden, spread } = load();
-      const ids = Array.from(golden['input_ids']!.values).slice(0, count);
+  const COUNT = 20;
+  for (const name of ['qwen3-tied-g128', 'qwen3-g64-binary', 'qwen3-untied-yarn']) {
+    it(`${name}: rounded activations within 1e-6 of the logits' spread, float ones within 1e-4`, () => {
+      const folder = shared(`models/tiny/${name}`);
+      const { config, tensors } = readModel(folder);
+      const golden = readTensors(`${folder}/golden.safetensors`);
+      const { logits_std: spread } = JSON.parse(readFileSync(`${folder}/golden.json`, 'utf8')) as { logits_std: number };
+      const ids = Array.from(golden['input_ids']!.values).slice(0, COUNT);
       const frequencies = golden['inv_freq']!.values; // float32 ones of transformers, by which the goldens' angles were made
-      for (const [activations, key, bound] of [[128, 'logits_exact', 1e-6], ['float', 'logits', 1e-4]] as const) {
-        const { logits, hidden } = runQwen3Reference(tensors, config, ids, { activations, frequencies });
-        const expected = golden[key]!.values.slice(0, count * logits[0]!.length);
-        expect(maxDifference(logits.flat(), expected)).toBeLessThan(bound * spread);
-        if (key === 'logits_exact') {
-          const exact = golden['hidden_exact']!;
-          const [, positions = 0, width = 0] = exact.shape;
-          hidden.forEach((layer, n) => expect(maxDifference(layer.flat(), exact.values.slice(n * positions * width, (n * positions + count) * width))).toBeLessThan(1e-5));
-        }
-      }
-    });
+      const vocab = golden['logits']!.shape[1]!;
+      const expected = (key: string): ArrayLike<number> => golden[key]!.values.slice(0, COUNT * vocab);
 
-    it(`${name}: with float64 frequencies, the same distributions`, () => {
-      const { config, tensors, golden } = load();
-      const ids = Array.from(golden['input_ids']!.values).slice(0, count);
-      const { logits } = runQwen3Reference(tensors, config, ids, { activations: 128 });
-      const vocab = logits[0]!.length;
-      const worst = Math.max(...logits.map((row, p) => comparePosition(row, golden['logits_exact']!.values.slice(p * vocab, (p + 1) * vocab)).kl));
-      expect(worst).toBeLessThan(1e-3); // a rounding that flips at a tie
+      const { logits, hidden } = runQwen3Reference(tensors, config, ids, { activations: 128, frequencies });
+      expect(maxDifference(logits.flat(), expected('logits_exact'))).toBeLessThan(1e-6 * spread);
+      const { shape: [, positions = 0, width = 0], values } = golden['hidden_exact']!;
+      hidden.forEach((layer, n) => expect(maxDifference(layer.flat(), values.slice(n * positions * width, (n * positions + COUNT) * width))).toBeLessThan(1e-5));
+      const float = runQwen3Reference(tensors, config, ids, { frequencies });
+      expect(maxDifference(float.logits.flat(), expected('logits'))).toBeLessThan(1e-4 * spread);
+      // With frequencies in float64, roundings at ties may flip.
+      const own = runQwen3Reference(tensors, config, ids, { activations: 128 });
+      own.logits.forEach((row, p) => expect(comparePosition(row, golden['logits_exact']!.values.slice(p * vocab, (p + 1) * vocab)).kl).toBeLessThan(1e-3));
     });
   }
 });
