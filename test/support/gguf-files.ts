@@ -15,8 +15,11 @@ export type Entry =
 
 export type Type = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'TQ1_0' | 'TQ2_0';
 
+/** Types of which `test/support/group-blocks.ts` makes the bytes. */
+export type GroupType = 'I2_S' | 'Q1_0' | 'Q2_0' | 'PQ2_0' | 'PTQ1_0';
+
 export interface TensorToWrite {
-  readonly type: Type;
+  readonly type: Type | GroupType;
   /** Another number than that of `type`, whatever the bytes are. */
   readonly typeNumber?: number;
   readonly shape: readonly number[];
@@ -30,7 +33,7 @@ export interface FileToWrite {
   readonly tensors?: Readonly<Record<string, TensorToWrite>>;
 }
 
-const TYPE_NUMBERS: Record<string, number> = { F32: 0, F16: 1, BF16: 30, Q8_0: 8, TQ1_0: 34, TQ2_0: 35 };
+const TYPE_NUMBERS: Record<string, number> = { F32: 0, F16: 1, BF16: 30, Q8_0: 8, TQ1_0: 34, TQ2_0: 35, I2_S: 36, Q1_0: 41, Q2_0: 42, PQ2_0: 142, PTQ1_0: 143 };
 const VALUE_NUMBERS: Record<string, number> = {
   u8: 0, i8: 1, u16: 2, i16: 3, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9, u64: 10, i64: 11, f64: 12,
 };

@@ -70,7 +70,8 @@ function roundTo(bits: number, value: number): number {
   return roundHalfToEven(value / step) * step;
 }
 
-function rope(config: Json, headDim: number): { frequencies: number[]; magnitude: number } {
+/** The frequencies of config.json's RoPE, and what cos and sin are multiplied by. */
+export function rope(config: Json, headDim: number): { frequencies: number[]; magnitude: number } {
   const scaling = (config['rope_parameters'] ?? config['rope_scaling'] ?? {}) as Json;
   const theta = Number(scaling['rope_theta'] ?? config['rope_theta']);
   const plain = plainFrequencies(headDim, theta);
