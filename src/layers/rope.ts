@@ -30,39 +30,31 @@ export interface YarnScaling {
   readonly magnitude: number;
 }
 
-const f = Math.fround;
-
-/**
- * By how many radians a pair turns from one position to the next: θ^(-j / pairs), scaled. In float32, step by step as Hugging Face
- * transformers computes them (modeling_rope_utils.py): models were trained with these numbers, and rounded otherwise they drift at long positions.
- */
-export function frequencies({ pairs, theta, scaling }: RopeSpec): Float32Array {
-  /** θ^(j / pairs) */
-  const power = (j: number): number => f(exp(f(j / pairs) * log(theta)));
-  const plain = Float32Array.from({ length: pairs }, (_, j) => 1 / power(j));
+/** By how many radians a pair turns from one position to the next: θ^(-j / pairs), scaled. In float64. */
+export function frequencies({ pairs, theta, scaling }: RopeSpec): Float64Array {
+  const plain = Float64Array.from({ length: pairs }, (_, j) => exp((-j / pairs) * log(theta)));
   if (scaling?.kind === 'llama3') return plain.map((frequency) => llama3(frequency, scaling));
-  if (scaling?.kind === 'yarn') return yarn(plain, power, theta, scaling);
+  if (scaling?.kind === 'yarn') return yarn(plain, theta, scaling);
   return plain;
 }
 
 function llama3(frequency: number, { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalPositions }: Llama3Scaling): number {
-  const wavelength = f((2 * Math.PI) / frequency);
+  const wavelength = (2 * Math.PI) / frequency;
   if (wavelength < originalPositions / high) return frequency;
-  if (wavelength > originalPositions / low) return f(frequency / factor);
-  const share = f(f(f(originalPositions / wavelength) - low) / f(high - low));
-  return f(f(f(f(1 - share) * frequency) / factor) + f(share * frequency));
+  if (wavelength > originalPositions / low) return frequency / factor;
+  const share = (originalPositions / wavelength - low) / (high - low);
+  return ((1 - share) * frequency) / factor + share * frequency;
 }
 
-function yarn(plain: Float32Array, power: (j: number) => number, theta: number, { factor, betaFast, betaSlow, originalPositions }: YarnScaling): Float32Array {
+function yarn(plain: Float64Array, theta: number, { factor, betaFast, betaSlow, originalPositions }: YarnScaling): Float64Array {
   const pairs = plain.length;
   // The pair that turns `beta` times over the original positions.
   const pairOf = (beta: number): number => (pairs * log(originalPositions / (beta * 2 * Math.PI))) / log(theta);
   const low = Math.max(Math.floor(pairOf(betaFast)), 0);
   const high = Math.min(Math.ceil(pairOf(betaSlow)), 2 * pairs - 1);
   return plain.map((frequency, j) => {
-    const kept = f(1 - Math.min(Math.max(f((j - low) / f(Math.max(high - low, 0.001))), 0), 1));
-    const stretched = f(1 / f(factor * power(j)));
-    return f(f(stretched * f(1 - kept)) + f(frequency * kept));
+    const ramp = Math.min(Math.max((j - low) / Math.max(high - low, 0.001), 0), 1);
+    return (frequency / factor) * ramp + frequency * (1 - ramp);
   });
 }
 
@@ -70,7 +62,7 @@ function yarn(plain: Float32Array, power: (j: number) => number, theta: number, 
 export class Rope {
   readonly spec: RopeSpec;
   readonly angles: Float32Array; // [maxTokens, 2·pairs] cosines, then sines
-  private readonly perPosition: Float32Array; // [pairs]
+  private readonly perPosition: Float64Array; // [pairs]
   private readonly positions: Float64Array; //   [maxTokens] whose angles the rows have
 
   /** @param angles [maxTokens, 2·pairs], in the kernels' memory. */
