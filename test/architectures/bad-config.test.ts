@@ -51,7 +51,7 @@ describe('how weights are quantised', () => {
     await refuses(bitnet({ quant_bits: 2, group_size: 128 }), ConfigError, /quant_bits is 2: weights of another packing/);
     await accepts(bitnet({ packed: false }));
   });
-  it('a Llama whose weights are floats', () => refuses(llama({ quantization_config: undefined }), ConfigError, /model_type is "llama" without quantization_config/));
+  it('a Llama whose weights are floats that are not ternary', () => refuses(llama({ quantization_config: undefined }), FormatError, /tensor "model.layers.0.self_attn.q_proj.weight" is not ternary: row 0/));
   it('a ternary head', async () => {
     await refuses(llama({ quantization_config: { quant_method: 'bitnet', modules_to_not_convert: [] } }), ConfigError, /modules_to_not_convert \[\]: a ternary head/);
     await accepts(llama({ quantization_config: { quant_method: 'bitnet', modules_to_not_convert: null, linear_class: 'autobitlinear', quantization_mode: 'online' } }));
