@@ -31,6 +31,10 @@ export interface Checkpoint {
    * @param onRow is given each row once, but for those that `reading.onBlocks` has taken.
    */
   readTernary(tensor: TensorSpec, scales: Float32Array, onRow: OnRow, reading?: TernaryReading): Promise<void>;
+  /** Columns of the groups that an `isGrouped` weight has its scales for; may read the whole weight. */
+  groupOf?(tensor: TensorSpec, reading?: Reading): Promise<number>;
+  /** As `readTernary`, for an `isGrouped` weight. @param scales [⌈columns / group⌉, rows], filled. */
+  readGrouped?(tensor: TensorSpec, group: number, scales: Float32Array, onRow: OnRow, reading?: Reading): Promise<void>;
   close(): Promise<void>;
 }
 
