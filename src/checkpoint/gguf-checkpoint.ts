@@ -1,32 +1,31 @@
 import { ConfigError, FormatError, missingPart, show } from '../errors.js';
 import { readPieces } from '../formats/bytes.js';
 import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
-import { alignUp, TENSOR_TYPES, type GgufMetadata, type GgufTensorType } from '../formats/gguf.js';
+import { alignUp, type GgufMetadata } from '../formats/gguf.js';
 import type { Family } from '../architectures/family.js';
 import type { GgufModel, StoredGgufTensor } from '../formats/gguf-model.js';
+import type { I2SLayout } from '../formats/group-blocks.js';
 import { BLOCK_WEIGHTS } from '../formats/ternary-blocks.js';
-import { checkFinite, checkTensors, decodeFinite, parseOptional, readTable, type Checkpoint, type CheckpointTexts, type OnRow, type TernaryReading } from './checkpoint.js';
+import { checkTensors, decodeFinite, parseOptional, readTable, type Checkpoint, type CheckpointTexts, type OnRow, type TernaryReading } from './checkpoint.js';
 import { blueprintFromMetadata, KEYS, rowAlignmentKey, textValue } from './gguf-metadata.js';
 import { isTernary, readTernaryWeight } from './gguf-ternary.js';
+import type { GgufWeight } from './gguf-weight.js';
 import { ggufScaleName, ternaryTensors, type TensorSpec } from '../architectures/blueprint.js';
 
-/** Of a table in blocks, this many are decoded at a time: to 4 MB at most. */
-const PIECE_BLOCKS = 4096;
-
-/** A whole model in GGUF, in one file or in parts, which it closes. */
-export async function openGgufCheckpoint(model: GgufModel, families?: readonly Family[]): Promise<Checkpoint> {
+/** A whole model in GGUF, in one file or in parts, which it closes. @param i2sLayout of weights in I2_S; default A. */
+export async function openGgufCheckpoint(model: GgufModel, families?: readonly Family[], i2sLayout?: I2SLayout): Promise<Checkpoint> {
   const close = async (): Promise<void> => {
     await Promise.all(model.sources.map((source) => source.close()));
   };
   try {
-    return { ...(await readCheckpoint(model, families)), close };
+    return { ...(await readCheckpoint(model, families, i2sLayout)), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, families?: readonly Family[]): Promise<Omit<Checkpoint, 'close'>> {
+async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, families?: readonly Family[], i2sLayout?: I2SLayout): Promise<Omit<Checkpoint, 'close'>> {
   const generationConfig = textValue(file, metadata, KEYS.generationConfig);
   const blueprint = await blueprintFromMetadata(file, metadata, parseOptional(`${file}: ${KEYS.generationConfig}`, generationConfig), tensors, families);
   const alignment = rowAlignment(file, metadata, blueprint.architecture);
@@ -50,11 +49,9 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
 
   /** As float32, whatever the type. */
   const readFloats = async (stored: StoredGgufTensor, name: string): Promise<Float32Array> => {
-    const bytes = await readBytes(stored);
-    if (isFloat(stored.type)) return decodeFinite(where(stored, name), stored.type, bytes);
-    const values = (await blockDecoder(stored.type))(bytes);
-    checkFinite(where(stored, name), 'F32', new Uint8Array(values.buffer));
-    return values;
+    if (isFloat(stored.type)) return decodeFinite(where(stored, name), stored.type, await readBytes(stored));
+    const table = await (await import('./gguf-block-table.js').catch(missingPart)).readBlockTable(where(stored, name), stored);
+    return new Float32Array(table.buffer);
   };
 
   /** One scale, or one for each row; none where the blocks have it. */
@@ -70,6 +67,17 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
   };
 
   const spare: Uint8Array[] = []; // buffers for pieces, used again
+  const weightOf = async (tensor: TensorSpec): Promise<GgufWeight> => {
+    const stored = at(tensor);
+    const { source, offset, byteLength, type, shape } = stored;
+    const [rows = 0, columns = 0] = tensor.shape;
+    return {
+      where: where(stored, tensor.gguf), type, rows, columns, storedColumns: shape[1]!, scale: await readScales(tensor), i2sLayout,
+      bytes: (from = 0, length = byteLength) => source.read(offset + from, length),
+      pieces: (bytes, length = byteLength) => readPieces(source, offset, length, bytes, spare),
+    };
+  };
+  const grouped = () => import('./gguf-grouped.js').catch(missingPart);
   return {
     name: file,
     blueprint,
@@ -82,43 +90,22 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
       const table = at(tensor);
       const name = where(table, tensor.gguf);
       const { type, byteLength } = table;
-      if (isFloat(type)) {
-        const bytes = into ?? new Uint8Array(byteLength);
-        await readTable(name, table, type, bytes, reading);
-        return bytes;
-      }
-      const { blockSize, blockBytes } = TENSOR_TYPES[type];
-      const bytes = into ?? new Uint8Array((byteLength / blockBytes) * blockSize * 4);
-      const toFloats = await blockDecoder(type);
-      const decode = (piece: Uint8Array): Uint8Array => new Uint8Array(toFloats(piece).buffer);
-      await readTable(name, { ...table, decode, pieceBytes: PIECE_BLOCKS * blockBytes }, 'F32', bytes, reading);
+      if (!isFloat(type)) return (await import('./gguf-block-table.js').catch(missingPart)).readBlockTable(name, table, into, reading);
+      const bytes = into ?? new Uint8Array(byteLength);
+      await readTable(name, table, type, bytes, reading);
       return bytes;
     },
     readFloats: (tensor) => readFloats(at(tensor), tensor.gguf),
     async readTernary(tensor, scales, onRow, reading) {
-      const stored = at(tensor);
-      const [rows = 0, columns = 0] = tensor.shape;
-      const scale = await readScales(tensor);
-      const read = (onStoredRow: OnRow, storedReading: TernaryReading | undefined): Promise<void> => readTernaryWeight({
-        where: where(stored, tensor.gguf), type: stored.type, rows, columns, storedColumns: stored.shape[1]!, scale,
-        bytes: () => readBytes(stored),
-        pieces: (bytes) => readPieces(stored.source, stored.offset, stored.byteLength, bytes, spare),
-      }, scales, onStoredRow, storedReading);
+      const weight = await weightOf(tensor);
+      const read = (onStoredRow: OnRow, storedReading: TernaryReading | undefined): Promise<void> => readTernaryWeight(weight, scales, onStoredRow, storedReading);
       if (tensor.ggufPairs === undefined) return read(onRow, reading);
       const { readPairedRows } = await import('./gguf-pairs.js').catch(missingPart);
       return readPairedRows(tensor, scales, onRow, reading, read);
     },
-  };
-}
-
-/** Makes float32 of whole blocks. */
-async function blockDecoder(type: GgufTensorType): Promise<(bytes: Uint8Array) => Float32Array> {
-  const { blockSize, blockBytes } = TENSOR_TYPES[type];
-  const { decodeGgufFloats } = await import('../formats/gguf-floats.js').catch(missingPart);
-  return (bytes) => {
-    const values = new Float32Array((bytes.length / blockBytes) * blockSize);
-    decodeGgufFloats(type, bytes, 0, values.length, values);
-    return values;
+    groupOf: async (tensor, reading) => (await grouped()).ggufGroupOf(await weightOf(tensor), tensor, reading),
+    readGrouped: async (tensor, group, scales, onRow, reading) =>
+      (await grouped()).readGgufGroups(await weightOf(tensor), tensor, group, scales, onRow, reading),
   };
 }
 

@@ -1,15 +1,19 @@
 import { FormatError } from '../errors.js';
-import { decodeGgufFloats } from '../formats/gguf-floats.js';
+import { decodeGgufFloats, isFloats } from '../formats/gguf-floats.js';
 import { Pace } from '../platform/pace.js';
 import type { OnRow, TernaryReading } from './checkpoint.js';
-import { applyScale, paddingError, type GgufWeight } from './gguf-weight.js';
+import { readRowScales } from './gguf-grouped.js';
+import { applyScale, type GgufWeight } from './gguf-weight.js';
+import { paddingError } from './gguf-weight-errors.js';
 import { quantizeRows } from './quantize.js';
 
 /** In rows shorter than this, floats that are no ternary weights could look as if each row were one with a scale of its own. */
 const MIN_COLUMNS_FOR_ROW_SCALES = 32;
 
-/** A weight in floats or Q8_0: see `readTernaryWeight`. */
-export async function readFloatWeight(weight: GgufWeight, scales: Float32Array, onRow: OnRow, { pace = new Pace() }: TernaryReading): Promise<void> {
+/** A weight in other types than TQ1_0 and TQ2_0: see `readTernaryWeight`. */
+export async function readOtherWeight(weight: GgufWeight, scales: Float32Array, onRow: OnRow, reading: TernaryReading): Promise<void> {
+  if (!isFloats(weight.type)) return readRowScales(weight, scales, onRow, reading);
+  const { pace = new Pace() } = reading;
   const readRow = rowReader(weight, await weight.bytes());
   if (await findMagnitudes(weight, readRow, scales, pace)) return writtenOut(weight, readRow, scales, onRow, pace);
   if (weight.scale) throw new FormatError(`${weight.where} has a scale tensor, so its rows must be -1, 0 and 1 times one number; they are not`);

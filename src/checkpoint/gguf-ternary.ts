@@ -1,10 +1,10 @@
-import { FormatError, missingPart } from '../errors.js';
+import { missingPart } from '../errors.js';
 import { PIECE_BYTES } from '../formats/bytes.js';
 import type { GgufTensorType } from '../formats/gguf.js';
 import { blockScale, decodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
 import { Pace } from '../platform/pace.js';
 import type { OnRow, TernaryReading } from './checkpoint.js';
-import { applyScale, paddingError, type GgufWeight } from './gguf-weight.js';
+import { applyScale, PIECE_ROWS, type GgufWeight } from './gguf-weight.js';
 
 export function isTernary(type: GgufTensorType): type is TernaryBlockType {
   return type === 'TQ1_0' || type === 'TQ2_0';
@@ -22,17 +22,14 @@ export async function readTernaryWeight(
 ): Promise<void> {
   const { type } = weight;
   if (isTernary(type)) return decodeBlocks(weight, type, scales, onRow, reading);
-  const { readFloatWeight } = await import('./gguf-float-weight.js').catch(missingPart);
-  await readFloatWeight(weight, scales, onRow, reading);
+  const { readOtherWeight } = await import('./gguf-float-weight.js').catch(missingPart);
+  await readOtherWeight(weight, scales, onRow, reading);
 }
-
-/** Pieces are so many rows, or twice as many, and so on: backends group rows. */
-const PIECE_ROWS = 32;
 
 async function decodeBlocks(
   weight: GgufWeight, type: TernaryBlockType, scales: Float32Array, onRow: OnRow, { pace = new Pace(), onBytes, onBlocks }: TernaryReading,
 ): Promise<void> {
-  const { where, columns, storedColumns } = weight;
+  const { columns, storedColumns } = weight;
   const trits = new Int8Array(storedColumns);
   const rowBytes = ternaryRowBytes(type, storedColumns);
   const pieceRows = Math.max(1, Math.floor(PIECE_BYTES / (PIECE_ROWS * rowBytes))) * PIECE_ROWS;
@@ -47,10 +44,9 @@ async function decodeBlocks(
       }
       if (pace.isDue) await pace.giveWay();
       const d = decodeTernaryRow(type, bytes, at, trits);
-      if (!Number.isFinite(d)) {
-        throw new FormatError(`${where}, row ${row}: its blocks have different scales, or a code that no weight has`);
+      if (!Number.isFinite(d) || trits.subarray(columns).some((trit) => trit !== 0)) {
+        throw (await import('./gguf-weight-errors.js').catch(missingPart)).rowError(weight, row, trits, d);
       }
-      for (let j = columns; j < storedColumns; j++) if (trits[j] !== 0) throw paddingError(weight, row);
       scales[row] = d;
       onRow(row, trits);
     }

@@ -1,5 +1,6 @@
 import { FormatError } from '../errors.js';
 import type { GgufTensorType } from '../formats/gguf.js';
+import type { I2SLayout } from '../formats/group-blocks.js';
 
 /** A ternary weight as a GGUF file has it. */
 export interface GgufWeight {
@@ -12,11 +13,16 @@ export interface GgufWeight {
   readonly storedColumns: number;
   /** What the weights are multiplied by: one number, or one for each row. */
   readonly scale: Float32Array | undefined;
-  /** All of it. */
-  bytes(): Promise<Uint8Array>;
-  /** The same, so much at a time; each piece is good until the next one is asked for. */
-  pieces(bytes: number): AsyncIterable<Uint8Array>;
+  /** Of I2_S. */
+  readonly i2sLayout: I2SLayout | undefined;
+  /** All of it, or a stretch. */
+  bytes(from?: number, length?: number): Promise<Uint8Array>;
+  /** The same, or the first `length` bytes, so much at a time; each piece is good until the next one is asked for. */
+  pieces(bytes: number, length?: number): AsyncIterable<Uint8Array>;
 }
+
+/** Pieces are so many rows, or twice as many, and so on: backends group rows. */
+export const PIECE_ROWS = 32;
 
 /** The scale of a weight of zeros, as `quantizeTernary` has it. */
 const SCALE_OF_ZEROS = 1e-5;
@@ -30,8 +36,4 @@ export function applyScale({ where, scale }: GgufWeight, scales: Float32Array): 
     scales[row] = own * factor;
     if (!Number.isFinite(scales[row])) throw new FormatError(`${where}, row ${row}: the scale ${own} · ${factor} is beyond float32`);
   }
-}
-
-export function paddingError({ where, columns }: GgufWeight, row: number): FormatError {
-  return new FormatError(`${where}, row ${row}: the padding after column ${columns} is not zero`);
 }

@@ -49,7 +49,7 @@ function isUniform(scales: Float32Array, count: number): boolean {
 }
 
 /** The one number in `scales[from, to)` that is not 0; 0 if all are; NaN if there are several. */
-function sharedScale(scales: Float32Array, from: number, to: number): number {
+export function sharedScale(scales: Float32Array, from: number, to: number): number {
   let shared = 0;
   for (let n = from; n < to; n++) {
     const scale = scales[n]!;
@@ -61,7 +61,7 @@ function sharedScale(scales: Float32Array, from: number, to: number): number {
 }
 
 /** Makes scales positive, and 0 where all weights are; weights 0 where the scale is. */
-function normalise({ where, step, columns }: StoredGroups, row: number, trits: Int8Array, scales: Float32Array): void {
+export function normalise({ where, step, columns }: StoredGroups, row: number, trits: Int8Array, scales: Float32Array): void {
   scales.forEach((scale, n) => {
     if (!Number.isFinite(scale)) throw new FormatError(`${where}, row ${row}: the scale of column ${n * step} and on is ${scale}`);
     const group = trits.subarray(n * step, Math.min((n + 1) * step, columns));

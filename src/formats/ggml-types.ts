@@ -1,9 +1,29 @@
-import { TENSOR_TYPES, type TensorType } from './gguf.js';
+import { FormatError, show } from '../errors.js';
+import { TENSOR_TYPES, type GgufHeader, type GgufTensorType, type LateTensorType, type TensorType, type TensorTypeInfo, type TypeOf } from './gguf.js';
+import { refuseMarks, whyNotRead } from './ggml-refusals.js';
+import { twoBitLayout, TWO_BIT } from './two-bit-layout.js';
 
 /**
- * Types of tensors in GGUF files that are listed, but not read: number, name, and the elements and bytes of a block (ggml.h, `enum ggml_type`;
- * ggml-common.h). 36 is of Microsoft's bitnet.cpp, 142 and 143 are of PrismML's fork. There is no size where files disagree on the layout
- * behind a number, as on 42, or where it is not blocks alone.
+ * Ternary types that files of others have. Q1_0 and Q2_0: ggml-common.h; PQ2_0: PrismML's fork of it; I2_S: Microsoft's bitnet.cpp, which
+ * has one scale, a float32, behind all blocks.
+ */
+export const LATE_TYPES: Readonly<Record<LateTensorType, TensorTypeInfo>> = {
+  Q1_0: { id: 41, blockSize: 128, blockBytes: 18 },
+  Q2_0: { id: TWO_BIT, blockSize: 64, blockBytes: 18 },
+  PQ2_0: { id: 142, blockSize: 128, blockBytes: 34 },
+  I2_S: { id: 36, blockSize: 128, blockBytes: 32, tailBytes: 32 },
+};
+
+const READ_TYPES: Readonly<Record<GgufTensorType, TensorTypeInfo>> = { ...TENSOR_TYPES, ...LATE_TYPES };
+
+/** Sizes of a type that is read. */
+export function typeInfo(type: GgufTensorType): TensorTypeInfo {
+  return READ_TYPES[type];
+}
+
+/**
+ * Types that are listed, but not read: number, name, and the elements and bytes of a block (ggml.h, `enum ggml_type`; ggml-common.h). 143 is
+ * of PrismML's fork.
  */
 const OTHER_TYPES: readonly (readonly [id: number, name: string, blockSize?: number, blockBytes?: number])[] = [
   [2, 'Q4_0', 32, 18], [3, 'Q4_1', 32, 20], [6, 'Q5_0', 32, 22], [7, 'Q5_1', 32, 24], [9, 'Q8_1'],
@@ -11,22 +31,49 @@ const OTHER_TYPES: readonly (readonly [id: number, name: string, blockSize?: num
   [16, 'IQ2_XXS', 256, 66], [17, 'IQ2_XS', 256, 74], [18, 'IQ3_XXS', 256, 98], [19, 'IQ1_S', 256, 50], [20, 'IQ4_NL', 32, 18],
   [21, 'IQ3_S', 256, 110], [22, 'IQ2_S', 256, 82], [23, 'IQ4_XS', 256, 136], [29, 'IQ1_M', 256, 56],
   [24, 'I8', 1, 1], [25, 'I16', 1, 2], [26, 'I32', 1, 4], [27, 'I64', 1, 8], [28, 'F64', 1, 8],
-  [31, 'Q4_0_4_4', 32, 18], [32, 'Q4_0_4_8', 32, 18], [33, 'Q4_0_8_8', 32, 18], [36, 'I2_S'], [39, 'MXFP4', 32, 17], [40, 'NVFP4', 64, 36],
-  [41, 'Q1_0', 128, 18], [42, 'Q2_0'], [142, 'PQ2_0', 128, 34], [143, 'PTQ1_0', 128, 28],
+  [31, 'Q4_0_4_4', 32, 18], [32, 'Q4_0_4_8', 32, 18], [33, 'Q4_0_8_8', 32, 18], [38, 'TL1'], [39, 'MXFP4', 32, 17], [40, 'NVFP4', 64, 36],
+  [143, 'PTQ1_0', 128, 28],
 ];
-
-/** What ggml calls a type that is not read; undefined if that is not known. */
-export function otherTypeName(id: number): string | undefined {
-  return OTHER_TYPES.find(([other]) => other === id)?.[1];
-}
 
 /** `blockBytes` of a type whose size is not known. */
 export const UNKNOWN_BYTES = 0;
 
-/** Any type there is; one that has no name here is called by its number. */
-export function anyType(id: number): TensorType<string> {
-  const own = Object.entries(TENSOR_TYPES).find(([, type]) => type.id === id);
-  if (own) return { name: own[0], ...own[1] };
-  const [, name = `type ${id}`, blockSize = 1, blockBytes = UNKNOWN_BYTES] = OTHER_TYPES.find(([other]) => other === id) ?? [];
-  return { id, name, blockSize, blockBytes };
+function readType(id: number): TensorType<GgufTensorType> | undefined {
+  const name = (Object.keys(READ_TYPES) as GgufTensorType[]).find((type) => READ_TYPES[type].id === id);
+  return name && { name, ...READ_TYPES[name] };
+}
+
+/** The types of a file's tensors. @throws FormatError for those that are not read. */
+export function readableTypes(header: GgufHeader): TypeOf<GgufTensorType> {
+  refuseMarks(header);
+  let layout: LateTensorType | undefined;
+  return (info) => {
+    if (info.id === TWO_BIT) {
+      layout ??= twoBitLayout(header, LATE_TYPES);
+      return { name: layout, ...READ_TYPES[layout] };
+    }
+    const type = readType(info.id);
+    if (type) return type;
+    const name = OTHER_TYPES.find(([other]) => other === info.id)?.[1] ?? `number ${info.id}`;
+    throw new FormatError(`${header.source.name}: the info of tensor ${show(info.name)} has the ggml type ${whyNotRead(header, info.id, name, Object.keys(READ_TYPES))}`);
+  };
+}
+
+/** Of any type there is; one that has no name here is called by its number. */
+export function anyTypes(header: GgufHeader): TypeOf<string> {
+  let layout: TensorType<string> | undefined;
+  return ({ id }) => {
+    if (id === TWO_BIT) return (layout ??= listedTwoBit(header));
+    const [, name = `type ${id}`, blockSize = 1, blockBytes = UNKNOWN_BYTES] = OTHER_TYPES.find(([other]) => other === id) ?? [];
+    return readType(id) ?? { id, name, blockSize, blockBytes };
+  };
+}
+
+function listedTwoBit(header: GgufHeader): TensorType<string> {
+  try {
+    const name = twoBitLayout(header, LATE_TYPES);
+    return { name, ...READ_TYPES[name] };
+  } catch {
+    return { name: 'Q2_0', id: TWO_BIT, blockSize: 1, blockBytes: UNKNOWN_BYTES };
+  }
 }

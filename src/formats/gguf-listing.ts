@@ -1,5 +1,5 @@
 import type { ByteSource } from './bytes.js';
-import { anyType, UNKNOWN_BYTES } from './ggml-types.js';
+import { anyTypes, UNKNOWN_BYTES } from './ggml-types.js';
 import { readGgufAs, type GgufFile } from './gguf-reader.js';
 
 /**
@@ -7,7 +7,7 @@ import { readGgufAs, type GgufFile } from './gguf-reader.js';
  * next tensor, or to the end of the file.
  */
 export async function readGgufOfAnyType(source: ByteSource): Promise<GgufFile<string>> {
-  const file = await readGgufAs(source, anyType);
+  const file = await readGgufAs(source, async (header) => anyTypes(header));
   const places = [...new Set([...file.tensors.values()].map(({ offset }) => offset))].sort((a, b) => a - b);
   const next = new Map(places.map((place, n) => [place, places[n + 1] ?? source.size]));
   const tensors = new Map([...file.tensors].map(([name, tensor]) => {

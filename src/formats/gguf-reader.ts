@@ -2,7 +2,8 @@ import { FormatError, missingPart, show } from '../errors.js';
 import { checkRange, type ByteSource } from './bytes.js';
 import {
   alignUp, DEFAULT_ALIGNMENT, TENSOR_TYPES, tensorBytes, VALUE_TYPES,
-  type GgufArrayType, type GgufMetadata, type GgufScalar, type GgufTensorType, type GgufValue, type TensorType,
+  type GgufArrayType, type GgufHeader, type GgufMetadata, type GgufScalar, type GgufTensorType, type GgufValue, type OwnTensorType, type TensorInfo,
+  type TensorType, type TypeOf,
 } from './gguf.js';
 import { refuseLfsPointer } from './lfs.js';
 
@@ -22,9 +23,6 @@ export interface GgufFile<T extends string = GgufTensorType> {
   readonly metadata: GgufMetadata;
   readonly tensors: ReadonlyMap<string, GgufTensor<T>>;
 }
-
-/** Finds the type with a number, of those that there may be. */
-type TypeOf<T extends string> = (id: number) => TensorType<T> | undefined;
 
 const MAGIC = 0x46554747; // "GGUF", little-endian
 /** The largest vocabularies in use need a few megabytes; this bounds what a hostile file makes us parse. */
@@ -48,28 +46,33 @@ export async function isGguf(source: ByteSource): Promise<boolean> {
  * @throws FormatError naming file, key or tensor, and byte.
  */
 export function readGguf(source: ByteSource): Promise<GgufFile> {
-  return readGgufAs(source, (id) => {
-    const name = (Object.keys(TENSOR_TYPES) as GgufTensorType[]).find((type) => TENSOR_TYPES[type].id === id);
-    return name && { name, ...TENSOR_TYPES[name] };
+  return readGgufAs(source, async (header) => {
+    const isOwn = header.infos.every(({ id }) => ownType(id));
+    return isOwn ? ({ id }) => ownType(id)! : (await import('./ggml-types.js').catch(missingPart)).readableTypes(header);
   });
 }
 
-/** As `readGguf`. @param typeOf by ggml's number. */
-export async function readGgufAs<T extends string>(source: ByteSource, typeOf: TypeOf<T>): Promise<GgufFile<T>> {
+function ownType(id: number): TensorType<OwnTensorType> | undefined {
+  const name = (Object.keys(TENSOR_TYPES) as OwnTensorType[]).find((type) => TENSOR_TYPES[type].id === id);
+  return name && { name, ...TENSOR_TYPES[name] };
+}
+
+/** As `readGguf`. @param types of the tensors of such a file. */
+export async function readGgufAs<T extends string>(source: ByteSource, types: (header: GgufHeader) => Promise<TypeOf<T>>): Promise<GgufFile<T>> {
+  const header = await readHeader(source);
+  return placeTensors(header, await types(header));
+}
+
+async function readHeader(source: ByteSource): Promise<GgufHeader> {
   await refuseLfsPointer(source);
   // The header's length is known only once it is parsed, so parse a prefix and double it while it is too short.
   for (let length = FIRST_READ_BYTES; ; length *= 2) {
     const have = Math.min(length, source.size, MAX_HEADER_BYTES);
     const cursor = new Cursor(source.name, await source.read(0, have));
     try {
-      return parseHeader(source, cursor, typeOf);
+      return parseHeader(source, cursor);
     } catch (error) {
-      if (!(error instanceof Stop)) throw error;
-      const { unknownType } = error;
-      if (unknownType !== undefined) {
-        const name = (await import('./ggml-types.js').catch(missingPart)).otherTypeName(unknownType) ?? `number ${unknownType}`;
-        throw cursor.error(`has the ggml type ${name}, which is not read; write the file with types out of ${Object.keys(TENSOR_TYPES).join(', ')}`);
-      }
+      if (!(error instanceof TooShort)) throw error;
       if (have === source.size) {
         throw new FormatError(`${source.name}: the file ends at byte ${have}, inside ${cursor.what} (truncated download?)`);
       }
@@ -80,7 +83,7 @@ export async function readGgufAs<T extends string>(source: ByteSource, typeOf: T
   }
 }
 
-function parseHeader<T extends string>(source: ByteSource, cursor: Cursor, typeOf: TypeOf<T>): GgufFile<T> {
+function parseHeader(source: ByteSource, cursor: Cursor): GgufHeader {
   const file = source.name;
   cursor.what = 'the header';
   if (cursor.u32() !== MAGIC) throw new FormatError(`${file}: does not start with "GGUF"`);
@@ -103,14 +106,20 @@ function parseHeader<T extends string>(source: ByteSource, cursor: Cursor, typeO
   }
 
   const alignment = readAlignment(file, metadata);
-  const infos: TensorInfo<T>[] = [];
+  const infos: TensorInfo[] = [];
   for (let i = 0; i < tensorCount; i++) {
     cursor.what = `tensor info ${i + 1} of ${tensorCount}`;
-    infos.push(readTensorInfo(cursor, typeOf));
+    infos.push(readTensorInfo(cursor));
   }
-  const dataStart = alignUp(cursor.position, alignment);
+  return { source, version, metadata, alignment, dataStart: alignUp(cursor.position, alignment), infos };
+}
+
+function placeTensors<T extends string>({ source, version, metadata, alignment, dataStart, infos }: GgufHeader, typeOf: TypeOf<T>): GgufFile<T> {
+  const file = source.name;
   const tensors = new Map<string, GgufTensor<T>>();
-  for (const { name, shape, type, offset } of infos) {
+  for (const info of infos) {
+    const { name, shape, offset } = info;
+    const type = typeOf(info);
     const where = `${file}: tensor ${show(name)}`;
     if (tensors.has(name)) throw new FormatError(`${where} occurs twice`);
     if (offset % alignment !== 0) throw new FormatError(`${where}: offset ${offset} is not a multiple of ${alignment}`);
@@ -144,15 +153,7 @@ function valueType(cursor: Cursor): (typeof VALUE_TYPES)[number] {
   return type;
 }
 
-interface TensorInfo<T extends string> {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly type: TensorType<T>;
-  /** From the first tensor's data on. */
-  readonly offset: number;
-}
-
-function readTensorInfo<T extends string>(cursor: Cursor, typeOf: TypeOf<T>): TensorInfo<T> {
+function readTensorInfo(cursor: Cursor): TensorInfo {
   const name = cursor.string(MAX_NAME_BYTES);
   cursor.what = `the info of tensor ${show(name)}`;
   const dimensions = cursor.u32();
@@ -160,10 +161,7 @@ function readTensorInfo<T extends string>(cursor: Cursor, typeOf: TypeOf<T>): Te
   const shape: number[] = [];
   for (let i = 0; i < dimensions; i++) shape.unshift(cursor.u64());
   if (!Number.isSafeInteger(shape.reduce((product, n) => product * n, 1))) throw cursor.error('has an absurd shape');
-  const id = cursor.u32();
-  const type = typeOf(id);
-  if (!type) throw new Stop(id);
-  return { name, shape, type, offset: cursor.u64() };
+  return { name, shape, id: cursor.u32(), offset: cursor.u64() };
 }
 
 function readAlignment(file: string, metadata: GgufMetadata): number {
@@ -187,14 +185,8 @@ function checkOverlap(file: string, tensors: ReadonlyMap<string, GgufTensor<stri
   }
 }
 
-/** Thrown where `readGgufAs` must know more: when the prefix at hand is too short, or a type is not one of those asked for. */
-class Stop extends Error {
-  readonly unknownType: number | undefined;
-  constructor(unknownType?: number) {
-    super();
-    this.unknownType = unknownType;
-  }
-}
+/** Thrown where the prefix at hand is too short. */
+class TooShort extends Error {}
 
 class Cursor {
   /** What is being read, for error messages. */
@@ -226,7 +218,7 @@ class Cursor {
   }
 
   private need(count: number): void {
-    if (this.position + count > this.bytes.length) throw new Stop();
+    if (this.position + count > this.bytes.length) throw new TooShort();
   }
 
   private take(count: number): number {

@@ -1,11 +1,11 @@
 import { ArgumentError, FormatError, show } from '../errors.js';
 import {
   alignUp, DEFAULT_ALIGNMENT, TENSOR_TYPES, tensorBytes, VALUE_TYPES,
-  type GgufArrayType, type GgufMetadata, type GgufScalar, type GgufTensorType,
+  type GgufArrayType, type GgufMetadata, type GgufScalar, type OwnTensorType,
 } from './gguf.js';
 import type { TensorToWrite } from './stored-tensor.js';
 
-export type GgufTensorToWrite = TensorToWrite<GgufTensorType>;
+export type GgufTensorToWrite = TensorToWrite<OwnTensorType>;
 
 /**
  * Yields the bytes of a GGUF v3 file in order: header, then each tensor, padded. The same input gives the same bytes.
@@ -63,7 +63,7 @@ function checkTensor(tensor: GgufTensorToWrite | undefined, n: number): void {
   }
 }
 
-function byteLength(name: string, type: GgufTensorType, shape: readonly number[]): number {
+function byteLength(name: string, type: OwnTensorType, shape: readonly number[]): number {
   const bytes = tensorBytes(TENSOR_TYPES[type], shape);
   if (bytes === undefined) throw new FormatError(`gguf: tensor "${name}": rows are not whole ${type} blocks`);
   return bytes;

@@ -1,0 +1,127 @@
+import type { TensorSpec } from '../architectures/blueprint.js';
+import { ggufRows } from '../architectures/paired-rows.js';
+import { FormatError } from '../errors.js';
+import { PIECE_BYTES } from '../formats/bytes.js';
+import { decodeFloats } from '../formats/floats.js';
+import { typeInfo } from '../formats/ggml-types.js';
+import { decodeGgufFloats, isFloats } from '../formats/gguf-floats.js';
+import { rowDecoder } from '../formats/group-blocks.js';
+import { Pace } from '../platform/pace.js';
+import type { OnRow, Reading } from './checkpoint.js';
+import { groupOf, normalise, readGroups, sharedScale, type OnGroupedRow, type StoredGroups } from './grouped.js';
+import { applyScale, PIECE_ROWS, type GgufWeight } from './gguf-weight.js';
+import { codeError, paddingError, severalScales } from './gguf-weight-errors.js';
+
+/*
+ * Ternary weights in GGUF files that have a scale for each row and group of columns: of all the types that are read. Floats and Q8_0 are
+ * such weights written out: zeros, and one number of either sign in every 32 columns.
+ */
+
+/** Of floats, whose groups nothing tells: the narrowest that a model may have. */
+const FLOAT_STEP = 32;
+
+interface RowReader {
+  /** Columns that share a scale. */
+  readonly step: number;
+  readonly rowBytes: number;
+  /** Fills trits [storedColumns] and scales [⌈storedColumns / step⌉]. @throws FormatError for what is not ternary. */
+  read(row: number, bytes: Uint8Array, at: number, trits: Int8Array, scales: Float32Array): void;
+}
+
+/**
+ * A weight as the file has it. @param tensor whose rows the file may have in pairs.
+ * @throws FormatError for an I2_S without its scale.
+ */
+async function storedGroups(weight: GgufWeight, tensor?: TensorSpec): Promise<StoredGroups> {
+  const { where, rows, columns, storedColumns, scale } = weight;
+  const reader = await rowReader(weight);
+  const { step, rowBytes } = reader;
+  const order = tensor && ggufRows(tensor);
+  const each = async (onRow: OnGroupedRow, { pace = new Pace(), onBytes }: Reading): Promise<void> => {
+    const trits = new Int8Array(storedColumns);
+    const scales = new Float32Array(Math.ceil(storedColumns / step));
+    const [own, ownScales] = [trits.subarray(0, columns), scales.subarray(0, Math.ceil(columns / step))];
+    const pieceRows = Math.max(1, Math.floor(PIECE_BYTES / (PIECE_ROWS * rowBytes))) * PIECE_ROWS;
+    let row = 0;
+    for await (const bytes of weight.pieces(pieceRows * rowBytes, rows * rowBytes)) {
+      for (let at = 0; at < bytes.length; at += rowBytes, row++) {
+        if (pace.isDue) await pace.giveWay();
+        reader.read(row, bytes, at, trits, scales);
+        for (let j = columns; j < storedColumns; j++) if (trits[j] !== 0 && scales[Math.floor(j / step)] !== 0) throw paddingError(weight, row);
+        if (scale) {
+          const factor = scale[scale.length === 1 ? 0 : row]!;
+          for (let n = 0; n < ownScales.length; n++) ownScales[n]! *= factor;
+        }
+        onRow(order ? order[row]! : row, own, ownScales);
+      }
+      onBytes?.(bytes.length);
+      await pace.giveWay();
+    }
+  };
+  return { where, rows, columns, step, each };
+}
+
+/** `Checkpoint.groupOf`. */
+export async function ggufGroupOf(weight: GgufWeight, tensor: TensorSpec, reading?: Reading): Promise<number> {
+  return groupOf(await storedGroups(weight, tensor), reading);
+}
+
+/** `Checkpoint.readGrouped`. */
+export async function readGgufGroups(weight: GgufWeight, tensor: TensorSpec, group: number, scales: Float32Array, onRow: OnRow, reading?: Reading): Promise<void> {
+  return readGroups(await storedGroups(weight, tensor), group, scales, onRow, reading);
+}
+
+/** Reads a weight of which every row has one scale, as ternary weights other than those in groups have. @param scales [rows], filled. */
+export async function readRowScales(weight: GgufWeight, scales: Float32Array, onRow: OnRow, reading: Reading): Promise<void> {
+  const stored = await storedGroups({ ...weight, scale: undefined });
+  await stored.each((row, trits, found) => {
+    normalise(stored, row, trits, found);
+    scales[row] = sharedScale(found, 0, found.length);
+    if (Number.isNaN(scales[row])) throw severalScales(weight, row);
+    onRow(row, trits);
+  }, reading);
+  applyScale(weight, scales);
+}
+
+async function rowReader(weight: GgufWeight): Promise<RowReader> {
+  const { type, rows, storedColumns, i2sLayout: layout = 'A' } = weight;
+  if (isFloats(type)) return floatRows(weight);
+  let scale = 1;
+  if (type === 'I2_S') {
+    const values = new Float32Array(1);
+    decodeFloats('F32', await weight.bytes((rows * storedColumns) / 4, 4), 0, 1, values);
+    scale = values[0]!;
+  }
+  const { step, rowBytes, decode } = rowDecoder(type, storedColumns, { scale, layout });
+  return {
+    step, rowBytes,
+    read(row, bytes, at, trits, scales) {
+      const column = decode(bytes, at, trits, scales);
+      if (column >= 0) throw codeError(weight, row, column);
+    },
+  };
+}
+
+function floatRows({ where, type, storedColumns }: GgufWeight): RowReader {
+  const { blockSize, blockBytes } = typeInfo(type);
+  const rowBytes = (storedColumns / blockSize) * blockBytes;
+  const values = new Float32Array(storedColumns);
+  return {
+    step: FLOAT_STEP, rowBytes,
+    read(row, bytes, at, trits, scales) {
+      decodeGgufFloats(type, bytes.subarray(at, at + rowBytes), 0, storedColumns, values);
+      for (let first = 0, n = 0; first < storedColumns; first += FLOAT_STEP, n++) {
+        const end = Math.min(first + FLOAT_STEP, storedColumns);
+        let magnitude = 0;
+        for (let j = first; j < end; j++) {
+          const value = values[j]!;
+          trits[j] = Math.sign(value);
+          if (value === 0 || Math.abs(value) === magnitude) continue;
+          if (magnitude !== 0) throw new FormatError(`${where} is not ternary: row ${row}, columns ${first} to ${end - 1} hold several magnitudes`);
+          magnitude = Math.abs(value);
+        }
+        scales[n] = magnitude;
+      }
+    },
+  };
+}

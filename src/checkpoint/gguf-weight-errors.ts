@@ -1,0 +1,24 @@
+import { FormatError } from '../errors.js';
+import type { GgufWeight } from './gguf-weight.js';
+
+export function paddingError({ where, columns }: GgufWeight, row: number): FormatError {
+  return new FormatError(`${where}, row ${row}: the padding after column ${columns} is not zero`);
+}
+
+/** Of a weight that has one scale a row at most. */
+export function severalScales({ where }: GgufWeight, row: number): FormatError {
+  return new FormatError(
+    `${where}, row ${row}: its blocks have different scales, or one that is not finite; a scale for each group of columns can be run in models of the architecture "qwen3" only`,
+  );
+}
+
+export function codeError({ where }: GgufWeight, row: number, column: number): FormatError {
+  return new FormatError(`${where}, row ${row}: column ${column} holds the code 3, a code that no weight has: it is not ternary`);
+}
+
+/** What is wrong with a row of ternary blocks, that have been decoded. @param scale of all of its blocks; not finite if there is none. */
+export function rowError(weight: GgufWeight, row: number, trits: Int8Array, scale: number): FormatError {
+  const code = trits.findIndex((trit) => trit > 1);
+  if (code >= 0) return codeError(weight, row, code);
+  return Number.isFinite(scale) ? paddingError(weight, row) : severalScales(weight, row);
+}

@@ -1,0 +1,40 @@
+import { FormatError, show } from '../errors.js';
+import type { GgufHeader, GgufMetadata } from './gguf.js';
+import { TWO_BIT } from './two-bit-layout.js';
+
+/*
+ * What is said of GGUF files whose weights are of no type that is read, or mean something else than their type says (bonsai.md §2,
+ * ternary-transformers.md §4.5).
+ */
+
+const ROTATED = 'prism.hadamard.';
+const BONSAI = 'take Ternary-Bonsai (without 2), in Q2_0 or PQ2_0';
+
+/** @throws FormatError for a file whose weights belong to rotated activations. */
+export function refuseRotated(file: string, metadata: GgufMetadata): void {
+  const key = [...metadata.keys()].find((name) => name.startsWith(ROTATED));
+  if (key !== undefined) throw new FormatError(`${file}: has weights in a rotated basis (${key}; Bonsai 2), which cannot be run yet; ${BONSAI}`);
+}
+
+/** @throws FormatError for a file that says of itself that its weights are coded otherwise. */
+export function refuseMarks({ source, metadata, infos }: GgufHeader): void {
+  refuseRotated(source.name, metadata);
+  if (!infos.some(({ id }) => id === TWO_BIT)) return;
+  // OxiBonsai has the scale behind the codes.
+  const version = metadata.get('general.quantization_version')?.value;
+  const key = typeof version === 'string' ? 'general.quantization_version' : metadata.has('oxibonsai.quant_format') ? 'oxibonsai.quant_format' : undefined;
+  if (key === undefined) return;
+  throw new FormatError(`${source.name}: ${key} is ${show(metadata.get(key)!.value)}: weights as OxiBonsai packs them under the number of Q2_0, which are not read; ${BONSAI}, as PrismML has published it`);
+}
+
+const MADE_FOR_ONE_MACHINE = 'of bitnet.cpp, made for one machine; convert the original, or take the file in I2_S';
+
+/** Why a type is not read, and what to use instead, behind "has the ggml type". */
+export function whyNotRead({ metadata, infos }: GgufHeader, id: number, name: string, readTypes: readonly string[]): string {
+  const isBitnetCpp = /^bitnet/.test(String(metadata.get('general.architecture')?.value)) || infos.some((info) => info.name.endsWith('.weight_scale'));
+  if (id === 38) return `TL1, ${MADE_FOR_ONE_MACHINE}`;
+  if (id === 39 && isBitnetCpp) return `TL2, ${MADE_FOR_ONE_MACHINE}`;
+  if (id === 143) return `PTQ1_0, weights in a rotated basis (Bonsai 2), which cannot be run yet; ${BONSAI}`;
+  if (id === 40) return `${name}, or an early Q1_0 of PrismML's in groups of 32; neither is read; take Q1_0 in groups of 128 (type 41)`;
+  return `${name}, which is not read; write the file with types out of ${readTypes.join(', ')}`;
+}
