@@ -161,14 +161,19 @@ function sentencePiece(ggml: GgmlTokenizer): Record<string, unknown> {
   };
 }
 
-/** Byte-level BPE, as GPT-2 has it. Its unused tokens only fill up the model's vocabulary: a tokenizer.json does not have them. */
+/** Byte-level BPE, as GPT-2 has it. */
 function byteLevel(ggml: GgmlTokenizer, pre: GgmlPre): Record<string, unknown> {
-  const vocab = new Map([...vocabulary(ggml)].filter(([, id]) => ggml.types[id] !== TOKEN_TYPES.unused));
+  const vocab = vocabulary(ggml);
   const merges = ggml.list<string>(KEYS.merges, 'string') ?? ggml.fail(KEYS.merges, 'is missing: a "gpt2" tokenizer merges by it');
   const pairs = merges.map((merge) => {
     const space = merge.indexOf(' ', 1); // a token may begin with a space, as in llama.cpp
     return space < 0 ? ggml.fail(KEYS.merges, `has ${show(merge)}, which is no pair`) : [merge.slice(0, space), merge.slice(space + 1)];
   });
+  // Unused tokens that nothing leads to fill up the model's vocabulary: a tokenizer.json does not have them.
+  if (ggml.types.includes(TOKEN_TYPES.unused)) {
+    const made = new Set(pairs.map((pair) => pair.join('')));
+    for (const [token, id] of vocab) if (ggml.types[id] === TOKEN_TYPES.unused && token.length > 1 && !made.has(token)) vocab.delete(token);
+  }
   return {
     normalizer: pre.normalizer ? { type: pre.normalizer } : null,
     pre_tokenizer: preTokenizerJson(pre),

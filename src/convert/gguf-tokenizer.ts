@@ -54,9 +54,8 @@ export function ggmlTokenizer(
   // What the tokenizer does, whatever its configuration says. BOS and EOS may be one token: what counts is where it stands.
   const bare = tokenizer.encode('a', { addSpecialTokens: false });
   const around = tokenizer.encode('a');
-  const isBehind = (count: number): boolean => bare.every((id, n) => around[count + n] === id);
   const added = around.length - bare.length;
-  const hasBos = added > 0 && around[0] === (bosTokenId ?? around[0]) && isBehind(1);
+  const hasBos = added > 0 && around[0] === (bosTokenId ?? around[0]) && bare.every((id, n) => around[1 + n] === id);
   flag(KEYS.addBos, hasBos);
   flag(KEYS.addEos, added > (hasBos ? 1 : 0) && around.at(-1) === eosTokenIds[0]);
   if (hasBos && bosTokenId === undefined) result.set(KEYS.bosTokenId, { type: 'u32', value: around[0]! });
