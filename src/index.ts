@@ -3,6 +3,7 @@ export type * from './platform/globals.js';
 export { MatMulFreeLM, type ForwardOptions, type LoadOptions } from './lm.js';
 export type { ModelSource } from './sources/source.js';
 export type { RemoteOptions } from './sources/hub/remote.js';
+export { publishedModels, type PublishedModel } from './sources/published-models.js';
 export { clearCache, listCache, type CacheEntry, type CacheOptions } from './sources/hub/cache-admin.js';
 export type { FileContent } from './formats/bytes.js';
 export type { FinishReason, GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from './generate/options.js';

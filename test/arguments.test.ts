@@ -214,7 +214,7 @@ const PARTS = [
   'Attention', 'BitLinear', 'Block', 'KeyReader', 'Rope', 'describeDecoder', 'readDecoderSizes', 'Embedding', 'GLU', 'MLGRU', 'RMSNorm', 'Model', 'ModelState', 'StateHistory', 'allocateWorkspace', 'measureArena', 'loadModel', 'modelBytes', 'modelSpec', 'parseConfig',
   'quantizeTernary', 'cumulativeLowerBounds', 'parameters',
 ];
-const WITHOUT_ARGUMENTS = ['availableBackends', 'unavailableBackends', 'createScalarKernels'];
+const WITHOUT_ARGUMENTS = ['availableBackends', 'unavailableBackends', 'createScalarKernels', 'publishedModels'];
 /** Helpers of the command line that give a decoder and a hint. */
 const HELPERS = ['textDecoderFor', 'didYouMean'];
 

@@ -1,11 +1,20 @@
 import { show, TokenizerError } from '../errors.js';
 import type { GgufMetadata, GgufScalar } from '../formats/gguf.js';
-import { GGML_PRES, ggmlPre, preTokenizerJson, type GgmlPre } from '../tokenizer/ggml-pre.js';
+import { GGML_PRES, ggmlPre, LLAMA3_PRE, preTokenizerJson, type GgmlPre } from '../tokenizer/ggml-pre.js';
 import { scoredMerges } from '../tokenizer/scored-merges.js';
 import { KEYS } from './gguf-metadata.js';
 
 /** Values of `tokenizer.ggml.token_type` (ggml/docs/gguf.md). */
 export const TOKEN_TYPES = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+
+/**
+ * `NFC` or `none`, where a byte-level tokenizer does otherwise than what `tokenizer.ggml.pre` stands for: GGUF has no key for it, and
+ * llama.cpp normalizes nothing.
+ */
+export const NORMALIZER_KEY = 'matmulfree.tokenizer.normalizer';
+
+/** Llama 3's vocabulary, which BitNet b1.58 2B4T has; its official file names no `tokenizer.ggml.pre` (microsoft/BitNet 508). */
+const LLAMA3_TOKENS = 128_256;
 
 /** Tokens that are found in the text as they stand. Real vocabularies have up to some thousand. */
 const MAX_ADDED_TOKENS = 65_536;
@@ -83,10 +92,15 @@ function readKeys(file: string, metadata: GgufMetadata, vocabSize: number): Ggml
   return { tokens, types, fail, list, flag, id };
 }
 
-function readPre(metadata: GgufMetadata, { fail }: GgmlTokenizer): GgmlPre {
-  const name = metadata.get(KEYS.pre)?.value;
+function readPre(metadata: GgufMetadata, { fail, tokens }: GgmlTokenizer): GgmlPre {
+  const isLlama3 = tokens.length === LLAMA3_TOKENS && String(metadata.get(KEYS.architecture)?.value).startsWith('bitnet');
+  const name = metadata.get(KEYS.pre)?.value ?? (isLlama3 ? LLAMA3_PRE : undefined);
   const pre = name === undefined || typeof name === 'string' ? ggmlPre(name) : undefined;
-  return pre ?? fail(KEYS.pre, `is ${show(name)}; this library knows ${GGML_PRES.flatMap(({ names }) => names).join(', ')}`);
+  if (pre === undefined) return fail(KEYS.pre, `is ${show(name)}; this library knows ${GGML_PRES.flatMap(({ names }) => names).join(', ')}`);
+  const normalizer = metadata.get(NORMALIZER_KEY)?.value;
+  if (normalizer === undefined) return pre;
+  if (normalizer !== 'NFC' && normalizer !== 'none') fail(NORMALIZER_KEY, `is ${show(normalizer)}, not "NFC" or "none"`);
+  return { ...pre, normalizer: normalizer === 'NFC' ? 'NFC' : undefined };
 }
 
 /** Tokens that are cut out of the text before all else. */
@@ -155,6 +169,11 @@ function byteLevel(ggml: GgmlTokenizer, pre: GgmlPre): Record<string, unknown> {
     const space = merge.indexOf(' ', 1); // a token may begin with a space, as in llama.cpp
     return space < 0 ? ggml.fail(KEYS.merges, `has ${show(merge)}, which is no pair`) : [merge.slice(0, space), merge.slice(space + 1)];
   });
+  // Unused tokens that nothing leads to fill up the model's vocabulary: a tokenizer.json does not have them.
+  if (ggml.types.includes(TOKEN_TYPES.unused)) {
+    const made = new Set(pairs.map((pair) => pair.join('')));
+    for (const [token, id] of vocab) if (ggml.types[id] === TOKEN_TYPES.unused && token.length > 1 && !made.has(token)) vocab.delete(token);
+  }
   return {
     normalizer: pre.normalizer ? { type: pre.normalizer } : null,
     pre_tokenizer: preTokenizerJson(pre),

@@ -7,6 +7,7 @@ import { evalCommand } from './eval.js';
 import { generateCommand } from './generate.js';
 import { infoCommand } from './info.js';
 import type { Io } from './io.js';
+import { modelsCommand } from './models.js';
 import { perplexityCommand } from './perplexity.js';
 import { scoreCommand } from './score.js';
 import { onOneLine } from './terminal.js';
@@ -19,6 +20,7 @@ const COMMANDS = new Map([
   ['eval', evalCommand],
   ['info', infoCommand],
   ['convert', convertCommand],
+  ['models', modelsCommand],
   ['cache', cacheCommand],
 ]);
 

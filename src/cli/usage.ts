@@ -11,6 +11,7 @@ Commands:
   eval                zero-shot tasks: multiple choice, last words
   info [file]         what a model is made of: weights, zeros, operations per token; what stands in a file
   convert             turn a checkpoint into one GGUF file that loads fast, or a folder of packed safetensors
+  models              list published models: what they take, and what they are good for
   cache               list the models that were downloaded, or remove them
 
 Without --model, generate, score, perplexity, eval and info use the small model of children's stories that comes with the package.
@@ -160,6 +161,18 @@ Examples:
   matmulfree convert --model ./MMfreeLM-370M --out mmfree-370m.gguf
   matmulfree convert --model ./MMfreeLM-370M --out MMfreeLM-370M-packed --type safetensors`;
 
+const MODELS = `Usage: matmulfree models [--json]
+
+Lists published ternary models that this version is made for: the name that --model takes, parameters, the download, memory of the
+weights and of each 1,000 tokens of text, licence, and what they are good for. Nothing is downloaded.
+
+Options:
+  --json                the list as JSON on stdout, in bytes; roomForTokens is null where a text takes no more as it grows
+
+Examples:
+  matmulfree models
+  matmulfree generate "The history of" --model hf:ridger/MMfreeLM-370M`;
+
 const CACHE = `Usage: matmulfree cache list [--json]
        matmulfree cache clear [NAME ...]
 
@@ -177,5 +190,5 @@ Examples:
   matmulfree cache clear hf:ridger/MMfreeLM-370M`;
 
 export const HELP = {
-  general: GENERAL, generate: GENERATE, score: SCORE, perplexity: PERPLEXITY, eval: EVAL, info: INFO, convert: CONVERT, cache: CACHE,
+  general: GENERAL, generate: GENERATE, score: SCORE, perplexity: PERPLEXITY, eval: EVAL, info: INFO, convert: CONVERT, models: MODELS, cache: CACHE,
 } as const;

@@ -2,8 +2,8 @@ import { isJsonObject, MAX_TOKENIZER_VALUES, parseJsonObject, type JsonObject } 
 import type { GgufValue } from '../formats/gguf.js';
 import type { ModelConfig } from '../architectures/config.js';
 import { KEYS } from '../checkpoint/gguf-metadata.js';
-import { TOKEN_TYPES } from '../checkpoint/gguf-tokenizer.js';
-import { GGML_PRES, GPT2_PATTERN } from '../tokenizer/ggml-pre.js';
+import { NORMALIZER_KEY, TOKEN_TYPES } from '../checkpoint/gguf-tokenizer.js';
+import { GGML_PRES, ggmlPre, GPT2_PATTERN, type GgmlPre } from '../tokenizer/ggml-pre.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
 /**
@@ -35,7 +35,8 @@ export function ggmlTokenizer(
     .map((merge) => (Array.isArray(merge) ? merge.join(' ') : String(merge)));
   const result = new Map<string, GgufValue>();
   const flag = (key: string, value: boolean): unknown => result.set(key, { type: 'bool', value });
-  const pre = byteFallback ? 'default' : preName(object(json['pre_tokenizer']), model['ignore_merges'] === true);
+  const normalizer = byteFallback ? undefined : normalizerName(json['normalizer'] ?? undefined);
+  const pre = byteFallback ? 'default' : preOf(object(json['pre_tokenizer']), model['ignore_merges'] === true, normalizer)?.names[0];
   result.set(KEYS.tokenizerModel, { type: 'string', value: byteFallback ? 'llama' : 'gpt2' });
   if (pre !== undefined) result.set(KEYS.pre, { type: 'string', value: pre });
   result.set(KEYS.tokens, { type: 'array', of: 'string', value: tokens });
@@ -46,18 +47,23 @@ export function ggmlTokenizer(
     flag(KEYS.addSpacePrefix, tokenizer.idToToken(first)?.startsWith('\u2581') === true);
   } else {
     result.set(KEYS.merges, { type: 'array', of: 'string', value: merges });
+    if (normalizer !== undefined && normalizer !== (ggmlPre(pre)?.normalizer ?? 'none')) result.set(NORMALIZER_KEY, { type: 'string', value: normalizer });
   }
   const unknown = types.indexOf(TOKEN_TYPES.unknown);
   if (unknown >= 0) result.set(KEYS.unknownTokenId, { type: 'u32', value: unknown });
-  // What the tokenizer does, whatever its configuration says.
-  const around = tokenizer.encode('');
-  flag(KEYS.addBos, around.length > 0 && around[0] === bosTokenId);
-  flag(KEYS.addEos, around.length > 0 && around.at(-1) === eosTokenIds[0] && around.at(-1) !== bosTokenId);
+  // What the tokenizer does, whatever its configuration says. BOS and EOS may be one token: what counts is where it stands.
+  const bare = tokenizer.encode('a', { addSpecialTokens: false });
+  const around = tokenizer.encode('a');
+  const added = around.length - bare.length;
+  const hasBos = added > 0 && around[0] === (bosTokenId ?? around[0]) && bare.every((id, n) => around[1 + n] === id);
+  flag(KEYS.addBos, hasBos);
+  flag(KEYS.addEos, added > (hasBos ? 1 : 0) && around.at(-1) === eosTokenIds[0]);
+  if (hasBos && bosTokenId === undefined) result.set(KEYS.bosTokenId, { type: 'u32', value: around[0]! });
   return result;
 }
 
-/** llama.cpp's name for the way in which a byte-level tokenizer cuts words; undefined for one that it has no name for. */
-function preName(pre: JsonObject, ignoreMerges: boolean): string | undefined {
+/** How llama.cpp names the way in which a byte-level tokenizer cuts words; undefined for one that it has no name for. */
+function preOf(pre: JsonObject, ignoreMerges: boolean, normalizer: string | undefined): GgmlPre | undefined {
   const patterns: string[] = [];
   for (const step of pre['type'] === 'Sequence' ? list(pre['pretokenizers']).map(object) : [pre]) {
     const { type, pattern, behavior, invert } = step;
@@ -66,8 +72,18 @@ function preName(pre: JsonObject, ignoreMerges: boolean): string | undefined {
     else if (type !== 'ByteLevel') return undefined;
     else if (step['use_regex'] !== false) patterns.push(GPT2_PATTERN);
   }
+  const unlike = (known: GgmlPre): number =>
+    ((known.ignoreMerges ?? false) === ignoreMerges ? 0 : 2) + ((known.normalizer ?? 'none') === normalizer ? 0 : 1);
   const same = GGML_PRES.filter((known) => known.patterns.join('\n') === patterns.join('\n'));
-  return (same.find((known) => (known.ignoreMerges ?? false) === ignoreMerges) ?? same[0])?.names[0];
+  return same.sort((a, b) => unlike(a) - unlike(b))[0];
+}
+
+/** `NFC` or `none`; undefined for a normalizer that GGUF metadata cannot tell of. */
+function normalizerName(normalizer: unknown): 'NFC' | 'none' | undefined {
+  const { type, normalizers } = object(normalizer);
+  if (normalizer === undefined || type === 'NFC') return type === 'NFC' ? 'NFC' : 'none';
+  const names = new Set(type === 'Sequence' ? list(normalizers).map(normalizerName) : [undefined]);
+  return names.has(undefined) ? undefined : names.has('NFC') ? 'NFC' : 'none';
 }
 
 /** Readers of the "llama" kind join the pair whose result has the highest score: the earlier the merge, the higher. */

@@ -10,18 +10,21 @@ export interface GgmlPre {
   /** A word that is a token as a whole is not merged from its characters. */
   readonly ignoreMerges?: boolean;
   readonly addBos?: boolean;
-  readonly normalizer?: 'NFC';
+  readonly normalizer?: 'NFC' | undefined;
 }
 
 export const GPT2_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+export const LLAMA3_PRE = 'llama-bpe';
 
 const llama3Pattern = (digits: string): string =>
   `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 
 /** The first is what a file means that names none: GPT-2's own pattern, which the whole kind is named after. */
 export const GGML_PRES: readonly GgmlPre[] = [
-  { names: ['gpt-2', 'mpt', 'olmo', 'jais', 'phi-2', 'trillion'], patterns: [GPT2_PATTERN] },
-  { names: ['llama-bpe', 'llama3', 'llama-v3', 'falcon3', 'pixtral'], patterns: [llama3Pattern('\\p{N}{1,3}')], ignoreMerges: true, addBos: true },
+  { names: ['gpt-2', 'jais', 'phi-2', 'trillion'], patterns: [GPT2_PATTERN] },
+  { names: ['olmo', 'mpt'], patterns: [GPT2_PATTERN], normalizer: 'NFC' }, // GPT-NeoX's tokenizer, which TriLM has too
+  { names: [LLAMA3_PRE, 'llama3', 'llama-v3', 'falcon3', 'falcon_e', 'falcon-h1', 'pixtral'], patterns: [llama3Pattern('\\p{N}{1,3}')], ignoreMerges: true, addBos: true },
   { names: ['dbrx', 'smaug-bpe'], patterns: [llama3Pattern('\\p{N}{1,3}')] },
   { names: ['qwen2', 'deepseek-r1-qwen', 'megrez'], patterns: [llama3Pattern('\\p{N}')], normalizer: 'NFC' },
   { names: ['stablelm2'], patterns: [llama3Pattern('\\p{N}')] },
