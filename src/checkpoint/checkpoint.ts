@@ -2,6 +2,7 @@ import { ConfigError, FormatError, show } from '../errors.js';
 import { parseJsonObject, PIECE_BYTES, readPieces, readText, type ByteSource, type FileSet, type JsonObject } from '../formats/bytes.js';
 import { decodeFloats, firstNonFinite, FLOAT_BYTES, isPlainlyFinite, type FloatType } from '../formats/floats.js';
 import type { TernaryBlockType } from '../formats/ternary-blocks.js';
+import type { GroupBlockType } from '../kernels/kernels.js';
 import type { Pace } from '../platform/pace.js';
 import { parameters, type Blueprint, type Switch, type TensorSpec } from '../architectures/blueprint.js';
 
@@ -31,10 +32,10 @@ export interface Checkpoint {
    * @param onRow is given each row once, but for those that `reading.onBlocks` has taken.
    */
   readTernary(tensor: TensorSpec, scales: Float32Array, onRow: OnRow, reading?: TernaryReading): Promise<void>;
-  /** Columns of the groups that an `isGrouped` weight has scales for: 128, 64 or 32. May read the whole weight, the first time. */
+  /** Columns of the groups that an `isGrouped` weight has scales for: 128, 64 or 32. May read the whole weight. */
   groupOf?(tensor: TensorSpec, reading?: Reading): Promise<number>;
   /** As `readTernary`, of an `isGrouped` weight. @param group of `groupOf`. @param scales [⌈columns / group⌉, rows], filled. */
-  readGrouped?(tensor: TensorSpec, group: number, scales: Float32Array, onRow: OnRow, reading?: Reading): Promise<void>;
+  readGrouped?(tensor: TensorSpec, group: number, scales: Float32Array, onRow: OnRow, reading?: GroupedReading): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -54,6 +55,11 @@ export interface TernaryReading extends Reading {
    * has taken them; then they all have the scale of their first block, and need not be decoded.
    */
   readonly onBlocks?: ((first: number, count: number, type: TernaryBlockType, bytes: Uint8Array) => boolean) | undefined;
+}
+
+export interface GroupedReading extends Reading {
+  /** Offered rows as `TernaryReading.onBlocks` is. It returns true if it has taken them, with their scales. */
+  readonly onGroups?: ((first: number, count: number, type: GroupBlockType, bytes: Uint8Array) => boolean) | undefined;
 }
 
 /** The JSON files beside the weights, as text, where they exist. */

@@ -48,7 +48,6 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
   };
   const readFloats = async (name: string): Promise<Float32Array> => decodeFinite(where(name), floatType(name), await readBytes(name));
 
-  const groups = new Map<TensorSpec, number>();
   try {
     const blueprint = await parseConfig('config.json', configJson, { generation: parseOptional('generation_config.json', generationConfig), tensors, families });
     // Most checkpoints are floats.
@@ -99,11 +98,7 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
         const scale = await quantizeTernary(where(hf), floatType(hf), await readBytes(hf), rows, columns, onRow, pace);
         scales.fill(blueprint.roundsScales ? (await import('../formats/rounding.js').catch(missingPart)).createRounding().round(floatType(hf), scale) : scale);
       },
-      async groupOf(tensor, reading) {
-        const group = groups.get(tensor) ?? await groupOf(await storedGroups(tensor), reading);
-        groups.set(tensor, group);
-        return group;
-      },
+      groupOf: async (tensor, reading) => groupOf(await storedGroups(tensor), reading),
       readGrouped: async (tensor, group, scales, onRow, reading) => readGroups(await storedGroups(tensor), group, scales, onRow, reading),
       close,
     };

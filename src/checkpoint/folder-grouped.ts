@@ -5,13 +5,10 @@ import { DTYPE_BYTES, readTensor, type StoredTensor } from '../formats/stored-te
 import { Pace } from '../platform/pace.js';
 import type { TensorSpec } from '../architectures/blueprint.js';
 import type { Reading } from './checkpoint.js';
-import type { OnGroupedRow, StoredGroups } from './grouped.js';
+import { findFloatScales, FLOAT_STEP, type OnGroupedRow, type StoredGroups } from './grouped.js';
 import type { PackedWeights } from './packed-weights.js';
 
 /* Weights with scales for groups of columns in safetensors and PyTorch files: floats that are ternary, and packed ones. */
-
-/** The narrowest groups that floats are searched for. */
-const FLOAT_STEP = 32;
 
 /** Floats of which all in 32 columns of a row are 0 or one number, of either sign. @param type as which they are read. */
 export function floatGroups(where: string, { shape: [rows = 0, columns = 0] }: TensorSpec, stored: StoredTensor, type: FloatType): StoredGroups {
@@ -26,7 +23,7 @@ export function floatGroups(where: string, { shape: [rows = 0, columns = 0] }: T
         for (let n = 0; n < count; n++, row++) {
           if (reading.pace?.isDue) await reading.pace.giveWay();
           decodeFloats(type, piece, n * columns, columns, values);
-          findScales(where, row, values, trits, scales);
+          findFloatScales(where, row, values, trits, scales);
           onRow(row, trits, scales);
         }
       }
@@ -44,25 +41,6 @@ async function* rowPieces(where: string, stored: StoredTensor, columns: number, 
     yield decode(piece);
     onBytes?.(piece.length);
     await pace.giveWay();
-  }
-}
-
-function findScales(where: string, row: number, values: Float32Array, trits: Int8Array, scales: Float32Array): void {
-  for (let group = 0, from = 0; from < values.length; group++, from += FLOAT_STEP) {
-    const to = Math.min(from + FLOAT_STEP, values.length);
-    let scale = 0;
-    for (let j = from; j < to; j++) {
-      const magnitude = Math.abs(values[j]!);
-      trits[j] = Math.sign(values[j]!);
-      if (magnitude === 0 || magnitude === scale) continue;
-      if (scale !== 0 || !Number.isFinite(magnitude)) {
-        throw new FormatError(
-          `${where} is not ternary: row ${row}, columns ${from} to ${to - 1} hold ${scale} and ${magnitude}; only weights that are 0 or one number of either sign, in groups of ${FLOAT_STEP} columns or more, can be run`,
-        );
-      }
-      scale = magnitude;
-    }
-    scales[group] = scale;
   }
 }
 

@@ -1,14 +1,15 @@
 import type { TensorSpec } from '../architectures/blueprint.js';
 import { ggufRows } from '../architectures/paired-rows.js';
-import { FormatError } from '../errors.js';
 import { PIECE_BYTES } from '../formats/bytes.js';
 import { decodeFloats } from '../formats/floats.js';
 import { typeInfo } from '../formats/ggml-types.js';
 import { decodeGgufFloats, isFloats } from '../formats/gguf-floats.js';
 import { rowDecoder } from '../formats/group-blocks.js';
 import { Pace } from '../platform/pace.js';
-import type { OnRow, Reading } from './checkpoint.js';
-import { groupOf, normalise, readGroups, sharedScale, type OnGroupedRow, type StoredGroups } from './grouped.js';
+import type { GgufTensorType } from '../formats/gguf.js';
+import { ACTIVATION_GROUP, type GroupBlockType } from '../kernels/kernels.js';
+import type { GroupedReading, OnRow, Reading } from './checkpoint.js';
+import { findFloatScales, FLOAT_STEP, groupOf, normalise, readGroups, sharedScale, type OnGroupedRow, type StoredGroups } from './grouped.js';
 import { applyScale, PIECE_ROWS, type GgufWeight } from './gguf-weight.js';
 import { codeError, paddingError, severalScales } from './gguf-weight-errors.js';
 
@@ -16,9 +17,6 @@ import { codeError, paddingError, severalScales } from './gguf-weight-errors.js'
  * Ternary weights in GGUF files that have a scale for each row and group of columns: of all the types that are read. Floats and Q8_0 are
  * such weights written out: zeros, and one number of either sign in every 32 columns.
  */
-
-/** Of floats, whose groups nothing tells: the narrowest that a model may have. */
-const FLOAT_STEP = 32;
 
 interface RowReader {
   /** Columns that share a scale. */
@@ -37,14 +35,18 @@ async function storedGroups(weight: GgufWeight, tensor?: TensorSpec): Promise<St
   const reader = await rowReader(weight);
   const { step, rowBytes } = reader;
   const order = tensor && ggufRows(tensor);
-  const each = async (onRow: OnGroupedRow, { pace = new Pace(), onBytes }: Reading): Promise<void> => {
+  const blocks = order || scale ? undefined : groupBlocks(weight.type);
+  const each = async (onRow: OnGroupedRow, { pace = new Pace(), onBytes, onGroups }: GroupedReading): Promise<void> => {
     const trits = new Int8Array(storedColumns);
     const scales = new Float32Array(Math.ceil(storedColumns / step));
     const [own, ownScales] = [trits.subarray(0, columns), scales.subarray(0, Math.ceil(columns / step))];
     const pieceRows = Math.max(1, Math.floor(PIECE_BYTES / (PIECE_ROWS * rowBytes))) * PIECE_ROWS;
     let row = 0;
     for await (const bytes of weight.pieces(pieceRows * rowBytes, rows * rowBytes)) {
-      for (let at = 0; at < bytes.length; at += rowBytes, row++) {
+      const count = bytes.length / rowBytes;
+      const isTaken = blocks && onGroups?.(row, count, blocks, bytes);
+      if (isTaken) row += count;
+      for (let at = 0; at < bytes.length && !isTaken; at += rowBytes, row++) {
         if (pace.isDue) await pace.giveWay();
         reader.read(row, bytes, at, trits, scales);
         for (let j = columns; j < storedColumns; j++) if (trits[j] !== 0 && scales[Math.floor(j / step)] !== 0) throw paddingError(weight, row);
@@ -63,11 +65,31 @@ async function storedGroups(weight: GgufWeight, tensor?: TensorSpec): Promise<St
 
 /** `Checkpoint.groupOf`. */
 export async function ggufGroupOf(weight: GgufWeight, tensor: TensorSpec, reading?: Reading): Promise<number> {
-  return groupOf(await storedGroups(weight, tensor), reading);
+  return (await pairedScales(weight, reading)) ?? groupOf(await storedGroups(weight, tensor), reading);
+}
+
+/** 128 for Q2_0 all of whose scales come in pairs: what Bonsai's groups are in it. Undefined where the weights tell. */
+async function pairedScales({ type, storedColumns, pieces }: GgufWeight, { pace = new Pace() }: Reading = {}): Promise<number | undefined> {
+  if (type !== 'Q2_0' || storedColumns % ACTIVATION_GROUP !== 0) return undefined;
+  const pairBytes = 2 * typeInfo(type).blockBytes;
+  for await (const bytes of pieces(Math.floor(PIECE_BYTES / pairBytes) * pairBytes)) {
+    const words = new Uint16Array(bytes.byteOffset % 2 === 0 ? bytes.buffer : bytes.slice().buffer, bytes.byteOffset % 2 === 0 ? bytes.byteOffset : 0, bytes.length / 2);
+    const step = pairBytes / 2;
+    let differences = 0;
+    for (let at = 0; at < words.length; at += step) differences |= words[at]! ^ words[at + step / 2]!;
+    if (differences !== 0) return undefined;
+    await pace.giveWay();
+  }
+  return ACTIVATION_GROUP;
+}
+
+/** Types that kernels take as they are. */
+function groupBlocks(type: GgufTensorType): GroupBlockType | undefined {
+  return type === 'Q1_0' || type === 'Q2_0' || type === 'PQ2_0' ? type : undefined;
 }
 
 /** `Checkpoint.readGrouped`. */
-export async function readGgufGroups(weight: GgufWeight, tensor: TensorSpec, group: number, scales: Float32Array, onRow: OnRow, reading?: Reading): Promise<void> {
+export async function readGgufGroups(weight: GgufWeight, tensor: TensorSpec, group: number, scales: Float32Array, onRow: OnRow, reading?: GroupedReading): Promise<void> {
   return readGroups(await storedGroups(weight, tensor), group, scales, onRow, reading);
 }
 
@@ -110,18 +132,7 @@ function floatRows({ where, type, storedColumns }: GgufWeight): RowReader {
     step: FLOAT_STEP, rowBytes,
     read(row, bytes, at, trits, scales) {
       decodeGgufFloats(type, bytes.subarray(at, at + rowBytes), 0, storedColumns, values);
-      for (let first = 0, n = 0; first < storedColumns; first += FLOAT_STEP, n++) {
-        const end = Math.min(first + FLOAT_STEP, storedColumns);
-        let magnitude = 0;
-        for (let j = first; j < end; j++) {
-          const value = values[j]!;
-          trits[j] = Math.sign(value);
-          if (value === 0 || Math.abs(value) === magnitude) continue;
-          if (magnitude !== 0) throw new FormatError(`${where} is not ternary: row ${row}, columns ${first} to ${end - 1} hold several magnitudes`);
-          magnitude = Math.abs(value);
-        }
-        scales[n] = magnitude;
-      }
+      findFloatScales(where, row, values, trits, scales);
     },
   };
 }

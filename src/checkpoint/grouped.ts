@@ -1,7 +1,7 @@
 import { FormatError } from '../errors.js';
 import { ACTIVATION_GROUP } from '../kernels/kernels.js';
 import { Pace } from '../platform/pace.js';
-import type { OnRow, Reading } from './checkpoint.js';
+import type { GroupedReading, OnRow, Reading } from './checkpoint.js';
 
 /*
  * Ternary weights with a scale for each row and group of columns. Files have the scales of groups of their own: a model is to be the
@@ -20,10 +20,10 @@ export interface StoredGroups {
   /** Columns that share a stored scale: 32, 64, 128 or more. */
   readonly step: number;
   /**
-   * Decodes all rows in order, into buffers that are used again.
+   * Decodes all rows in order, into buffers that are used again; but for those that `reading.onGroups` takes.
    * @param onRow is given trits [columns] and scales [⌈columns / step⌉]: any finite numbers, also of either sign, or 0.
    */
-  readonly each: (onRow: OnGroupedRow, reading: Reading) => Promise<void>;
+  readonly each: (onRow: OnGroupedRow, reading: GroupedReading) => Promise<void>;
 }
 
 export type OnGroupedRow = (row: number, trits: Int8Array, scales: Float32Array) => void;
@@ -74,13 +74,39 @@ export function normalise({ where, step, columns }: StoredGroups, row: number, t
   });
 }
 
+/** Of floats, whose groups nothing tells: the narrowest that a model may have. */
+export const FLOAT_STEP = 32;
+
+/**
+ * Finds weights and scales of a row of floats that are ternary: in every 32 columns zeros, and one number of either sign.
+ * @throws FormatError where they are not.
+ */
+export function findFloatScales(where: string, row: number, values: Float32Array, trits: Int8Array, scales: Float32Array): void {
+  for (let group = 0, from = 0; from < values.length; group++, from += FLOAT_STEP) {
+    const to = Math.min(from + FLOAT_STEP, values.length);
+    let scale = 0;
+    for (let j = from; j < to; j++) {
+      const magnitude = Math.abs(values[j]!);
+      trits[j] = Math.sign(values[j]!);
+      if (magnitude === 0 || magnitude === scale) continue;
+      if (scale !== 0 || !Number.isFinite(magnitude)) {
+        throw new FormatError(
+          `${where} is not ternary: row ${row}, columns ${from} to ${to - 1} hold ${scale} and ${magnitude}; only weights that are 0 or one number of either sign, in groups of ${FLOAT_STEP} columns or more, can be run`,
+        );
+      }
+      scale = magnitude;
+    }
+    scales[group] = scale;
+  }
+}
+
 /**
  * Reads all rows.
  * @param group of `groupOf`.
  * @param scales [⌈columns / group⌉, rows], filled: weight = trit · scale.
  * @throws FormatError for scales that are not finite, or not those of such groups.
  */
-export async function readGroups(stored: StoredGroups, group: number, scales: Float32Array, onRow: OnRow, reading: Reading = {}): Promise<void> {
+export async function readGroups(stored: StoredGroups, group: number, scales: Float32Array, onRow: OnRow, reading: GroupedReading = {}): Promise<void> {
   const { where, rows, columns, step } = stored;
   const groups = Math.ceil(columns / group);
   await stored.each((row, trits, found) => {

@@ -33,6 +33,9 @@ export interface GroupedMatrix extends TernaryMatrix {
 /** Blocks of 256 ternary weights as GGUF files have them (formats/ternary-blocks.ts). */
 export type TernaryBlockType = 'TQ1_0' | 'TQ2_0';
 
+/** Blocks of a float16 scale and 64 or 128 ternary weights, or 128 that are -1 or 1, as GGUF files have them (formats/group-blocks.ts). */
+export type GroupBlockType = 'Q1_0' | 'Q2_0' | 'PQ2_0';
+
 /** Positions of a page of keys and values, and of a tile of attention. */
 export const PAGE_POSITIONS = 64;
 
@@ -182,6 +185,12 @@ export interface TransformerKernels {
   createGrouped(arena: Arena, rows: number, columns: number, group: number): GroupedMatrix;
   /** As `Kernels.packRow`. */
   packGroupedRow(matrix: GroupedMatrix, row: number, trits: Int8Array): void;
+  /**
+   * Stores rows and their scales straight from blocks, as `Kernels.packBlocks` does: the same as `packGroupedRow`, with 0 as the scale of a group of zeros.
+   * @returns how many of the weights are 0; or -1 if the rows must be decoded: one has a code that no weight has, several scales in a group, or a
+   * scale that is negative, not finite, or 0 beside other weights; or blocks and groups do not fit the columns.
+   */
+  packGroups?(matrix: GroupedMatrix, first: number, count: number, type: GroupBlockType, bytes: Uint8Array): number;
   /** Writes row `row` to `trits[0..columns)`. */
   unpackRow(matrix: GroupedMatrix, row: number, trits: Int8Array): void;
 

@@ -50,9 +50,15 @@ function groupedTensors({ embeddings, blocks, head }: Blueprint): TensorSpec[] {
   return [...new Set([embeddings, ...linears.map(({ weight }) => weight)])].filter(({ isGrouped }) => isGrouped);
 }
 
+/** What was found: measuring a model asks for it, and then loading it. */
+const found = new WeakMap<Checkpoint, WeightGroups>();
+
 export async function findGroups(checkpoint: Checkpoint, pace: Pace): Promise<WeightGroups> {
+  const known = found.get(checkpoint);
+  if (known) return known;
   const groups = new Map<TensorSpec, number>();
   for (const tensor of groupedTensors(checkpoint.blueprint)) groups.set(tensor, await checkpoint.groupOf!(tensor, { pace }));
+  found.set(checkpoint, groups);
   return groups;
 }
 

@@ -4,7 +4,7 @@ import type { Checkpoint, Reading } from '../checkpoint/checkpoint.js';
 import { FLOAT_BYTES } from '../formats/floats.js';
 import { BLOCK_WEIGHTS, decodeTernaryRow, type TernaryBlockType } from '../formats/ternary-blocks.js';
 import type { Arena } from '../kernels/arena.js';
-import type { GroupedMatrix, Kernels, TernaryMatrix } from '../kernels/kernels.js';
+import type { GroupBlockType, GroupedMatrix, Kernels, TernaryMatrix } from '../kernels/kernels.js';
 import type { Pace } from '../platform/pace.js';
 import { Hash } from './hash.js';
 import { cumulativeLowerBounds } from './lower-bounds.js';
@@ -109,7 +109,21 @@ async function readTernary(
     }
     return true;
   };
-  if (grouped) await checkpoint.readGrouped!(tensor, grouped.group, matrix.scales, onRow, reading);
+  if (grouped) {
+    const { packGroups, unpackRow } = kernels.transformer!;
+    const onGroups = (first: number, count: number, type: GroupBlockType, bytes: Uint8Array): boolean => {
+      const found = packGroups!(grouped, first, count, type, bytes);
+      if (found < 0) return false;
+      zeros += found;
+      const trits = new Int8Array(columns);
+      for (let row = Math.ceil(first / step) * step; row < first + count; row += step) {
+        unpackRow(grouped, row, trits);
+        sample(row, trits);
+      }
+      return true;
+    };
+    await checkpoint.readGrouped!(tensor, grouped.group, matrix.scales, onRow, { ...reading, onGroups: packGroups && onGroups });
+  }
   else await checkpoint.readTernary(tensor, matrix.scales, onRow, { ...reading, onBlocks: kernels.packBlocks && onBlocks });
   if (zeros === rows * columns) {
     throw new FormatError(

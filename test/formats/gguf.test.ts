@@ -177,7 +177,7 @@ describe('converting', () => {
     await expect(MatMulFreeLM.load(edited)).rejects.toThrow(/"output\.weight", row 0: .*scale/);
     // A float weight that has to be quantised has no scale: which of the two would be meant?
     const floats = [...tensors].filter(([name]) => name !== 'output.weight').map(([name, { type, shape, offset, byteLength }]): GgufTensorToWrite => (
-      { name, type, shape, bytes: async () => gguf.slice(offset, offset + byteLength) }));
+      { name, type: type as GgufTensorToWrite['type'], shape, bytes: async () => gguf.slice(offset, offset + byteLength) }));
     floats.push({ name: 'output.weight', type: 'F32', shape: [11, 12], bytes: async () => new Uint8Array(Float32Array.from({ length: 11 * 12 }, (_, i) => i).buffer) });
     const { metadata } = await parse(gguf);
     await expect(MatMulFreeLM.load(await join(writeGguf(metadata, floats)))).rejects.toThrow(/"output\.weight" has a scale tensor/);

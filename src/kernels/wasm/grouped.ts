@@ -5,6 +5,7 @@ import { emitTile, TILE_ARGUMENTS, type TileFunctions } from './batch.js';
 import type { ProductParts } from './emit.js';
 import { UNITS, WORK_BYTES } from './jobs.js';
 import { ROW_BLOCK } from './layout.js';
+import { emitPackGroups, PACK_GROUPS_PARAMETERS } from './pack-groups.js';
 import { biasOf, createLookUps, emitRows, QUAD_TABLE_BYTES } from './lookup.js';
 import { emitWrite } from './tile.js';
 import { ZERO } from './vectors.js';
@@ -22,11 +23,11 @@ const ROWS = {
 } as const;
 const TILE = { ...TILE_ARGUMENTS, group: 'i32', ...UNITS } as const;
 
-export const GROUPED_PARAMETERS = { groupedRows: ROWS, groupedTile8: TILE, groupedTile16: TILE } as const satisfies Record<string, Parameters>;
+export const GROUPED_PARAMETERS = { groupedRows: ROWS, groupedTile8: TILE, groupedTile16: TILE, packGroups: PACK_GROUPS_PARAMETERS } as const satisfies Record<string, Parameters>;
 
 /** In the order of `GROUPED_PARAMETERS`. */
 export function emitGrouped(module: ModuleBuilder, products: ProductParts): Func[] {
-  return [emitGroupedRows(module, products), ...products.tiles.map((functions) => emitGroupedTile(module, functions))];
+  return [emitGroupedRows(module, products), ...products.tiles.map((functions) => emitGroupedTile(module, functions)), emitPackGroups(module)];
 }
 
 const ACTIVATION_SHIFT = Math.log2(ACTIVATION_GROUP);

@@ -114,7 +114,7 @@ function emitPackVectors(module: ModuleBuilder): Func {
   return module.func('packVectors', { from: 'i32', stride: 'i32', out: 'i32', work: 'i32' }, (b, { from, stride, out, work }) => {
     const [low, faults, zeros] = [b.local('v128'), b.local('v128', ZERO), b.local('v128', ZERO)] as const;
     const [x, pairs] = [b.local('v128'), b.local('v128')] as const;
-    let rows = Array.from({ length: 16 }, () => b.local('v128'));
+    const rows = Array.from({ length: 16 }, () => b.local('v128'));
     const oneOfFour = b.local('v128', splatByte(0x55));
     const twoOfFour = b.local('v128', splatByte(0x33));
     const timesThree = b.local('v128', i16x8.splat(0x0301));
@@ -140,21 +140,26 @@ function emitPackVectors(module: ModuleBuilder): Func {
     }
     b.run(v128.store(work, i32x4.add(v128.load(work, ZEROS), i32x4.extaddPairwiseI16x8U(i16x8.extaddPairwiseI8x16U(zeros))), ZEROS));
     addFaults(b, work, faults);
-    // Each round moves the highest bit of the row's number to the lowest place of the byte's.
-    for (let round = 0; round < 4; round++) {
-      const next: Local<'v128'>[] = [];
-      for (let n = 0; n < 8; n++) {
-        const [first, second] = [rows[n]!, rows[n + 8]!];
-        b.set(x, i8x16.shuffle(first, second, Array.from({ length: 16 }, (_, i) => (i >> 1) + 16 * (i & 1))));
-        b.set(second, i8x16.shuffle(first, second, Array.from({ length: 16 }, (_, i) => 8 + (i >> 1) + 16 * (i & 1))));
-        b.set(first, x);
-        next.push(first, second);
-      }
-      rows = next;
-    }
     // Byte 4j + n of each row: quad j of n.
-    rows.forEach((vector, i) => b.run(v128.store(out, vector, (8 * (i & 3) + (i >> 2)) * QUAD_BYTES)));
+    transposeRows(b, rows, x).forEach((vector, i) => b.run(v128.store(out, vector, (8 * (i & 3) + (i >> 2)) * QUAD_BYTES)));
   });
+}
+
+/** From 16 rows of 16 bytes to vectors of the bytes of all rows, in the order of the rows' numbers. @param x is written to. */
+export function transposeRows(b: Body, rows: readonly Local<'v128'>[], x: Local<'v128'>): readonly Local<'v128'>[] {
+  // Each round moves the highest bit of the row's number to the lowest place of the byte's.
+  for (let round = 0; round < 4; round++) {
+    const next: Local<'v128'>[] = [];
+    for (let n = 0; n < 8; n++) {
+      const [first, second] = [rows[n]!, rows[n + 8]!];
+      b.set(x, i8x16.shuffle(first, second, Array.from({ length: 16 }, (_, i) => (i >> 1) + 16 * (i & 1))));
+      b.set(second, i8x16.shuffle(first, second, Array.from({ length: 16 }, (_, i) => 8 + (i >> 1) + 16 * (i & 1))));
+      b.set(first, x);
+      next.push(first, second);
+    }
+    rows = next;
+  }
+  return rows;
 }
 
 /** decodeTQ1(from, stride, to): the codes of one TQ1_0 block in each of 32 rows, as TQ2_0 has them. */
@@ -253,30 +258,47 @@ export function packBlocks(
   const whole = count % ROW_BLOCK === 0 || first + count === rows;
   if (first % ROW_BLOCK !== 0 || !whole || bytes.length !== count * rowBytes) return -1;
 
+  new Uint8Array(memory, work + MASK, CODE_BYTES).set(paddingMask(columns));
+  const zeros = stageRows(bytes, count, rowBytes, { memory, work }, (stage) => fillZeros(type, stage), ({ source, results }, row, units) => run([
+    packedAt, rowBlocks(rows), panelBlocks(rows, threads), paddedColumns(columns), (first + row) / ROW_BLOCK,
+    source, rowBytes, blockBytes, work + MASK, results,
+  ], units));
+  // What is padding is zeros, which do not count.
+  return zeros < 0 ? zeros : zeros - (rowBlocks(count) * ROW_BLOCK * blocksPerRow * COLUMN_BLOCK - count * columns);
+}
+
+/** All memory, and where the work space of thread 0 is. */
+export interface StageMemory {
+  readonly memory: ArrayBufferLike;
+  readonly work: number;
+}
+
+/**
+ * Takes `count` rows through the work space, as many at a time as there is room for.
+ * @param fill fills the rows up to whole row blocks.
+ * @param run is given where rows and results are, the first row, and the row blocks.
+ * @returns the sum of the results, or -1 where one is.
+ */
+export function stageRows(
+  bytes: Uint8Array, count: number, rowBytes: number, { memory, work }: StageMemory, fill: (stage: Uint8Array) => void,
+  run: (at: { readonly source: number; readonly results: number }, row: number, units: number) => void,
+): number {
   const stage = new Uint8Array(memory, work + STAGE, STAGE_BYTES);
   const results = new Int32Array(memory, work + RESULTS, MAX_UNITS);
-  new Uint8Array(memory, work + MASK, CODE_BYTES).set(paddingMask(columns));
-  const stageRows = Math.min(Math.floor(STAGE_BYTES / (ROW_BLOCK * rowBytes)), MAX_UNITS) * ROW_BLOCK;
-  let zeros = 0;
-  for (let row = 0; row < count; row += stageRows) {
-    const staged = Math.min(stageRows, count - row);
+  const most = Math.min(Math.floor(STAGE_BYTES / (ROW_BLOCK * rowBytes)), MAX_UNITS) * ROW_BLOCK;
+  let sum = 0;
+  for (let row = 0; row < count; row += most) {
+    const staged = Math.min(most, count - row);
     const units = rowBlocks(staged);
     stage.set(bytes.subarray(row * rowBytes, (row + staged) * rowBytes));
-    fillZeros(type, stage.subarray(staged * rowBytes, units * ROW_BLOCK * rowBytes));
-    const args = [
-      packedAt, rowBlocks(rows), panelBlocks(rows, threads), paddedColumns(columns), (first + row) / ROW_BLOCK,
-      work + STAGE, rowBytes, blockBytes, work + MASK, work + RESULTS,
-    ];
-    run(args, units);
+    fill(stage.subarray(staged * rowBytes, units * ROW_BLOCK * rowBytes));
+    run({ source: work + STAGE, results: work + RESULTS }, row, units);
     for (let unit = 0; unit < units; unit++) {
       if (results[unit]! < 0) return -1;
-      zeros += results[unit]!;
+      sum += results[unit]!;
     }
-    // What is padding is zeros, which do not count.
-    const storedColumns = blocksPerRow * COLUMN_BLOCK;
-    zeros -= units * ROW_BLOCK * storedColumns - staged * columns;
   }
-  return zeros;
+  return sum;
 }
 
 /** The codes of a row's last block that lie beyond `columns`. */

@@ -240,7 +240,7 @@ function createLonelyPool(): LonelyPool {
   };
 }
 
-function sameBytes(a: ArrayBufferView, b: ArrayBufferView): boolean {
+export function sameBytes(a: ArrayBufferView, b: ArrayBufferView): boolean {
   const [left, right] = [a, b].map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength));
   for (let n = 0; n < left!.length; n++) if (left![n] !== right![n]) return false;
   return true;

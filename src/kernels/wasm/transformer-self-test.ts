@@ -1,8 +1,8 @@
-import { FLOAT_BYTES, type FloatType } from '../../formats/floats.js';
+import { float16ToNumber, FLOAT_BYTES, type FloatType } from '../../formats/floats.js';
 import type { Arena } from '../arena.js';
-import { ACTIVATION_GROUP, PAGE_POSITIONS, type Kernels, type KeyValuePages, type PageTable } from '../kernels.js';
+import { ACTIVATION_GROUP, PAGE_POSITIONS, type GroupBlockType, type Kernels, type KeyValuePages, type PageTable } from '../kernels.js';
 import { createScalarTransformer } from '../scalar/transformer.js';
-import { likeScalar, type Check } from './self-test.js';
+import { likeScalar, sameBytes, type Check } from './self-test.js';
 import type { TransformerKernelName } from './transformer-emit.js';
 
 /* Checks of the kernels that only modules for Transformers have: see self-test.ts. */
@@ -75,6 +75,62 @@ function multiplyGroups(group: number, ...tokens: readonly number[]): Check {
   });
 }
 
+/** Bytes of codes of a block, weights of a byte, and what codes are. */
+const GROUP_BLOCKS: Readonly<Record<GroupBlockType, { readonly codes: number; readonly perByte: number; readonly codeOf: (trit: number) => number }>> = {
+  Q1_0: { codes: 16, perByte: 8, codeOf: (trit) => (trit > 0 ? 1 : 0) },
+  Q2_0: { codes: 16, perByte: 4, codeOf: (trit) => trit + 1 },
+  PQ2_0: { codes: 32, perByte: 4, codeOf: (trit) => trit + 1 },
+};
+
+/** Blocks come to the bytes of `packGroupedRow`, and those that must be decoded are refused (TransformerKernels.packGroups). */
+function packGroups(type: GroupBlockType, group: number): Check {
+  const { codes, perByte, codeOf } = GROUP_BLOCKS[type];
+  const columns = 3 * ACTIVATION_GROUP;
+  const [blocks, bits] = [columns / (codes * perByte), 8 / perByte];
+  const rowBytes = blocks * (2 + codes);
+  return likeScalar(({ transformer }, arena, floats) => {
+    const matrix = transformer!.createGrouped(arena, GROUPED_ROWS, columns, group);
+    const bytes = new Uint8Array(GROUPED_ROWS * rowBytes);
+    let zeros = 0;
+    for (let row = 0; row < GROUPED_ROWS; row++) {
+      const trits = Int8Array.from(floats(columns), (value) => (perByte === 8 ? (value > 0 ? 1 : -1) : Math.max(-1, Math.min(1, Math.round(1.5 * value)))));
+      if (perByte === 4 && row % 3 === 0) trits.fill(0, ACTIVATION_GROUP, 2 * ACTIVATION_GROUP);
+      for (let c = 0; c < columns; c++) {
+        const block = Math.floor(c / (codes * perByte));
+        const at = row * rowBytes + block * (2 + codes) + 2 + Math.floor((c % (codes * perByte)) / perByte);
+        bytes[at]! |= codeOf(trits[c]!) << (bits * (c % perByte));
+        if (trits[c] === 0) zeros++;
+      }
+      for (let g = 0; g < columns / group; g++) {
+        const half = 0x3000 + 37 * row + 5 * g;
+        for (let c = g * group; c < (g + 1) * group; c += codes * perByte) {
+          bytes.set([half & 255, half >> 8], row * rowBytes + Math.floor(c / (codes * perByte)) * (2 + codes));
+        }
+        const isZero = trits.subarray(g * group, (g + 1) * group).every((trit) => trit === 0);
+        matrix.scales[g * GROUPED_ROWS + row] = isZero ? 0 : float16ToNumber(half);
+      }
+      transformer!.packGroupedRow(matrix, row, trits);
+    }
+    if (!transformer!.packGroups) return [matrix.packed.subarray(0, 0), matrix.scales, Int32Array.of(zeros, -1, -1, -1, 1)];
+    const made = transformer!.createGrouped(arena, GROUPED_ROWS, columns, group);
+    const pack = (...changes: (readonly [at: number, byte: number])[]): number => {
+      const changed = bytes.slice();
+      for (const [at, byte] of changes) changed[at] = byte;
+      return transformer!.packGroups!(made, 0, GROUPED_ROWS, type, changed);
+    };
+    const last = (GROUPED_ROWS - 1) * rowBytes;
+    const refused = [pack([last + 1, 0x7c]), pack([last + 1, 0xb0]), perByte === 4 ? pack([last + 2, 3]) : pack([last, 0], [last + 1, 0])];
+    const found = pack();
+    const [row, other] = [new Int8Array(columns), new Int8Array(columns)];
+    const isSame = Array.from({ length: GROUPED_ROWS }, (_, n) => n).every((n) => {
+      transformer!.unpackRow(matrix, n, row);
+      transformer!.unpackRow(made, n, other);
+      return sameBytes(row, other);
+    });
+    return [made.packed.subarray(0, 0), made.scales, Int32Array.of(found, ...refused, Number(isSame))];
+  });
+}
+
 const all = (...checks: readonly Check[]): Check => (test) => checks.every((check) => check(test));
 
 const checks: Readonly<Record<TransformerKernelName, Check>> = {
@@ -110,6 +166,7 @@ const checks: Readonly<Record<TransformerKernelName, Check>> = {
   groupedRows: all(multiplyGroups(128, 1), multiplyGroups(32, 1)),
   groupedTile8: multiplyGroups(128, 8, 5),
   groupedTile16: multiplyGroups(64, 16, 13),
+  packGroups: all(packGroups('Q2_0', 64), packGroups('Q2_0', 128), packGroups('PQ2_0', 128), packGroups('Q1_0', 128)),
   floatMatmul: all(multiplyFloats('F32'), multiplyFloats('F16'), multiplyFloats('BF16')),
 };
 

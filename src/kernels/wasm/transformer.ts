@@ -4,6 +4,7 @@ import { checkGroup } from '../group.js';
 import { ACTIVATION_GROUP, PAGE_POSITIONS, type KeyValuePages, type PageTable, type TransformerKernels } from '../kernels.js';
 import { STORED } from './half.js';
 import { WORK_BYTES } from './jobs.js';
+import { packGroups } from './pack-groups.js';
 import type { Runner } from './runner.js';
 import { unpackRow } from './unpack.js';
 import { attentionStateBytes, MAX_HEAD_DIM, QUERY_TOKENS } from './attention.js';
@@ -15,7 +16,7 @@ const NO_WINDOW = 0x3fffffff;
 export { emitTransformer, TRANSFORMER_PARAMETERS };
 
 /** The kernels of Transformers on a module that has them. */
-export function createWasmTransformer({ at, call, elements, multiply, packing }: Runner): TransformerKernels {
+export function createWasmTransformer({ at, call, elements, multiply, pack, packing }: Runner): TransformerKernels {
   const rowsOf = ({ pages, firstPage, row, position }: PageTable): [pages: number, firstPage: number, row: number, position: number] =>
     [at(pages), firstPage, row, position];
   const memoryOf = ({ elements: cells, pageElements, kvHeads, headDim }: KeyValuePages): number[] =>
@@ -32,6 +33,10 @@ export function createWasmTransformer({ at, call, elements, multiply, packing }:
       return { rows, columns, group, packed: packing.allocate(arena, rows, columns), scales: arena.f32(Math.ceil(columns / group) * rows) };
     },
     packGroupedRow: packing.packRow,
+    packGroups(matrix, first, count, type, bytes) {
+      const places = { packed: at(matrix.packed), scales: at(matrix.scales), panelBlocks: packing.panelBlocks(matrix.rows) };
+      return packGroups(matrix, places, first, count, type, bytes, packing.stage(), (args, units) => pack('packGroups', args, units));
+    },
     unpackRow: ({ packed, rows, columns }, row, trits) => unpackRow(packed as Uint8Array, rows, columns, packing.panelBlocks(rows), row, trits),
     groupedMatmul(matrix, q, qScales, tokens, out) {
       multiply('grouped', matrix, q, qScales, tokens, out, Math.ceil(matrix.columns / ACTIVATION_GROUP), matrix.group);

@@ -170,6 +170,12 @@ export function kernelsOn({ backend, module, shared, transformer, pool, shareAll
     }
   };
 
+  const pack: Runner['pack'] = (kernel, args, units) => {
+    put(args);
+    const share = units >= least * 2 * threads;
+    run(kernel, units, share ? Math.ceil(units / (threads * 2)) : units, share);
+  };
+
   const allocate = (arena: Arena, rows: number, columns: number): Uint8Array => {
     const packed = arena.u8(packedBytes(rows, columns));
     clearPadding(packed, rows, columns, panelBlocks(rows, threads));
@@ -196,11 +202,7 @@ export function kernelsOn({ backend, module, shared, transformer, pool, shareAll
     packRow: ({ packed, rows, columns }, row, trits) =>
       packRow(packed as Uint8Array, rows, columns, panelBlocks(rows, threads), row, trits),
     packBlocks: (matrix, first, count, type, bytes) =>
-      packBlocks(matrix, at(matrix.packed), threads, first, count, type, bytes, ints.buffer, CONTROL.end, (args, units) => {
-        args.forEach((value, n) => { ints[ARGUMENTS + n] = value; });
-        const share = units >= least * 2 * threads;
-        run('packBlocks', units, share ? Math.ceil(units / (threads * 2)) : units, share);
-      }),
+      packBlocks(matrix, at(matrix.packed), threads, first, count, type, bytes, ints.buffer, CONTROL.end, (args, units) => pack('packBlocks', args, units)),
     ternaryMatmul: (matrix, q, qScales, tokens, out) => multiply('ternary', matrix, q, qScales, tokens, out),
     rmsNorm(x, weight, eps, tokens, out) {
       ints[ARGUMENTS] = at(x);
@@ -266,7 +268,11 @@ export function kernelsOn({ backend, module, shared, transformer, pool, shareAll
         runElements(kernel, units, count);
       },
       multiply,
-      packing: { allocate, packRow: (...args) => kernels.packRow(...args), panelBlocks: (rows) => panelBlocks(rows, threads) },
+      pack,
+      packing: {
+        allocate, packRow: (...args) => kernels.packRow(...args), panelBlocks: (rows) => panelBlocks(rows, threads),
+        stage: () => ({ memory: ints.buffer, work: CONTROL.end }),
+      },
     }),
     dispose() {
       pool?.dispose();
