@@ -1,5 +1,7 @@
 import { show } from '../errors.js';
-import { decoderKeys, DECODER_METADATA, describeDecoder, readDecoderSizes, readTied } from './decoder.js';
+import type { Activation } from '../kernels/kernels.js';
+import type { KeyReader } from './config.js';
+import { decoderKeys, DECODER_METADATA, describeDecoder, ggufContents, readDecoderSizes, type DecoderSizes } from './decoder.js';
 import type { Family } from './family.js';
 import { readRope } from './rope.js';
 import { oneOf } from './nested-keys.js';
@@ -9,6 +11,23 @@ const SUB_NORMS = [
   { attention: 'attn_sub_norm', feedForward: 'ffn_sub_norm' },
   { attention: 'inner_attn_ln', feedForward: 'ffn_layernorm' },
 ];
+
+/** Which of the family's names a GGUF file has. */
+const ARCHITECTURE = 'general.architecture';
+
+/**
+ * GGUF files say it since August 2026 only. Before, it went with the architecture's name; but some of 2B4T are called `bitnet`, which is
+ * silu to llama.cpp (ternary-transformers.md §4.1).
+ */
+function activationOf(keys: KeyReader, { config: { layers, hiddenSize, intermediateSize, vocabSize } }: DecoderSizes): { activation: Activation; activationWhy?: string } {
+  const name = ggufContents(keys)?.metadata.get(ARCHITECTURE)?.value;
+  if (name === undefined || keys.has('hidden_act')) return { activation: oneOf(keys, 'hidden_act', undefined, ['relu2', 'silu']) };
+  const because = `no hidden_activation; ${ARCHITECTURE} is ${show(name)}`;
+  if (name !== 'bitnet') return { activation: 'relu2', activationWhy: because };
+  return [layers, hiddenSize, intermediateSize, vocabSize].join() === '30,2560,6912,128256'
+    ? { activation: 'relu2', activationWhy: `${because}, but it has the sizes of BitNet b1.58 2B4T` }
+    : { activation: 'silu', activationWhy: because };
+}
 
 /**
  * BitNet b1.58: 2B4T and its kin (architectures BitNetForCausalLM), and the reproductions of the paper by 1bitLLM (BitnetForCausalLM, whose
@@ -34,16 +53,26 @@ export const bitnet: Family = {
       if (keys.has(key) && keys.value(key) !== false) keys.fail(key, `is ${show(keys.value(key))}: weights of another packing, which cannot be read; take the model that this one was made from`);
     }
     const sizes = readDecoderSizes(keys, generation);
-    return describeDecoder(keys, {
+    const { activation, activationWhy } = activationOf(keys, sizes);
+    const isGguf = ggufContents(keys) !== undefined;
+    const isTied = keys.boolean('tie_word_embeddings', isGguf);
+    const ignored = isGguf && isTied && tensors.has('output.weight') ? ['output.weight'] : [];
+    const blueprint = describeDecoder(keys, {
       ...sizes,
       architecture: bitnet.architecture,
       rope: readRope(keys, sizes.headDim / 2, 10_000),
       window: Infinity,
-      activation: oneOf(keys, 'hidden_act', undefined, ['relu2', 'silu']),
-      isTied: readTied(keys, tensors),
+      activation,
+      isTied,
       subNorms: SUB_NORMS.find(({ attention }) =>
         tensors.has(`model.layers.0.self_attn.${attention}.weight`) || tensors.has('blk.0.attn_sub_norm.weight')),
     });
+    const why: Readonly<Record<string, string>> = {
+      ...(activationWhy && { activation: activationWhy }),
+      ...(isGguf && !keys.has('tie_word_embeddings') && { head: 'GGUF files of this architecture have no other' }),
+      ...(ignored.length > 0 && { head: `as llama.cpp has it: the tensor ${ignored.join()} is there, and is ignored` }),
+    };
+    return { ...blueprint, ignored, switches: blueprint.switches.map((one) => ({ ...one, why: why[one.name] ?? one.why })) };
   },
 
   keysOf: async (blueprint) => ({ architectures: ['BitNetForCausalLM'], model_type: 'bitnet', ...decoderKeys(blueprint) }),

@@ -94,6 +94,8 @@ export interface Blueprint {
   readonly roundsScales: boolean;
   /** How activations are rounded for weights whose scales are for groups of columns. Default: int8. */
   readonly activations?: GroupedActivations | undefined;
+  /** Names of tensors that may be there, and that nothing reads; `switches` says why. */
+  readonly ignored?: readonly string[];
   /** Longer texts are refused; Infinity for a model that has no such limit. */
   readonly maxPositions: number;
   /** What was decided in reading the configuration, and by what: for people. */

@@ -4,9 +4,10 @@ import { MAX_COLUMNS } from '../kernels/kernels.js';
 import type { GroupedActivations } from '../layers/grouped-linear.js';
 import type { RopeSpec } from '../layers/rope.js';
 import type { JsonObject } from '../formats/bytes.js';
+import { refuseRotated } from '../formats/ggml-refusals.js';
 import type { AttentionSpec, BitLinearSpec, BlockSpec, Blueprint, NormSpec, Switch, TensorSpec } from './blueprint.js';
 import { bosId, checkVocabulary, eosIds, MAX_CONTEXT, MAX_LAYERS, MAX_VOCABULARY, rmsEpsilon, type KeyReader, type ModelConfig } from './config.js';
-import type { MetadataKey, TensorNames } from './family.js';
+import type { GgufContents, MetadataKey, TensorNames } from './family.js';
 import { ROPE_METADATA, ropeIdentity, ropeKeys } from './rope.js';
 
 /*
@@ -83,10 +84,26 @@ export function readTied(keys: KeyReader, tensors: TensorNames): boolean {
   return keys.boolean('tie_word_embeddings', tensors.has('token_embd.weight') && !tensors.has('output.weight'));
 }
 
+/** What the GGUF file holds that the keys are from, if they are. */
+export function ggufContents(keys: KeyReader): GgufContents | undefined {
+  const contents = keys.value('gguf') as Partial<GgufContents> | undefined;
+  return contents?.metadata instanceof Map ? (contents as GgufContents) : undefined;
+}
+
+/** @throws FormatError, ConfigError for a GGUF file with more than these families compute. */
+function refuseMore(keys: KeyReader): void {
+  const { metadata, tensors } = ggufContents(keys) ?? {};
+  if (metadata) refuseRotated(keys.file, metadata);
+  if (tensors?.has('rope_freqs.weight')) {
+    keys.fail('rope_freqs.weight', 'is there, a tensor that scales the positions\' frequencies (Llama 3.1 and later), which cannot be read; take the model in safetensors, where rope_scaling says the same');
+  }
+}
+
 /** Sizes of a decoder from its keys, which have no defaults here but for those that published files leave out. */
 export function readDecoderSizes(keys: KeyReader, generation: JsonObject): DecoderSizes {
+  refuseMore(keys);
   const hiddenSize = keys.integer('hidden_size', NaN, 1, MAX_COLUMNS);
-  const vocabSize = keys.integer('vocab_size', NaN, 1, MAX_VOCABULARY);
+  const vocabSize = keys.integer('vocab_size', ggufContents(keys)?.tensors.get('token_embd.weight')?.shape[0] ?? NaN, 1, MAX_VOCABULARY);
   checkVocabulary(keys, vocabSize, hiddenSize);
   const heads = keys.integer('num_attention_heads', NaN, 1, MAX_COLUMNS);
   const kvHeads = keys.integer('num_key_value_heads', heads, 1, heads);
@@ -95,6 +112,9 @@ export function readDecoderSizes(keys: KeyReader, generation: JsonObject): Decod
   const headDim = keys.integer('head_dim', hiddenSize / heads, 2, MAX_COLUMNS);
   if (headDim % 4 !== 0) keys.fail('head_dim', `is ${headDim}, not a multiple of 4`);
   if (heads * headDim > MAX_COLUMNS) keys.fail('head_dim', `is ${headDim}: ${heads} heads of it are wider than ${MAX_COLUMNS}`);
+  for (const [key, whole] of [['value_length', 'values as wide as keys'], ['rope_dimension_count', 'all of a head turned by its position']] as const) {
+    if (keys.has(key) && keys.value(key) !== headDim) keys.fail(key, `is ${show(keys.value(key))} and a head ${headDim}; only ${whole} can be run`);
+  }
   refuseVariants(keys);
   return {
     heads, kvHeads, headDim,
@@ -118,8 +138,10 @@ export const DECODER_METADATA: readonly MetadataKey[] = [
   { json: 'num_attention_heads', gguf: 'attention.head_count', type: 'u32', isRequired: true },
   { json: 'num_key_value_heads', gguf: 'attention.head_count_kv', type: 'u32' },
   { json: 'head_dim', gguf: 'attention.key_length', type: 'u32' },
+  { json: 'value_length', gguf: 'attention.value_length', type: 'u32' },
+  { json: 'rope_dimension_count', gguf: 'rope.dimension_count', type: 'u32' },
   { json: 'rms_norm_eps', gguf: 'attention.layer_norm_rms_epsilon', type: 'f32', isRequired: true },
-  { json: 'vocab_size', gguf: 'vocab_size', type: 'u32', isRequired: true },
+  { json: 'vocab_size', gguf: 'vocab_size', type: 'u32' }, // else the embeddings tell
   ...ROPE_METADATA,
 ];
 

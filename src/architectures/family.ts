@@ -16,6 +16,12 @@ export interface MetadataKey {
 /** Names of the tensors that a checkpoint has, as its format calls them. */
 export type TensorNames = { has(name: string): boolean };
 
+/** What a GGUF file holds: the key `gguf` beside those that its metadata give. No config.json has a Map there. */
+export interface GgufContents {
+  readonly metadata: ReadonlyMap<string, { readonly value: unknown }>;
+  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>;
+}
+
 export type Layout = 'hf' | 'gguf';
 
 /** A family of models: one file in this folder. */

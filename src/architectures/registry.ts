@@ -2,10 +2,14 @@ import { missingPart, show } from '../errors.js';
 import type { Family } from './family.js';
 import { matmulFree } from './matmul-free.js';
 
-/** Families by the name that GGUF files have for them. All but the first load when a model is of them. */
+const bitnet = async (): Promise<Family> => (await import('./bitnet.js').catch(missingPart)).bitnet;
+
+/** Families by the names that GGUF files have for them. All but the first load when a model is of them. */
 export const FAMILIES: Readonly<Record<string, () => Promise<Family>>> = {
   hgrn_bit: async () => matmulFree,
-  'bitnet-b1.58': async () => (await import('./bitnet.js').catch(missingPart)).bitnet,
+  'bitnet-b1.58': bitnet,
+  'bitnet-25': bitnet,
+  bitnet,
   llama: async () => (await import('./llama.js').catch(missingPart)).llama,
   qwen3: async () => (await import('./qwen3.js').catch(missingPart)).qwen3,
 };

@@ -1,4 +1,4 @@
-import { ConfigError, FormatError, missingPart, show } from '../errors.js';
+import { ConfigError, missingPart, show } from '../errors.js';
 import { readPieces } from '../formats/bytes.js';
 import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
 import { alignUp, type GgufMetadata } from '../formats/gguf.js';
@@ -28,7 +28,7 @@ export async function openGgufCheckpoint(model: GgufModel, families?: readonly F
 async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, families?: readonly Family[], i2sLayout?: I2SLayout): Promise<Omit<Checkpoint, 'close'>> {
   const generationConfig = textValue(file, metadata, KEYS.generationConfig);
   const blueprint = await blueprintFromMetadata(file, metadata, parseOptional(`${file}: ${KEYS.generationConfig}`, generationConfig), tensors, families);
-  const alignment = rowAlignment(file, metadata, blueprint.architecture);
+  const alignment = rowAlignment(file, metadata);
   checkTensors(file, blueprint, {
     nameOf: (tensor) => tensor.gguf,
     shapeOf: (name) => tensors.get(name)?.shape,
@@ -38,7 +38,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
       const padded = alignUp(columns, alignment);
       return [rows, stored && (isTernary(stored.type) || stored.shape[1] === padded) ? padded : columns];
     },
-    optional: new Set(ternaryTensors(blueprint).map(ggufScaleName)),
+    optional: new Set([...ternaryTensors(blueprint).map(ggufScaleName), ...(blueprint.ignored ?? [])]),
   });
   // Only now: a vocabulary takes work, and one that has its embeddings in the file is real.
   const texts = { ...(await tokenizerTexts(file, metadata, blueprint.config.vocabSize)), generationConfig };
@@ -61,7 +61,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
     if (!stored) return undefined;
     const count = stored.shape.reduce((product, n) => product * n, 1);
     if (!isFloat(stored.type) || (count !== 1 && count !== tensor.shape[0])) {
-      throw new FormatError(`${where(stored, name)} must be one number or ${tensor.shape[0]}, F32, F16 or BF16; it is ${stored.type} [${stored.shape}]`);
+      throw (await import('./gguf-weight-errors.js').catch(missingPart)).scaleError(where(stored, name), stored, tensor);
     }
     return readFloats(stored, name);
   };
@@ -129,8 +129,8 @@ async function tokenizerTexts(
 }
 
 /** What ternary rows are padded to, where they are. */
-function rowAlignment(file: string, metadata: GgufMetadata, architecture: string): number {
-  const key = rowAlignmentKey(architecture);
+function rowAlignment(file: string, metadata: GgufMetadata): number {
+  const key = rowAlignmentKey(metadata.get(KEYS.architecture)?.value);
   const value = metadata.get(key)?.value ?? BLOCK_WEIGHTS;
   if (typeof value === 'number' && value > 0 && value <= 65536 && value % BLOCK_WEIGHTS === 0) return value;
   throw new ConfigError(`${file}: metadata key ${key} is ${show(value)}, not a multiple of ${BLOCK_WEIGHTS} up to 65536`);

@@ -2,7 +2,7 @@ import { ConfigError, show } from '../errors.js';
 import type { Blueprint } from '../architectures/blueprint.js';
 import { KeyReader } from '../architectures/config.js';
 import { architectures, familyOf } from '../architectures/registry.js';
-import type { Family, TensorNames } from '../architectures/family.js';
+import type { Family, GgufContents } from '../architectures/family.js';
 import type { JsonObject } from '../formats/bytes.js';
 import type { GgufMetadata } from '../formats/gguf.js';
 
@@ -27,22 +27,26 @@ export const KEYS = {
 } as const;
 
 /** Ternary rows are padded with zeros to a multiple of this; absent where no row needed it. */
-export function rowAlignmentKey(architecture: string): string {
+export function rowAlignmentKey(architecture: unknown): string {
   return `${architecture}.ternary_row_alignment`;
 }
 
 /** @throws ConfigError naming the key that is missing or wrong, or an architecture that cannot be run. */
-export async function blueprintFromMetadata(file: string, metadata: GgufMetadata, generation: JsonObject, tensors: TensorNames, families: readonly Family[] = []): Promise<Blueprint> {
+export async function blueprintFromMetadata(
+  file: string, metadata: GgufMetadata, generation: JsonObject, tensors: GgufContents['tensors'], families: readonly Family[] = [],
+): Promise<Blueprint> {
+  // Its keys stand behind it; it may be one of several names that a family has.
   const architecture = metadata.get(KEYS.architecture)?.value;
   const family = families.find((own) => own.architecture === architecture) ?? (await familyOf(architecture));
   if (!family) throw new ConfigError(`${file}: ${KEYS.architecture} is ${show(architecture)}; only ${architectures()} can be run`);
   const json: Record<string, unknown> = {
+    gguf: { metadata, tensors } satisfies GgufContents,
     bos_token_id: metadata.get(KEYS.bosTokenId)?.value ?? null,
     eos_token_id: metadata.get(KEYS.eosTokenId)?.value ?? null,
   };
   for (const { json: key, gguf, isRequired } of family.metadata) {
-    const found = metadata.get(`${family.architecture}.${gguf}`);
-    if (!found && isRequired) throw new ConfigError(`${file}: metadata key ${family.architecture}.${gguf} is missing`);
+    const found = metadata.get(`${architecture}.${gguf}`);
+    if (!found && isRequired) throw new ConfigError(`${file}: metadata key ${architecture}.${gguf} is missing`);
     if (found) setPath(json, key, found.type === 'f32' ? shortestDecimal(found.value) : found.value);
   }
   return family.blueprint(new KeyReader(`${file} (metadata)`, json), generation, tensors);

@@ -1,4 +1,6 @@
 import { FormatError } from '../errors.js';
+import type { TensorSpec } from '../architectures/blueprint.js';
+import type { GgufTensor } from '../formats/gguf-reader.js';
 import type { GgufWeight } from './gguf-weight.js';
 
 export function paddingError({ where, columns }: GgufWeight, row: number): FormatError {
@@ -8,7 +10,7 @@ export function paddingError({ where, columns }: GgufWeight, row: number): Forma
 /** Of a weight that has one scale a row at most. */
 export function severalScales({ where }: GgufWeight, row: number): FormatError {
   return new FormatError(
-    `${where}, row ${row}: its blocks have different scales, or one that is not finite; a scale for each group of columns can be run in models of the architecture "qwen3" only`,
+    `${where}, row ${row}: its blocks have different scales, or one that is not finite; a scale for each group of columns can be run in a "qwen3" model, or a "llama" whose metadata have llama.ternary_activations, "float" (TriLM)`,
   );
 }
 
@@ -21,4 +23,9 @@ export function rowError(weight: GgufWeight, row: number, trits: Int8Array, scal
   const code = trits.findIndex((trit) => trit > 1);
   if (code >= 0) return codeError(weight, row, code);
   return Number.isFinite(scale) ? paddingError(weight, row) : severalScales(weight, row);
+}
+
+/** @param tensor that it is the scale of. */
+export function scaleError(where: string, { type, shape }: GgufTensor, tensor: TensorSpec): FormatError {
+  return new FormatError(`${where} must be one number or ${tensor.shape[0]}, F32, F16 or BF16; it is ${type} [${shape}]`);
 }

@@ -1,5 +1,5 @@
 import { FormatError, show } from '../errors.js';
-import type { GgufHeader, GgufMetadata } from './gguf.js';
+import type { GgufHeader } from './gguf.js';
 import { TWO_BIT } from './two-bit-layout.js';
 
 /*
@@ -11,7 +11,7 @@ const ROTATED = 'prism.hadamard.';
 const BONSAI = 'take Ternary-Bonsai (without 2), in Q2_0 or PQ2_0';
 
 /** @throws FormatError for a file whose weights belong to rotated activations. */
-export function refuseRotated(file: string, metadata: GgufMetadata): void {
+export function refuseRotated(file: string, metadata: { keys(): Iterable<string> }): void {
   const key = [...metadata.keys()].find((name) => name.startsWith(ROTATED));
   if (key !== undefined) throw new FormatError(`${file}: has weights in a rotated basis (${key}; Bonsai 2), which cannot be run yet; ${BONSAI}`);
 }
