@@ -74,7 +74,7 @@ export {
 
 // Files.
 export { checkConversion, type CheckOptions, type ConversionCheck } from './convert/check.js';
-export { convert, type ConvertOptions } from './convert/convert.js';
+export { convert, CONVERT_TYPES, type ConvertOptions, type ConvertType } from './convert/convert.js';
 export { convertToSafetensors, type ConvertToSafetensorsOptions, type FilePart } from './convert/packed-safetensors.js';
 export { countWeights, type CountWeightsOptions, type WeightCounts } from './convert/count-weights.js';
 export { inspect, type FileInfo, type MetadataInfo, type TensorInfo } from './convert/inspect.js';

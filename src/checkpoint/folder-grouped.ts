@@ -5,7 +5,7 @@ import { DTYPE_BYTES, readTensor, type StoredTensor } from '../formats/stored-te
 import { Pace } from '../platform/pace.js';
 import type { TensorSpec } from '../architectures/blueprint.js';
 import type { Reading } from './checkpoint.js';
-import { findFloatScales, FLOAT_STEP, type OnGroupedRow, type StoredGroups } from './grouped.js';
+import { findFloatScales, FLOAT_STEP, GROUPS, type OnGroupedRow, type StoredGroups } from './grouped.js';
 import type { PackedWeights } from './packed-weights.js';
 
 /* Weights with scales for groups of columns in safetensors and PyTorch files: floats that are ternary, and packed ones. */
@@ -45,19 +45,17 @@ async function* rowPieces(where: string, stored: StoredTensor, columns: number, 
 }
 
 /**
- * Packed weights, whose scales are one, one a row, or [rows, groups].
+ * Packed weights, whose scales are one, one a row, or [rows, groups], which is ours.
  * @param values what is stored as scales.
  * @throws FormatError for another number of scales.
  */
 export function packedGroups(where: string, tensor: TensorSpec, packed: PackedWeights, bytes: () => Promise<Uint8Array>, values: Float32Array): StoredGroups {
   const { shape: [rows = 0, columns = 0] } = tensor;
   const groups = values.length === 1 ? 1 : values.length / rows;
-  const step = groups === 1 ? columns : (packed.groupSize ?? 0);
-  if (groups !== 1 && groups !== Math.ceil(columns / step)) {
-    throw new FormatError(`${where}: has ${values.length} scales for ${rows} rows; quantization_config.group_size is ${packed.groupSize ?? 'missing'}`);
-  }
+  const step = groups === 1 ? Math.max(columns, FLOAT_STEP) : GROUPS.find((group) => Math.ceil(columns / group) === groups);
+  if (step === undefined) throw new FormatError(`${where}: has ${values.length} scales for ${rows} rows of ${columns} columns; it must be one, one a row, or one for each ${GROUPS.join(', ')} columns`);
   return {
-    where, rows, columns, step: Math.max(step, FLOAT_STEP),
+    where, rows, columns, step,
     async each(onRow: OnGroupedRow, { pace = new Pace() }) {
       const scales = new Float32Array(groups);
       await packed.read(where, tensor, await bytes(), Float32Array.of(1), new Float32Array(rows), (row, trits) => {

@@ -8,8 +8,8 @@ import type { GroupedReading, OnRow, Reading } from './checkpoint.js';
  * same from each of them, so it has the widest groups that the numbers allow, of 128, 64 or 32 columns.
  */
 
-/** Widest first. */
-const GROUPS = [ACTIVATION_GROUP, 64, 32] as const;
+/** Columns of the groups that there are, widest first. */
+export const GROUPS = [ACTIVATION_GROUP, 64, 32] as const;
 
 /** A weight as a file has it. */
 export interface StoredGroups {

@@ -21,8 +21,6 @@ export interface PackedWeights {
   /** The shape that one is stored with. */
   shapeOf(tensor: TensorSpec): readonly number[];
   readonly scaleNames: ReadonlySet<string>;
-  /** Columns of a scale, where each row has several: ours, for models whose scales are for groups. */
-  readonly groupSize: number | undefined;
   /** What a weight is multiplied by. */
   scaleOf(stored: number): number;
   /**
@@ -58,7 +56,6 @@ export function findPackedWeights(
     },
     shapeOf: ({ shape: [rows = 0, columns = 0] }) => [packedRows(rows), columns],
     scaleNames: new Set([...packed].map(hfScaleName)),
-    groupSize: groupSize(quantization),
     scaleOf,
     async read(tensorWhere, { shape: [rows = 0, columns = 0] }, bytes, values, scales, onRow, pace) {
       const trits = new Int8Array(columns);
@@ -72,12 +69,6 @@ export function findPackedWeights(
       }
     },
   };
-}
-
-function groupSize(config: unknown): number | undefined {
-  const size = isJsonObject(config) ? (config['group_size'] ?? undefined) : undefined;
-  if (size === undefined || size === 32 || size === 64 || size === 128) return size;
-  throw new ConfigError(`config.json: quantization_config.group_size is ${show(size)}; only 32, 64 and 128 can be read`);
 }
 
 /** weight = trit · scale, as `AutoBitLinear` has it, or trit / scale, as `BitLinear`; undefined where all weights are floats. */

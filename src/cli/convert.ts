@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { checkConversion, convert, convertToSafetensors, SourceError, type FilePart } from '../index.js';
+import { checkConversion, convert, CONVERT_TYPES, convertToSafetensors, SourceError, type FilePart } from '../index.js';
 import { parseCommand, UsageError } from './arguments.js';
 import type { Io } from './io.js';
 import { partialPath, removeLeftovers } from './leftovers.js';
@@ -18,9 +18,10 @@ export async function convertCommand(args: readonly string[], io: Io): Promise<v
     help: { type: 'boolean', short: 'h' },
   }, false);
   if (values.help) return void io.stdout.write(`${HELP.convert}\n`);
-  const { model, out, type = 'TQ2_0', name } = values;
+  const { model, out, type, name } = values;
   if (model === undefined || out === undefined) throw new UsageError('convert takes --model SOURCE and --out FILE.gguf, or --out FOLDER');
-  if (type !== 'TQ1_0' && type !== 'TQ2_0' && type !== 'safetensors') throw new UsageError(`--type ${type}: must be TQ1_0, TQ2_0 or safetensors`);
+  const blockType = CONVERT_TYPES.find((known) => known === type);
+  if (type !== undefined && type !== 'safetensors' && !blockType) throw new UsageError(`--type ${type}: must be ${CONVERT_TYPES.join(', ')} or safetensors`);
   const progress = new ProgressLine(values.quiet === true, io.stderr);
   const common = { signal: io.signal, onProgress: progress.listener };
   let checked = 'not checked';
@@ -38,10 +39,10 @@ export async function convertCommand(args: readonly string[], io: Io): Promise<v
     parts = convertToSafetensors(model, common);
   } else {
     if (!isGguf) throw new UsageError(`--out ${out}: the name must end in .gguf`);
-    parts = asParts(convert(model, { type, name, ...common }));
+    parts = asParts(convert(model, { type: blockType, name, ...common }));
   }
   const bytes = await putInPlace(out, isGguf ? 'file' : 'folder', parts, check).finally(() => progress.clear());
-  if (!values.quiet) io.stderr.write(`${out}: ${formatBytes(bytes)}, ${type}; ${checked}\n`);
+  if (!values.quiet) io.stderr.write(`${out}: ${formatBytes(bytes)}${type === undefined ? '' : `, ${type}`}; ${checked}\n`);
 }
 
 async function* asParts(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<FilePart, void, undefined> {

@@ -152,7 +152,9 @@ Options:
   --model SOURCE        a folder in Hugging Face layout or a .gguf file, on disk or under a URL, or hf:owner/name[@revision]
   --out NAME            written beside its name first, and put in place when it is whole; a file there is replaced, a folder
                         must be new or empty
-  --type TYPE           TQ2_0 (default: 2 bits a weight, loads faster), TQ1_0 (1.7 bits, smaller), or safetensors
+  --type TYPE           TQ2_0 (2 bits a weight, loads faster), TQ1_0 (1.7 bits, smaller), or safetensors; for models with scales for
+                        groups of columns (Ternary Bonsai, TriLM) also Q2_0, which llama.cpp reads, and PQ2_0 (smaller).
+                        Default: TQ2_0, for such models Q2_0. What a type cannot hold exactly is refused
   --name NAME           the model's name in a GGUF file (default: the name of the folder)
   --no-check            leave the comparison out; of a large float model it takes as long as the rest
   --quiet               no progress

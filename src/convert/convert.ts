@@ -1,27 +1,37 @@
-import { ArgumentError, show } from '../errors.js';
+import { ArgumentError, FormatError, show } from '../errors.js';
+import { typeInfo } from '../formats/ggml-types.js';
 import { alignUp, type GgufMetadata, type GgufValue } from '../formats/gguf.js';
 import { writeGguf } from '../formats/gguf-writer.js';
-import { BLOCK_WEIGHTS, encodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
+import { BLOCK_WEIGHTS, encodeTernaryRow, ternaryRowBytes } from '../formats/ternary-blocks.js';
 import { givenOptions } from '../options.js';
 import { parseOptional, type Checkpoint } from '../checkpoint/checkpoint.js';
 import { ggufScaleName, ternaryTensors } from '../architectures/blueprint.js';
 import { ggufRows } from '../architectures/paired-rows.js';
 import { KEYS, rowAlignmentKey } from '../checkpoint/gguf-metadata.js';
 import { metadataOf } from './gguf-keys.js';
+import { encodeGroupedRow, storedColumns, type ScaledBlockType } from './group-rows.js';
 import { SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
 import { ggmlTokenizer } from './gguf-tokenizer.js';
 import { convertSource, toJson, type Layout, type SourceOptions } from './plan.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
 export interface ConvertOptions extends SourceOptions {
-  /** TQ2_0 (the default): 2 bits a weight, loads faster. TQ1_0: 1.7 bits. Both lose nothing. */
-  readonly type?: TernaryBlockType | undefined;
+  /**
+   * TQ2_0: 2 bits a weight; TQ1_0: 1.7 bits, loads slower. For models with scales for groups of columns (Ternary Bonsai, TriLM) also Q2_0, a scale for 64
+   * columns, and PQ2_0, for 128, which fewer programs read. None loses anything; what a type cannot hold is refused. Default: TQ2_0, or Q2_0 for such models.
+   */
+  readonly type?: ConvertType | undefined;
   /** `general.name` in the file; default: the folder's or file's name. */
   readonly name?: string | undefined;
 }
 
+export type ConvertType = ScaledBlockType;
+
 /** `general.file_type` of a file that is mostly of this type. */
-const FILE_TYPES: Readonly<Record<TernaryBlockType, number>> = { TQ1_0: 36, TQ2_0: 37 };
+const FILE_TYPES: Readonly<Record<ConvertType, number>> = { TQ1_0: 36, TQ2_0: 37, Q2_0: 41, PQ2_0: 141 };
+
+/** Types that files are converted to. */
+export const CONVERT_TYPES = Object.keys(FILE_TYPES) as ConvertType[];
 
 /**
  * Converts a model to one GGUF file, tokenizer inside: yields the file's bytes in order. A model loaded from it gives the same
@@ -29,21 +39,41 @@ const FILE_TYPES: Readonly<Record<TernaryBlockType, number>> = { TQ1_0: 36, TQ2_
  * @throws as `MatMulFreeLM.load` does.
  */
 export async function* convert(source: ModelSource, options: ConvertOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-  const { type = 'TQ2_0', name, ...opening } = givenOptions('convert', options, ['type', 'name', ...SOURCE_OPTIONS]);
-  if (!Object.hasOwn(FILE_TYPES, type)) throw new ArgumentError(`convert: type is ${show(type)}, not TQ1_0 or TQ2_0`);
+  const { type, name, ...opening } = givenOptions('convert', options, ['type', 'name', ...SOURCE_OPTIONS]);
+  if (type !== undefined && !CONVERT_TYPES.includes(type)) throw new ArgumentError(`convert: type is ${show(type)}, not one of ${CONVERT_TYPES.join(', ')}`);
   if (name !== undefined && typeof name !== 'string') throw new ArgumentError(`convert: name is ${show(name)}, not a text`);
-  yield* convertSource('convert', source, opening, ggufLayout(type), async function* (checkpoint, tokenizer, tensors) {
-    yield* writeGguf(await buildMetadata(checkpoint, tokenizer, type, name ?? baseName(checkpoint.name)), tensors);
+  const typeOf = ({ blueprint }: Checkpoint): ConvertType => {
+    const isGrouped = ternaryTensors(blueprint).some((tensor) => tensor.isGrouped);
+    if (type === undefined) return isGrouped ? 'Q2_0' : 'TQ2_0';
+    if (isGrouped || type === 'TQ1_0' || type === 'TQ2_0') return type;
+    throw new ArgumentError(`convert: type is ${show(type)}, which is for models with scales for groups of columns; this one has a scale a row: take TQ2_0 or TQ1_0`);
+  };
+  yield* convertSource('convert', source, opening, (checkpoint) => ggufLayout(typeOf(checkpoint), checkpoint.name), async function* (checkpoint, tokenizer, tensors) {
+    yield* writeGguf(await buildMetadata(checkpoint, tokenizer, typeOf(checkpoint), name ?? baseName(checkpoint.name)), tensors);
   });
 }
 
-/** Weights as blocks with d = 1, and their scale in a tensor of its own behind each (formats.md, "GGUF"). */
-function ggufLayout(type: TernaryBlockType): Layout<TernaryBlockType> {
+/**
+ * Weights as blocks with d = 1, and their scale in a tensor of its own behind each (formats.md, "GGUF"); those with scales for groups of columns as blocks with
+ * these scales.
+ */
+function ggufLayout(type: ConvertType, file: string): Layout<ConvertType> {
   return {
     nameOf: (tensor) => tensor.gguf,
     scaleNameOf: ggufScaleName,
     rowsOf: ggufRows,
+    grouped({ gguf, shape: [rows = 0, columns = 0] }, group) {
+      const stored = storedColumns(type, columns);
+      const { blockSize, blockBytes } = typeInfo(type);
+      const rowBytes = (stored / blockSize) * blockBytes;
+      return {
+        type, shape: [rows, stored], byteLength: rows * rowBytes, hasScaleTensor: false,
+        putRow: (bytes, row, trits, scales) =>
+          encodeGroupedRow(type, { where: `${file}: tensor "${gguf}"`, row, trits, scales, group }, stored, bytes, row * rowBytes),
+      };
+    },
     ternary(rows, columns) {
+      if (type !== 'TQ1_0' && type !== 'TQ2_0') throw new FormatError(`${file}: the type ${type} has no place for one scale a row`);
       const padded = alignUp(columns, BLOCK_WEIGHTS);
       const rowBytes = ternaryRowBytes(type, padded);
       const buffer = new Int8Array(padded);
@@ -59,7 +89,7 @@ function ggufLayout(type: TernaryBlockType): Layout<TernaryBlockType> {
 }
 
 async function buildMetadata(
-  checkpoint: Checkpoint, tokenizer: Tokenizer | undefined, type: TernaryBlockType, name: string,
+  checkpoint: Checkpoint, tokenizer: Tokenizer | undefined, type: ConvertType, name: string,
 ): Promise<GgufMetadata> {
   const { blueprint, texts } = checkpoint;
   const { architecture, config } = blueprint;

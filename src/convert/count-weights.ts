@@ -15,7 +15,7 @@ export interface WeightCounts {
   readonly minus: number;
   readonly zero: number;
   readonly plus: number;
-  /** The least and the greatest of the scales of its rows. */
+  /** The least and the greatest of its scales; 0 for a group of zeros. */
   readonly scales: readonly [least: number, greatest: number];
 }
 
@@ -35,14 +35,17 @@ export async function* countWeights(source: ModelSource, options: CountWeightsOp
     for (const tensor of tensors) {
       given.signal?.throwIfAborted();
       const [rows = 0, columns = 0] = tensor.shape;
-      const scales = new Float32Array(rows);
+      const group = tensor.isGrouped ? await checkpoint.groupOf!(tensor, { pace }) : columns;
+      const scales = new Float32Array(rows * Math.ceil(columns / group));
       let [zero, sum] = [0, 0];
-      await checkpoint.readTernary(tensor, scales, (_row, trits) => {
+      const onRow = (_row: number, trits: Int8Array): void => {
         for (let j = 0; j < columns; j++) {
           zero += 1 - (trits[j]! & 1);
           sum += trits[j]!;
         }
-      }, { pace });
+      };
+      if (tensor.isGrouped) await checkpoint.readGrouped!(tensor, group, scales, onRow, { pace });
+      else await checkpoint.readTernary(tensor, scales, onRow, { pace });
       const others = rows * columns - zero;
       yield {
         name: tensor.hf.replace(/\.weight$/, ''), shape: tensor.shape, minus: (others - sum) / 2, zero, plus: (others + sum) / 2,

@@ -6,7 +6,7 @@ import { hfScaleName } from '../architectures/blueprint.js';
 import { familyOf } from '../architectures/registry.js';
 import { givenOptions } from '../options.js';
 import { SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
-import { convertSource, toJson, type Layout, type SourceOptions } from './plan.js';
+import { convertSource, toJson, type Layout, type SourceOptions, type TernaryLayout } from './plan.js';
 
 export type ConvertToSafetensorsOptions = SourceOptions;
 
@@ -26,7 +26,7 @@ export async function* convertToSafetensors(
   source: ModelSource, options: ConvertToSafetensorsOptions = {},
 ): AsyncGenerator<FilePart, void, undefined> {
   const given = givenOptions('convertToSafetensors', options, SOURCE_OPTIONS);
-  yield* convertSource('convertToSafetensors', source, given, LAYOUT, async function* (checkpoint, _tokenizer, tensors) {
+  yield* convertSource('convertToSafetensors', source, given, () => LAYOUT, async function* (checkpoint, _tokenizer, tensors) {
     const { generationConfig, tokenizer, tokenizerConfig } = checkpoint.texts;
     const texts = {
       'config.json': await configJson(checkpoint), 'generation_config.json': generationConfig,
@@ -42,14 +42,17 @@ export async function* convertToSafetensors(
 const LAYOUT: Layout<'U8'> = {
   nameOf: (tensor) => tensor.hf,
   scaleNameOf: hfScaleName,
-  ternary(rows, columns) {
-    const stored = packedRows(rows);
-    return {
-      type: 'U8', shape: [stored, columns], byteLength: stored * columns,
-      putRow: (bytes, row, trits) => packRow(trits, row, rows, columns, bytes),
-    };
-  },
+  ternary: packed,
+  grouped: ({ shape: [rows = 0, columns = 0] }) => ({ ...packed(rows, columns), hasScaleTensor: true }),
 };
+
+function packed(rows: number, columns: number): TernaryLayout<'U8'> {
+  const stored = packedRows(rows);
+  return {
+    type: 'U8', shape: [stored, columns], byteLength: stored * columns,
+    putRow: (bytes, row, trits) => packRow(trits, row, rows, columns, bytes),
+  };
+}
 
 /** What the model is, over what else the source's config.json says. */
 async function configJson({ blueprint, texts }: Checkpoint): Promise<string> {

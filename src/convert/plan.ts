@@ -27,11 +27,21 @@ export interface TernaryLayout<T extends string> {
   readonly putRow: (bytes: Uint8Array, row: number, trits: Int8Array) => void;
 }
 
+/** How a format keeps a weight with scales for groups of columns. */
+export interface GroupedLayout<T extends string> extends Omit<TernaryLayout<T>, 'putRow'> {
+  /** @param scales of the row, one for each group. */
+  readonly putRow: (bytes: Uint8Array, row: number, trits: Int8Array, scales: Float32Array) => void;
+  /** Whether scales are in a tensor of their own, [rows, groups]. */
+  readonly hasScaleTensor: boolean;
+}
+
 /** How a format calls and keeps tensors. */
 export interface Layout<T extends string> {
   readonly nameOf: (tensor: TensorSpec) => string;
   readonly scaleNameOf: (weight: TensorSpec) => string;
   readonly ternary: (rows: number, columns: number) => TernaryLayout<T>;
+  /** Of a weight with scales for groups of columns. */
+  readonly grouped: (weight: TensorSpec, group: number) => GroupedLayout<T>;
   /** Which row of the model each row of a weight is, where they are not the same. */
   readonly rowsOf?: (weight: TensorSpec) => Int32Array | undefined;
 }
@@ -39,18 +49,18 @@ export interface Layout<T extends string> {
 type Tensors<T extends string> = TensorToWrite<T | FloatType>[];
 
 /**
- * Opens a source, and yields what `write` makes of it and of its tensors in `layout`. One tensor is held at a time.
+ * Opens a source, and yields what `write` makes of it and of its tensors in a layout. One tensor is held at a time.
  * @throws as `MatMulFreeLM.load` does.
  */
 export async function* convertSource<T extends string, Y>(
-  what: string, source: ModelSource, options: SourceOptions, layout: Layout<T>,
+  what: string, source: ModelSource, options: SourceOptions, layoutOf: (checkpoint: Checkpoint) => Layout<T>,
   write: (checkpoint: Checkpoint, tokenizer: Tokenizer | undefined, tensors: Tensors<T>) => AsyncGenerator<Y, void, undefined>,
 ): AsyncGenerator<Y, void, undefined> {
   options.signal?.throwIfAborted();
   const checkpoint = await openCheckpoint(await openSource(source, options, what));
   try {
     const tokenizer = await loadTokenizer(checkpoint); // refuses here what `load` would refuse later
-    yield* write(checkpoint, tokenizer, await planTensors(checkpoint, layout, options));
+    yield* write(checkpoint, tokenizer, await planTensors(checkpoint, layoutOf(checkpoint), options));
   } finally {
     await checkpoint.close();
   }
@@ -113,6 +123,34 @@ async function planTensors<T extends string>(
       },
     });
   };
+  const grouped = async (weight: TensorSpec): Promise<void> => {
+    const [rows = 0, columns = 0] = weight.shape;
+    const group = await checkpoint.groupOf!(weight, { pace });
+    const groups = Math.ceil(columns / group);
+    const { type, shape, byteLength, putRow, hasScaleTensor } = layout.grouped(weight, group);
+    const order = layout.rowsOf?.(weight);
+    const place = order && invert(order);
+    const scales = new Float32Array(groups * rows);
+    const read = (onRow: OnRow): Promise<void> => checkpoint.readGrouped!(weight, group, scales, onRow, { pace });
+    tellScanned(weight);
+    add(weight, type, shape, async () => {
+      const bytes = new Uint8Array(byteLength);
+      const own = new Float32Array(groups);
+      await read((row, trits) => {
+        for (let g = 0; g < groups; g++) own[g] = scales[g * rows + row]!;
+        putRow(bytes, place ? place[row]! : row, trits, own);
+      });
+      return bytes;
+    });
+    if (!hasScaleTensor) return;
+    tensors.push({
+      name: layout.scaleNameOf(weight), type: 'F32', shape: [rows, groups],
+      async bytes() {
+        await read(() => {}); // it may come before the weight
+        return asBytes(Float32Array.from({ length: rows * groups }, (_, n) => scales[(n % groups) * rows + Math.floor(n / groups)]!));
+      },
+    });
+  };
   const table = async (tensor: TensorSpec): Promise<void> => {
     const stored = checkpoint.tableType(tensor);
     const type = smallestExactType(stored, await checkpoint.readTable(tensor, undefined, { pace }));
@@ -121,7 +159,7 @@ async function planTensors<T extends string>(
 
   for (const { tensor, held } of parameters(blueprint)) {
     if (held === 'table') await table(tensor);
-    else if (held === 'ternary') await ternary(tensor);
+    else if (held === 'ternary') await (tensor.isGrouped ? grouped : ternary)(tensor);
     else floats(tensor);
   }
   return tensors;

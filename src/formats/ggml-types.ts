@@ -14,7 +14,7 @@ export const LATE_TYPES: Readonly<Record<LateTensorType, TensorTypeInfo>> = {
   I2_S: { id: 36, blockSize: 128, blockBytes: 32, tailBytes: 32 },
 };
 
-const READ_TYPES: Readonly<Record<GgufTensorType, TensorTypeInfo>> = { ...TENSOR_TYPES, ...LATE_TYPES };
+export const READ_TYPES: Readonly<Record<GgufTensorType, TensorTypeInfo>> = { ...TENSOR_TYPES, ...LATE_TYPES };
 
 /** Sizes of a type that is read. */
 export function typeInfo(type: GgufTensorType): TensorTypeInfo {

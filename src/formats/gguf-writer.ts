@@ -1,11 +1,12 @@
 import { ArgumentError, FormatError, show } from '../errors.js';
+import { READ_TYPES } from './ggml-types.js';
 import {
-  alignUp, DEFAULT_ALIGNMENT, TENSOR_TYPES, tensorBytes, VALUE_TYPES,
-  type GgufArrayType, type GgufMetadata, type GgufScalar, type OwnTensorType,
+  alignUp, DEFAULT_ALIGNMENT, tensorBytes, VALUE_TYPES,
+  type GgufArrayType, type GgufMetadata, type GgufScalar, type GgufTensorType,
 } from './gguf.js';
 import type { TensorToWrite } from './stored-tensor.js';
 
-export type GgufTensorToWrite = TensorToWrite<OwnTensorType>;
+export type GgufTensorToWrite = TensorToWrite<GgufTensorType>;
 
 /**
  * Yields the bytes of a GGUF v3 file in order: header, then each tensor, padded. The same input gives the same bytes.
@@ -39,7 +40,7 @@ export async function* writeGguf(
     header.scalar('string', name);
     header.scalar('u32', shape.length);
     for (const n of [...shape].reverse()) header.scalar('u64', n);
-    header.scalar('u32', TENSOR_TYPES[type].id);
+    header.scalar('u32', READ_TYPES[type].id);
     header.scalar('u64', offset);
     offset += alignUp(byteLength(name, type, shape), DEFAULT_ALIGNMENT);
   }
@@ -58,13 +59,13 @@ export async function* writeGguf(
 
 function checkTensor(tensor: GgufTensorToWrite | undefined, n: number): void {
   const { name, type, shape, bytes } = tensor ?? {};
-  if (typeof name !== 'string' || !Array.isArray(shape) || typeof bytes !== 'function' || !Object.hasOwn(TENSOR_TYPES, type!)) {
-    throw new ArgumentError(`writeGguf: tensor ${n} is ${show(tensor)}, not { name, type, shape, bytes } of a type out of ${Object.keys(TENSOR_TYPES).join(', ')}`);
+  if (typeof name !== 'string' || !Array.isArray(shape) || typeof bytes !== 'function' || !Object.hasOwn(READ_TYPES, type!)) {
+    throw new ArgumentError(`writeGguf: tensor ${n} is ${show(tensor)}, not { name, type, shape, bytes } of a type out of ${Object.keys(READ_TYPES).join(', ')}`);
   }
 }
 
-function byteLength(name: string, type: OwnTensorType, shape: readonly number[]): number {
-  const bytes = tensorBytes(TENSOR_TYPES[type], shape);
+function byteLength(name: string, type: GgufTensorType, shape: readonly number[]): number {
+  const bytes = tensorBytes(READ_TYPES[type], shape);
   if (bytes === undefined) throw new FormatError(`gguf: tensor "${name}": rows are not whole ${type} blocks`);
   return bytes;
 }
