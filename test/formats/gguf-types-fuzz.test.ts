@@ -9,7 +9,7 @@ import { TINY_BITNET, TINY_LLAMA } from '../support/families.js';
 import { fuzz, mutate, pick, type Random } from '../support/fuzz.js';
 import type { Format } from '../support/group-blocks.js';
 import { ggufBytes, type GgufOptions } from '../support/group-files.js';
-import type { Entry, TensorToWrite } from '../support/gguf-files.js';
+import { gguf, type Entry, type FileToWrite, type TensorToWrite } from '../support/gguf-files.js';
 import { randomDecoder, randomQwen3, SMALL_QWEN3, type TernaryModel } from '../support/ternary-models.js';
 
 /* Files with the types and architectures of others, spoilt. All weights are read; few are run. */
@@ -26,7 +26,9 @@ const BASES: readonly (readonly [model: TernaryModel, options: GgufOptions])[] =
   [groups, { format: 'F16' }], [bitnet, { format: 'I2_S' }], [bitnet, { format: 'I2_S', architecture: 'bitnet-25' }], [bitnet, { format: 'Q2_0', architecture: 'bitnet' }],
   [llama, { format: 'I2_S' }], [llama, { format: 'PQ2_0' }],
 ];
-const FILES = BASES.map(([model, options]) => ggufBytes(model, options));
+/** What the files are written of. */
+const PLANS: FileToWrite[] = [];
+const FILES = BASES.map(([model, options]) => ggufBytes(model, { ...options, edit: (file) => { PLANS.push(file); return file; } }));
 
 async function use(bytes: Uint8Array, n: number): Promise<void> {
   await inspect({ 'm.gguf': bytes });
@@ -73,25 +75,24 @@ const FOREIGN = ['prism.hadamard.version', 'prism.other', 'oxibonsai.quant_forma
 
 /** Well-formed, with types, shapes, architectures, keys that do not belong together. */
 function oddFile(random: Random): Uint8Array {
-  const [model, options] = pick(random, BASES);
-  return ggufBytes(model, { ...options, edit(file) {
-    const tensors: Record<string, TensorToWrite> = { ...file.tensors };
-    const metadata: Record<string, Entry> = { ...file.metadata };
-    for (let changes = random.integer(1, 3); changes > 0; changes--) {
-      const name = pick(random, Object.keys(tensors));
-      const { shape } = tensors[name]!;
-      switch (random.integer(0, 6)) {
-        case 0: tensors[name] = { ...tensors[name]!, typeNumber: pick(random, TYPE_NUMBERS) }; break;
-        case 1: tensors[name] = { ...tensors[name]!, shape: pick(random, [[...shape].reverse(), [shape[0]!], [...shape, 1], [shape[0]!, 64], [shape[0]!, 256], [0, 128], []]) }; break;
-        case 2: tensors[pick(random, ['output.weight', 'rope_freqs.weight', 'blk.0.attn_q.scale', 'blk.0.ffn_down.scale', 'blk.0.attn_q.weight_scale'])] = tensors[name]!; break;
-        case 3: delete tensors[name]; break;
-        case 4: metadata[pick(random, FOREIGN)] = pick(random, ODD); break;
-        case 5: metadata['general.architecture'] = ['string', pick(random, ['bitnet', 'bitnet-25', 'bitnet-b1.58', 'llama', 'qwen3', 'qwen35', 'hgrn_bit'])]; break;
-        default: metadata[`${String(metadata['general.architecture']![1])}.${pick(random, KEYS)}`] = pick(random, ODD);
-      }
+  const plan = pick(random, PLANS);
+  const tensors: Record<string, TensorToWrite> = { ...plan.tensors };
+  const metadata: Record<string, Entry> = { ...plan.metadata };
+  for (let changes = random.integer(1, 3); changes > 0; changes--) {
+    const name = pick(random, Object.keys(tensors));
+    const { shape } = tensors[name]!;
+    const rows = shape[0] ?? 1;
+    switch (random.integer(0, 6)) {
+      case 0: tensors[name] = { ...tensors[name]!, typeNumber: pick(random, TYPE_NUMBERS) }; break;
+      case 1: tensors[name] = { ...tensors[name]!, shape: pick(random, [[...shape].reverse(), [rows], [...shape, 1].slice(0, 4), [rows, 64], [rows, 256], [0, 128], []]) }; break;
+      case 2: tensors[pick(random, ['output.weight', 'rope_freqs.weight', 'blk.0.attn_q.scale', 'blk.0.ffn_down.scale', 'blk.0.attn_q.weight_scale'])] = tensors[name]!; break;
+      case 3: delete tensors[name]; break;
+      case 4: metadata[pick(random, FOREIGN)] = pick(random, ODD); break;
+      case 5: metadata['general.architecture'] = ['string', pick(random, ['bitnet', 'bitnet-25', 'bitnet-b1.58', 'llama', 'qwen3', 'qwen35', 'hgrn_bit'])]; break;
+      default: metadata[`${String(metadata['general.architecture']![1])}.${pick(random, KEYS)}`] = pick(random, ODD);
     }
-    return { ...file, tensors, metadata };
-  } });
+  }
+  return gguf({ ...plan, tensors, metadata });
 }
 
 fuzz<Uint8Array>({ kind: 'well-formed files of odd types and architectures', inputs: 150, endings: 15, size: ({ length }) => length, use, make: oddFile });
