@@ -47,6 +47,11 @@ export interface LoadOptions {
   readonly contextTokens?: number | undefined;
   /** How keys and values are kept: 'f16' (default), or 'f32', twice as large. */
   readonly kvType?: 'f16' | 'f32' | undefined;
+  /**
+   * Of a GGUF file of the type I2_S: 'A' (default), or 'B', which bitnet.cpp wrote on ARM processors from November 2025 on. No file says
+   * which it has; with the wrong one a model writes nonsense.
+   */
+  readonly i2sLayout?: 'A' | 'B' | undefined;
   /** Families of models of your own, which are asked first: see examples/architecture.ts. */
   readonly families?: readonly Family[] | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
@@ -98,12 +103,14 @@ export class MatMulFreeLM {
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<MatMulFreeLM> {
     const given = givenOptions('load', options, [...LOAD_OPTIONS, 'families']);
-    const { backend, threads, contextTokens, kvType = 'f16', families, signal } = given;
+    const { backend, threads, contextTokens, kvType = 'f16', i2sLayout = 'A', families, signal } = given;
     checkNumber('contextTokens', contextTokens ?? 1, 1, 2 ** 31, 'whole');
-    if (kvType !== 'f16' && kvType !== 'f32') throw new ArgumentError(`load: option kvType is ${show(kvType)}, not "f16" or "f32"`);
+    for (const [name, value, ...known] of [['kvType', kvType, 'f16', 'f32'], ['i2sLayout', i2sLayout, 'A', 'B']]) {
+      if (!known.includes(value)) throw new ArgumentError(`load: option ${name} is ${show(value)}, not "${known.join('" or "')}"`);
+    }
     if (!Array.isArray(families ?? [])) throw new ArgumentError(`load: option families is ${show(families)}, not a list`);
     signal?.throwIfAborted();
-    const checkpoint = await openCheckpoint(await openSource(source, given, 'load'), families);
+    const checkpoint = await openCheckpoint(await openSource(source, given, 'load'), families, i2sLayout);
     let kernels: Kernels | undefined;
     try {
       const tokenizer = await loadTokenizer(checkpoint);

@@ -1,4 +1,4 @@
-import { ConfigError, missingPart, show } from '../errors.js';
+import { missingPart } from '../errors.js';
 import { readPieces } from '../formats/bytes.js';
 import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
 import { alignUp, type GgufMetadata } from '../formats/gguf.js';
@@ -6,7 +6,7 @@ import type { Family } from '../architectures/family.js';
 import type { GgufModel, StoredGgufTensor } from '../formats/gguf-model.js';
 import type { I2SLayout } from '../formats/group-blocks.js';
 import { BLOCK_WEIGHTS } from '../formats/ternary-blocks.js';
-import { checkTensors, decodeFinite, parseOptional, readTable, type Checkpoint, type CheckpointTexts, type OnRow, type TernaryReading } from './checkpoint.js';
+import { checkTensors, decodeFinite, parseOptional, readTable, type Checkpoint, type CheckpointTexts } from './checkpoint.js';
 import { blueprintFromMetadata, KEYS, rowAlignmentKey, textValue } from './gguf-metadata.js';
 import { isTernary, readTernaryWeight } from './gguf-ternary.js';
 import type { GgufWeight } from './gguf-weight.js';
@@ -28,7 +28,7 @@ export async function openGgufCheckpoint(model: GgufModel, families?: readonly F
 async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, families?: readonly Family[], i2sLayout?: I2SLayout): Promise<Omit<Checkpoint, 'close'>> {
   const generationConfig = textValue(file, metadata, KEYS.generationConfig);
   const blueprint = await blueprintFromMetadata(file, metadata, parseOptional(`${file}: ${KEYS.generationConfig}`, generationConfig), tensors, families);
-  const alignment = rowAlignment(file, metadata);
+  const alignment = await rowAlignment(file, metadata);
   checkTensors(file, blueprint, {
     nameOf: (tensor) => tensor.gguf,
     shapeOf: (name) => tensors.get(name)?.shape,
@@ -98,10 +98,9 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
     readFloats: (tensor) => readFloats(at(tensor), tensor.gguf),
     async readTernary(tensor, scales, onRow, reading) {
       const weight = await weightOf(tensor);
-      const read = (onStoredRow: OnRow, storedReading: TernaryReading | undefined): Promise<void> => readTernaryWeight(weight, scales, onStoredRow, storedReading);
-      if (tensor.ggufPairs === undefined) return read(onRow, reading);
+      if (tensor.ggufPairs === undefined) return readTernaryWeight(weight, scales, onRow, reading);
       const { readPairedRows } = await import('./gguf-pairs.js').catch(missingPart);
-      return readPairedRows(tensor, scales, onRow, reading, read);
+      return readPairedRows(readTernaryWeight, weight, tensor, scales, onRow, reading);
     },
     groupOf: async (tensor, reading) => (await grouped()).ggufGroupOf(await weightOf(tensor), tensor, reading),
     readGrouped: async (tensor, group, scales, onRow, reading) =>
@@ -122,16 +121,12 @@ async function tokenizerTexts(
   if (tokenizer !== undefined) return { tokenizer, tokenizerConfig };
   const { tokenizerFromGguf } = await import('./gguf-tokenizer.js').catch(missingPart); // files of ours have no need of it
   const made = tokenizerFromGguf(file, metadata, vocabSize);
-  return {
-    tokenizer: made?.tokenizer, tokenizerConfig: tokenizerConfig ?? made?.tokenizerConfig,
-    tokenizerName: `${file}: tokenizer.ggml.*, as a tokenizer.json`,
-  };
+  return { tokenizer: undefined, ...made, tokenizerConfig: tokenizerConfig ?? made?.tokenizerConfig };
 }
 
 /** What ternary rows are padded to, where they are. */
-function rowAlignment(file: string, metadata: GgufMetadata): number {
+async function rowAlignment(file: string, metadata: GgufMetadata): Promise<number> {
   const key = rowAlignmentKey(metadata.get(KEYS.architecture)?.value);
   const value = metadata.get(key)?.value ?? BLOCK_WEIGHTS;
-  if (typeof value === 'number' && value > 0 && value <= 65536 && value % BLOCK_WEIGHTS === 0) return value;
-  throw new ConfigError(`${file}: metadata key ${key} is ${show(value)}, not a multiple of ${BLOCK_WEIGHTS} up to 65536`);
+  return value === BLOCK_WEIGHTS ? value : (await import('./gguf-weight-errors.js').catch(missingPart)).otherAlignment(file, key, value);
 }

@@ -69,5 +69,5 @@ async function writtenOut(weight: GgufWeight, readRow: ReadRow, scales: Float32A
     for (let j = 0; j < trits.length; j++) trits[j] = Math.sign(values[j]!);
     onRow(row, trits);
   }
-  applyScale(weight, scales);
+  await applyScale(weight, scales);
 }

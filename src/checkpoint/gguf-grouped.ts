@@ -102,7 +102,7 @@ export async function readRowScales(weight: GgufWeight, scales: Float32Array, on
     if (Number.isNaN(scales[row])) throw severalScales(weight, row);
     onRow(row, trits);
   }, reading);
-  applyScale(weight, scales);
+  await applyScale(weight, scales);
 }
 
 async function rowReader(weight: GgufWeight): Promise<RowReader> {

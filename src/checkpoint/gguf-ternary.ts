@@ -54,5 +54,5 @@ async function decodeBlocks(
     onBytes?.(bytes.length);
     await pace.giveWay();
   }
-  applyScale(weight, scales);
+  await applyScale(weight, scales);
 }

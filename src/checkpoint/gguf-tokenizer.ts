@@ -39,7 +39,7 @@ interface GgmlTokenizer {
  */
 export function tokenizerFromGguf(
   file: string, metadata: GgufMetadata, vocabSize: number,
-): { tokenizer: string; tokenizerConfig: string } | undefined {
+): { tokenizer: string; tokenizerName: string; tokenizerConfig: string } | undefined {
   const kind = metadata.get(KEYS.tokenizerModel)?.value;
   if (kind === undefined || kind === 'none' || kind === 'no_vocab') return undefined;
   const ggml = readKeys(file, metadata, vocabSize);
@@ -62,7 +62,7 @@ export function tokenizerFromGguf(
   };
   const named = (tokenId: number | undefined): string | null => (tokenId === undefined ? null : tokens[tokenId]!);
   const config = { add_bos_token: addBos, add_eos_token: addEos, bos_token: named(bos), eos_token: named(eos) };
-  return { tokenizer: JSON.stringify(json), tokenizerConfig: JSON.stringify(config) };
+  return { tokenizer: JSON.stringify(json), tokenizerName: `${file}: tokenizer.ggml.*, as a tokenizer.json`, tokenizerConfig: JSON.stringify(config) };
 }
 
 function readKeys(file: string, metadata: GgufMetadata, vocabSize: number): GgmlTokenizer {

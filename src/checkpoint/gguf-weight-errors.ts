@@ -1,7 +1,13 @@
-import { FormatError } from '../errors.js';
+import { ConfigError, FormatError, show } from '../errors.js';
 import type { TensorSpec } from '../architectures/blueprint.js';
+import { BLOCK_WEIGHTS } from '../formats/ternary-blocks.js';
 import type { GgufTensor } from '../formats/gguf-reader.js';
-import type { GgufWeight } from './gguf-weight.js';
+
+/** A weight, for messages. */
+interface GgufWeight {
+  readonly where: string;
+  readonly columns: number;
+}
 
 export function paddingError({ where, columns }: GgufWeight, row: number): FormatError {
   return new FormatError(`${where}, row ${row}: the padding after column ${columns} is not zero`);
@@ -28,4 +34,14 @@ export function rowError(weight: GgufWeight, row: number, trits: Int8Array, scal
 /** @param tensor that it is the scale of. */
 export function scaleError(where: string, { type, shape }: GgufTensor, tensor: TensorSpec): FormatError {
   return new FormatError(`${where} must be one number or ${tensor.shape[0]}, F32, F16 or BF16; it is ${type} [${shape}]`);
+}
+
+export function rangeError({ where }: GgufWeight, row: number, own: number, factor: number): FormatError {
+  return new FormatError(`${where}, row ${row}: the scale ${own} · ${factor} is beyond float32`);
+}
+
+/** What rows are padded to that is not `BLOCK_WEIGHTS`, as files of ours have it. @throws ConfigError */
+export function otherAlignment(file: string, key: string, value: unknown): number {
+  if (typeof value === 'number' && value > 0 && value <= 65536 && value % BLOCK_WEIGHTS === 0) return value;
+  throw new ConfigError(`${file}: metadata key ${key} is ${show(value)}, not a multiple of ${BLOCK_WEIGHTS} up to 65536`);
 }

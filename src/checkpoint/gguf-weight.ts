@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.js';
+import { missingPart } from '../errors.js';
 import type { GgufTensorType } from '../formats/gguf.js';
 import type { I2SLayout } from '../formats/group-blocks.js';
 
@@ -27,13 +27,17 @@ export const PIECE_ROWS = 32;
 /** The scale of a weight of zeros, as `quantizeTernary` has it. */
 const SCALE_OF_ZEROS = 1e-5;
 
-/** Gives rows of zeros the scale of another row, so that a weight with one scale keeps one; then multiplies by `scale`. */
-export function applyScale({ where, scale }: GgufWeight, scales: Float32Array): void {
+/**
+ * Gives rows of zeros the scale of another row, so that a weight with one scale keeps one; then multiplies by `scale`.
+ * @throws FormatError for a product that float32 does not hold.
+ */
+export async function applyScale(weight: GgufWeight, scales: Float32Array): Promise<void> {
+  const { scale } = weight;
   const other = scales.find((value) => value !== 0) ?? SCALE_OF_ZEROS;
   for (let row = 0; row < scales.length; row++) {
     const own = scales[row] || other;
     const factor = scale?.[scale.length === 1 ? 0 : row] ?? 1;
     scales[row] = own * factor;
-    if (!Number.isFinite(scales[row])) throw new FormatError(`${where}, row ${row}: the scale ${own} · ${factor} is beyond float32`);
+    if (!Number.isFinite(scales[row])) throw (await import('./gguf-weight-errors.js').catch(missingPart)).rangeError(weight, row, own, factor);
   }
 }

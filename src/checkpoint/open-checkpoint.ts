@@ -2,6 +2,7 @@ import { missingPart, SourceError } from '../errors.js';
 import type { Family } from '../architectures/family.js';
 import type { FileSet } from '../formats/bytes.js';
 import { ggufModels } from '../formats/gguf-model.js';
+import type { I2SLayout } from '../formats/group-blocks.js';
 import { isGguf } from '../formats/gguf-reader.js';
 import { openGguf } from '../formats/open-gguf.js';
 import { refuseLfsPointer } from '../formats/lfs.js';
@@ -12,13 +13,14 @@ import { openGgufCheckpoint } from './gguf-checkpoint.js';
 /**
  * Opens the checkpoint in `files`: a GGUF model, in one file or in parts, or a folder in Hugging Face layout.
  * @param families of the caller's own.
+ * @param i2sLayout of weights in I2_S, where a GGUF file has such; default A.
  * @throws SourceError when there is no model; FormatError, ConfigError when it cannot be run.
  */
-export async function openCheckpoint(files: FileSet, families?: readonly Family[]): Promise<Checkpoint> {
+export async function openCheckpoint(files: FileSet, families?: readonly Family[], i2sLayout?: I2SLayout): Promise<Checkpoint> {
   const names = await files.list();
   const ggufs = ggufModels(names);
   const gguf = await findGguf(files, names);
-  if (gguf !== undefined) return openGgufCheckpoint(await openGguf(files, gguf), families);
+  if (gguf !== undefined) return openGgufCheckpoint(await openGguf(files, gguf), families, i2sLayout);
   if (names.includes('config.json')) return (await import('./folder-checkpoint.js').catch(missingPart)).openFolderCheckpoint(files, families); // not in a page's first chunk
   const [only] = names;
   if (only !== undefined && names.length === 1) {

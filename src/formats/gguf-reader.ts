@@ -46,13 +46,11 @@ export async function isGguf(source: ByteSource): Promise<boolean> {
  * @throws FormatError naming file, key or tensor, and byte.
  */
 export function readGguf(source: ByteSource): Promise<GgufFile> {
-  return readGgufAs(source, async (header) => {
-    const isOwn = header.infos.every(({ id }) => ownType(id));
-    return isOwn ? ({ id }) => ownType(id)! : (await import('./ggml-types.js').catch(missingPart)).readableTypes(header);
-  });
+  return readGgufAs<GgufTensorType>(source, async (header) =>
+    (header.infos.every(ownType) ? ownType as TypeOf<OwnTensorType> : (await import('./ggml-types.js').catch(missingPart)).readableTypes(header)));
 }
 
-function ownType(id: number): TensorType<OwnTensorType> | undefined {
+function ownType({ id }: TensorInfo): TensorType<OwnTensorType> | undefined {
   const name = (Object.keys(TENSOR_TYPES) as OwnTensorType[]).find((type) => TENSOR_TYPES[type].id === id);
   return name && { name, ...TENSOR_TYPES[name] };
 }

@@ -1,0 +1,1 @@
+import './gguf-types-fuzz.test.js';
