@@ -1,7 +1,8 @@
 import { FormatError } from '../errors.js';
 import { exactFloat16 } from '../formats/floats.js';
 import { typeInfo } from '../formats/ggml-types.js';
-import { BLOCK_WEIGHTS, encodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
+import { BLOCK_WEIGHTS, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
+import { encodeTernaryRow } from '../formats/ternary-encoder.js';
 
 /** Types of GGUF files that have a scale in each block. */
 export type ScaledBlockType = TernaryBlockType | 'Q2_0' | 'PQ2_0';

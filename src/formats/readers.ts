@@ -4,9 +4,8 @@ import { decodeFloats as decode, FLOAT_BYTES, type FloatType } from './floats.js
 import { readGguf as readGgufFrom, type GgufFile } from './gguf-reader.js';
 import type { SafetensorsEntry } from './safetensors.js';
 import type { StoredTensor, TensorEntry } from './stored-tensor.js';
-import {
-  BLOCK_WEIGHTS, decodeTernaryRow as decodeRow, encodeTernaryRow as encodeRow, ternaryRowBytes, type TernaryBlockType,
-} from './ternary-blocks.js';
+import { BLOCK_WEIGHTS, decodeTernaryRow as decodeRow, ternaryRowBytes, type TernaryBlockType } from './ternary-blocks.js';
+import { encodeTernaryRow as encodeRow } from './ternary-encoder.js';
 
 /*
  * Readers as index.ts names them, with checks of arguments that calls within the library can do without. What index.ts named itself, and

@@ -4,7 +4,6 @@ import { parameters } from '../../src/architectures/blueprint.js';
 import { openGgufCheckpoint } from '../../src/checkpoint/gguf-checkpoint.js';
 import { filesFromMemory } from '../../src/formats/bytes.js';
 import { openGguf } from '../../src/formats/open-gguf.js';
-import type { Files } from '../support/checkpoints.js';
 import { TINY_BITNET, TINY_LLAMA } from '../support/families.js';
 import { fuzz, mutate, pick, type Random } from '../support/fuzz.js';
 import type { Format } from '../support/group-blocks.js';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { decodeTernaryRow, encodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../../src/formats/ternary-blocks.js';
+import { decodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../../src/formats/ternary-blocks.js';
+import { encodeTernaryRow } from '../../src/formats/ternary-encoder.js';
 import { freshSeed, randomFrom } from '../support/random.js';
 
 /** Weight `index` of a block, by the sentences of the format's description. */

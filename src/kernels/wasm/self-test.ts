@@ -1,4 +1,5 @@
-import { encodeTernaryRow, ternaryRowBytes } from '../../formats/ternary-blocks.js';
+import { ternaryRowBytes } from '../../formats/ternary-blocks.js';
+import { encodeTernaryRow } from '../../formats/ternary-encoder.js';
 import type { Arena } from '../arena.js';
 import type { Kernels, TernaryBlockType, TernaryMatrix } from '../kernels.js';
 import { createScalarKernels, type ScalarOptions } from '../scalar/scalar.js';
