@@ -107,7 +107,7 @@ describe('qwen3, a scale for each row and group', () => {
     other[128 * 3 + 64] = 100;
     other[128 * 3 + 65] = 50;
     const files = ggufFiles({ ...model, tensors: { ...model.tensors, 'model.layers.0.mlp.up_proj.weight': { shape, values: other } } }, { format: 'F16' });
-    await expect(logitsOf(files)).rejects.toThrow(/model\.gguf: tensor "blk\.0\.ffn_up\.weight" is not ternary: row 3, columns 64 to 95 hold several magnitudes/);
+    await expect(logitsOf(files)).rejects.toThrow(/model\.gguf: tensor "blk\.0\.ffn_up\.weight" is not ternary: row 3, columns 64 to 95 hold/);
   });
 });
 

@@ -11,7 +11,7 @@ it.each(FAMILIES)('counts the weights of $name, whatever the files are', async (
   const [before, after] = [[], []] as { name: string; shape: readonly number[]; minus: number; zero: number; plus: number; scales: readonly number[] }[][];
   for await (const counts of countWeights(model)) before!.push(counts);
   for await (const counts of countWeights(new Blob(pieces as BlobPart[]))) after!.push(counts);
-  expect(before!.length).toBeGreaterThan(10);
+  expect(before!.length).toBeGreaterThanOrEqual(8);
   expect(after).toEqual(before);
   for (const { shape, minus, zero, plus } of before!) expect(minus + zero + plus).toBe(shape[0]! * shape[1]!);
 });
