@@ -20,6 +20,7 @@ import { createKernelsAndArena } from './kernels/create.js';
 import type { ModelConfig } from './architectures/config.js';
 import type { Family } from './architectures/family.js';
 import { describeModel, type ModelInfo } from './model/describe.js';
+import type { Parts } from './lm-parts.js';
 import { loadModel, modelBytes, type Progress } from './model/load-model.js';
 import { Model } from './model/model.js';
 import { openCheckpoint } from './checkpoint/open-checkpoint.js';
@@ -207,12 +208,12 @@ export class MatMulFreeLM {
    * @throws ArgumentError, TokenizerError, before anything has run; the signal's reason.
    */
   async generateBatch(prompts: readonly BatchPrompt[], options: BatchOptions = {}): Promise<BatchResult[]> {
-    return this.writer.generateBatch(prompts, options);
+    return (await part('batch')).writeBatch(this.writer, prompts, options);
   }
 
   /** The most probable texts that beam search finds after a prompt, the best first; `text` is '' for a model without a tokenizer. */
   async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
-    return this.writer.beamSearch(prompt, options);
+    return (await part('beams')).writeBeams(this.writer, prompt, options);
   }
 
   /** A text that grows by what you append and what the model writes; it can be forked, taken back and saved at any time. */
@@ -234,7 +235,7 @@ export class MatMulFreeLM {
   async createPrefixCache(options: { readonly maxBytes?: number } = {}): Promise<PrefixCache> {
     const { maxBytes } = givenOptions('createPrefixCache', options, ['maxBytes']);
     const { stateShape, pages } = this.model.parts;
-    const { PrefixCache } = await import('./generate/prefix-cache.js').catch(missingPart);
+    const { PrefixCache } = await part('prefixCache');
     return new PrefixCache(stateShape, maxBytes, pages);
   }
 
@@ -256,7 +257,7 @@ export class MatMulFreeLM {
     const { model } = this;
     if (!Array.isArray(texts)) throw new ArgumentError(`scoreBatch: the texts are ${show(texts)}, not a list`);
     const ids = texts.map((text: string | ArrayLike<number>, n) => this.idsOf(`scoreBatch: text ${n}`, text));
-    return (await import('./scoring/score-batch.js').catch(missingPart)).scoreBatch(model, ids, options);
+    return (await part('scoreBatch')).scoreBatch(model, ids, options);
   }
 
   /**
@@ -266,7 +267,7 @@ export class MatMulFreeLM {
    */
   async choose(prompt: string, choices: readonly string[], options: ChooseOptions = {}): Promise<Choice> {
     const { model, tokenizer } = this;
-    return (await import('./scoring/choose.js').catch(missingPart)).choose(model, tokenizer, prompt, choices, options);
+    return (await part('choose')).choose(model, tokenizer, prompt, choices, options);
   }
 
   /**
@@ -276,7 +277,7 @@ export class MatMulFreeLM {
   async embed(textOrIds: string | ArrayLike<number>, options: EmbedOptions = {}): Promise<Float32Array> {
     const { model } = this;
     const ids = this.idsOf('embed: the text', textOrIds);
-    return (await import('./scoring/embed.js').catch(missingPart)).embed(model, ids, options);
+    return (await part('embed')).embed(model, ids, options);
   }
 
   /**
@@ -286,7 +287,7 @@ export class MatMulFreeLM {
    */
   async perplexity(text: PerplexityInput, options: PerplexityOptions = {}): Promise<Perplexity> {
     const { model } = this;
-    return (await import('./scoring/perplexity.js').catch(missingPart)).measurePerplexity(model, () => this.tokenizer, text, options);
+    return (await part('perplexity')).measurePerplexity(model, () => this.tokenizer, text, options);
   }
 
   /** Counts, sizes and operations of the loaded model. */
@@ -304,6 +305,11 @@ export class MatMulFreeLM {
     checkTextOrIds(what, textOrIds, forSeveral);
     return typeof textOrIds === 'string' ? this.tokenizer.encode(textOrIds) : textOrIds;
   }
+}
+
+async function part<Name extends keyof Parts>(name: Name): Promise<Awaited<ReturnType<Parts[Name]>>> {
+  const { parts } = await import('./lm-parts.js').catch(missingPart);
+  return parts[name]() as Promise<Awaited<ReturnType<Parts[Name]>>>;
 }
 
 /** Most models have none. */

@@ -1,8 +1,6 @@
 import { missingPart } from '../errors.js';
 import type { ConstraintSpec } from '../constrain/compile.js';
 import type { Constraint } from '../constrain/constraint.js';
-import type { BatchOptions, BatchPrompt, BatchResult } from './batch.js';
-import type { BeamIds, BeamSearchOptions } from './beam-search.js';
 import { generateItems, startOf, type Kind, type Start } from './generate.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
 import { emptyPrompt, type GenerateIdsOptions, type GenerateResult } from './options.js';
@@ -84,14 +82,6 @@ export class TextWriter implements SessionHost, BatchHost {
     } finally {
       state.letGo();
     }
-  }
-
-  async generateBatch(prompts: readonly BatchPrompt[], options: BatchOptions): Promise<BatchResult[]> {
-    return (await import('./text-batch.js').catch(missingPart)).writeBatch(this, prompts, options);
-  }
-
-  async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions): Promise<(BeamIds & { readonly text: string })[]> {
-    return (await import('./text-beams.js').catch(missingPart)).writeBeams(this, prompt, options);
   }
 
   /** What a constraint stands for. @throws as `compileConstraint`. */
