@@ -4,11 +4,13 @@ import { parameters } from '../../src/architectures/blueprint.js';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
 import { openGgufCheckpoint } from '../../src/checkpoint/gguf-checkpoint.js';
 import { filesFromMemory } from '../../src/formats/bytes.js';
+import { LATE_TYPES } from '../../src/formats/ggml-types.js';
 import type { I2SLayout } from '../../src/formats/group-blocks.js';
 import { openGguf } from '../../src/formats/open-gguf.js';
+import { twoBitLayout } from '../../src/formats/two-bit-layout.js';
 import type { Files } from '../support/checkpoints.js';
 import { expectSameBits } from '../support/compare.js';
-import { TINY_BITNET, TINY_LLAMA } from '../support/families.js';
+import { decoderTensors, TINY_BITNET, TINY_LLAMA } from '../support/families.js';
 import { encodeWeight, type Format } from '../support/group-blocks.js';
 import { ambiguousFiles, floatFolder, ggufFiles, ggufTensorName, packedFolder, type GgufOptions } from '../support/group-files.js';
 import { gguf, type Entry, type TensorToWrite } from '../support/gguf-files.js';
@@ -107,7 +109,7 @@ describe('qwen3, a scale for each row and group', () => {
     other[128 * 3 + 64] = 100;
     other[128 * 3 + 65] = 50;
     const files = ggufFiles({ ...model, tensors: { ...model.tensors, 'model.layers.0.mlp.up_proj.weight': { shape, values: other } } }, { format: 'F16' });
-    await expect(logitsOf(files)).rejects.toThrow(/model\.gguf: tensor "blk\.0\.ffn_up\.weight" is not ternary: row 3, columns 64 to 95 hold/);
+    await expect(logitsOf(files)).rejects.toThrow(/model\.gguf: tensor "blk\.0\.ffn_up\.weight" is not ternary: row 3, columns 64 to 95 hold 100 and 50/);
   });
 });
 
@@ -134,6 +136,24 @@ describe('one scale a matrix', () => {
     const files = ggufFiles(model, { format: 'I2_S ARM' });
     expectWeights(await weightsOf(await open(files, 'B')), model);
     await expect(weightsOf(await open(files)).then((read) => expectWeights(read, model))).rejects.toThrow();
+    const lm = await MatMulFreeLM.load(files, { backend: 'scalar', i2sLayout: 'B' });
+    expectSameBits(lm.forward(IDS, lm.createState(), { all: true }), await logitsOf(packedFolder(model)));
+    lm.dispose();
+    await expect(MatMulFreeLM.load(files, { i2sLayout: 'C' as 'B' })).rejects.toThrow('load: option i2sLayout is "C", not "A" or "B"');
+  });
+
+  it('a llama of floats is refused: it is no ternary model', async () => {
+    const floats = decoderTensors({ ...TINY_LLAMA, ...WIDE }, seed);
+    const tensors = Object.fromEntries(Object.entries(floats).map(([name, { shape, values }]) => [name, { shape, values: Float32Array.from(values) }]));
+    await expect(logitsOf(ggufFiles({ ...models[1]!, tensors }, { format: 'F32', tables: 'F32' }))).rejects.toThrow(/model\.gguf: tensor "blk\.0\.attn_\w+\.weight" is not ternary: .*a model of floats/);
+  });
+
+  it('convert makes files of ours of them', async () => {
+    for (const model of models) {
+      const parts: Uint8Array[] = [];
+      for await (const part of convert(ggufFiles(model, { format: 'I2_S' }))) parts.push(part.slice());
+      expectSameBits(await logitsOf({ 'ours.gguf': new Uint8Array(Buffer.concat(parts)) }), await logitsOf(packedFolder(model)));
+    }
   });
 });
 
@@ -176,6 +196,24 @@ describe('the two types of number 42', () => {
       await expect(types(padded)).rejects.toThrow(/m\.gguf: has tensors of the ggml type 42, .*both fit/);
       expect(await types(padded.slice(0, padded.length - (type === 'Q2_0' ? 16 : 24)))).toEqual(['F32', type]);
     }
+  });
+
+  /** bonsai.md §2.4: where `blk.0.attn_k` begins in files of Ternary Bonsai. */
+  it.each([
+    ['1.7B', 2048, false, 87_369_536, 'Q2_0'], ['1.7B', 2048, false, 82_516_128, 'PQ2_0'], ['4B', 2560, false, 109_211_936, 'Q2_0'], ['4B', 2560, false, 103_145_184, 'PQ2_0'],
+    ['8B', 4096, true, 349_461_760, 'Q2_0'], ['8B', 4096, true, 330_048_128, 'PQ2_0'],
+  ] as const)('Ternary Bonsai %s of %i, with a head of its own: %s, attn_k at %i: %s', (_name, hidden, hasHead, at, type) => {
+    const table = (151_669 * hidden / 128) * (type === 'Q2_0' ? 36 : 34);
+    const padded = Math.ceil(table / 32) * 32;
+    const norm = hasHead ? padded : 0;
+    const infos = [
+      ...(hasHead ? [{ name: 'output.weight', shape: [151_669, hidden], id: 42, offset: 0 }] : []), { name: 'output_norm.weight', shape: [hidden], id: 0, offset: norm },
+      { name: 'token_embd.weight', shape: [151_669, hidden], id: 42, offset: norm + 4 * hidden }, { name: 'blk.0.attn_k.weight', shape: [1024, hidden], id: 42, offset: at },
+      { name: 'blk.0.attn_k_norm.weight', shape: [128], id: 0, offset: at + (1024 * hidden / 128) * (type === 'Q2_0' ? 36 : 34) },
+    ];
+    expect(norm + 4 * hidden + padded).toBe(at);
+    const source = { ...sourceFromContent('m.gguf', new Uint8Array()), size: 2 ** 32 };
+    expect(twoBitLayout({ source, version: 3, metadata: new Map(), alignment: 32, dataStart: 5_945_120, infos }, LATE_TYPES)).toBe(type);
   });
 
   it('rows that only one of them divides are of that one', async () => {
