@@ -102,6 +102,25 @@ describe('qwen3, a scale for each row and group', () => {
     }
   });
 
+  it('rows may be padded with zeros, and with nothing else', async () => {
+    const model = randomQwen3(SMALL_QWEN3, seed);
+    const file = (format: 'TQ1_0' | 'TQ2_0', padding: number): Files => ggufFiles(model, {
+      format: 'F16', metadata: { 'qwen3.ternary_row_alignment': ['u32', 256] },
+      edit: (plan) => ({ ...plan, tensors: Object.fromEntries(Object.entries(plan.tensors!).map(([name, tensor]) => {
+        const [rows = 0, columns] = tensor.shape;
+        if (columns === undefined) return [name, tensor];
+        const { values } = Object.entries(model.tensors).find(([hf]) => ggufTensorName(hf) === name)![1];
+        const padded = Float32Array.from({ length: rows * 256 }, (_, i) => (i % 256 < 128 ? values[(i >> 8) * 128 + (i % 256)]! : 0));
+        if (name === 'blk.0.ffn_up.weight') padded[5 * 256 + 200] = padding * Math.max(...padded.subarray(5 * 256, 6 * 256));
+        return [name, encodeWeight(format, { shape: [rows, 256], values: padded })];
+      })) }),
+    });
+    for (const format of ['TQ1_0', 'TQ2_0'] as const) {
+      expectWeights(await weightsOf(await open(file(format, 0))), model);
+      await expect(logitsOf(file(format, 1))).rejects.toThrow(/"blk\.0\.ffn_up\.weight", row 5: the padding after column 128 is not zero/);
+    }
+  });
+
   it('floats that are not ternary in 32 columns are refused, by row and columns', async () => {
     const model = randomQwen3({ ...SMALL_QWEN3, group: 32 }, seed);
     const { shape, values } = model.tensors['model.layers.0.mlp.up_proj.weight']!;
