@@ -274,6 +274,7 @@ describe('what cannot be read is refused by name', () => {
   ] as const)('type %i of a %s', async (id, architecture, message) => {
     await expect(MatMulFreeLM.load(numbered(id, architecture))).rejects.toThrow(message);
     await expect(MatMulFreeLM.load(numbered(id, architecture))).rejects.toBeInstanceOf(FormatError);
+    expect(String(message)).toContain((await inspect(numbered(id, architecture))).tensors[0]!.type);
   });
 
   it.each(['Q2_0', 'PQ2_0', 'F16'] as const)('rotated weights in %s', async (format) => {
