@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest';
 import { inspect, MatMulFreeLM } from 'matmulfree';
 import { parameters } from '../../src/architectures/blueprint.js';
-import type { Files } from '../support/checkpoints.js';
 import { TINY_BITNET, TINY_LLAMA } from '../support/families.js';
 import { fuzz, mutate, pick, type Random } from '../support/fuzz.js';
 import type { Format } from '../support/group-blocks.js';
