@@ -94,6 +94,8 @@ export interface Blueprint {
   readonly roundsScales: boolean;
   /** How activations are rounded for weights whose scales are for groups of columns. Default: int8. */
   readonly activations?: GroupedActivations | undefined;
+  /** Whether floats of a ternary weight must be ternary already: they are no masters, to be quantised. */
+  readonly refusesFloats?: boolean;
   /** Names of tensors that may be there, and that nothing reads; `switches` says why. */
   readonly ignored?: readonly string[];
   /** Longer texts are refused; Infinity for a model that has no such limit. */

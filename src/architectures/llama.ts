@@ -1,5 +1,5 @@
 import { show } from '../errors.js';
-import { decoderKeys, DECODER_METADATA, describeDecoder, readDecoderSizes, readTied } from './decoder.js';
+import { decoderKeys, DECODER_METADATA, describeDecoder, ggufContents, readDecoderSizes, readTied } from './decoder.js';
 import type { Family } from './family.js';
 import { readRope } from './rope.js';
 import { child, oneOf } from './nested-keys.js';
@@ -30,7 +30,7 @@ export const llama: Family = {
     if (Array.isArray(spared) && spared.length === 0) {
       keys.fail('quantization_config', `has modules_to_not_convert ${show(spared)}: a ternary head; only a float one can be run`);
     }
-    return describeDecoder(keys, {
+    const blueprint = describeDecoder(keys, {
       ...sizes,
       architecture: llama.architecture,
       rope: readRope(keys, sizes.headDim / 2, 10_000),
@@ -40,6 +40,8 @@ export const llama: Family = {
       hasPairedRows: true,
       activations: activations === 'float' ? activations : undefined,
     });
+    // Most Llamas in GGUF are of floats.
+    return { ...blueprint, refusesFloats: ggufContents(keys) !== undefined };
   },
 
   keysOf: async (blueprint) => ({

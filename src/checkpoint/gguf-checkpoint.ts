@@ -72,7 +72,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
     const { source, offset, byteLength, type, shape } = stored;
     const [rows = 0, columns = 0] = tensor.shape;
     return {
-      where: where(stored, tensor.gguf), type, rows, columns, storedColumns: shape[1]!, scale: await readScales(tensor), i2sLayout,
+      where: where(stored, tensor.gguf), type, rows, columns, storedColumns: shape[1]!, scale: await readScales(tensor), i2sLayout, blueprint,
       bytes: (from = 0, length = byteLength) => source.read(offset + from, length),
       pieces: (bytes, length = byteLength) => readPieces(source, offset, length, bytes, spare),
     };

@@ -17,7 +17,8 @@ export async function readOtherWeight(weight: GgufWeight, scales: Float32Array, 
   const readRow = rowReader(weight, await weight.bytes());
   if (await findMagnitudes(weight, readRow, scales, pace)) return writtenOut(weight, readRow, scales, onRow, pace);
   if (weight.scale) throw new FormatError(`${weight.where} has a scale tensor, so its rows must be -1, 0 and 1 times one number; they are not`);
-  const { where, rows, columns } = weight;
+  const { where, rows, columns, blueprint } = weight;
+  if (blueprint.refusesFloats) throw new FormatError(`${where} is not ternary: a row of it holds several magnitudes; this is a model of floats, or one whose groups have scales of their own, and neither can be run`);
   scales.fill(await quantizeRows(where, readRow, rows, columns, onRow, pace));
 }
 

@@ -1,3 +1,4 @@
+import type { Blueprint } from '../architectures/blueprint.js';
 import { missingPart } from '../errors.js';
 import type { GgufTensorType } from '../formats/gguf.js';
 import type { I2SLayout } from '../formats/group-blocks.js';
@@ -13,6 +14,7 @@ export interface GgufWeight {
   readonly storedColumns: number;
   /** What the weights are multiplied by: one number, or one for each row. */
   readonly scale: Float32Array | undefined;
+  readonly blueprint: Pick<Blueprint, 'refusesFloats'>;
   /** Of I2_S. */
   readonly i2sLayout: I2SLayout | undefined;
   /** All of it, or a stretch. */

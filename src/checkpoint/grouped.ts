@@ -62,16 +62,19 @@ export function sharedScale(scales: Float32Array, from: number, to: number): num
 
 /** Makes scales positive, and 0 where all weights are; weights 0 where the scale is. */
 export function normalise({ where, step, columns }: StoredGroups, row: number, trits: Int8Array, scales: Float32Array): void {
-  scales.forEach((scale, n) => {
+  for (let n = 0; n < scales.length; n++) {
+    const scale = scales[n]!;
     if (!Number.isFinite(scale)) throw new FormatError(`${where}, row ${row}: the scale of column ${n * step} and on is ${scale}`);
-    const group = trits.subarray(n * step, Math.min((n + 1) * step, columns));
-    if (scale === 0) group.fill(0);
-    else if (group.every((trit) => trit === 0)) scales[n] = 0;
+    const end = Math.min((n + 1) * step, columns);
+    let j = n * step;
+    if (scale === 0) trits.fill(0, j, end);
+    while (j < end && trits[j] === 0) j++;
+    if (j === end) scales[n] = 0;
     else if (scale < 0) {
       scales[n] = -scale;
-      for (let j = 0; j < group.length; j++) group[j] = -group[j]!;
+      for (; j < end; j++) trits[j] = -trits[j]!;
     }
-  });
+  }
 }
 
 /** Of floats, whose groups nothing tells: the narrowest that a model may have. */

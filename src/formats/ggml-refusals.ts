@@ -27,14 +27,15 @@ export function refuseMarks({ source, metadata, infos }: GgufHeader): void {
   throw new FormatError(`${source.name}: ${key} is ${show(metadata.get(key)!.value)}: weights as OxiBonsai packs them under the number of Q2_0, which are not read; ${BONSAI}, as PrismML has published it`);
 }
 
-const MADE_FOR_ONE_MACHINE = 'of bitnet.cpp, made for one machine; convert the original, or take the file in I2_S';
+/** Whether bitnet.cpp made a file: by the architecture's name, or the scales that its tables have. */
+export function isBitnetCpp({ metadata, infos }: GgufHeader): boolean {
+  return /^bitnet/.test(String(metadata.get('general.architecture')?.value)) || infos.some(({ name }) => name.endsWith('.weight_scale'));
+}
 
 /** Why a type is not read, and what to use instead, behind "has the ggml type". */
-export function whyNotRead({ metadata, infos }: GgufHeader, id: number, name: string, readTypes: readonly string[]): string {
-  const isBitnetCpp = /^bitnet/.test(String(metadata.get('general.architecture')?.value)) || infos.some((info) => info.name.endsWith('.weight_scale'));
-  if (id === 38) return `TL1, ${MADE_FOR_ONE_MACHINE}`;
-  if (id === 39 && isBitnetCpp) return `TL2, ${MADE_FOR_ONE_MACHINE}`;
-  if (id === 143) return `PTQ1_0, weights in a rotated basis (Bonsai 2), which cannot be run yet; ${BONSAI}`;
+export function whyNotRead(id: number, name: string, readTypes: readonly string[]): string {
+  if (name === 'TL1' || name === 'TL2') return `${name}, of bitnet.cpp, made for one machine; convert the original, or take the file in I2_S`;
+  if (id === 143) return `${name}, weights in a rotated basis (Bonsai 2), which cannot be run yet; ${BONSAI}`;
   if (id === 40) return `${name}, or an early Q1_0 of PrismML's in groups of 32; neither is read; take Q1_0 in groups of 128 (type 41)`;
   return `${name}, which is not read; write the file with types out of ${readTypes.join(', ')}`;
 }

@@ -1,6 +1,6 @@
 import { FormatError, show } from '../errors.js';
 import { TENSOR_TYPES, type GgufHeader, type GgufTensorType, type LateTensorType, type TensorType, type TensorTypeInfo, type TypeOf } from './gguf.js';
-import { refuseMarks, whyNotRead } from './ggml-refusals.js';
+import { isBitnetCpp, refuseMarks, whyNotRead } from './ggml-refusals.js';
 import { twoBitLayout, TWO_BIT } from './two-bit-layout.js';
 
 /**
@@ -21,11 +21,13 @@ export function typeInfo(type: GgufTensorType): TensorTypeInfo {
   return READ_TYPES[type];
 }
 
+type OtherType = readonly [id: number, name: string, blockSize?: number, blockBytes?: number];
+
 /**
  * Types that are listed, but not read: number, name, and the elements and bytes of a block (ggml.h, `enum ggml_type`; ggml-common.h). 143 is
  * of PrismML's fork.
  */
-const OTHER_TYPES: readonly (readonly [id: number, name: string, blockSize?: number, blockBytes?: number])[] = [
+const OTHER_TYPES: readonly OtherType[] = [
   [2, 'Q4_0', 32, 18], [3, 'Q4_1', 32, 20], [6, 'Q5_0', 32, 22], [7, 'Q5_1', 32, 24], [9, 'Q8_1'],
   [10, 'Q2_K', 256, 84], [11, 'Q3_K', 256, 110], [12, 'Q4_K', 256, 144], [13, 'Q5_K', 256, 176], [14, 'Q6_K', 256, 210], [15, 'Q8_K', 256, 292],
   [16, 'IQ2_XXS', 256, 66], [17, 'IQ2_XS', 256, 74], [18, 'IQ3_XXS', 256, 98], [19, 'IQ1_S', 256, 50], [20, 'IQ4_NL', 32, 18],
@@ -34,6 +36,13 @@ const OTHER_TYPES: readonly (readonly [id: number, name: string, blockSize?: num
   [31, 'Q4_0_4_4', 32, 18], [32, 'Q4_0_4_8', 32, 18], [33, 'Q4_0_8_8', 32, 18], [38, 'TL1'], [39, 'MXFP4', 32, 17], [40, 'NVFP4', 64, 36],
   [143, 'PTQ1_0', 128, 28],
 ];
+
+const TL2: OtherType = [39, 'TL2'];
+
+/** bitnet.cpp has a number of ggml's for a type of its own. */
+function otherType(header: GgufHeader, id: number): OtherType | undefined {
+  return id === TL2[0] && isBitnetCpp(header) ? TL2 : OTHER_TYPES.find(([other]) => other === id);
+}
 
 /** `blockBytes` of a type whose size is not known. */
 export const UNKNOWN_BYTES = 0;
@@ -54,8 +63,8 @@ export function readableTypes(header: GgufHeader): TypeOf<GgufTensorType> {
     }
     const type = readType(info.id);
     if (type) return type;
-    const name = OTHER_TYPES.find(([other]) => other === info.id)?.[1] ?? `number ${info.id}`;
-    throw new FormatError(`${header.source.name}: the info of tensor ${show(info.name)} has the ggml type ${whyNotRead(header, info.id, name, Object.keys(READ_TYPES))}`);
+    const name = otherType(header, info.id)?.[1] ?? `number ${info.id}`;
+    throw new FormatError(`${header.source.name}: the info of tensor ${show(info.name)} has the ggml type ${whyNotRead(info.id, name, Object.keys(READ_TYPES))}`);
   };
 }
 
@@ -64,7 +73,7 @@ export function anyTypes(header: GgufHeader): TypeOf<string> {
   let layout: TensorType<string> | undefined;
   return ({ id }) => {
     if (id === TWO_BIT) return (layout ??= listedTwoBit(header));
-    const [, name = `type ${id}`, blockSize = 1, blockBytes = UNKNOWN_BYTES] = OTHER_TYPES.find(([other]) => other === id) ?? [];
+    const [, name = `type ${id}`, blockSize = 1, blockBytes = UNKNOWN_BYTES] = otherType(header, id) ?? [];
     return readType(id) ?? { id, name, blockSize, blockBytes };
   };
 }

@@ -113,12 +113,14 @@ function ternaryBlocks(type: TernaryBlockType, columns: number): RowDecoder {
   return {
     step: BLOCK_WEIGHTS, rowBytes: (columns / BLOCK_WEIGHTS) * blockBytes,
     decode(bytes, at, trits, scales) {
+      let isTernary = true;
       for (let block = 0, from = at; block < columns / BLOCK_WEIGHTS; block++, from += blockBytes) {
         const first = block * BLOCK_WEIGHTS;
-        decodeTernaryRow(type, bytes, from, trits.subarray(first, first + BLOCK_WEIGHTS));
+        const shared = decodeTernaryRow(type, bytes, from, trits.subarray(first, first + BLOCK_WEIGHTS));
+        isTernary &&= !Number.isNaN(shared);
         scales[block] = blockScale(type, bytes, from);
       }
-      return firstAbove(trits, columns);
+      return isTernary ? -1 : firstAbove(trits, columns);
     },
   };
 }

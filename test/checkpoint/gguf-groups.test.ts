@@ -1,34 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError, convert, FormatError, inspect, MatMulFreeLM, readGguf, sourceFromContent } from 'matmulfree';
+import { convert, FormatError } from 'matmulfree';
 import { parameters } from '../../src/architectures/blueprint.js';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
-import { openGgufCheckpoint } from '../../src/checkpoint/gguf-checkpoint.js';
-import { filesFromMemory } from '../../src/formats/bytes.js';
-import type { I2SLayout } from '../../src/formats/group-blocks.js';
-import { openGguf } from '../../src/formats/open-gguf.js';
 import type { Files } from '../support/checkpoints.js';
 import { expectSameBits } from '../support/compare.js';
-import { TINY_BITNET, TINY_LLAMA } from '../support/families.js';
+import { decoderTensors, TINY_BITNET, TINY_LLAMA } from '../support/families.js';
 import { encodeWeight, type Format } from '../support/group-blocks.js';
-import { ambiguousFiles, floatFolder, ggufFiles, ggufTensorName, packedFolder, type GgufOptions } from '../support/group-files.js';
-import { gguf, type Entry, type TensorToWrite } from '../support/gguf-files.js';
+import { floatFolder, ggufFiles, ggufTensorName, packedFolder, type GgufOptions } from '../support/group-files.js';
+import { gguf, type Entry } from '../support/gguf-files.js';
+import { logitsOf, openFiles } from '../support/open-gguf.js';
 import { freshSeed, randomFrom } from '../support/random.js';
 import { randomDecoder, randomQwen3, randomTriLm, SMALL_QWEN3, type TernaryModel } from '../support/ternary-models.js';
 
-/* Ternary models of others in GGUF: types with a scale for each group of columns, layouts behind one number, architectures. */
+/* Ternary weights in GGUF files of others: a scale for each group of columns, or for a matrix, in types that our files do not have. */
 
 const seed = freshSeed();
-const IDS = [1, 5, 3, 7, 7, 2];
-
-async function logitsOf(files: Files): Promise<Float32Array> {
-  const lm = await MatMulFreeLM.load(files, { backend: 'scalar' });
-  const logits = lm.forward(IDS, lm.createState(), { all: true }).slice();
-  lm.dispose();
-  return logits;
-}
-
-const open = async (files: Files, layout?: I2SLayout): Promise<Checkpoint> =>
-  openGgufCheckpoint(await openGguf(filesFromMemory('m', new Map(Object.entries(files))), Object.keys(files)[0]!), undefined, layout);
 
 /** Every ternary weight of a checkpoint as floats, by its name in GGUF. */
 async function weightsOf(checkpoint: Checkpoint): Promise<Record<string, Float32Array>> {
@@ -73,7 +59,7 @@ describe('qwen3, a scale for each row and group', () => {
     const expected = await logitsOf(floatFolder(model));
     for (const format of formats) {
       const files = ggufFiles(model, { format });
-      expectWeights(await weightsOf(await open(files)), model);
+      expectWeights(await weightsOf(await openFiles(files)), model);
       expectSameBits(await logitsOf(files), expected);
     }
   });
@@ -83,7 +69,7 @@ describe('qwen3, a scale for each row and group', () => {
     for (const zeroScale of [1, -1]) expectSameBits(await logitsOf(ggufFiles(model, { format: 'Q2_0', zeroScale })), await logitsOf(floatFolder(model)));
     const name = 'blk.0.ffn_up.weight';
     const turned = ggufFiles(model, { format: 'PQ2_0', spoil: { tensor: name, d: -3 } });
-    const read = (await weightsOf(await open(turned)))[name]!;
+    const read = (await weightsOf(await openFiles(turned)))[name]!;
     const { values } = model.tensors['model.layers.0.mlp.up_proj.weight']!;
     expect([...read.subarray(0, 128)]).toEqual([...values.subarray(0, 128)].map((value) => -3 * Math.sign(value) + 0));
   });
@@ -95,8 +81,27 @@ describe('qwen3, a scale for each row and group', () => {
     });
     const name = 'blk.0.ffn_up.weight';
     for (const format of ['PQ2_0', 'F16'] as const) {
-      const plain = (await weightsOf(await open(ggufFiles(model, { format }))))[name]!;
-      expect((await weightsOf(await open(ggufFiles(model, { format, edit }))))[name]).toEqual(plain.map((value) => value / 4));
+      const plain = (await weightsOf(await openFiles(ggufFiles(model, { format }))))[name]!;
+      expect((await weightsOf(await openFiles(ggufFiles(model, { format, edit }))))[name]).toEqual(plain.map((value) => value / 4));
+    }
+  });
+
+  it('rows may be padded with zeros, and with nothing else', async () => {
+    const model = randomQwen3(SMALL_QWEN3, seed);
+    const file = (format: 'TQ1_0' | 'TQ2_0', padding: number): Files => ggufFiles(model, {
+      format: 'F16', metadata: { 'qwen3.ternary_row_alignment': ['u32', 256] },
+      edit: (plan) => ({ ...plan, tensors: Object.fromEntries(Object.entries(plan.tensors!).map(([name, tensor]) => {
+        const [rows = 0, columns] = tensor.shape;
+        if (columns === undefined) return [name, tensor];
+        const { values } = Object.entries(model.tensors).find(([hf]) => ggufTensorName(hf) === name)![1];
+        const padded = Float32Array.from({ length: rows * 256 }, (_, i) => (i % 256 < 128 ? values[(i >> 8) * 128 + (i % 256)]! : 0));
+        if (name === 'blk.0.ffn_up.weight') padded[5 * 256 + 200] = padding * Math.max(...padded.subarray(5 * 256, 6 * 256));
+        return [name, encodeWeight(format, { shape: [rows, 256], values: padded })];
+      })) }),
+    });
+    for (const format of ['TQ1_0', 'TQ2_0'] as const) {
+      expectWeights(await weightsOf(await openFiles(file(format, 0))), model);
+      await expect(logitsOf(file(format, 1))).rejects.toThrow(/"blk\.0\.ffn_up\.weight", row 5: the padding after column 128 is not zero/);
     }
   });
 
@@ -107,7 +112,7 @@ describe('qwen3, a scale for each row and group', () => {
     other[128 * 3 + 64] = 100;
     other[128 * 3 + 65] = 50;
     const files = ggufFiles({ ...model, tensors: { ...model.tensors, 'model.layers.0.mlp.up_proj.weight': { shape, values: other } } }, { format: 'F16' });
-    await expect(logitsOf(files)).rejects.toThrow(/model\.gguf: tensor "blk\.0\.ffn_up\.weight" is not ternary: row 3, columns 64 to 95 hold/);
+    await expect(logitsOf(files)).rejects.toThrow(/model\.gguf: tensor "blk\.0\.ffn_up\.weight" is not ternary: row 3, columns 64 to 95 hold 100 and 50/);
   });
 });
 
@@ -119,7 +124,7 @@ describe('one scale a matrix', () => {
   it.each(FORMATS)('bitnet and llama, whose rows of queries and keys are in pairs, in %s: as packed safetensors', async (format) => {
     for (const model of models) {
       const files = ggufFiles(model, { format });
-      expectWeights(await weightsOf(await open(files)), model);
+      expectWeights(await weightsOf(await openFiles(files)), model);
       expectSameBits(await logitsOf(files), await logitsOf(packedFolder(model)));
     }
   });
@@ -132,8 +137,50 @@ describe('one scale a matrix', () => {
   it('I2_S in layout B on request only, and neither is the other', async () => {
     const model = models[1]!;
     const files = ggufFiles(model, { format: 'I2_S ARM' });
-    expectWeights(await weightsOf(await open(files, 'B')), model);
-    await expect(weightsOf(await open(files)).then((read) => expectWeights(read, model))).rejects.toThrow();
+    expectWeights(await weightsOf(await openFiles(files, 'B')), model);
+    await expect(weightsOf(await openFiles(files)).then((read) => expectWeights(read, model))).rejects.toThrow();
+    expectSameBits(await logitsOf(files, { i2sLayout: 'B' }), await logitsOf(packedFolder(model)));
+    await expect(logitsOf(files, { i2sLayout: 'C' as 'B' })).rejects.toThrow('load: option i2sLayout is "C", not "A" or "B"');
+  });
+
+  it('a llama of floats is refused: it is no ternary model', async () => {
+    const floats = decoderTensors({ ...TINY_LLAMA, ...WIDE }, seed);
+    const tensors = Object.fromEntries(Object.entries(floats).map(([name, { shape, values }]) => [name, { shape, values: Float32Array.from(values) }]));
+    await expect(logitsOf(ggufFiles({ ...models[1]!, tensors }, { format: 'F32', tables: 'F32' }))).rejects.toThrow(/model\.gguf: tensor "blk\.0\.attn_\w+\.weight" is not ternary: .*a model of floats/);
+  });
+
+  it('float tables may be in blocks of such types', async () => {
+    const [, model] = models as [TernaryModel, TernaryModel];
+    const random = randomFrom(seed);
+    const values = Float32Array.from({ length: 11 * 128 }, () => random.integer(0, 1) - 0.5);
+    const table = (format: Format): Promise<Float32Array> => logitsOf(ggufFiles(model, {
+      format: 'I2_S', edit: (plan) => ({ ...plan, tensors: { ...plan.tensors, 'token_embd.weight': encodeWeight(format, { shape: [11, 128], values }) } }),
+    }));
+    const expected = await table('F32');
+    for (const format of ['Q1_0', 'Q2_0', 'PQ2_0', 'Q2_0 old'] as const) expectSameBits(await table(format), expected);
+  });
+
+  it('a split file is as the whole', async () => {
+    for (const format of ['Q2_0 old', 'I2_S'] as const) {
+      const parts: Record<string, Uint8Array> = {};
+      const whole = ggufFiles(models[1]!, { format, edit: (plan) => {
+        const tensors = Object.entries(plan.tensors!);
+        [tensors.slice(0, 5), tensors.slice(5)].forEach((own, n) => {
+          const split: Record<string, Entry> = { 'split.no': ['u16', n], 'split.count': ['u16', 2], 'split.tensors.count': ['i32', tensors.length] };
+          parts[`m-0000${n + 1}-of-00002.gguf`] = gguf({ metadata: n === 0 ? { ...plan.metadata, ...split } : split, tensors: Object.fromEntries(own) });
+        });
+        return plan;
+      } });
+      expectSameBits(await logitsOf(parts), await logitsOf(whole));
+    }
+  });
+
+  it('convert makes files of ours of them', async () => {
+    for (const model of models) {
+      const parts: Uint8Array[] = [];
+      for await (const part of convert(ggufFiles(model, { format: 'I2_S' }))) parts.push(part.slice());
+      expectSameBits(await logitsOf({ 'ours.gguf': new Uint8Array(Buffer.concat(parts)) }), await logitsOf(packedFolder(model)));
+    }
   });
 });
 
@@ -156,125 +203,5 @@ describe('a code or scale that no weight has', () => {
     await expect(logitsOf(file({ d: NaN }))).rejects.toThrow(/"blk\.0\.attn_v\.weight", row 0: the scale .* is NaN/);
     await expect(logitsOf(ggufFiles(model, { format: 'I2_S', edit: ({ tensors, ...file }) => ({ ...file, tensors: { ...tensors, 'token_embd.weight': encodeWeight('I2_S', { shape: [11, 128], values: new Float32Array(11 * 128) }) } }) })))
       .rejects.toThrow(/"token_embd\.weight" is I2_S, a type for ternary weights/);
-  });
-});
-
-describe('the two types of number 42', () => {
-  const types = async (file: Uint8Array): Promise<string[]> => [...(await readGguf(sourceFromContent('m.gguf', file))).tensors.values()].map(({ type }) => type);
-  const tensorOf = (format: Format, shape: number[]): TensorToWrite => encodeWeight(format, { shape, values: new Float32Array(shape.reduce((a, b) => a * b, 1)) });
-  const file = (tensors: Record<string, TensorToWrite>, metadata: Record<string, Entry> = {}): Uint8Array => gguf({ metadata: { 'general.architecture': ['string', 'qwen3'], ...metadata }, tensors });
-
-  it('are told apart by the places of the tensors, or by the end of the file', async () => {
-    for (const [format, type] of [['Q2_0', 'Q2_0'], ['Q2_0 old', 'PQ2_0']] as const) {
-      const between = { a: tensorOf(format, [4, 512]), n: tensorOf('F32', [7]), b: tensorOf(format, [1, 128]), c: tensorOf('PQ2_0', [1, 128]) };
-      expect(await types(file(between))).toEqual([type, 'F32', type, 'PQ2_0']);
-      const alone = file({ a: tensorOf(format, [4, 512]) });
-      expect(await types(alone)).toEqual([type]);
-      expect((await inspect({ 'm.gguf': alone })).tensors).toMatchObject([{ type, bytes: type === 'Q2_0' ? 32 * 18 : 16 * 34 }]);
-      // The padding at the end may be left out; then 136 and 144 bytes differ, which end alike with it.
-      const padded = file({ n: tensorOf('F32', [8]), a: tensorOf(format, [1, 512]) });
-      await expect(types(padded)).rejects.toThrow(/m\.gguf: has tensors of the ggml type 42, .*both fit/);
-      expect(await types(padded.slice(0, padded.length - (type === 'Q2_0' ? 16 : 24)))).toEqual(['F32', type]);
-    }
-  });
-
-  it('rows that only one of them divides are of that one', async () => {
-    expect(await types(file({ a: tensorOf('Q2_0', [1, 64]) }))).toEqual(['Q2_0']);
-  });
-
-  it('each part of a split file tells by itself', async () => {
-    const whole = { a: tensorOf('Q2_0 old', [4, 512]), b: tensorOf('Q2_0 old', [8, 512]) };
-    const part = (n: number, tensors: Record<string, TensorToWrite>): Uint8Array =>
-      file(tensors, { 'split.no': ['u16', n], 'split.count': ['u16', 2], 'split.tensors.count': ['i32', 2] });
-    const files = { 'm-00001-of-00002.gguf': part(0, { a: whole.a }), 'm-00002-of-00002.gguf': part(1, { b: whole.b }) };
-    const opened = await openGguf(filesFromMemory('m', new Map(Object.entries(files))), 'm-00001-of-00002.gguf');
-    expect([...opened.tensors.values()].map(({ type, byteLength }) => [type, byteLength])).toEqual([['PQ2_0', 16 * 34], ['PQ2_0', 32 * 34]]);
-  });
-
-  it('neither, both, and other makers of the number are refused, and listed', async () => {
-    const odd: TensorToWrite = { type: 'F32', typeNumber: 42, shape: [4, 256], bytes: new Uint8Array(4 * 42) }; // as STQ1_0 is said to be
-    await expect(types(file({ a: odd, n: tensorOf('F32', [8]) }))).rejects.toThrow(/42, .*neither fits/);
-    for (const format of ['Q2_0', 'Q2_0 old'] as const) {
-      const files = ambiguousFiles(format);
-      await expect(MatMulFreeLM.load(files)).rejects.toThrow(/model\.gguf: .*both fit.*PQ2_0/);
-      expect((await inspect(files)).tensors.map(({ type }) => type)).toContain('Q2_0');
-    }
-    for (const mark of [{ 'general.quantization_version': ['string', 'TQ2_0_G128'] }, { 'oxibonsai.quant_format': ['string', 'x'] }] as Record<string, Entry>[]) {
-      await expect(types(file({ a: tensorOf('Q2_0 old', [4, 512]) }, mark))).rejects.toThrow(/OxiBonsai.*Ternary-Bonsai/);
-    }
-  });
-});
-
-describe('what cannot be read is refused by name', () => {
-  const small = randomQwen3(SMALL_QWEN3, 1);
-  const numbered = (typeNumber: number, architecture: string): Files => ({
-    'm.gguf': gguf({ metadata: { 'general.architecture': ['string', architecture] }, tensors: { w: { type: 'F32', typeNumber, shape: [256], bytes: new Uint8Array(256) } } }),
-  });
-  it.each([
-    [38, 'llama', /TL1, of bitnet\.cpp, made for one machine; convert the original/], [39, 'bitnet-b1.58', /TL2, of bitnet\.cpp, made for one machine/],
-    [39, 'llama', /MXFP4, which is not read; write the file with types out of F32, .*Q2_0/], [40, 'qwen3', /NVFP4, or an early Q1_0/],
-    [143, 'qwen35', /PTQ1_0, weights in a rotated basis .* cannot be run yet; take Ternary-Bonsai \(without 2\)/],
-  ] as const)('type %i of a %s', async (id, architecture, message) => {
-    await expect(MatMulFreeLM.load(numbered(id, architecture))).rejects.toThrow(message);
-    await expect(MatMulFreeLM.load(numbered(id, architecture))).rejects.toBeInstanceOf(FormatError);
-  });
-
-  it.each(['Q2_0', 'PQ2_0', 'F16'] as const)('rotated weights in %s', async (format) => {
-    const files = ggufFiles(small, { format, metadata: { 'prism.hadamard.block_size': ['u32', 128] } });
-    await expect(MatMulFreeLM.load(files)).rejects.toThrow(/model\.gguf.*rotated basis \(prism\.hadamard\.block_size; Bonsai 2\).*take Ternary-Bonsai/);
-    await expect(convert(files)[Symbol.asyncIterator]().next()).rejects.toThrow(/rotated/);
-  });
-
-  it('a table of frequencies, values of another width, a head turned in part', async () => {
-    const edit: NonNullable<GgufOptions['edit']> = (file) => ({ ...file, tensors: { ...file.tensors, 'rope_freqs.weight': encodeWeight('F32', { shape: [32], values: new Float32Array(32).fill(1) }) } });
-    await expect(logitsOf(ggufFiles(small, { format: 'Q2_0', edit }))).rejects.toThrow(/rope_freqs\.weight is there/);
-    await expect(logitsOf(ggufFiles(small, { format: 'Q2_0', metadata: { 'qwen3.attention.value_length': ['u32', 32] } }))).rejects.toThrow(/value_length is 32 and a head 64/);
-    await expect(logitsOf(ggufFiles(small, { format: 'Q2_0', metadata: { 'qwen3.rope.dimension_count': ['u32', 32] } }))).rejects.toThrow(ConfigError);
-  });
-});
-
-describe('architectures', () => {
-  const switchOf = async (files: Files, name: string): Promise<{ value: string; why: string }> =>
-    (await open(files)).blueprint.switches.find((one) => one.name === name)!;
-  const shape = { ...TINY_BITNET, hidden: 128, intermediate: 128, layers: 1, heads: 4, headDim: 32 };
-
-  it('a bitnet\'s activation goes with its name where nothing says it', async () => {
-    const model = randomDecoder(shape, seed);
-    const expected = { relu2: await logitsOf(packedFolder(model)), silu: await logitsOf(packedFolder(randomDecoder({ ...shape, activation: 'silu' }, seed))) };
-    for (const [architecture, activation] of [['bitnet-b1.58', 'relu2'], ['bitnet-25', 'relu2'], ['bitnet', 'silu']] as const) {
-      const files = ggufFiles(model, { format: 'I2_S', architecture });
-      expect(await switchOf(files, 'activation')).toEqual({ name: 'activation', value: activation, why: `no hidden_activation; general.architecture is "${architecture}"` });
-      expectSameBits(await logitsOf(files), expected[activation]);
-    }
-    const said = ggufFiles(model, { format: 'I2_S', architecture: 'bitnet', metadata: { 'bitnet.hidden_activation': ['string', 'relu2'] } });
-    expectSameBits(await logitsOf(said), expected.relu2);
-    expect(await switchOf(said, 'activation')).toMatchObject({ why: 'hidden_act' });
-  });
-
-  it('a bitnet of the sizes of 2B4T is relu² by any name', async () => {
-    const sizes = { 'block_count': 30, 'embedding_length': 2560, 'feed_forward_length': 6912, 'vocab_size': 128256, 'context_length': 4096, 'attention.head_count': 20, 'attention.head_count_kv': 5, 'rope.dimension_count': 128 };
-    const metadata = Object.fromEntries(Object.entries(sizes).map(([key, value]) => [`bitnet.${key}`, ['u32', value] as Entry]));
-    const { bitnet } = await import('../../src/architectures/bitnet.js');
-    const { blueprintFromMetadata } = await import('../../src/checkpoint/gguf-metadata.js');
-    const file = gguf({ metadata: { 'general.architecture': ['string', 'bitnet'], ...metadata, 'bitnet.attention.layer_norm_rms_epsilon': ['f32', 1e-5], 'bitnet.rope.scaling.type': ['string', 'linear'], 'bitnet.rope.scaling.factor': ['f32', 1] } });
-    const blueprint = await blueprintFromMetadata('m', (await readGguf(sourceFromContent('m', file))).metadata, {}, new Map());
-    expect(blueprint.architecture).toBe(bitnet.architecture);
-    expect(blueprint.switches.find(({ name }) => name === 'activation')).toMatchObject({ value: 'relu2', why: expect.stringMatching(/sizes of BitNet b1\.58 2B4T/) });
-  });
-
-  it('a bitnet\'s output.weight is ignored, and the switches say so', async () => {
-    const model = randomDecoder({ ...shape, isTied: true }, seed);
-    const head = randomFrom(seed);
-    const edit: NonNullable<GgufOptions['edit']> = (file) => ({
-      ...file, tensors: { ...file.tensors, 'output.weight': encodeWeight('F32', { shape: [11, 128], values: Float32Array.from({ length: 11 * 128 }, () => head.normal()) }) },
-    });
-    expectSameBits(await logitsOf(ggufFiles(model, { format: 'I2_S', edit })), await logitsOf(packedFolder(model)));
-    expect(await switchOf(ggufFiles(model, { format: 'I2_S', edit }), 'head')).toMatchObject({ value: 'the table of the embeddings', why: expect.stringMatching(/output\.weight is there, and is ignored/) });
-  });
-
-  it('the vocabulary is as large as the embeddings where no key says it', async () => {
-    const model = randomDecoder(shape, seed);
-    const edit: NonNullable<GgufOptions['edit']> = ({ metadata: { 'bitnet-b1.58.vocab_size': _, ...metadata }, ...file }) => ({ ...file, metadata });
-    expect((await open(ggufFiles(model, { format: 'I2_S', edit }))).blueprint.config.vocabSize).toBe(11);
   });
 });

@@ -1,14 +1,12 @@
 import { expect, it } from 'vitest';
 import { inspect, MatMulFreeLM } from 'matmulfree';
 import { parameters } from '../../src/architectures/blueprint.js';
-import { openGgufCheckpoint } from '../../src/checkpoint/gguf-checkpoint.js';
-import { filesFromMemory } from '../../src/formats/bytes.js';
-import { openGguf } from '../../src/formats/open-gguf.js';
 import { TINY_BITNET, TINY_LLAMA } from '../support/families.js';
 import { fuzz, mutate, pick, type Random } from '../support/fuzz.js';
 import type { Format } from '../support/group-blocks.js';
 import { ggufBytes, type GgufOptions } from '../support/group-files.js';
 import { gguf, type Entry, type FileToWrite, type TensorToWrite } from '../support/gguf-files.js';
+import { openFiles } from '../support/open-gguf.js';
 import { randomDecoder, randomQwen3, SMALL_QWEN3, type TernaryModel } from '../support/ternary-models.js';
 
 /* Files with the types and architectures of others, spoilt. All weights are read; few are run. */
@@ -31,7 +29,7 @@ const FILES = BASES.map(([model, options]) => ggufBytes(model, { ...options, edi
 
 async function use(bytes: Uint8Array, n: number): Promise<void> {
   await inspect({ 'm.gguf': bytes });
-  const checkpoint = await openGgufCheckpoint(await openGguf(filesFromMemory('m', new Map([['m.gguf', bytes]])), 'm.gguf'), undefined, n % 2 === 0 ? 'A' : 'B');
+  const checkpoint = await openFiles({ 'm.gguf': bytes }, n % 2 === 0 ? 'A' : 'B');
   for (const { tensor, held } of parameters(checkpoint.blueprint)) {
     const [rows = 0, columns = 0] = tensor.shape;
     if (held === 'table') await checkpoint.readTable(tensor);
