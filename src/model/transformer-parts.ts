@@ -10,8 +10,7 @@ import type { AttentionMixer } from '../layers/mixers.js';
 import { TernaryEmbedding } from '../layers/ternary-embedding.js';
 import type { Widths, Workspace } from '../layers/workspace.js';
 import type { Pace } from '../platform/pace.js';
-import { allocateAttention, AttentionBuilder, attentionWidths, type AttentionMemory } from './build-attention.js';
-import type { LoadModelOptions } from './load-model.js';
+import { allocateAttention, AttentionBuilder, attentionWidths, type AttentionMemory, type KeyValueType } from './build-attention.js';
 import type { PageTables } from './page-tables.js';
 import type { PagePool } from './pages.js';
 import type { ModelWeights } from './weights.js';
@@ -21,13 +20,19 @@ import type { ModelWeights } from './weights.js';
 /** How many columns share a scale, of the weights that have scales for groups of columns. */
 export type WeightGroups = ReadonlyMap<TensorSpec, number>;
 
+/** Of `LoadModelOptions`. */
+export interface MemoryOptions {
+  readonly contextTokens?: number | undefined;
+  readonly kvType?: KeyValueType | undefined;
+}
+
 /** In a model's arena, beside weights and work space. */
 export interface TransformerMemory {
   readonly attention: AttentionMemory | undefined;
   readonly grouped: GroupedWorkspace | undefined;
 }
 
-export function allocateTransformer(arena: Arena, blueprint: Blueprint, maxTokens: number, { contextTokens, kvType = 'f16' }: LoadModelOptions): TransformerMemory {
+export function allocateTransformer(arena: Arena, blueprint: Blueprint, maxTokens: number, { contextTokens, kvType = 'f16' }: MemoryOptions): TransformerMemory {
   const shapes = groupedTensors(blueprint).map(({ shape }) => shape);
   const most = (dimension: 0 | 1): number => Math.max(...shapes.map((shape) => shape[dimension]!));
   return {
