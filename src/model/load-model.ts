@@ -11,8 +11,8 @@ import type { KeyValueType } from './build-attention.js';
 import { fingerprint } from './fingerprint.js';
 import { Model } from './model.js';
 import type { BlockMemory } from './state.js';
-import type { TransformerMemory, WeightGroups } from './transformer-parts.js';
-import { allocateWeights, readWeights, type ModelWeights } from './weights.js';
+import type { TransformerMemory } from './transformer-parts.js';
+import { allocateWeights, readWeights, type ModelWeights, type WeightGroups } from './weights.js';
 
 /** Progress of something that takes time. `loaded` and `total` are bytes. */
 export interface Progress {

@@ -13,12 +13,9 @@ import type { Pace } from '../platform/pace.js';
 import { allocateAttention, AttentionBuilder, attentionWidths, type AttentionMemory, type KeyValueType } from './build-attention.js';
 import type { PageTables } from './page-tables.js';
 import type { PagePool } from './pages.js';
-import type { ModelWeights } from './weights.js';
+import type { ModelWeights, WeightGroups } from './weights.js';
 
 /* What models other than MatMul-free LMs are made of besides: it loads with the first of them. */
-
-/** How many columns share a scale, of the weights that have scales for groups of columns. */
-export type WeightGroups = ReadonlyMap<TensorSpec, number>;
 
 /** Of `LoadModelOptions`. */
 export interface MemoryOptions {

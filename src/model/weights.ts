@@ -8,7 +8,9 @@ import type { GroupBlockType, GroupedMatrix, Kernels, TernaryMatrix } from '../k
 import type { Pace } from '../platform/pace.js';
 import { Hash } from './hash.js';
 import { cumulativeLowerBounds } from './lower-bounds.js';
-import type { WeightGroups } from './transformer-parts.js';
+
+/** How many columns share a scale, of the weights that have scales for groups of columns. */
+export type WeightGroups = ReadonlyMap<TensorSpec, number>;
 
 /** All weights of a model, packed, in one arena. */
 export interface ModelWeights {
