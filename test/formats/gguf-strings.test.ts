@@ -29,7 +29,7 @@ it(`holds every text as it was written (seed ${seed})`, async () => {
 
 it('is longer than each of the stretches that are read of it', async () => {
   const texts = Array.from({ length: 200_000 }, (_, n) => `Ġ${n}`); // 3 MB
-  expect(await read(file(texts))).toEqual(texts);
+  expect((await read(file(texts))).join() === texts.join()).toBe(true);
 });
 
 /** `texts` as Latin-1, so that each character is a byte. */
