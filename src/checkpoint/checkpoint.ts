@@ -66,6 +66,8 @@ export interface GroupedReading extends Reading {
 export interface CheckpointTexts {
   readonly config?: string;
   readonly tokenizer: string | undefined;
+  /** What `tokenizer` says, where that is made only when it is asked for: as `Tokenizer.fromJSON` takes it. */
+  readonly tokenizerJson?: unknown;
   /** Where it comes from, for messages; `tokenizer.json` if not given. */
   readonly tokenizerName?: string;
   readonly tokenizerConfig: string | undefined;

@@ -41,7 +41,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
     optional: new Set([...ternaryTensors(blueprint).map(ggufScaleName), ...(blueprint.ignored ?? [])]),
   });
   // Only now: a vocabulary takes work, and one that has its embeddings in the file is real.
-  const texts = { ...(await tokenizerTexts(file, metadata, blueprint.config.vocabSize)), generationConfig };
+  const texts = await readTexts(file, metadata, blueprint.config.vocabSize, generationConfig);
 
   const at = (tensor: TensorSpec): StoredGgufTensor => tensors.get(tensor.gguf)!; // checkTensors has seen it
   const where = ({ source }: StoredGgufTensor, name: string): string => `${source.name}: tensor "${name}"`;
@@ -112,16 +112,13 @@ function isFloat(type: string): type is FloatType {
   return type in FLOAT_BYTES;
 }
 
-/** The tokenizer.json inside, or one made of the `tokenizer.ggml.*` keys. */
-async function tokenizerTexts(
-  file: string, metadata: GgufMetadata, vocabSize: number,
-): Promise<Omit<CheckpointTexts, 'generationConfig'>> {
+/** With the tokenizer.json inside, or one made of the `tokenizer.ggml.*` keys. */
+async function readTexts(file: string, metadata: GgufMetadata, vocabSize: number, generationConfig: string | undefined): Promise<CheckpointTexts> {
   const tokenizer = textValue(file, metadata, KEYS.tokenizerJson);
   const tokenizerConfig = textValue(file, metadata, KEYS.tokenizerConfig);
-  if (tokenizer !== undefined) return { tokenizer, tokenizerConfig };
-  const { tokenizerFromGguf } = await import('./gguf-tokenizer.js').catch(missingPart); // files of ours have no need of it
-  const made = tokenizerFromGguf(file, metadata, vocabSize);
-  return { tokenizer: undefined, ...made, tokenizerConfig: tokenizerConfig ?? made?.tokenizerConfig };
+  if (tokenizer !== undefined) return { tokenizer, tokenizerConfig, generationConfig };
+  const { textsFromGguf } = await import('./gguf-tokenizer.js').catch(missingPart); // files of ours have no need of it
+  return textsFromGguf(file, metadata, vocabSize, { tokenizerConfig, generationConfig });
 }
 
 /** What ternary rows are padded to, where they are. */

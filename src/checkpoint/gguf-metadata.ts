@@ -42,7 +42,7 @@ export async function blueprintFromMetadata(
   const json: Record<string, unknown> = {
     gguf: { metadata, tensors } satisfies GgufContents,
     bos_token_id: metadata.get(KEYS.bosTokenId)?.value ?? null,
-    eos_token_id: metadata.get(KEYS.eosTokenId)?.value ?? null,
+    eos_token_id: eosTokenIds(metadata),
   };
   for (const { json: key, gguf, isRequired } of family.metadata) {
     const found = metadata.get(`${architecture}.${gguf}`);
@@ -50,6 +50,14 @@ export async function blueprintFromMetadata(
     if (found) setPath(json, key, found.type === 'f32' ? shortestDecimal(found.value) : found.value);
   }
   return family.blueprint(new KeyReader(`${file} (metadata)`, json), generation, tensors);
+}
+
+/** The end of a text, and those of a turn and of a message where the file tells of them: as in llama.cpp, which passes over ids that no token has. */
+function eosTokenIds(metadata: GgufMetadata): unknown {
+  const tokens = metadata.get(KEYS.tokens)?.value as Record<string, unknown> | undefined;
+  const [eos, ...further] = ['eos', 'eot', 'eom'].map((end) => metadata.get(`tokenizer.ggml.${end}_token_id`)?.value);
+  const ids = new Set([eos, ...further.filter((id) => tokens?.[String(id)] !== undefined)].filter((id) => id !== undefined));
+  return ids.size > 1 ? [...ids] : [...ids][0] ?? null;
 }
 
 function setPath(json: Record<string, unknown>, path: string, value: unknown): void {

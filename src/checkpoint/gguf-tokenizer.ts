@@ -1,7 +1,10 @@
 import { show, TokenizerError } from '../errors.js';
+import type { JsonObject } from '../formats/bytes.js';
 import type { GgufMetadata, GgufScalar } from '../formats/gguf.js';
 import { GGML_PRES, ggmlPre, LLAMA3_PRE, preTokenizerJson, type GgmlPre } from '../tokenizer/ggml-pre.js';
 import { scoredMerges } from '../tokenizer/scored-merges.js';
+import { TokenTable } from '../tokenizer/token-table.js';
+import type { CheckpointTexts } from './checkpoint.js';
 import { KEYS } from './gguf-metadata.js';
 
 /** Values of `tokenizer.ggml.token_type` (ggml/docs/gguf.md). */
@@ -31,6 +34,26 @@ interface GgmlTokenizer {
   readonly id: (key: string) => number | undefined;
 }
 
+type Merge = string | readonly [left: string, right: string];
+
+interface Bpe extends JsonObject {
+  /** Made an object in the file. */
+  readonly vocab: TokenTable;
+  readonly merges: readonly Merge[];
+}
+
+/** What stands in a tokenizer.json, but for the vocabulary. */
+type TokenizerJson = { readonly model: Bpe } & JsonObject;
+
+/** For `CheckpointTexts`. */
+interface TokenizerTexts {
+  /** Made when it is first asked for: with a large vocabulary that takes longer than all else. */
+  readonly tokenizer: string;
+  readonly tokenizerJson: TokenizerJson;
+  readonly tokenizerName: string;
+  readonly tokenizerConfig: string;
+}
+
 /**
  * A tokenizer.json and tokenizer_config.json made from the `tokenizer.ggml.*` metadata, for a file that does not bring its own:
  * of the kind "llama" (SentencePiece's BPE, merging by score) or "gpt2" (byte-level BPE).
@@ -39,7 +62,7 @@ interface GgmlTokenizer {
  */
 export function tokenizerFromGguf(
   file: string, metadata: GgufMetadata, vocabSize: number,
-): { tokenizer: string; tokenizerName: string; tokenizerConfig: string } | undefined {
+): TokenizerTexts | undefined {
   const kind = metadata.get(KEYS.tokenizerModel)?.value;
   if (kind === undefined || kind === 'none' || kind === 'no_vocab') return undefined;
   const ggml = readKeys(file, metadata, vocabSize);
@@ -62,7 +85,36 @@ export function tokenizerFromGguf(
   };
   const named = (tokenId: number | undefined): string | null => (tokenId === undefined ? null : tokens[tokenId]!);
   const config = { add_bos_token: addBos, add_eos_token: addEos, bos_token: named(bos), eos_token: named(eos) };
-  return { tokenizer: JSON.stringify(json), tokenizerName: `${file}: tokenizer.ggml.*, as a tokenizer.json`, tokenizerConfig: JSON.stringify(config) };
+  let text: string | undefined;
+  return {
+    get tokenizer() {
+      return (text ??= textOf(json));
+    },
+    tokenizerJson: json,
+    tokenizerName: `${file}: tokenizer.ggml.*, as a tokenizer.json`,
+    tokenizerConfig: JSON.stringify(config),
+  };
+}
+
+function textOf({ model, ...json }: TokenizerJson): string {
+  const merges = model.merges.map((merge) => (typeof merge === 'string' ? merge.split(' ') : merge));
+  return JSON.stringify({ ...json, model: { ...model, vocab: Object.fromEntries(entries(model.vocab)), merges } });
+}
+
+/** The texts of a file without a tokenizer.json of its own. A configuration that it brings along comes before the one that is made. */
+export function textsFromGguf(
+  file: string, metadata: GgufMetadata, vocabSize: number, { tokenizerConfig, generationConfig }: Omit<CheckpointTexts, 'tokenizer'>,
+): CheckpointTexts {
+  const made = tokenizerFromGguf(file, metadata, vocabSize);
+  return {
+    get tokenizer() {
+      return made?.tokenizer;
+    },
+    tokenizerJson: made?.tokenizerJson,
+    tokenizerName: made?.tokenizerName,
+    tokenizerConfig: tokenizerConfig ?? made?.tokenizerConfig,
+    generationConfig,
+  };
 }
 
 function readKeys(file: string, metadata: GgufMetadata, vocabSize: number): GgmlTokenizer {
@@ -117,31 +169,38 @@ function addedTokens({ tokens, types, fail }: GgmlTokenizer): unknown[] {
 }
 
 /** The vocabulary of the model itself, each token once. An unused token yields to another one of the same text. */
-function vocabulary({ tokens, types, fail }: GgmlTokenizer): Map<string, number> {
-  const vocab = new Map<string, number>();
+function vocabulary({ tokens, types, fail }: GgmlTokenizer, without: ReadonlySet<string>): TokenTable {
+  const vocab = new TokenTable(tokens.length);
+  const isSpare = (n: number): boolean => types[n] === TOKEN_TYPES.unused || tokens[n] === '';
   tokens.forEach((token, id) => {
+    if (types[id] === TOKEN_TYPES.unused && without.has(token)) return;
     const other = vocab.get(token);
-    const isSpare = (n: number): boolean => types[n] === TOKEN_TYPES.unused || token === '';
     if (other === undefined || isSpare(other)) vocab.set(token, id);
     else if (!isSpare(id)) fail(KEYS.tokens, `has ${show(token)} twice, as ${other} and ${id}`);
   });
   return vocab;
 }
 
-function bpe(vocab: ReadonlyMap<string, number>, merges: unknown, more: Record<string, unknown>): Record<string, unknown> {
+function entries(vocab: TokenTable): [token: string, id: number][] {
+  const list: [string, number][] = [];
+  vocab.forEach((id, token) => list.push([token, id]));
+  return list;
+}
+
+function bpe(vocab: TokenTable, merges: readonly Merge[], more: Record<string, unknown>): Bpe {
   return {
     type: 'BPE', dropout: null, unk_token: null, continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: false,
-    byte_fallback: false, ignore_merges: false, ...more, vocab: Object.fromEntries(vocab), merges,
+    byte_fallback: false, ignore_merges: false, ...more, vocab, merges,
   };
 }
 
 /** SentencePiece's BPE: spaces are ▁, characters that are no tokens fall into bytes, the pair of the highest score merges first. */
-function sentencePiece(ggml: GgmlTokenizer): Record<string, unknown> {
+function sentencePiece(ggml: GgmlTokenizer): TokenizerJson {
   const { tokens, types, fail, list, flag, id } = ggml;
-  const vocab = vocabulary(ggml);
+  const vocab = vocabulary(ggml, new Set());
   const scores = list<number>(KEYS.scores, 'number') ?? fail(KEYS.scores, 'is missing: a "llama" tokenizer merges by score');
   if (scores.length !== tokens.length) fail(KEYS.scores, `has ${scores.length} entries for ${tokens.length} tokens`);
-  const mergeable = [...vocab].filter(([, n]) => types[n] === TOKEN_TYPES.normal);
+  const mergeable = entries(vocab).filter(([, n]) => types[n] === TOKEN_TYPES.normal);
   const merges = scoredMerges(new Map(mergeable), scores, MAX_CHARACTERS) ?? fail(KEYS.tokens, 'has tokens too long for the merges to be worked out');
   const prefix = flag(KEYS.addSpacePrefix) ?? true;
   const unknown = id(KEYS.unknownTokenId) ?? types.indexOf(TOKEN_TYPES.unknown);
@@ -162,23 +221,27 @@ function sentencePiece(ggml: GgmlTokenizer): Record<string, unknown> {
 }
 
 /** Byte-level BPE, as GPT-2 has it. */
-function byteLevel(ggml: GgmlTokenizer, pre: GgmlPre): Record<string, unknown> {
-  const vocab = vocabulary(ggml);
-  const merges = ggml.list<string>(KEYS.merges, 'string') ?? ggml.fail(KEYS.merges, 'is missing: a "gpt2" tokenizer merges by it');
-  const pairs = merges.map((merge) => {
-    const space = merge.indexOf(' ', 1); // a token may begin with a space, as in llama.cpp
-    return space < 0 ? ggml.fail(KEYS.merges, `has ${show(merge)}, which is no pair`) : [merge.slice(0, space), merge.slice(space + 1)];
+function byteLevel(ggml: GgmlTokenizer, pre: GgmlPre): TokenizerJson {
+  const { tokens, types } = ggml;
+  const lines = ggml.list<string>(KEYS.merges, 'string') ?? ggml.fail(KEYS.merges, 'is missing: a "gpt2" tokenizer merges by it');
+  const halves = (line: string): [string, string] => {
+    const space = line.indexOf(' ', 1); // a token may begin with a space, as in llama.cpp
+    return space < 0 ? ggml.fail(KEYS.merges, `has ${show(line)}, which is no pair`) : [line.slice(0, space), line.slice(space + 1)];
+  };
+  // Most are as a tokenizer.json may have them. To cut those here would take memory for each.
+  const merges = lines.map((line): Merge => {
+    const space = line.indexOf(' ');
+    return space > 0 && line.indexOf(' ', space + 1) < 0 && !line.startsWith('#version') ? line : halves(line);
   });
   // Unused tokens that nothing leads to fill up the model's vocabulary: a tokenizer.json does not have them.
-  if (ggml.types.includes(TOKEN_TYPES.unused)) {
-    const made = new Set(pairs.map((pair) => pair.join('')));
-    for (const [token, id] of vocab) if (ggml.types[id] === TOKEN_TYPES.unused && token.length > 1 && !made.has(token)) vocab.delete(token);
-  }
+  const spare = new Set(tokens.filter((token, n) => types[n] === TOKEN_TYPES.unused && token.length > 1));
+  const lengths = new Set([...spare].map((token) => token.length));
+  for (const line of lines) if (lengths.has(line.length - 1)) spare.delete(halves(line).join(''));
   return {
     normalizer: pre.normalizer ? { type: pre.normalizer } : null,
     pre_tokenizer: preTokenizerJson(pre),
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: bpe(vocab, pairs, { ignore_merges: pre.ignoreMerges === true }),
+    model: bpe(vocabulary(ggml, spare), merges, { ignore_merges: pre.ignoreMerges === true }),
   };
 }
 

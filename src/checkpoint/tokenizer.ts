@@ -11,9 +11,10 @@ const MAX_VOCABULARY_PADDING = 1024;
  * @throws FormatError, TokenizerError; ConfigError when it does not fit the model's vocabulary.
  */
 export async function loadTokenizer({ texts, blueprint: { config } }: Checkpoint): Promise<Tokenizer | undefined> {
-  if (texts.tokenizer === undefined) return undefined;
   const file = texts.tokenizerName ?? 'tokenizer.json';
-  const tokenizer = await Tokenizer.fromJSON(parseJsonObject(file, texts.tokenizer, MAX_TOKENIZER_VALUES), {
+  const json = texts.tokenizerJson ?? (texts.tokenizer === undefined ? undefined : parseJsonObject(file, texts.tokenizer, MAX_TOKENIZER_VALUES));
+  if (json === undefined) return undefined;
+  const tokenizer = await Tokenizer.fromJSON(json, {
     file,
     config: texts.tokenizerConfig === undefined ? undefined : parseJsonObject('tokenizer_config.json', texts.tokenizerConfig),
   });

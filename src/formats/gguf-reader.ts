@@ -5,6 +5,7 @@ import {
   type GgufArrayType, type GgufHeader, type GgufMetadata, type GgufScalar, type GgufTensorType, type GgufValue, type OwnTensorType, type TensorInfo,
   type TensorType, type TypeOf,
 } from './gguf.js';
+import type { readStrings } from './gguf-strings.js';
 import { refuseLfsPointer } from './lfs.js';
 
 /** One tensor of a GGUF file. `offset` is absolute in the file. */
@@ -27,7 +28,9 @@ export interface GgufFile<T extends string = GgufTensorType> {
 const MAGIC = 0x46554747; // "GGUF", little-endian
 /** The largest vocabularies in use need a few megabytes; this bounds what a hostile file makes us parse. */
 const MAX_HEADER_BYTES = 128 * 1024 * 1024;
-const FIRST_READ_BYTES = 1024 * 1024;
+const FIRST_READ_BYTES = 64 * 1024;
+/** A vocabulary of 150,000 takes 6 MB. */
+const READ_GROWTH = 16;
 /** Elements of all arrays together: a vocabulary of 256,000 has under a million tokens, types, scores and merges. */
 const MAX_ARRAY_ELEMENTS = 2 ** 22;
 /** Real files have some dozens of keys and some hundreds of tensors. */
@@ -63,10 +66,12 @@ export async function readGgufAs<T extends string>(source: ByteSource, types: (h
 
 async function readHeader(source: ByteSource): Promise<GgufHeader> {
   await refuseLfsPointer(source);
-  // The header's length is known only once it is parsed, so parse a prefix and double it while it is too short.
-  for (let length = FIRST_READ_BYTES; ; length *= 2) {
+  let strings: typeof readStrings | undefined;
+  // The header's length is known only once it is parsed, so parse a prefix, and a longer one while it is too short.
+  for (let length = FIRST_READ_BYTES; ; length *= READ_GROWTH) {
     const have = Math.min(length, source.size, MAX_HEADER_BYTES);
     const cursor = new Cursor(source.name, await source.read(0, have));
+    cursor.readStrings = strings;
     try {
       return parseHeader(source, cursor);
     } catch (error) {
@@ -77,6 +82,7 @@ async function readHeader(source: ByteSource): Promise<GgufHeader> {
       if (have === MAX_HEADER_BYTES) {
         throw new FormatError(`${source.name}: metadata and tensor infos take more than ${MAX_HEADER_BYTES} bytes`);
       }
+      strings = (await import('./gguf-strings.js').catch(missingPart)).readStrings;
     }
   }
 }
@@ -139,8 +145,8 @@ function readValue(cursor: Cursor): GgufValue {
   if (of === 'array') throw cursor.error('is an array of arrays, which no model file needs');
   const count = cursor.u64();
   cursor.countElements(count);
-  const value: GgufScalar[] = [];
-  for (let i = 0; i < count; i++) value.push(cursor.scalar(of));
+  const value: GgufScalar[] = (of === 'string' && cursor.readStrings?.(cursor, count)) || [];
+  while (value.length < count) value.push(cursor.scalar(of));
   return { type, of, value };
 }
 
@@ -187,14 +193,17 @@ function checkOverlap(file: string, tensors: ReadonlyMap<string, GgufTensor<stri
 class TooShort extends Error {}
 
 class Cursor {
+  /** Loaded for large headers. */
+  readStrings: typeof readStrings | undefined;
   /** What is being read, for error messages. */
   what = '';
   position = 0;
   private elements = 0;
   private readonly file: string;
-  private readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array;
   private readonly view: DataView;
   private readonly decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 
   constructor(file: string, bytes: Uint8Array) {
     this.file = file;
@@ -219,7 +228,7 @@ class Cursor {
     if (this.position + count > this.bytes.length) throw new TooShort();
   }
 
-  private take(count: number): number {
+  take(count: number): number {
     this.need(count);
     const at = this.position;
     this.position += count;

@@ -1,8 +1,9 @@
 /** The BPE model: a word → ids. Characters become symbols (or bytes, or the unknown token), then pairs merge. */
 import { show } from '../errors.js';
-import type { Json } from './json.js';
+import { isChar, type Json } from './json.js';
 import { forEachUtf8Byte } from './byte-level.js';
 import { MAX_MERGES, Merger, PairTable } from './merges.js';
+import type { TokenMap, Vocabulary } from './vocabulary.js';
 
 /** Words up to this length (UTF-16 units) are remembered: long ones rarely come again. */
 const CACHED_LENGTH = 48;
@@ -15,38 +16,39 @@ const CACHED_IDS = 3 * CACHED_LENGTH;
 const MAX_AFFIX = 16;
 
 export class BpeModel {
-  readonly #vocabulary: ReadonlyMap<string, number>;
+  readonly #tokens: Vocabulary;
+  readonly #vocabulary: TokenMap; // without added tokens
   readonly #bytes: Int32Array | undefined; // [256] ids of <0x00>…<0xFF>, -1 where missing; undefined without byte_fallback
   readonly #unknown: number | undefined;
   readonly #fuseUnknown: boolean;
   readonly #ignoreMerges: boolean;
   readonly #prefix: string;
   readonly #suffix: string;
+  readonly #table: PairTable;
+  readonly #hasAffixes: boolean;
   readonly #merger: Merger;
   readonly #characters = new Map<number, number>(); // code point → id
-  readonly #crossings: PairTable | undefined; // character ids between which some merge may happen
+  #crossings: PairTable | undefined; // character ids between which some merge may happen; made for the first long word
   readonly #cache = new Map<string, number[]>();
 
-  /** `json` is the `model` entry, `vocabulary` its vocab. */
-  constructor(json: Json, vocabulary: ReadonlyMap<string, number>) {
-    this.#vocabulary = vocabulary;
+  /** `json` is the `model` entry, `tokens` its vocab. */
+  constructor(json: Json, tokens: Vocabulary) {
+    this.#tokens = tokens;
+    this.#vocabulary = tokens.model;
     this.#fuseUnknown = json.key('fuse_unk').boolean(false);
     this.#ignoreMerges = json.key('ignore_merges').boolean(false);
     this.#prefix = readAffix(json.key('continuing_subword_prefix'));
     this.#suffix = readAffix(json.key('end_of_word_suffix'));
+    this.#hasAffixes = this.#prefix + this.#suffix !== '';
     this.#unknown = this.#readUnknown(json.key('unk_token'));
     if (json.key('byte_fallback').boolean(false)) {
       this.#bytes = Int32Array.from({ length: 256 }, (_, byte) => this.#vocabulary.get(byteToken(byte)) ?? -1);
     }
-    for (const [token, id] of this.#vocabulary) {
-      const code = token.codePointAt(0);
-      if (code !== undefined && String.fromCodePoint(code) === token) this.#characters.set(code, id);
-    }
-    const merges = readMerges(json.key('merges'));
-    const table = new PairTable(merges.length);
-    this.#fillTable(table, merges, json.key('merges'));
-    this.#merger = new Merger(table);
-    this.#crossings = this.#findCrossings(merges);
+    this.#vocabulary.forEach((id, token) => {
+      if (isChar(token)) this.#characters.set(token.codePointAt(0)!, id);
+    });
+    this.#table = this.#readMerges(json.key('merges'));
+    this.#merger = new Merger(this.#table);
   }
 
   /** Appends the ids of `word` (no lone surrogates) to `out`. */
@@ -54,8 +56,8 @@ export class BpeModel {
     if (word === '') return;
     const whole = this.#ignoreMerges ? this.#vocabulary.get(word) : undefined;
     if (whole !== undefined) out.push(whole);
-    else if (word.length <= CACHED_LENGTH || this.#crossings === undefined) this.#encodePart(word, out);
-    else this.#encodeInParts(word, this.#crossings, out);
+    else if (word.length <= CACHED_LENGTH || this.#hasAffixes) this.#encodePart(word, out); // a symbol may not be just its character
+    else this.#encodeInParts(word, (this.#crossings ??= this.#findCrossings()), out);
   }
 
   /**
@@ -80,20 +82,13 @@ export class BpeModel {
   }
 
   #encodePart(part: string, out: number[]): void {
-    const cached = this.#cache.get(part);
-    if (cached !== undefined) {
-      for (const id of cached) out.push(id);
-      return;
-    }
-    if (part.length > CACHED_LENGTH) {
-      this.#merger.merge(this.#symbols(part), out);
-      return;
-    }
-    const ids: number[] = [];
-    this.#merger.merge(this.#symbols(part), ids);
-    if (ids.length <= CACHED_IDS) {
-      if (this.#cache.size >= CACHED_WORDS) this.#cache.clear();
-      this.#cache.set(part, ids);
+    let ids = this.#cache.get(part);
+    if (ids === undefined) {
+      this.#merger.merge(this.#symbols(part), (ids = []));
+      if (part.length <= CACHED_LENGTH && ids.length <= CACHED_IDS) {
+        if (this.#cache.size >= CACHED_WORDS) this.#cache.clear();
+        this.#cache.set(part, ids);
+      }
     }
     for (const id of ids) out.push(id);
   }
@@ -107,7 +102,7 @@ export class BpeModel {
       const length = code > 0xffff ? 2 : 1;
       let id: number | undefined;
       let text: string | undefined;
-      if (this.#prefix === '' && this.#suffix === '') {
+      if (!this.#hasAffixes) {
         id = this.#characters.get(code);
       } else {
         text = (i > 0 ? this.#prefix : '') + String.fromCodePoint(code) + (i + length === word.length ? this.#suffix : '');
@@ -147,29 +142,37 @@ export class BpeModel {
     return id ?? json.fail(`${show(json.value)} is not in the vocabulary`);
   }
 
-  #fillTable(table: PairTable, merges: [string, string][], json: Json): void {
-    for (let rank = 0; rank < merges.length; rank++) {
-      const [left, right] = merges[rank]!;
-      if (!right.startsWith(this.#prefix)) {
-        json.at(rank, null).fail(`${show(right)} does not begin with ${show(this.#prefix)}`);
-      }
-      const whole = left + right.slice(this.#prefix.length);
-      const ids = [left, right, whole].map(
-        (token) => this.#vocabulary.get(token) ?? json.at(rank, null).fail(`${show(token)} is not in the vocabulary`),
-      );
-      table.set(ids[0]!, ids[1]!, rank, ids[2]!);
-    }
+  /** Merges in the order of their ranks, from "a b" strings or [a, b] pairs. */
+  #readMerges(json: Json): PairTable {
+    const list = json.array();
+    if (list.length > MAX_MERGES) json.fail(`${list.length} merges are more than the ${MAX_MERGES} this library takes`);
+    const table = new PairTable(list.length);
+    let rank = 0;
+    let made = 0;
+    list.forEach((merge, i) => {
+      if (typeof merge === 'string' && merge.startsWith('#version')) return;
+      const parts: unknown[] = typeof merge === 'string' ? cut(merge) : Array.isArray(merge) ? merge : [];
+      const [left, right] = parts;
+      if (parts.length !== 2 || typeof left !== 'string' || typeof right !== 'string') return json.at(i, merge).fail('expected "a b" or ["a", "b"]');
+      if (!right.startsWith(this.#prefix)) json.at(i, null).fail(`${show(right)} does not begin with ${show(this.#prefix)}`);
+      const id = (token: string): number => this.#vocabulary.get(token) ?? json.at(i, null).fail(`${show(token)} is not in the vocabulary`);
+      const [a, b] = [id(left), id(right)];
+      const rest = right.slice(this.#prefix.length);
+      // Tokens mostly come in the order of their merges. To compare is faster than to join and look up.
+      const next = this.#tokens.token(++made);
+      if (next?.length !== left.length + rest.length || !next.startsWith(left) || !next.endsWith(rest)) made = id(left + rest);
+      table.set(a, b, rank++, made);
+    });
+    return table;
   }
 
-  /** Undefined with affixes, where a symbol is not just its character. */
-  #findCrossings(merges: [string, string][]): PairTable | undefined {
-    if (this.#prefix !== '' || this.#suffix !== '') return undefined;
-    const crossings = new PairTable(merges.length);
-    for (const [left, right] of merges) {
-      const a = this.#characters.get(lastCodePoint(left));
-      const b = this.#characters.get(right.codePointAt(0) ?? -1);
+  #findCrossings(): PairTable {
+    const crossings = new PairTable(this.#table.pairs);
+    this.#table.forEach((left, right) => {
+      const a = this.#characters.get(lastCodePoint(this.#tokens.token(left)!));
+      const b = this.#characters.get(this.#tokens.token(right)!.codePointAt(0) ?? -1);
       if (a !== undefined && b !== undefined) crossings.set(a, b, 0, 0);
-    }
+    });
     return crossings;
   }
 }
@@ -188,19 +191,8 @@ function lastCodePoint(text: string): number {
   return pair > 0xffff ? pair : (text.codePointAt(text.length - 1) ?? -1);
 }
 
-/** Merges in the order of their ranks, from "a b" strings or [a, b] pairs. */
-function readMerges(json: Json): [string, string][] {
-  const list = json.array();
-  if (list.length > MAX_MERGES) json.fail(`${list.length} merges are more than the ${MAX_MERGES} this library takes`);
-  const merges: [string, string][] = [];
-  list.forEach((merge, i) => {
-    if (typeof merge === 'string' && merge.startsWith('#version')) return;
-    const parts: unknown[] = typeof merge === 'string' ? merge.split(' ', 3) : Array.isArray(merge) ? merge : [];
-    const [left, right] = parts;
-    if (parts.length !== 2 || typeof left !== 'string' || typeof right !== 'string') {
-      json.at(i, merge).fail('expected "a b" or ["a", "b"]');
-    }
-    merges.push([left as string, right as string]);
-  });
-  return merges;
+/** The halves of a merge; none if it is no pair. */
+function cut(merge: string): string[] {
+  const space = merge.indexOf(' ');
+  return space >= 0 && space === merge.lastIndexOf(' ') ? [merge.slice(0, space), merge.slice(space + 1)] : [];
 }

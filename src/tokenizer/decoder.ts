@@ -2,7 +2,7 @@
  * Decoders: tokens → text, as a chain of stages that each hand on what is certain. decode() runs the same chain over all
  * tokens at once. A stage before Fuse or ByteLevel is handed whole tokens, one behind it fragments of a single long one.
  */
-import type { Json } from './json.js';
+import { isChar, type Json } from './json.js';
 import { Growth } from './growth.js';
 import { metaspaceScheme } from './metaspace.js';
 import * as stages from './decode-stages.js';
@@ -73,9 +73,9 @@ function collect(json: Json, factories: StageFactory[], fused: boolean, parts: T
       return true;
     case 'Replace': {
       const replace = buildReplace(json, parts);
-      const search = json.key('pattern').key('String');
+      const search = json.key('pattern').key('String').value;
       // Only a single character cannot lie across two fragments.
-      const anywhere = !search.absent && search.isChar;
+      const anywhere = typeof search === 'string' && isChar(search);
       factories.push((_, growth) => {
         const change = (text: string): string => replace(text, growth);
         return fused && !anywhere ? stages.wholeText(change) : stages.perToken(change);

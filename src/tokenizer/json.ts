@@ -106,12 +106,7 @@ export class Json {
   /** Exactly one code point. */
   char(): string {
     const text = this.string();
-    return this.isChar ? text : this.fail(`expected a single character, found ${show(text)}`);
-  }
-
-  get isChar(): boolean {
-    const text = this.value;
-    return typeof text === 'string' && text.length > 0 && text.length === (text.codePointAt(0)! > 0xffff ? 2 : 1);
+    return isChar(text) ? text : this.fail(`expected a single character, found ${show(text)}`);
   }
 
   oneOf<T extends string>(allowed: readonly T[], fallback?: T): T {
@@ -130,6 +125,11 @@ export class Json {
   unsupported(what: string, supported: string): never {
     this.fail(`${what} of type ${show(this.key('type').value)} is not supported (supported: ${supported})`);
   }
+}
+
+/** Whether a text is exactly one code point. */
+export function isChar(text: string): boolean {
+  return text.length > 0 && text.length === (text.codePointAt(0)! > 0xffff ? 2 : 1);
 }
 
 export function isTokenId(value: unknown): value is number {

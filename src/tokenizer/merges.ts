@@ -11,50 +11,70 @@ const POSITIONS = 2 ** 32;
 /** Random, so that no file can be made whose pairs all meet in one place of the table. */
 const [LEFT, RIGHT] = [randomOdd(), randomOdd()];
 
-function randomOdd(): number {
+export function randomOdd(): number {
   return (Math.random() * 2 ** 32) | 1;
 }
 
-/** (left id, right id) → rank and id of the merged token: open addressing in flat arrays, at most half full. */
+/** A power of two with room for `count` entries in half of it. */
+export function tableSize(count: number): number {
+  let size = 16;
+  while (size < count * 2) size *= 2;
+  return size;
+}
+
+/** (left id, right id) → rank and id of the merged token: open addressing in a flat array, at most half full. */
 export class PairTable {
+  /** At most as many are set. */
+  readonly pairs: number;
   readonly #mask: number;
-  readonly #left: Int32Array;
-  readonly #right: Int32Array;
-  readonly rank: Int32Array;
-  readonly merged: Int32Array;
+  readonly #slots: Int32Array; // [slots, 4] left + 1, right, rank, merged; 0 where it is free
 
   constructor(pairs: number) {
-    let size = 16;
-    while (size < pairs * 2) size *= 2;
+    this.pairs = pairs;
+    const size = tableSize(pairs);
     this.#mask = size - 1;
-    this.#left = new Int32Array(size).fill(-1);
-    this.#right = new Int32Array(size);
-    this.rank = new Int32Array(size);
-    this.merged = new Int32Array(size);
+    this.#slots = new Int32Array(size * 4);
   }
 
   #slot(left: number, right: number): number {
     let hash = Math.imul(left, LEFT);
     hash = Math.imul(hash ^ (hash >>> 15) ^ right, RIGHT);
     hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-    let slot = (hash ^ (hash >>> 16)) & this.#mask;
-    while (this.#left[slot] !== -1 && (this.#left[slot] !== left || this.#right[slot] !== right)) slot = (slot + 1) & this.#mask;
-    return slot;
+    for (let at = hash ^ (hash >>> 16); ; at++) {
+      const slot = (at & this.#mask) * 4;
+      const found = this.#slots[slot]! - 1;
+      if (found < 0 || (found === left && this.#slots[slot + 1] === right)) return slot;
+    }
   }
 
   /** A pair set again takes the new values, as in the reference. */
   set(left: number, right: number, rank: number, merged: number): void {
     const slot = this.#slot(left, right);
-    this.#left[slot] = left;
-    this.#right[slot] = right;
-    this.rank[slot] = rank;
-    this.merged[slot] = merged;
+    this.#slots[slot] = left + 1;
+    this.#slots[slot + 1] = right;
+    this.#slots[slot + 2] = rank;
+    this.#slots[slot + 3] = merged;
   }
 
-  /** The index into `rank` and `merged`, or -1. */
+  /** Where the pair is, or -1. */
   find(left: number, right: number): number {
     const slot = this.#slot(left, right);
-    return this.#left[slot] === -1 ? -1 : slot;
+    return this.#slots[slot] === 0 ? -1 : slot;
+  }
+
+  /** Of the pair that is at `slot`. */
+  rank(slot: number): number {
+    return this.#slots[slot + 2]!;
+  }
+
+  merged(slot: number): number {
+    return this.#slots[slot + 3]!;
+  }
+
+  forEach(each: (left: number, right: number) => void): void {
+    for (let slot = 0; slot < this.#slots.length; slot += 4) {
+      if (this.#slots[slot] !== 0) each(this.#slots[slot]! - 1, this.#slots[slot + 1]!);
+    }
   }
 }
 
@@ -85,7 +105,7 @@ export class Merger {
     }
     for (let i = 0; i + 1 < count; i++) {
       const pair = this.#table.find(symbols[i]!, symbols[i + 1]!);
-      if (pair >= 0) this.#heap[this.#heapSize++] = this.#table.rank[pair]! * POSITIONS + i;
+      if (pair >= 0) this.#heap[this.#heapSize++] = this.#table.rank(pair) * POSITIONS + i;
     }
     for (let i = (this.#heapSize >> 1) - 1; i >= 0; i--) this.#siftDown(i);
     this.#run(count);
@@ -94,7 +114,7 @@ export class Merger {
   }
 
   #run(count: number): void {
-    const { rank, merged } = this.#table;
+    const table = this.#table;
     const ids = this.#ids;
     const next = this.#next;
     const previous = this.#previous;
@@ -104,10 +124,10 @@ export class Merger {
       const at = key - best * POSITIONS;
       const right = next[at]!;
       if (ids[at] === -1 || right === count) continue;
-      const pair = this.#table.find(ids[at]!, ids[right]!);
-      if (pair < 0 || rank[pair] !== best) continue;
+      const pair = table.find(ids[at]!, ids[right]!);
+      if (pair < 0 || table.rank(pair) !== best) continue;
 
-      ids[at] = merged[pair]!;
+      ids[at] = table.merged(pair);
       ids[right] = -1;
       const after = next[right]!;
       next[at] = after;
@@ -123,7 +143,7 @@ export class Merger {
   #propose(at: number, left: number, right: number): void {
     const pair = this.#table.find(left, right);
     if (pair < 0) return;
-    const key = this.#table.rank[pair]! * POSITIONS + at;
+    const key = this.#table.rank(pair) * POSITIONS + at;
     const heap = this.#heap;
     let i = this.#heapSize++;
     while (i > 0) {

@@ -4,23 +4,10 @@ import { Growth } from './growth.js';
 import type { Json } from './json.js';
 import { needed, type TextParts } from './text-parts.js';
 import { compilePattern, readLiteral, replaceMatches } from './pattern.js';
-import { replaceFirst, type TextStart } from './text-start.js';
-import type { NormalizationForm, Unicode } from './unicode.js';
+import { replaceFirst, type TextStart, type TextStep } from './text-start.js';
 
 /** `growth` is what the text may yet grow by, where it is not alone; `start` is there if the text is the beginning of the input. */
 export type Normalizer = (text: string, growth?: Growth, start?: TextStart) => string;
-
-/** A normalizer within a chain. */
-export type TextStep = (text: string, growth: Growth, start?: TextStart) => string;
-
-/** Most units that one becomes in any normalization form: U+FDFA in NFKC. */
-const MAX_NORMALIZED = 18;
-
-/** Combining marks in a row: the platform takes quadratic time to put them in order. Real texts have a handful. */
-const MAX_MARKS = 1024;
-
-/** Units of a long text whose normalized length is found at a time. */
-const MEASURED = 4096;
 
 const SPACE = /\p{White_Space}/u;
 
@@ -51,39 +38,13 @@ function buildStep(json: Json, parts: TextParts | undefined): TextStep {
     }
     case 'Replace':
       return buildReplace(json, parts);
-    case 'NFC':
-    case 'NFD':
-    case 'NFKC':
-    case 'NFKD': {
-      const { unicode } = needed(parts, json);
-      return (text, growth) => normalize(text, type, unicode, growth, json);
-    }
-    case 'Lowercase': {
-      const { unicode } = needed(parts, json);
-      return (text, growth) => {
-        const lower = unicode.lowercase(text);
-        growth.add(lower.length - text.length, json);
-        return lower;
-      };
-    }
     case 'Strip': {
       const left = json.key('strip_left').boolean();
       const right = json.key('strip_right').boolean();
       return (text, _, start) => strip(text, left, right, start);
     }
-    case 'StripAccents': {
-      const { unicode } = needed(parts, json);
-      return (text, _, start) => {
-        const accents = text.length - unicode.stripAccents(text).length;
-        if (accents > 0) for (const char of text) {
-          if (unicode.stripAccents(char) !== '') break;
-          replaceFirst(start, 1, 0);
-        }
-        return unicode.stripAccents(text);
-      };
-    }
     default:
-      return json.unsupported('normalizer', SUPPORTED);
+      return parts?.unicodeStep(json, type, parts.unicode) ?? json.unsupported('normalizer', SUPPORTED);
   }
 }
 
@@ -104,24 +65,6 @@ export function buildReplace(json: Json, parts: TextParts | undefined): TextStep
       each(from, to);
     }), content, growth, json);
   };
-}
-
-function normalize(text: string, form: NormalizationForm, unicode: Unicode, growth: Growth, json: Json): string {
-  if (!growth.allows(text.length * MAX_NORMALIZED)) {
-    // The decomposed length is that of the parts, and no composed form is longer.
-    const decomposed = form === 'NFC' || form === 'NFD' ? 'NFD' : 'NFKD';
-    let length = 0;
-    for (let at = 0; at < text.length; at += MEASURED) {
-      length += text.slice(at, at + MEASURED).normalize(decomposed).length;
-      if (!growth.allows(length - text.length)) growth.add(length - text.length, json);
-    }
-  }
-  if (text.length > MAX_MARKS) {
-    for (const [marks] of text.matchAll(/\p{M}+/gu)) if (marks.length > MAX_MARKS) json.fail(`more than ${MAX_MARKS} combining marks in a row`);
-  }
-  const normalized = unicode.normalize(text, form);
-  growth.add(normalized.length - text.length, json);
-  return normalized;
 }
 
 function strip(text: string, left: boolean, right: boolean, start: TextStart | undefined): string {

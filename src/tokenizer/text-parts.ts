@@ -4,10 +4,12 @@ import type { byteLevel } from './byte-alphabet.js';
 import type { Json } from './json.js';
 import type { CompileRegex } from './pattern.js';
 import type { Unicode } from './unicode.js';
+import type { unicodeStep } from './unicode-steps.js';
 
 export interface TextParts {
   readonly compileRegex: CompileRegex;
   readonly unicode: Unicode;
+  readonly unicodeStep: typeof unicodeStep;
   readonly byteLevel: typeof byteLevel;
   readonly bpe: { readonly spaced: typeof spaced; readonly bpeDecoder: typeof bpeDecoder };
 }

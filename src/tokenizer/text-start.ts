@@ -1,3 +1,5 @@
+import type { Growth } from './growth.js';
+
 /** The beginning of an input on its way through the steps of a pipeline. */
 export interface TextStart {
   /** The input goes on from an earlier text: its beginning gets no prefix. */
@@ -16,3 +18,6 @@ export function replaceFirst(start: TextStart | undefined, removed: number, adde
   // As in the reference what is put in counts as a part of the last character that it replaces.
   start.first = removed <= start.first ? start.first - removed + added : 0;
 }
+
+/** A normalizer within a chain. */
+export type TextStep = (text: string, growth: Growth, start?: TextStart) => string;

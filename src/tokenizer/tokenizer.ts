@@ -83,8 +83,8 @@ export class Tokenizer {
     const root = new Json(json, options.file ?? 'tokenizer.json');
     const model = root.key('model');
     requireBpe(model);
-    this.#vocabulary = new Vocabulary(model.key('vocab'));
-    this.#model = new BpeModel(model, this.#vocabulary.model);
+    this.#vocabulary = new Vocabulary(model.key('vocab'), parts?.createTable);
+    this.#model = new BpeModel(model, this.#vocabulary);
     this.#added = new AddedTokens(root.key('added_tokens'), this.#vocabulary, buildNormalizer(root.key('normalizer'), parts), parts);
     this.#preTokenize = parts?.buildPreTokenizer(root.key('pre_tokenizer'), parts) ?? ((words) => words);
     this.#postProcess = buildPostProcessor(root.key('post_processor'), (id) => this.idToToken(id) !== undefined);
