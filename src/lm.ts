@@ -2,10 +2,14 @@ import { loadTokenizer } from './checkpoint/tokenizer.js';
 import { ArgumentError, disposed, missingPart, notByNew, show, TokenizerError } from './errors.js';
 import type { BatchOptions, BatchPrompt, BatchResult } from './generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
+import type { Chats } from './generate/chat-host.js';
+import type { Completion } from './generate/complete.js';
+import type { ChatOptions, Conversation } from './generate/conversation.js';
 import { IDS, TEXT, TOKENS } from './generate/generate.js';
 import type { GenerationDefaults } from './sampling/generation-config.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from './generate/options.js';
 import type { PrefixCache } from './generate/prefix-cache.js';
+import type { Prompt } from './generate/prompt.js';
 import { decodeSession } from './generate/session-bytes.js';
 import type { TokenPiece } from './generate/text-pieces.js';
 import { bytesOf, parseJsonObject } from './formats/bytes.js';
@@ -53,6 +57,8 @@ export interface LoadOptions {
    * which it has; with the wrong one a model writes nonsense.
    */
   readonly i2sLayout?: 'A' | 'B' | undefined;
+  /** How a conversation is written, as a template in Jinja, in place of the one that came with the model. */
+  readonly chatTemplate?: string | undefined;
   /** Families of models of your own, which are asked first: see examples/architecture.ts. */
   readonly families?: readonly Family[] | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
@@ -84,6 +90,7 @@ export class MatMulFreeLM {
   private readonly maybeTokenizer: Tokenizer | undefined;
   private readonly name: string;
   private maybeModel: Model | undefined;
+  private maybeChats: Chats | undefined;
   private readonly writer = new TextWriter(this);
 
   private constructor(name: string, model: Model, tokenizer: Tokenizer | undefined, defaults: GenerationDefaults) {
@@ -103,8 +110,8 @@ export class MatMulFreeLM {
    * tensors disagree with its configuration), TokenizerError, BackendError, ArgumentError (options), or the signal's reason.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<MatMulFreeLM> {
-    const given = givenOptions('load', options, [...LOAD_OPTIONS, 'families']);
-    const { backend, threads, contextTokens, kvType = 'f16', i2sLayout = 'A', families, signal } = given;
+    const given = givenOptions('load', options, [...LOAD_OPTIONS, 'families', 'chatTemplate']);
+    const { backend, threads, contextTokens, kvType = 'f16', i2sLayout = 'A', families, chatTemplate, signal } = given;
     checkNumber('contextTokens', contextTokens ?? 1, 1, 2 ** 31, 'whole');
     for (const [name, value, ...known] of [['kvType', kvType, 'f16', 'f32'], ['i2sLayout', i2sLayout, 'A', 'B']]) {
       if (!known.includes(value)) throw new ArgumentError(`load: option ${name} is ${show(value)}, not "${known.join('" or "')}"`);
@@ -121,7 +128,10 @@ export class MatMulFreeLM {
       const made = await createKernelsAndArena(wanted, (candidate) => modelBytes(checkpoint, candidate, { contextTokens, kvType }));
       kernels = made.kernels;
       const model = await loadModel(checkpoint, kernels, { ...given, arena: made.arena });
-      return new MatMulFreeLM(checkpoint.name, model, tokenizer, defaults);
+      const lm = new MatMulFreeLM(checkpoint.name, model, tokenizer, defaults);
+      const templates = chatTemplate ?? texts.chatTemplates;
+      if (tokenizer && templates !== undefined) lm.maybeChats = await (await part('chats')).createChats(lm.writer, tokenizer, templates, blueprint.config.eosTokenIds);
+      return lm;
     } catch (error) {
       kernels?.dispose();
       throw error;
@@ -146,6 +156,15 @@ export class MatMulFreeLM {
   get model(): Model {
     if (!this.maybeModel) throw disposed();
     return this.maybeModel;
+  }
+
+  /** @internal @throws ArgumentError when the model has no chat template. */
+  get chats(): Chats {
+    return this.maybeChats ?? noChats(this.name);
+  }
+
+  get hasChatTemplate(): boolean {
+    return this.maybeChats !== undefined;
   }
 
   /** The state before the first token. */
@@ -188,8 +207,29 @@ export class MatMulFreeLM {
    * where the text before it ended, so it needs its own space in front.
    * @throws ArgumentError (an empty prompt, an option), TokenizerError, the signal's reason.
    */
-  generate(prompt: string | ArrayLike<number>, options: GenerateOptions = {}): AsyncGenerator<string, GenerateResult, undefined> {
+  generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<string, GenerateResult, undefined> {
     return this.writer.write(TEXT, 'generate', options, this.writer.startOf(prompt));
+  }
+
+  /**
+   * As `generate`, the whole text at once: `(await lm.complete('Once')).text`. After messages it is an answer, with the thought before it and calls of
+   * tools apart.
+   */
+  async complete(prompt: Prompt, options: GenerateOptions = {}): Promise<Completion> {
+    return (await part('complete')).complete(this.generate(prompt, options), prompt, options, this.maybeChats);
+  }
+
+  /**
+   * A conversation, as the model's chat template has it: `for await (const piece of lm.chat({ system }).say('Hi'))`. Options are those of all its answers.
+   * @throws ArgumentError for a model without a chat template, or an option.
+   */
+  chat(options: ChatOptions = {}): Conversation {
+    return this.chats.start(options);
+  }
+
+  /** Goes on from what `chat.save()` wrote. @throws ArgumentError when the bytes are damaged or another model's. */
+  openChat(bytes: Uint8Array | ArrayBuffer, options: ChatOptions = {}): Conversation {
+    return this.chats.open(checkBytes('openChat', bytes), options);
   }
 
   /** As `generate`, ids in and ids out: needs no tokenizer. */
@@ -198,7 +238,7 @@ export class MatMulFreeLM {
   }
 
   /** As `generate`, with each token's id, text, log-probability, and the most probable tokens in its place. */
-  generateTokens(prompt: string | ArrayLike<number>, options: GenerateTokensOptions = {}): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
+  generateTokens(prompt: Prompt, options: GenerateTokensOptions = {}): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
     return this.writer.write(TOKENS, 'generateTokens', options, this.writer.startOf(prompt));
   }
 
@@ -212,7 +252,7 @@ export class MatMulFreeLM {
   }
 
   /** The most probable texts that beam search finds after a prompt, the best first; `text` is '' for a model without a tokenizer. */
-  async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
+  async beamSearch(prompt: Prompt, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
     return (await part('beams')).writeBeams(this.writer, prompt, options);
   }
 
@@ -310,6 +350,10 @@ export class MatMulFreeLM {
 async function part<Name extends keyof Parts>(name: Name): Promise<Awaited<ReturnType<Parts[Name]>>> {
   const { parts } = await import('./lm-parts.js').catch(missingPart);
   return parts[name]() as Promise<Awaited<ReturnType<Parts[Name]>>>;
+}
+
+function noChats(name: string): never {
+  throw new ArgumentError(`${name}: has no chat template, so it takes no messages; give one to load, as option chatTemplate`);
 }
 
 /** Most models have none. */

@@ -10,6 +10,7 @@ import { Continuation } from './continuation.js';
 import {
   checkLimits, emptyPrompt, GENERATE_OPTIONS, stopStrings, type FinishReason, type GenerateOptions, type Limits,
 } from './options.js';
+import { isMessages, type Prompt } from './prompt.js';
 import { PREFIX_STEP, type PrefixCache, type PrefixPlace } from './prefix-cache.js';
 import { checkPrefixCache } from './prefix-option.js';
 import { checkSamplerOptions, pickSamplingOptions } from '../sampling/sampling-options.js';
@@ -18,8 +19,8 @@ import { TextPieces } from './text-pieces.js';
 /** Options of one text of a batch: as `generate`, but it has a state of its own, and there are no guesses. */
 export type BatchTextOptions = Omit<GenerateOptions, 'state' | 'speculate' | 'draftModel' | 'signal' | 'prefixCache'>;
 
-/** A prompt, as text or ids, and options for it that go before those for all. */
-export type BatchPrompt = string | ArrayLike<number> | ({ readonly prompt: string | ArrayLike<number> } & BatchTextOptions);
+/** A prompt, as text, ids or messages, and options for it that go before those for all. */
+export type BatchPrompt = Prompt | ({ readonly prompt: Prompt } & BatchTextOptions);
 
 /** Options of `generateBatch`. `seed` is that of the first text, the second has `seed + 1`, and so on. */
 export interface BatchOptions extends BatchTextOptions {
@@ -61,7 +62,7 @@ const DEFAULT_BATCH_SIZE = 16;
 const MAX_BATCH_SIZE = 64;
 
 /** Prompt and options of each text. @throws ArgumentError for what is no prompt. */
-export function batchTexts(prompts: readonly BatchPrompt[], options: BatchOptions): { prompt: string | ArrayLike<number>; options: BatchTextOptions }[] {
+export function batchTexts(prompts: readonly BatchPrompt[], options: BatchOptions): { prompt: Prompt; options: BatchTextOptions }[] {
   if (!Array.isArray(prompts)) throw new ArgumentError(`generateBatch: the prompts are ${show(prompts)}, not a list`);
   const { batchSize: _batchSize, onPiece: _onPiece, signal: _signal, prefixCache: _prefixCache, ...shared } = options;
   const { seed } = shared;
@@ -69,7 +70,7 @@ export function batchTexts(prompts: readonly BatchPrompt[], options: BatchOption
     const what = `generateBatch: prompt ${index}`;
     const hasOptions = typeof each === 'object' && each !== null && 'prompt' in each;
     const { prompt, ...own } = hasOptions ? each : { prompt: each };
-    checkTextOrIds(what, prompt);
+    if (!isMessages(prompt)) checkTextOrIds(what, prompt);
     return { prompt, options: { ...shared, ...(typeof seed === 'number' ? { seed: seed + index } : {}), ...givenOptions(what, own, TEXT_OPTIONS) } };
   });
 }

@@ -10,6 +10,8 @@ import { TextPieces, type TokenPiece } from './text-pieces.js';
 
 /** Where a text starts from, and what is done when it is over (a session takes note of what is unread). */
 export interface TextStart extends Omit<GenerationStart, 'topLogprobs'> {
+  /** Ids that end it, where the options do not say: those of an answer. */
+  readonly eosTokenIds?: readonly number[] | undefined;
   /** Called for each id that is given out. */
   readonly onId?: (id: number) => void;
   /** Called when it is over, if it had begun, with the ids of the text that the state has not read. */

@@ -1,3 +1,4 @@
+import type { RenderOptions } from '../chat/format.js';
 import type { ConstraintSpec } from '../constrain/compile.js';
 import { ArgumentError } from '../errors.js';
 import type { ModelState } from '../model/state.js';
@@ -7,7 +8,7 @@ import type { PrefixCache } from './prefix-cache.js';
 import { SAMPLING_OPTIONS, type SamplingOptions } from '../sampling/sampling-options.js';
 
 /** Options of `generateIds`. */
-export interface GenerateIdsOptions extends SamplingOptions, SpeculateOptions {
+export interface GenerateIdsOptions extends SamplingOptions, SpeculateOptions, RenderOptions {
   /** Most tokens to add; default 256. */
   readonly maxNewTokens?: number | undefined;
   /** Ids that end the text, and are not given out. Default: the model's (`config.eosTokenIds`); `[]` for none. */
@@ -65,7 +66,8 @@ export interface GenerateResult {
 }
 
 export const GENERATE_OPTIONS: readonly (keyof GenerateIdsOptions)[] = [
-  'maxNewTokens', 'eosTokenIds', 'constraint', 'maxTimeMs', 'state', 'prefixCache', 'speculate', 'draftModel', 'signal', ...SAMPLING_OPTIONS,
+  'maxNewTokens', 'eosTokenIds', 'constraint', 'maxTimeMs', 'state', 'prefixCache', 'speculate', 'draftModel', 'signal', 'tools', 'enableThinking',
+  'templateVariables', ...SAMPLING_OPTIONS,
 ];
 export const TEXT_OPTIONS: readonly string[] = [...GENERATE_OPTIONS, 'stop'];
 const DEFAULT_MAX_NEW_TOKENS = 256;

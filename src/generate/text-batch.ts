@@ -1,6 +1,8 @@
 import type { ConstraintSpec } from '../constrain/compile.js';
 import type { Constraint } from '../constrain/constraint.js';
 import { BATCH_OPTIONS, batchTexts, generateBatch, type BatchOptions, type BatchPrompt, type BatchResult, type BatchText } from './batch.js';
+import type { GenerateIdsOptions } from './options.js';
+import type { Prompt } from './prompt.js';
 import type { Model } from '../model/model.js';
 import { givenOptions } from '../options.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
@@ -13,7 +15,8 @@ export interface BatchHost {
   readonly tokenizer: Tokenizer;
   readonly hasTokenizer: boolean;
   readonly generationDefaults: GenerationDefaults;
-  promptIds(what: string, prompt: string | ArrayLike<number>): ArrayLike<number>;
+  promptIds(what: string, prompt: Prompt, options?: GenerateIdsOptions): ArrayLike<number>;
+  endsOf(prompt: Prompt, options: GenerateIdsOptions): readonly number[] | undefined;
   compile(spec: ConstraintSpec, options: BatchOptions): Promise<Constraint>;
 }
 
@@ -22,8 +25,9 @@ export async function writeBatch(host: BatchHost, prompts: readonly BatchPrompt[
   const options: BatchOptions = { ...host.generationDefaults, ...givenOptions('generateBatch', given, BATCH_OPTIONS) };
   const compiled: { spec: ConstraintSpec; eosTokenIds: readonly number[] | undefined; constraint: Constraint }[] = [];
   const texts: BatchText[] = [];
-  for (const [index, { prompt, options: own }] of batchTexts(prompts, options).entries()) {
-    const ids = host.promptIds(`generateBatch: prompt ${index}`, prompt);
+  for (const [index, { prompt, options: asked }] of batchTexts(prompts, options).entries()) {
+    const ids = host.promptIds(`generateBatch: prompt ${index}`, prompt, asked);
+    const own = { ...asked, eosTokenIds: host.endsOf(prompt, asked) };
     const { constraint: spec, eosTokenIds } = own;
     if (spec === undefined) {
       texts.push({ ids, options: own, constraint: undefined });

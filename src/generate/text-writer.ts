@@ -3,10 +3,12 @@ import type { ConstraintSpec } from '../constrain/compile.js';
 import type { Constraint } from '../constrain/constraint.js';
 import { generateItems, startOf, type Kind, type Start } from './generate.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
+import type { Chats } from './chat-host.js';
+import { isMessages, type Prompt } from './prompt.js';
 import { emptyPrompt, type GenerateIdsOptions, type GenerateResult } from './options.js';
 import type { ModelConfig } from '../architectures/config.js';
 import type { Model } from '../model/model.js';
-import { requireState, type ModelState } from '../model/state.js';
+import { requireState } from '../model/state.js';
 import { checkTextOrIds, givenOptions } from '../options.js';
 import type { SessionHost } from './session.js';
 import type { BatchHost } from './text-batch.js';
@@ -19,6 +21,8 @@ export interface WritingModel {
   readonly model: Model;
   /** @throws TokenizerError when there is none. */
   readonly tokenizer: Tokenizer;
+  /** @throws ArgumentError when the model has no chat template. */
+  readonly chats: Chats;
   readonly hasTokenizer: boolean;
 }
 
@@ -51,19 +55,26 @@ export class TextWriter implements SessionHost, BatchHost {
     return this.tokenizer.encode(text, { addSpecialTokens: isStart, continues: !isStart });
   }
 
-  /** A prompt as ids, for a text that starts with it or goes on from `state`. */
-  promptIds(what: string, prompt: string | ArrayLike<number>, state?: ModelState): ArrayLike<number> {
+  /** Of a prompt of messages, what ends an answer; else what `options` say. */
+  endsOf(prompt: Prompt, { eosTokenIds }: GenerateIdsOptions): readonly number[] | undefined {
+    return eosTokenIds ?? (isMessages(prompt) ? this.lm.chats.eosTokenIds : undefined);
+  }
+
+  /** A prompt as ids, for a text that starts with it or goes on from `options.state`. */
+  promptIds(what: string, prompt: Prompt, options: GenerateIdsOptions = {}): ArrayLike<number> {
+    const { state } = options;
+    if (isMessages(prompt)) return this.lm.chats.promptIds(prompt, options);
     checkTextOrIds(`${what}: the prompt`, prompt, 'generateBatch');
     if (prompt === '') throw emptyPrompt(what);
     return typeof prompt === 'string' ? this.encode(prompt, !state || state.tokens === 0) : prompt;
   }
 
   /** Where a text starts that goes on from a prompt. */
-  startOf(prompt: string | ArrayLike<number>): Start {
+  startOf(prompt: Prompt): Start {
     return (what, options) => {
       const { state } = options;
       if (state !== undefined) requireState(`${what}: option state`, state);
-      return startOf(this.model, this.promptIds(what, prompt, state), options, what);
+      return { ...startOf(this.model, this.promptIds(what, prompt, options), options, what), eosTokenIds: this.endsOf(prompt, options) };
     };
   }
 
@@ -71,9 +82,10 @@ export class TextWriter implements SessionHost, BatchHost {
   async *write<Options extends GenerateIdsOptions, Item>(
     { known, output }: Kind<Options, Item>, what: string, given: Options, start: Start,
   ): AsyncGenerator<Item, GenerateResult, undefined> {
-    const options = { ...this.generationDefaults, ...givenOptions(what, given, known) };
-    const from = start(what, options);
-    const { state, text } = from;
+    const asked = { ...this.generationDefaults, ...givenOptions(what, given, known) };
+    const from = start(what, asked);
+    const { state, text, eosTokenIds } = from;
+    const options = eosTokenIds ? { ...asked, eosTokenIds } : asked;
     state.hold(what, from);
     try {
       const { constraint: spec } = options;

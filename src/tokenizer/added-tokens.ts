@@ -35,6 +35,7 @@ export class AddedTokens {
   readonly #raw = new TokenTree<AddedToken>();
   readonly #normalized = new TokenTree<AddedToken>();
   readonly #special = new Set<number>();
+  readonly contents: string[] = [];
 
   readonly #isWord: CharacterTest;
 
@@ -51,6 +52,7 @@ export class AddedTokens {
       const token = readToken(item);
       if (token.content === '') continue;
       vocabulary.add(token.content, token.id, item);
+      this.contents.push(token.content);
       if (isSpecial(item)) this.#special.add(token.id);
       if (!token.normalized) {
         this.#raw.insert(token.content, token);

@@ -155,6 +155,11 @@ export class Tokenizer {
     return this.#vocabulary.token(id);
   }
 
+  /** What is found in a text as it stands: control tokens, and others that the vocabulary does not merge. */
+  get addedTokens(): readonly string[] {
+    return this.#added.contents;
+  }
+
   /** Whether an id is that of a special token, which decoding leaves out. */
   isSpecial(id: number): boolean {
     return this.#added.isSpecial(id);

@@ -1,0 +1,4 @@
+export interface TemplatePiece {
+  readonly text: string;
+  readonly isTemplate: boolean;
+}

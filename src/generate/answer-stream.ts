@@ -1,0 +1,79 @@
+import { CALL, THOUGHT } from './answer.js';
+
+/** A piece of an answer as it comes: of the thought before it, or of the answer. What is a call of a tool comes when all is there. */
+export interface AnswerPiece {
+  readonly type: 'thinking' | 'text';
+  readonly text: string;
+}
+
+/** Tells thought, answer and calls apart while they are written. What may begin a mark is held back until that is known. */
+export class AnswerStream {
+  private mode: 'start' | 'thinking' | 'gap' | 'text' | 'call';
+  private held = '';
+  private readonly hasTools: boolean;
+
+  /** @param isThinking whether the prompt has opened the thought already. @param hasTools whether calls are kept back. */
+  constructor(isThinking: boolean, hasTools: boolean) {
+    this.mode = isThinking ? 'thinking' : 'start';
+    this.hasTools = hasTools;
+  }
+
+  push(text: string): AnswerPiece[] {
+    this.held += text;
+    const out: AnswerPiece[] = [];
+    while (this.step(out));
+    return out;
+  }
+
+  /** The end of the answer: what was held back. */
+  finish(): AnswerPiece[] {
+    const { mode, held } = this;
+    this.held = '';
+    if (held === '' || mode === 'call' || mode === 'gap') return [];
+    return [{ type: mode === 'thinking' ? 'thinking' : 'text', text: held }];
+  }
+
+  /** @returns whether there may be more to do with what is held. */
+  private step(out: AnswerPiece[]): boolean {
+    switch (this.mode) {
+      case 'start': {
+        const text = this.held.trimStart();
+        if (THOUGHT.open.startsWith(text)) return false;
+        const opens = text.startsWith(THOUGHT.open);
+        if (opens) this.held = text.slice(THOUGHT.open.length);
+        this.mode = opens ? 'thinking' : 'text';
+        return true;
+      }
+      case 'thinking':
+        return this.upTo(THOUGHT.close, 'gap', (text) => out.push({ type: 'thinking', text }));
+      case 'gap':
+        this.held = this.held.replace(/^\n+/, '');
+        if (this.held === '') return false;
+        this.mode = 'text';
+        return true;
+      case 'text':
+        if (this.hasTools) return this.upTo(CALL.open, 'call', (text) => out.push({ type: 'text', text }));
+        if (this.held !== '') out.push({ type: 'text', text: this.held });
+        this.held = '';
+        return false;
+      case 'call':
+        return this.upTo(CALL.close, 'gap', () => undefined);
+    }
+  }
+
+  /** Gives out what is before a mark. @returns whether it was found. */
+  private upTo(mark: string, next: AnswerStream['mode'], give: (text: string) => void): boolean {
+    const at = this.held.indexOf(mark);
+    const end = at >= 0 ? at : this.held.length - overlap(this.held, mark);
+    if (end > 0) give(this.held.slice(0, end));
+    this.held = this.held.slice(at >= 0 ? at + mark.length : end);
+    if (at >= 0) this.mode = next;
+    return at >= 0;
+  }
+}
+
+/** How many characters at the end of `text` may be the beginning of `mark`. */
+function overlap(text: string, mark: string): number {
+  for (let length = Math.min(mark.length - 1, text.length); length > 0; length--) if (text.endsWith(mark.slice(0, length))) return length;
+  return 0;
+}

@@ -1,0 +1,104 @@
+import type { ChatMessage, ToolCall } from '../chat/messages.js';
+
+/** What a model wrote as an answer, taken apart. */
+export interface Answer {
+  /** The answer itself, without thought and calls. */
+  readonly content: string;
+  /** What it thought before, where it did. */
+  readonly thinking?: string;
+  readonly toolCalls?: readonly ToolCall[];
+}
+
+/** Marks that models write around a thought. Qwen3, Qwen3.5, DeepSeek, SmolLM3. */
+export const THOUGHT = { open: '<think>', close: '</think>' };
+export const CALL = { open: '<tool_call>', close: '</tool_call>' };
+
+/**
+ * Takes an answer apart: `<think>…</think>` in front, and calls in the forms of Qwen3 (JSON in `<tool_call>`), Qwen3.5 (`<function=…>` with parameters in
+ * `<tool_call>`) and Llama 3.1 (one JSON object with `name` and `parameters`, and nothing else).
+ * @param isThinking whether the prompt has opened the thought already.
+ * @param hasTools whether calls are looked for.
+ */
+export function parseAnswer(text: string, isThinking: boolean, hasTools: boolean): Answer {
+  const { thinking, rest } = splitThought(text, isThinking);
+  const { content, toolCalls } = hasTools ? splitCalls(rest) : { content: rest, toolCalls: [] };
+  return { content, ...(thinking === undefined ? {} : { thinking }), ...(toolCalls.length > 0 ? { toolCalls } : {}) };
+}
+
+/** The message that an answer is in the history. */
+export function messageOf({ content, thinking, toolCalls }: Answer): ChatMessage {
+  return {
+    role: 'assistant', content,
+    ...(thinking === undefined || thinking === '' ? {} : { reasoning_content: thinking }),
+    ...(toolCalls ? { tool_calls: toolCalls.map((call) => ({ type: 'function' as const, function: call })) } : {}),
+  };
+}
+
+function splitThought(text: string, isThinking: boolean): { thinking: string | undefined; rest: string } {
+  const start = text.trimStart();
+  const isOpen = start.startsWith(THOUGHT.open);
+  if (!isOpen && !isThinking) return { thinking: undefined, rest: text };
+  const inside = isOpen ? start.slice(THOUGHT.open.length) : text;
+  const end = inside.indexOf(THOUGHT.close);
+  if (end < 0) return { thinking: inside.trim(), rest: '' };
+  return { thinking: inside.slice(0, end).trim(), rest: inside.slice(end + THOUGHT.close.length).replace(/^\n+/, '') };
+}
+
+function splitCalls(text: string): { content: string; toolCalls: ToolCall[] } {
+  const toolCalls: ToolCall[] = [];
+  let content = '';
+  let at = 0;
+  for (;;) {
+    const open = text.indexOf(CALL.open, at);
+    if (open < 0) break;
+    const close = text.indexOf(CALL.close, open);
+    const call = parseCall(text.slice(open + CALL.open.length, close < 0 ? undefined : close).trim());
+    if (!call) break; // not a call: it stays text
+    toolCalls.push(call);
+    content += text.slice(at, open);
+    at = close < 0 ? text.length : close + CALL.close.length;
+  }
+  content += text.slice(at);
+  if (toolCalls.length === 0) {
+    const bare = parseJsonCall(text.trim().replace(/^<\|python_tag\|>/, ''));
+    if (bare) return { content: '', toolCalls: [bare] };
+  }
+  return { content: toolCalls.length > 0 ? content.trim() : content, toolCalls };
+}
+
+function parseCall(body: string): ToolCall | undefined {
+  return parseJsonCall(body) ?? parseTaggedCall(body);
+}
+
+function parseJsonCall(body: string): ToolCall | undefined {
+  if (!body.startsWith('{')) return undefined;
+  try {
+    const { name, arguments: given, parameters } = JSON.parse(body) as { name?: unknown; arguments?: unknown; parameters?: unknown };
+    const raw = given ?? parameters ?? {};
+    const args: unknown = typeof raw === 'string' ? JSON.parse(raw) : raw;
+    return typeof name === 'string' && isObject(args) ? { name, arguments: args } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `<function=name><parameter=key>value</parameter></function>`: a value that is JSON is taken as such, else as text. */
+function parseTaggedCall(body: string): ToolCall | undefined {
+  const found = /^<function=([^>\s]+)>([\s\S]*?)(?:<\/function>\s*)?$/.exec(body);
+  if (!found) return undefined;
+  const args: Record<string, unknown> = {};
+  for (const [, key, value] of found[2]!.matchAll(/<parameter=([^>\s]+)>\n?([\s\S]*?)\n?<\/parameter>/g)) args[key!] = jsonOrText(value!);
+  return { name: found[1]!, arguments: args };
+}
+
+function jsonOrText(value: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

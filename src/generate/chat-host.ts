@@ -1,0 +1,64 @@
+import type { ChatFormat, RenderOptions } from '../chat/format.js';
+import type { ChatMessage } from '../chat/messages.js';
+import type { Model } from '../model/model.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import { decodeChat } from './chat-bytes.js';
+import { encodeRendered } from './chat-ids.js';
+import { Conversation, opensThought, type ChatOptions } from './conversation.js';
+import { decodeSession } from './session-bytes.js';
+import { Session, type SessionHost } from './session.js';
+
+/** What a model with a chat template can do. */
+export class Chats {
+  readonly tokenizer: Tokenizer;
+  readonly format: ChatFormat;
+  /** Ids that end an answer: the model's, and what the template writes behind one. */
+  readonly eosTokenIds: readonly number[];
+  private readonly writer: SessionHost;
+
+  constructor(writer: SessionHost, tokenizer: Tokenizer, format: ChatFormat, eosTokenIds: readonly number[]) {
+    this.writer = writer;
+    this.tokenizer = tokenizer;
+    this.format = format;
+    this.eosTokenIds = [...new Set([...eosTokenIds, ...turnEnds(tokenizer, format)])];
+  }
+
+  /** Ids of a conversation that an answer is to follow. */
+  promptIds(messages: readonly ChatMessage[], options: RenderOptions): number[] {
+    return encodeRendered(this.tokenizer, this.format.render(messages, { ...options, addGenerationPrompt: true }), true);
+  }
+
+  /** Whether the beginning of an answer is within a thought, as Qwen3.5's template has it. */
+  opensThought(messages: readonly ChatMessage[], options: RenderOptions): boolean {
+    return opensThought(this.format.render(messages, { ...options, addGenerationPrompt: true }));
+  }
+
+  start(options: ChatOptions): Conversation {
+    return new Conversation(this, options);
+  }
+
+  /** Goes on from what `save` gave. @throws ArgumentError for bytes that are damaged, or another model's. */
+  open(bytes: Uint8Array, options: ChatOptions): Conversation {
+    const { chat: { messages, rendered }, session } = decodeChat(bytes);
+    const { system: _system, ...given } = options;
+    const turns = rendered.length > 0 ? [{ messages: messages.length, rendered }] : [];
+    return new Conversation(this, { ...given, messages }, new Session(this.writer, decodeSession(session, this.writer.model)), turns);
+  }
+
+  session(): Session {
+    const model: Model = this.writer.model;
+    return new Session(this.writer, { state: model.createState(), unread: [], memory: [] });
+  }
+}
+
+/** Control tokens that the template writes right behind an answer. None where it cannot write one. */
+function turnEnds(tokenizer: Tokenizer, format: ChatFormat): number[] {
+  const mark = '\u{10FFFE}';
+  try {
+    const text = format.render([{ role: 'user', content: 'a' }, { role: 'assistant', content: mark }], { addGenerationPrompt: false }).map((piece) => piece.text).join('');
+    const [id] = tokenizer.encode(text.split(mark)[1] ?? '', { addSpecialTokens: false, continues: true });
+    return id !== undefined && tokenizer.isSpecial(id) ? [id] : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,8 @@
+import type { ChatMessage } from '../chat/messages.js';
+
+/** What a text starts with: a text, ids, or the messages of a conversation that an answer is to follow. */
+export type Prompt = string | ArrayLike<number> | readonly ChatMessage[];
+
+export function isMessages(prompt: Prompt): prompt is readonly ChatMessage[] {
+  return typeof prompt === 'object' && typeof prompt?.[0] === 'object';
+}
