@@ -1,0 +1,50 @@
+import { ArgumentError, MatMulFreeError, show } from '../errors.js';
+import { execute } from './execute.js';
+import { FUNCTIONS } from './functions.js';
+import { parse } from './parse.js';
+import { MAX_SOURCE, Run } from './run.js';
+import { inner } from './scope.js';
+import { pieces, TextBuilder, type TemplatePiece, type Text } from './text.js';
+import { readVariables } from './variables.js';
+
+export interface ChatTemplateOptions {
+  /** What messages call the template, such as its file; `chat template` if not given. */
+  readonly file?: string;
+  /** What `strftime_now` takes for now, in local time; the time of the rendering if not given. */
+  readonly now?: Date;
+}
+
+/** A template that can be rendered. */
+export interface CompiledTemplate {
+  render(variables: Readonly<Record<string, unknown>>): string;
+  renderPieces(variables: Readonly<Record<string, unknown>>): TemplatePiece[];
+}
+
+/** @throws ChatTemplateError for what is broken or not supported. */
+export function compileTemplate(source: string, { file = 'chat template', now }: ChatTemplateOptions = {}): CompiledTemplate {
+  if (typeof source !== 'string') throw new ArgumentError(`the source of a chat template is ${show(source)}, not a text`);
+  if (now !== undefined && (!(now instanceof Date) || Number.isNaN(now.getTime()))) throw new ArgumentError(`now is ${show(now)}, not a date`);
+  const parsing = new Run(file);
+  if (source.length > MAX_SOURCE) parsing.fail(`the template has more than ${MAX_SOURCE} characters`);
+  const body = withinStack(parsing, () => parse(parsing, source));
+
+  const renderText = (variables: unknown): Text => {
+    const run = new Run(file, now);
+    const globals = inner({ values: new Map(FUNCTIONS), outer: undefined }, readVariables(run, variables));
+    const out = new TextBuilder(run);
+    withinStack(run, () => execute(run, inner(globals), body, out));
+    return out.done();
+  };
+  return { render: (variables) => renderText(variables).text, renderPieces: (variables) => pieces(renderText(variables)) };
+}
+
+/** The engine's stack may be nearly used up by whoever calls: that is no other kind of error. */
+function withinStack<T>(run: Run, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof MatMulFreeError) throw error;
+    if (error instanceof RangeError) return run.fail('too much is nested here for the stack of this engine');
+    throw error;
+  }
+}
