@@ -211,7 +211,7 @@ it('arguments of the wrong kind are refused by the name of the function that was
 
 /** Parts for models of one's own, which the compiler checks; where they are put together, it is checked that their sizes fit (test/layers). */
 const PARTS = [
-  'Attention', 'BitLinear', 'Block', 'KeyReader', 'Rope', 'describeDecoder', 'readDecoderSizes', 'Embedding', 'GLU', 'MLGRU', 'RMSNorm', 'Model', 'ModelState', 'StateHistory', 'allocateWorkspace', 'measureArena', 'loadModel', 'modelBytes', 'modelSpec', 'parseConfig',
+  'Attention', 'BitLinear', 'Block', 'KeyReader', 'Rope', 'describeDecoder', 'readDecoderSizes', 'Embedding', 'GLU', 'GroupedLinear', 'TernaryEmbedding', 'allocateGroupedWorkspace', 'MLGRU', 'RMSNorm', 'Model', 'ModelState', 'StateHistory', 'allocateWorkspace', 'measureArena', 'loadModel', 'modelBytes', 'modelSpec', 'parseConfig',
   'quantizeTernary', 'cumulativeLowerBounds', 'parameters',
 ];
 const WITHOUT_ARGUMENTS = ['availableBackends', 'unavailableBackends', 'createScalarKernels', 'publishedModels'];

@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { checkConversion, convert, CONVERT_TYPES, convertToSafetensors, SourceError, type FilePart } from '../index.js';
+import { checkConversion, convert, CONVERT_TYPES, inspect, convertToSafetensors, SourceError, type FilePart } from '../index.js';
 import { parseCommand, UsageError } from './arguments.js';
 import type { Io } from './io.js';
 import { partialPath, removeLeftovers } from './leftovers.js';
@@ -42,7 +42,13 @@ export async function convertCommand(args: readonly string[], io: Io): Promise<v
     parts = asParts(convert(model, { type: blockType, name, ...common }));
   }
   const bytes = await putInPlace(out, isGguf ? 'file' : 'folder', parts, check).finally(() => progress.clear());
-  if (!values.quiet) io.stderr.write(`${out}: ${formatBytes(bytes)}${type === undefined ? '' : `, ${type}`}; ${checked}\n`);
+  if (!values.quiet) io.stderr.write(`${out}: ${formatBytes(bytes)}, ${type ?? (await ternaryTypes(out))}; ${checked}\n`);
+}
+
+/** Of a file whose type was not asked for. */
+async function ternaryTypes(file: string): Promise<string> {
+  const { tensors } = await inspect(file);
+  return [...new Set(tensors.map(({ type }) => type))].filter((type) => CONVERT_TYPES.some((known) => known === type)).join(', ');
 }
 
 async function* asParts(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<FilePart, void, undefined> {
