@@ -129,8 +129,10 @@ export class MatMulFreeLM {
       kernels = made.kernels;
       const model = await loadModel(checkpoint, kernels, { ...given, arena: made.arena });
       const lm = new MatMulFreeLM(checkpoint.name, model, tokenizer, defaults);
-      const templates = chatTemplate ?? texts.chatTemplates;
-      if (tokenizer && templates !== undefined) lm.maybeChats = await (await part('chats')).createChats(lm.writer, tokenizer, templates, blueprint.config.eosTokenIds);
+      const { chatTemplates: templates, tokenizerConfig } = texts;
+      if (tokenizer && (chatTemplate !== undefined || templates || tokenizerConfig?.includes('"chat_template"'))) {
+        lm.maybeChats = await (await part('chats')).createChats(lm.writer, tokenizer, chatTemplate, { templates, tokenizerConfig }, blueprint.config.eosTokenIds);
+      }
       return lm;
     } catch (error) {
       kernels?.dispose();

@@ -1,3 +1,4 @@
+import { ChatTemplate } from './chat-template.js';
 import type { ChatMessage, ChatTool } from './messages.js';
 import type { TemplatePiece } from './text.js';
 
@@ -15,4 +16,23 @@ export interface RenderOptions {
 export interface ChatFormat {
   /** @throws ChatTemplateError. */
   render(messages: readonly ChatMessage[], options: RenderOptions & { readonly addGenerationPrompt: boolean }): TemplatePiece[];
+}
+
+/**
+ * The format that templates give. `tool_use` is for messages with tools, where there is one; `default` for all others.
+ * @param tokens strings that templates write, such as `bos_token`.
+ */
+export async function createChatFormat(templates: Readonly<Record<string, string>>, tokens: Readonly<Record<string, string>>): Promise<ChatFormat> {
+  const compiled = new Map<string, ChatTemplate | Error>();
+  for (const [name, source] of Object.entries(templates)) {
+    // One that cannot be read is an error where it is used: the model writes texts all the same.
+    compiled.set(name, await ChatTemplate.compile(source).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error)))));
+  }
+  return {
+    render(messages, { tools, enableThinking, templateVariables, addGenerationPrompt }) {
+      const template = (tools && compiled.get('tool_use')) ?? compiled.get('default') ?? [...compiled.values()][0]!;
+      if (template instanceof Error) throw template;
+      return template.renderPieces({ ...tokens, ...templateVariables, messages, tools, enable_thinking: enableThinking, add_generation_prompt: addGenerationPrompt });
+    },
+  };
 }

@@ -17,11 +17,13 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
   const configJson = parseJsonObject('config.json', configText);
   const generationConfig = await readOptionalText(files, 'generation_config.json');
   const quantization = configJson['quantization_config'] ?? undefined;
+  const chatTemplate = await readOptionalText(files, 'chat_template.jinja');
   const texts = {
     config: configText,
     tokenizer: await readOptionalText(files, 'tokenizer.json'),
     tokenizerConfig: await readOptionalText(files, 'tokenizer_config.json'),
     generationConfig,
+    chatTemplates: chatTemplate === undefined ? undefined : { default: chatTemplate },
   };
   const opened = await openWeights(files);
   if (!opened) {

@@ -41,7 +41,10 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
     optional: new Set([...ternaryTensors(blueprint).map(ggufScaleName), ...(blueprint.ignored ?? [])]),
   });
   // Only now: a vocabulary takes work, and one that has its embeddings in the file is real.
-  const texts = await readTexts(file, metadata, blueprint.config.vocabSize, generationConfig);
+  const texts = await readTexts(file, metadata, blueprint.config.vocabSize, {
+    generationConfig, tokenizerConfig: textValue(file, metadata, KEYS.tokenizerConfig),
+    chatTemplates: metadata.has(KEYS.chatTemplate) ? (await import('./gguf-chat.js').catch(missingPart)).ggufChatTemplates(file, metadata) : undefined,
+  });
 
   const at = (tensor: TensorSpec): StoredGgufTensor => tensors.get(tensor.gguf)!; // checkTensors has seen it
   const where = ({ source }: StoredGgufTensor, name: string): string => `${source.name}: tensor "${name}"`;
@@ -113,12 +116,11 @@ function isFloat(type: string): type is FloatType {
 }
 
 /** With the tokenizer.json inside, or one made of the `tokenizer.ggml.*` keys. */
-async function readTexts(file: string, metadata: GgufMetadata, vocabSize: number, generationConfig: string | undefined): Promise<CheckpointTexts> {
+async function readTexts(file: string, metadata: GgufMetadata, vocabSize: number, others: Omit<CheckpointTexts, 'tokenizer'>): Promise<CheckpointTexts> {
   const tokenizer = textValue(file, metadata, KEYS.tokenizerJson);
-  const tokenizerConfig = textValue(file, metadata, KEYS.tokenizerConfig);
-  if (tokenizer !== undefined) return { tokenizer, tokenizerConfig, generationConfig };
+  if (tokenizer !== undefined) return { tokenizer, ...others };
   const { textsFromGguf } = await import('./gguf-tokenizer.js').catch(missingPart); // files of ours have no need of it
-  return textsFromGguf(file, metadata, vocabSize, { tokenizerConfig, generationConfig });
+  return textsFromGguf(file, metadata, vocabSize, others);
 }
 
 /** What ternary rows are padded to, where they are. */

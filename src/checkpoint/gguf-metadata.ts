@@ -21,6 +21,7 @@ export const KEYS = {
   addBos: 'tokenizer.ggml.add_bos_token',
   addEos: 'tokenizer.ggml.add_eos_token',
   addSpacePrefix: 'tokenizer.ggml.add_space_prefix',
+  chatTemplate: 'tokenizer.chat_template',
   tokenizerJson: 'tokenizer.huggingface.json',
   tokenizerConfig: 'matmulfree.tokenizer_config.json',
   generationConfig: 'matmulfree.generation_config.json',

@@ -103,7 +103,7 @@ function textOf({ model, ...json }: TokenizerJson): string {
 
 /** The texts of a file without a tokenizer.json of its own. A configuration that it brings along comes before the one that is made. */
 export function textsFromGguf(
-  file: string, metadata: GgufMetadata, vocabSize: number, { tokenizerConfig, generationConfig }: Omit<CheckpointTexts, 'tokenizer'>,
+  file: string, metadata: GgufMetadata, vocabSize: number, others: Omit<CheckpointTexts, 'tokenizer'>,
 ): CheckpointTexts {
   const made = tokenizerFromGguf(file, metadata, vocabSize);
   return {
@@ -112,8 +112,8 @@ export function textsFromGguf(
     },
     tokenizerJson: made?.tokenizerJson,
     tokenizerName: made?.tokenizerName,
-    tokenizerConfig: tokenizerConfig ?? made?.tokenizerConfig,
-    generationConfig,
+    ...others,
+    tokenizerConfig: others.tokenizerConfig ?? made?.tokenizerConfig,
   };
 }
 

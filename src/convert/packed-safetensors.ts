@@ -27,10 +27,11 @@ export async function* convertToSafetensors(
 ): AsyncGenerator<FilePart, void, undefined> {
   const given = givenOptions('convertToSafetensors', options, SOURCE_OPTIONS);
   yield* convertSource('convertToSafetensors', source, given, () => LAYOUT, async function* (checkpoint, _tokenizer, tensors) {
-    const { generationConfig, tokenizer, tokenizerConfig } = checkpoint.texts;
+    const { generationConfig, tokenizer, tokenizerConfig, chatTemplates } = checkpoint.texts;
     const texts = {
       'config.json': await configJson(checkpoint), 'generation_config.json': generationConfig,
       'tokenizer.json': tokenizer, 'tokenizer_config.json': tokenizerConfig,
+      'chat_template.jinja': chatTemplates?.['default'],
     };
     for (const [file, text] of Object.entries(texts)) {
       if (text !== undefined) yield { file, bytes: new TextEncoder().encode(text) };

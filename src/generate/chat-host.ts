@@ -1,5 +1,6 @@
-import type { ChatFormat, RenderOptions } from '../chat/format.js';
+import { createChatFormat, type ChatFormat, type RenderOptions } from '../chat/format.js';
 import type { ChatMessage } from '../chat/messages.js';
+import { isJsonObject, parseJsonObject, type JsonObject } from '../formats/bytes.js';
 import type { Model } from '../model/model.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { decodeChat } from './chat-bytes.js';
@@ -49,6 +50,33 @@ export class Chats {
     const model: Model = this.writer.model;
     return new Session(this.writer, { state: model.createState(), unread: [], memory: [] });
   }
+}
+
+/** What a model came with of chat templates. */
+export interface ChatSources {
+  /** By name, from a file of their own. */
+  readonly templates: Readonly<Record<string, string>> | undefined;
+  /** tokenizer_config.json. */
+  readonly tokenizerConfig: string | undefined;
+}
+
+/** Undefined where there is no template. */
+export async function createChats(
+  writer: SessionHost, tokenizer: Tokenizer, given: string | undefined, sources: ChatSources, eosTokenIds: readonly number[],
+): Promise<Chats | undefined> {
+  const config = sources.tokenizerConfig === undefined ? {} : parseJsonObject('tokenizer_config.json', sources.tokenizerConfig);
+  const templates = given === undefined ? { ...templatesOf(config), ...sources.templates } : { default: given };
+  if (Object.keys(templates).length === 0) return undefined;
+  const named = { bos_token: tokenizer.bosTokenId, eos_token: tokenizer.eosTokenId };
+  const tokens = Object.fromEntries(Object.entries(named).flatMap(([name, id]) => (id === undefined ? [] : [[name, tokenizer.idToToken(id)!]])));
+  return new Chats(writer, tokenizer, await createChatFormat(templates, tokens), eosTokenIds);
+}
+
+/** One template, or several by name. */
+function templatesOf({ chat_template: template }: JsonObject): Record<string, string> {
+  if (typeof template === 'string') return { default: template };
+  const named = Array.isArray(template) ? template.filter(isJsonObject) : [];
+  return Object.fromEntries(named.flatMap(({ name, template: source }) => (typeof name === 'string' && typeof source === 'string' ? [[name, source]] : [])));
 }
 
 /** Control tokens that the template writes right behind an answer. None where it cannot write one. */
