@@ -118,6 +118,7 @@ export class Conversation {
     this.checkIdle(what);
     this.isAtWork = true;
     let written = '';
+    let isDone = false; // also with nothing to say
     let prompt: { readonly tokens: number; readonly isThinking: boolean } | undefined;
     try {
       prompt = await this.read(messages, { tools, enableThinking, templateVariables }, { onProgress, signal: generation.signal });
@@ -127,6 +128,7 @@ export class Conversation {
         for (;;) {
           const { done, value } = await answer.next();
           if (done) {
+            isDone = true;
             yield* stream.finish();
             return { ...value, ...parseAnswer(written, prompt.isThinking, hasTools), promptTokens: prompt.tokens };
           }
@@ -138,7 +140,7 @@ export class Conversation {
       }
     } finally {
       this.isAtWork = false;
-      if (prompt && written === '') this.takeBack(this.turns.length - 1); // nothing came
+      if (prompt && !isDone && written === '') this.takeBack(this.turns.length - 1);
       else if (prompt) this.all = [...messages, messageOf(parseAnswer(written, prompt.isThinking, hasTools))];
     }
   }

@@ -99,7 +99,7 @@ describe.each(CHAT_MODELS.map(({ name }, n) => ({ name, n })))(`a conversation w
 
   it('an answer that is left, or aborted, stays as far as it came; one that did not begin leaves nothing', async () => {
     const { lm, chats } = await load(n);
-    const chat = chats.start({ seed: 3, maxNewTokens: 30, eosTokenIds: [] });
+    const chat = chats.start({ ...SAMPLING, seed: 3, maxNewTokens: 30, eosTokenIds: [] });
     for await (const piece of chat.say('a')) if (piece) break;
     expect(chat.messages).toHaveLength(2);
     const { messages, tokens } = chat;
@@ -115,6 +115,16 @@ describe.each(CHAT_MODELS.map(({ name }, n) => ({ name, n })))(`a conversation w
     expect(() => chat.fork()).toThrow(/at work/);
     await one.return(undefined as never);
     expect(chat.messages).toHaveLength(4);
+    await lm.dispose();
+  });
+
+  it('an answer may be empty', async () => {
+    const { lm, chats } = await load(n);
+    const chat = chats.start({});
+    const { finishReason, content } = await say(chat, 'a', { forcedTokens: [lm.tokenizer.tokenToId('<|im_end|>')!] });
+    expect({ finishReason, content }).toEqual({ finishReason: 'eos', content: '' });
+    expect(chat.messages).toHaveLength(2);
+    expect((await say(chat, 'b')).promptTokens).toBeGreaterThan(0);
     await lm.dispose();
   });
 });
