@@ -96,7 +96,8 @@ export function tokenizerFromGguf(
   };
 }
 
-function textOf({ model, ...json }: TokenizerJson): string {
+function textOf(json: TokenizerJson): string {
+  const { model } = json;
   const merges = model.merges.map((merge) => (typeof merge === 'string' ? merge.split(' ') : merge));
   return JSON.stringify({ ...json, model: { ...model, vocab: Object.fromEntries(entries(model.vocab)), merges } });
 }
