@@ -6,7 +6,6 @@ export const parts = {
   batch: () => import('./generate/text-batch.js').catch(missingPart),
   beams: () => import('./generate/text-beams.js').catch(missingPart),
   chats: () => import('./generate/chat-host.js').catch(missingPart),
-  complete: () => import('./generate/complete.js').catch(missingPart),
   prefixCache: () => import('./generate/prefix-cache.js').catch(missingPart),
   scoreBatch: () => import('./scoring/score-batch.js').catch(missingPart),
   choose: () => import('./scoring/choose.js').catch(missingPart),

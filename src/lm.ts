@@ -129,9 +129,8 @@ export class MatMulFreeLM {
       kernels = made.kernels;
       const model = await loadModel(checkpoint, kernels, { ...given, arena: made.arena });
       const lm = new MatMulFreeLM(checkpoint.name, model, tokenizer, defaults);
-      const { chatTemplates: templates, tokenizerConfig } = texts;
-      if (tokenizer && (chatTemplate !== undefined || templates || tokenizerConfig?.includes('"chat_template"'))) {
-        lm.maybeChats = await (await part('chats')).createChats(lm.writer, tokenizer, chatTemplate, { templates, tokenizerConfig }, blueprint.config.eosTokenIds);
+      if (tokenizer && (chatTemplate ?? texts.chatTemplates ?? texts.tokenizerConfig?.includes('"chat_template"'))) {
+        lm.maybeChats = await (await part('chats')).createChats(lm, chatTemplate, texts);
       }
       return lm;
     } catch (error) {
@@ -218,7 +217,7 @@ export class MatMulFreeLM {
    * tools apart.
    */
   async complete(prompt: Prompt, options: GenerateOptions = {}): Promise<Completion> {
-    return (await part('complete')).complete(this.generate(prompt, options), prompt, options, this.maybeChats);
+    return (await part('chats')).complete(this.generate(prompt, options), prompt, options, this.maybeChats);
   }
 
   /**
@@ -355,7 +354,7 @@ async function part<Name extends keyof Parts>(name: Name): Promise<Awaited<Retur
 }
 
 function noChats(name: string): never {
-  throw new ArgumentError(`${name}: has no chat template, so it takes no messages; give one to load, as option chatTemplate`);
+  throw new ArgumentError(`${name}: has no chat template; give load one, as option chatTemplate`);
 }
 
 /** Most models have none. */

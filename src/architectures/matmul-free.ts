@@ -1,10 +1,11 @@
-import { missingPart, show } from '../errors.js';
+import { missingPart } from '../errors.js';
 import type { JsonObject } from '../formats/bytes.js';
 import { MAX_COLUMNS } from '../kernels/kernels.js';
 import { normedBitLinear, type BlockSpec, type Blueprint, type NormSpec } from './blueprint.js';
 import { bosId, checkVocabulary, eosIds, MAX_CONTEXT, MAX_LAYERS, MAX_VOCABULARY, rmsEpsilon, type KeyReader, type ModelConfig } from './config.js';
 import type { Family } from './family.js';
 import type { Hybrid } from './hybrid.js';
+import type { DerivedSizes } from './matmul-free-config.js';
 
 /** MatMul-free LMs (hgrn-bit.md): MLGRU and GLU, every dense layer a BitLinear, the head too. */
 export const matmulFree: Family = {
@@ -27,10 +28,12 @@ export const matmulFree: Family = {
 
   recognises: ({ model_type: type = 'hgrn_bit' }) => type === 'hgrn_bit',
 
-  async blueprint(keys, generation) {
-    refuseOptions(keys);
+  async blueprint(keys, generation, tensors) {
+    const hiddenSize = keys.integer('hidden_size', 2048, 1, MAX_COLUMNS);
+    // GGUF files have no other keys than those above.
+    const sizes = tensors.has('token_embd.weight') ? {} : (await import('./matmul-free-config.js').catch(missingPart)).readPublished(keys, hiddenSize);
     const useLowerBound = keys.boolean('use_lower_bound', true);
-    const config = readSizes(keys, generation, useLowerBound);
+    const config = readSizes(keys, generation, useLowerBound, hiddenSize, sizes);
     const isHybrid = keys.has('attn') || keys.has('attn_heads');
     return describeMatMulFree(config, useLowerBound, isHybrid ? (await import('./hybrid.js').catch(missingPart)).readHybrid(keys, config) : undefined);
   },
@@ -38,33 +41,15 @@ export const matmulFree: Family = {
   keysOf: async (blueprint, layout) => (await import('./matmul-free-keys.js').catch(missingPart)).matMulFreeKeys(blueprint, layout),
 };
 
-function refuseOptions(keys: KeyReader): void {
-  if (keys.boolean('use_short_conv', false)) {
-    keys.fail('use_short_conv', 'is true; no published model has it'); // and the authors' code fails on it
-  }
-  if (keys.boolean('tie_word_embeddings', false)) {
-    keys.fail('tie_word_embeddings', 'is true; the head of a MatMul-free LM is a BitLinear of its own');
-  }
-  const activation = keys.value('hidden_act') ?? 'swish';
-  if (activation !== 'swish' && activation !== 'silu') keys.fail('hidden_act', `is ${show(activation)}; only "swish" is known`);
-}
-
 /** Defaults: the authors' `HGRNBitConfig` (hgrn-bit.md). */
-function readSizes(keys: KeyReader, generation: JsonObject, useLowerBound: boolean): ModelConfig {
-  const hiddenSize = keys.integer('hidden_size', 2048, 1, MAX_COLUMNS);
-  const recurrentSize = keys.has('recurrent_size') // ours: a ratio may not give every width
-    ? keys.integer('recurrent_size', 0, 1, MAX_COLUMNS) : Math.trunc(hiddenSize * keys.positive('expand_ratio', 1));
-  if (recurrentSize < 1 || recurrentSize > MAX_COLUMNS) keys.fail('expand_ratio', `gives the state width ${recurrentSize}`);
+function readSizes(keys: KeyReader, generation: JsonObject, useLowerBound: boolean, hiddenSize: number, derived: DerivedSizes): ModelConfig {
+  const recurrentSize = keys.integer('recurrent_size', derived.recurrentSize ?? hiddenSize, 1, MAX_COLUMNS);
   if (useLowerBound && recurrentSize !== hiddenSize) {
     keys.fail('expand_ratio', `gives the state width ${recurrentSize}; with lower bounds it must be hidden_size, ${hiddenSize}`);
   }
   const rmsNormEps = rmsEpsilon(keys, 1e-6);
-  const hiddenRatio = keys.positive('hidden_ratio', 4);
   const vocabSize = keys.integer('vocab_size', 32000, 1, MAX_VOCABULARY);
-  const intermediateSize = keys.has('intermediate_size')
-    ? keys.integer('intermediate_size', 0, 1, MAX_COLUMNS)
-    : Math.ceil(Math.trunc((hiddenSize * hiddenRatio * 2) / 3) / 256) * 256;
-  if (intermediateSize > MAX_COLUMNS) keys.fail('intermediate_size', `would be ${intermediateSize}`);
+  const intermediateSize = keys.integer('intermediate_size', derived.intermediateSize ?? NaN, 1, MAX_COLUMNS);
   checkVocabulary(keys, vocabSize, hiddenSize);
   return {
     vocabSize, hiddenSize, recurrentSize, intermediateSize, rmsNormEps,

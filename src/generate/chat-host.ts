@@ -1,13 +1,21 @@
 import { createChatFormat, type ChatFormat, type RenderOptions } from '../chat/format.js';
 import type { ChatMessage } from '../chat/messages.js';
 import { isJsonObject, parseJsonObject, type JsonObject } from '../formats/bytes.js';
-import type { Model } from '../model/model.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { decodeChat } from './chat-bytes.js';
 import { encodeRendered } from './chat-ids.js';
 import { Conversation, opensThought, type ChatOptions } from './conversation.js';
-import { decodeSession } from './session-bytes.js';
-import { Session, type SessionHost } from './session.js';
+import type { Session } from './session.js';
+
+export { complete } from './complete.js';
+
+/** What conversations need of their model. */
+export interface ChatModel {
+  readonly config: { readonly eosTokenIds: readonly number[] };
+  readonly tokenizer: Tokenizer;
+  session(): Session;
+  openSession(bytes: Uint8Array): Session;
+}
 
 /** What a model with a chat template can do. */
 export class Chats {
@@ -15,13 +23,14 @@ export class Chats {
   readonly format: ChatFormat;
   /** Ids that end an answer: the model's, and what the template writes behind one. */
   readonly eosTokenIds: readonly number[];
-  private readonly writer: SessionHost;
+  private readonly model: ChatModel;
 
-  constructor(writer: SessionHost, tokenizer: Tokenizer, format: ChatFormat, eosTokenIds: readonly number[]) {
-    this.writer = writer;
+  constructor(model: ChatModel, format: ChatFormat) {
+    const { tokenizer, config } = model;
+    this.model = model;
     this.tokenizer = tokenizer;
     this.format = format;
-    this.eosTokenIds = [...new Set([...eosTokenIds, ...turnEnds(tokenizer, format)])];
+    this.eosTokenIds = [...new Set([...config.eosTokenIds, ...turnEnds(tokenizer, format)])];
   }
 
   /** Ids of a conversation that an answer is to follow. */
@@ -43,33 +52,34 @@ export class Chats {
     const { chat: { messages, rendered }, session } = decodeChat(bytes);
     const { system: _system, ...given } = options;
     const turns = rendered.length > 0 ? [{ messages: messages.length, rendered }] : [];
-    return new Conversation(this, { ...given, messages }, new Session(this.writer, decodeSession(session, this.writer.model)), turns);
+    return new Conversation(this, { ...given, messages }, this.model.openSession(session), turns);
   }
 
   session(): Session {
-    const model: Model = this.writer.model;
-    return new Session(this.writer, { state: model.createState(), unread: [], memory: [] });
+    return this.model.session();
   }
 }
 
 /** What a model came with of chat templates. */
 export interface ChatSources {
   /** By name, from a file of their own. */
-  readonly templates: Readonly<Record<string, string>> | undefined;
+  readonly chatTemplates?: Readonly<Record<string, string>> | undefined;
   /** tokenizer_config.json. */
   readonly tokenizerConfig: string | undefined;
 }
 
 /** Undefined where there is no template. */
 export async function createChats(
-  writer: SessionHost, tokenizer: Tokenizer, given: string | undefined, sources: ChatSources, eosTokenIds: readonly number[],
+  model: ChatModel, given: string | undefined, sources: ChatSources,
 ): Promise<Chats | undefined> {
-  const config = sources.tokenizerConfig === undefined ? {} : parseJsonObject('tokenizer_config.json', sources.tokenizerConfig);
-  const templates = given === undefined ? { ...templatesOf(config), ...sources.templates } : { default: given };
+  const { tokenizer } = model;
+  const { tokenizerConfig, chatTemplates } = sources;
+  const config = tokenizerConfig === undefined ? {} : parseJsonObject('tokenizer_config.json', tokenizerConfig);
+  const templates = given === undefined ? { ...templatesOf(config), ...chatTemplates } : { default: given };
   if (Object.keys(templates).length === 0) return undefined;
   const named = { bos_token: tokenizer.bosTokenId, eos_token: tokenizer.eosTokenId };
   const tokens = Object.fromEntries(Object.entries(named).flatMap(([name, id]) => (id === undefined ? [] : [[name, tokenizer.idToToken(id)!]])));
-  return new Chats(writer, tokenizer, await createChatFormat(templates, tokens), eosTokenIds);
+  return new Chats(model, await createChatFormat(templates, tokens));
 }
 
 /** One template, or several by name. */

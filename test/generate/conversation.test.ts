@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { ArgumentError, MatMulFreeLM } from 'matmulfree';
 import { Chats } from '../../src/generate/chat-host.js';
 import type { ChatResult, Conversation, SayOptions } from '../../src/generate/conversation.js';
-import type { TextWriter } from '../../src/generate/text-writer.js';
 import type { ChatMessage } from '../../src/chat/messages.js';
 import { FASTEST } from '../support/backends.js';
 import { CHAT_MODELS, CONTROL, qwenLike, VOCAB } from '../support/chat.js';
@@ -15,7 +14,7 @@ const SAMPLING = { maxNewTokens: 12, temperature: 1, bannedTokens: CONTROL.flatM
 async function load(n: number): Promise<{ lm: MatMulFreeLM; chats: Chats }> {
   const { backend, threads } = FASTEST;
   const lm = await MatMulFreeLM.load(CHAT_MODELS[n]!.files(SEED), { backend, threads });
-  return { lm, chats: new Chats((lm as unknown as { writer: TextWriter }).writer, lm.tokenizer, qwenLike, lm.config.eosTokenIds) };
+  return { lm, chats: new Chats(lm, qwenLike) };
 }
 
 async function say(chat: Conversation, said: Parameters<Conversation['say']>[0], options: SayOptions = {}): Promise<ChatResult & { readonly pieces: string }> {
