@@ -1,6 +1,6 @@
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { beamSearch, type BeamIds, type BeamSearchOptions } from './beam-search.js';
-import type { Prompt } from './prompt.js';
+import { isMessages, type Prompt } from './prompt.js';
 import type { BatchHost } from './text-batch.js';
 import { TextPieces } from './text-pieces.js';
 
@@ -8,7 +8,7 @@ import { TextPieces } from './text-pieces.js';
 export async function writeBeams(host: BatchHost, prompt: Prompt, options: BeamSearchOptions): Promise<(BeamIds & { readonly text: string })[]> {
   const ids = host.promptIds('beamSearch', prompt);
   const { maxNewTokens } = host.generationDefaults;
-  const found = await beamSearch(host.model, ids, { ...options, eosTokenIds: host.endsOf(prompt, options) }, maxNewTokens === undefined ? {} : { maxNewTokens });
+  const found = await beamSearch(host.model, ids, isMessages(prompt) ? { ...options, eosTokenIds: host.endsOf(prompt, options) } : options, maxNewTokens === undefined ? {} : { maxNewTokens });
   return found.map((beam) => ({ ...beam, text: host.hasTokenizer ? textAfter(host.tokenizer, ids, beam.ids) : '' }));
 }
 

@@ -1,7 +1,6 @@
 import type { Arena } from '../arena.js';
-import type { Kernels, TernaryMatrix } from '../kernels.js';
+import type { TernaryMatrix } from '../kernels.js';
 import type { KernelMemory } from './memory.js';
-import type { StageMemory } from './pack.js';
 
 /** An argument of a kernel: an address or a whole number, or a float32. */
 export type Argument = number | { readonly f32: number };
@@ -21,8 +20,9 @@ export interface Runner {
    * @param group behind all other arguments.
    */
   multiply(prefix: string, matrix: TernaryMatrix, q: Int8Array, qScales: Float32Array, tokens: number, out: Float32Array, scalesPerToken?: number, group?: number): void;
-  /** A matrix's packed weights. */
-  readonly packing: Pick<Kernels, 'packRow'> & { allocate(arena: Arena, rows: number, columns: number): Uint8Array; panelBlocks(rows: number): number; readonly stage: () => StageMemory };
+  readonly threads: number;
+  /** Memory for a matrix's packed weights. */
+  allocate(arena: Arena, rows: number, columns: number): Uint8Array;
   /** Runs a kernel over so many row blocks that are packed. */
   pack(kernel: string, args: readonly number[], units: number): void;
   /** The same for kernels that go element by element. */

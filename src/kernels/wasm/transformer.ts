@@ -3,7 +3,8 @@ import type { FloatType } from '../../formats/floats.js';
 import { checkGroup } from '../group.js';
 import { ACTIVATION_GROUP, PAGE_POSITIONS, type KeyValuePages, type PageTable, type TransformerKernels } from '../kernels.js';
 import { STORED } from './half.js';
-import { WORK_BYTES } from './jobs.js';
+import { CONTROL, WORK_BYTES } from './jobs.js';
+import { packRow, panelBlocks } from './layout.js';
 import { packGroups } from './pack-groups.js';
 import type { Runner } from './runner.js';
 import { unpackRow } from './unpack.js';
@@ -16,7 +17,7 @@ const NO_WINDOW = 0x3fffffff;
 export { emitTransformer, TRANSFORMER_PARAMETERS };
 
 /** The kernels of Transformers on a module that has them. */
-export function createWasmTransformer({ at, call, elements, multiply, pack, packing }: Runner): TransformerKernels {
+export function createWasmTransformer({ at, call, elements, multiply, pack, threads, allocate }: Runner): TransformerKernels {
   const rowsOf = ({ pages, firstPage, row, position }: PageTable): [pages: number, firstPage: number, row: number, position: number] =>
     [at(pages), firstPage, row, position];
   const memoryOf = ({ elements: cells, pageElements, kvHeads, headDim }: KeyValuePages): number[] =>
@@ -30,14 +31,14 @@ export function createWasmTransformer({ at, call, elements, multiply, pack, pack
     },
     createGrouped(arena, rows, columns, group) {
       checkGroup(columns, group);
-      return { rows, columns, group, packed: packing.allocate(arena, rows, columns), scales: arena.f32(Math.ceil(columns / group) * rows) };
+      return { rows, columns, group, packed: allocate(arena, rows, columns), scales: arena.f32(Math.ceil(columns / group) * rows) };
     },
-    packGroupedRow: packing.packRow,
+    packGroupedRow: ({ packed, rows, columns }, row, trits) => packRow(packed as Uint8Array, rows, columns, panelBlocks(rows, threads), row, trits),
     packGroups(matrix, first, count, type, bytes) {
-      const places = { packed: at(matrix.packed), scales: at(matrix.scales), panelBlocks: packing.panelBlocks(matrix.rows) };
-      return packGroups(matrix, places, first, count, type, bytes, packing.stage(), (args, units) => pack('packGroups', args, units));
+      const places = { packed: at(matrix.packed), scales: at(matrix.scales), panelBlocks: panelBlocks(matrix.rows, threads) };
+      return packGroups(matrix, places, first, count, type, bytes, { memory: matrix.packed.buffer, work: CONTROL.end }, (args, units) => pack('packGroups', args, units));
     },
-    unpackRow: ({ packed, rows, columns }, row, trits) => unpackRow(packed as Uint8Array, rows, columns, packing.panelBlocks(rows), row, trits),
+    unpackRow: ({ packed, rows, columns }, row, trits) => unpackRow(packed as Uint8Array, rows, columns, panelBlocks(rows, threads), row, trits),
     groupedMatmul(matrix, q, qScales, tokens, out) {
       multiply('grouped', matrix, q, qScales, tokens, out, Math.ceil(matrix.columns / ACTIVATION_GROUP), matrix.group);
     },

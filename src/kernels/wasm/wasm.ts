@@ -58,7 +58,7 @@ export function kernelsOn({ backend, module, shared, transformer, pool, shareAll
 
   /** Address of a view, as `memory.address` gives it. */
   const at: KernelMemory['address'] = (view) => {
-    if (!memory) throw new ArgumentError('these kernels have no arena yet (createArena), or have been disposed of');
+    if (!memory) throw new ArgumentError('these kernels have no arena (createArena), or are disposed of');
     return memory.address(view);
   };
 
@@ -187,7 +187,7 @@ export function kernelsOn({ backend, module, shared, transformer, pool, shareAll
     backendNote,
     threads,
     createArena(bytes) {
-      if (memory) throw new ArgumentError('these kernels have their arena already: measure all that goes into it (measureArena), then create it once');
+      if (memory) throw new ArgumentError('these kernels have an arena: measure all that goes into it (measureArena), then create it once');
       memory = createMemory(bytes, threads, shared);
       ({ ints, floats } = memory);
       const instance = new WebAssembly.Instance(module, { env: { memory: memory.memory } });
@@ -269,10 +269,8 @@ export function kernelsOn({ backend, module, shared, transformer, pool, shareAll
       },
       multiply,
       pack,
-      packing: {
-        allocate, packRow: (...args) => kernels.packRow(...args), panelBlocks: (rows) => panelBlocks(rows, threads),
-        stage: () => ({ memory: ints.buffer, work: CONTROL.end }),
-      },
+      threads,
+      allocate,
     }),
     dispose() {
       pool?.dispose();
