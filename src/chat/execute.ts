@@ -79,7 +79,7 @@ function assign(run: Run, scope: Scope, target: Target, value: Value): undefined
   if (target.type === 'name') scope.values.set(target.name, value);
   else if (target.type === 'member') {
     const owner = lookUp(run, scope, target.of);
-    if (typeof owner !== 'object' || owner === null || owner.kind !== 'namespace' || owner.isFixed) {
+    if (typeof owner !== 'object' || owner.kind !== 'namespace' || owner.isFixed) {
       return run.fail(isUndefined(owner) ? owner.why : `${target.of}.${target.name} cannot be set: only a namespace can be changed, not ${nameOf(owner)}`);
     }
     owner.values.set(target.name, value);

@@ -92,8 +92,8 @@ export function tokenize(run: Run, template: string): Token[] {
     for (const [type, pattern] of [['name', NAME], ['float', FLOAT], ['int', INT], ['operator', OPERATOR]] as const) {
       const found = match(pattern)?.[0];
       if (found === undefined || (type === 'float' && source[at - 1] === '.')) continue;
-      if (CLOSES[found] !== undefined) brackets.push(CLOSES[found]);
-      else if (')]}'.includes(found) && brackets.pop() !== found) fail(`${found} closes nothing`);
+      if (type === 'operator' && CLOSES[found] !== undefined) brackets.push(CLOSES[found]);
+      else if (type === 'operator' && ')]}'.includes(found) && brackets.pop() !== found) fail(`${found} closes nothing`);
       add(type, type === 'int' || type === 'float' ? found.replaceAll('_', '') : found);
       return advance(at + found.length);
     }

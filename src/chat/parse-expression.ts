@@ -5,6 +5,7 @@ import type { ArgumentList, Comparison, Expression, FilterUse } from './syntax.j
 import { isTest } from './tests.js';
 import { plain } from './text.js';
 import type { TokenStream } from './tokens.js';
+import { NONE, type Value } from './values.js';
 
 /*
  * Expressions, loosest first, each rule in a function of its own, as Jinja's parser has them.
@@ -124,7 +125,7 @@ function parseSigned(tokens: TokenStream): Expression {
   return parsePostfix(tokens, result);
 }
 
-const CONSTANTS: Record<string, null | boolean> = { true: true, True: true, false: false, False: false, none: null, None: null };
+const CONSTANTS: Record<string, Value> = { true: true, True: true, false: false, False: false, none: NONE, None: NONE };
 
 function parsePrimary(tokens: TokenStream): Expression {
   const { type, value, line } = tokens.token;
@@ -254,7 +255,8 @@ function parseTest(tokens: TokenStream, of: Expression, line: number): Expressio
 function parseTestArguments(tokens: TokenStream): ArgumentList {
   const { type, value } = tokens.token;
   if (tokens.is('operator', '(')) return parseArguments(tokens);
-  const isWord = type === 'name' && ['else', 'or', 'and', 'is', 'if', 'not', 'in'].includes(value);
+  if (tokens.is('name', 'is')) return tokens.fail('a test of a test: put the first one into parentheses');
+  const isWord = type === 'name' && ['else', 'or', 'and', 'if', 'not', 'in'].includes(value);
   const isValue = type === 'name' || type === 'string' || type === 'int' || type === 'float' || (type === 'operator' && (value === '[' || value === '{'));
   if (!isValue || isWord) return NO_ARGUMENTS;
   return { positional: [parsePostfix(tokens, parsePrimary(tokens))], named: [] };

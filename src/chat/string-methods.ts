@@ -154,7 +154,8 @@ export function capitalize(run: Run, text: Text): Text {
 /** The first character large, the others small. */
 export function capitalized(text: string): string {
   const first = text === '' ? '' : String.fromCodePoint(text.codePointAt(0)!);
-  return large(first) + text.slice(first.length).toLowerCase();
+  // What is a small sigma depends on what stands before it.
+  return large(first) + text.toLowerCase().slice(first.toLowerCase().length);
 }
 
 /** The form for the beginning of a word: of ß it is Ss. */

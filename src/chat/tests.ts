@@ -1,7 +1,7 @@
 import { Given } from './arguments.js';
 import { compare, equal, isIn } from './operators.js';
 import type { Run } from './run.js';
-import { isDict, isSequence, isText, isUndefined, kindOf, numberOf, type Arguments, type Value } from './values.js';
+import { isDict, isSequence, isText, isUndefined, kindOf, NONE, numberOf, type Arguments, type Value } from './values.js';
 
 type Test = (run: Run, value: Value, other: Value) => boolean;
 
@@ -17,13 +17,13 @@ const WITH_ARGUMENT: Record<string, Test> = {
   eq, equalto: eq, '==': eq, ne, '!=': ne, lt, lessthan: lt, '<': lt, le, '<=': le, gt, greaterthan: gt, '>': gt, ge, '>=': ge,
   in: (run, value, other) => isIn(run, value, other),
   divisibleby: (run, value, other) => rest(run, value, other) === 0n,
-  sameas: (run, value, other) => kindOf(value) === kindOf(other) && (value === other || ((value === null || typeof value !== 'object') && equal(run, value, other))),
+  sameas: (run, value, other) => kindOf(value) === kindOf(other) && (typeof value === 'object' && value.kind !== 'text' ? value === other : equal(run, value, other)),
 };
 
 const ALONE: Record<string, (run: Run, value: Value) => boolean> = {
   defined: (_, value) => !isUndefined(value),
   undefined: (_, value) => isUndefined(value),
-  none: (_, value) => value === null,
+  none: (_, value) => value === NONE,
   true: (_, value) => value === true,
   false: (_, value) => value === false,
   boolean: (_, value) => typeof value === 'boolean',
