@@ -106,6 +106,7 @@ function macro(scope: Scope, definition: MacroDefinition): Callable {
 
 function callMacro(run: Run, scope: Scope, { name, parameters, body }: MacroDefinition, { positional, named }: Arguments): Value {
   const { line } = run;
+  run.spend(4);
   const own = inner(scope);
   own.values.set('caller', named.get('caller') ?? undefinedValue('caller is undefined: the macro is not called by {% call %}'));
   if (positional.length > parameters.length) run.fail(`the macro ${name} takes ${parameters.length} arguments, not ${positional.length}`);

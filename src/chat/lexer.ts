@@ -38,7 +38,7 @@ export function tokenize(run: Run, template: string): Token[] {
     return run.fail(message);
   };
   const advance = (to: number): void => {
-    for (let i = source.indexOf('\n', at); i >= 0 && i < to; i = source.indexOf('\n', i + 1)) line++;
+    for (let i = at; i < to; i++) if (source.charCodeAt(i) === 10) line++;
     startsLine = to > at ? source[to - 1] === '\n' : startsLine;
     at = to;
   };

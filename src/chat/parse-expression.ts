@@ -29,9 +29,12 @@ function endsTuple(tokens: TokenStream): boolean {
   return type === 'end' || type === 'printEnd' || tokens.is('operator', ')') || tokens.is('operator', '=');
 }
 
+/** An expression in another one is a dozen calls of functions. */
+const WEIGHT = 5;
+
 /** `yes if test else no`. */
 export function parseExpression(tokens: TokenStream): Expression {
-  tokens.run.enter();
+  tokens.run.enter(WEIGHT);
   let result = parseOr(tokens);
   while (tokens.is('name', 'if')) {
     const { line } = tokens.next();
@@ -39,7 +42,7 @@ export function parseExpression(tokens: TokenStream): Expression {
     const no = tokens.skip('name', 'else') ? parseExpression(tokens) : undefined;
     result = { type: 'choose', line, test, yes: result, no };
   }
-  tokens.run.leave();
+  tokens.run.leave(WEIGHT);
   return result;
 }
 
