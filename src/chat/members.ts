@@ -63,7 +63,7 @@ export function sliceOf(run: Run, value: Value, bounds: readonly Value[]): Value
   });
   if (step === 0) return run.fail('a slice with a step of 0');
   if (isText(value)) return sliceText(run, value, start, stop, step);
-  if (!isSequence(value) || value.kind === 'view') return undefinedValue(`${nameOf(value)} has no slices`);
+  if (!isSequence(value) || value.kind === 'view') return run.fail(`${nameOf(value)} has no slices`);
   return { kind: value.kind, items: places(run, value.items.length, start, stop, step).map((i) => value.items[i]!) };
 }
 
