@@ -86,7 +86,7 @@ const tojson: Filter = (run, value, given) => {
 const indent: Filter = (run, value, given) => {
   const options = new Given(run, 'indent', given, ['width', 'first', 'blank']);
   const width = options.value('width') ?? 4n;
-  const text = toText(run, value);
+  const text = isText(value) ? value : run.fail(isUndefined(value) ? value.why : `indent: ${nameOf(value)}, not a string`);
   const size = wholeOf(width);
   if ((size ?? 0) > 1024) run.fail('indent: a width of more than 1024');
   const space = isText(width) ? width : plain(' '.repeat(Math.max(size ?? run.fail(`indent: the width is ${nameOf(width)}`), 0)));
