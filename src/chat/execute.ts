@@ -5,7 +5,7 @@ import type { Run } from './run.js';
 import { inner, lookUp, type Scope } from './scope.js';
 import type { Body, MacroDefinition, Statement, Target } from './syntax.js';
 import { TextBuilder } from './text.js';
-import { callable, isTrue, itemsOf, isUndefined, nameOf, undefinedValue, type Arguments, type Callable, type Value } from './values.js';
+import { callable, isTrue, itemsOf, isUndefined, undefinedValue, type Arguments, type Callable, type Value } from './values.js';
 
 /** What a loop is told by its body. */
 type Jump = 'break' | 'continue' | undefined;
@@ -85,7 +85,7 @@ function assign(run: Run, scope: Scope, target: Target, value: Value): undefined
   else if (target.type === 'member') {
     const owner = lookUp(run, scope, target.of);
     if (typeof owner !== 'object' || owner.kind !== 'namespace' || owner.isFixed) {
-      return run.fail(isUndefined(owner) ? owner.why : `${target.of}.${target.name} cannot be set: only a namespace can be changed, not ${nameOf(owner)}`);
+      return run.fail(isUndefined(owner) ? owner.why : `${target.of}.${target.name} cannot be set: only what namespace() makes can be changed`);
     }
     owner.values.set(target.name, value);
   } else {

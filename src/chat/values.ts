@@ -90,7 +90,7 @@ export function kindOf(value: Value): Kind {
 }
 
 const NAMES: Partial<Record<Kind, string>> = {
-  none: 'none', bool: 'a boolean', int: 'a whole number', float: 'a float', text: 'a string', dict: 'a dictionary', undefined: 'undefined',
+  none: 'none', bool: 'a boolean', int: 'a whole number', float: 'a float', text: 'a string', dict: 'a dictionary', undefined: 'undefined', iterator: 'an iterator',
 };
 
 /** For messages. */
