@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
-  ArgumentError, checkConversion, clearCache, compileChoices, compileJsonSchema, compileRegex, convert, convertToSafetensors, countWeights, createKernels, evaluate, inspect, listCache,
+  ArgumentError, ChatTemplate, checkConversion, clearCache, compileChoices, compileJsonSchema, compileRegex, convert, convertToSafetensors, countWeights, createKernels, evaluate, inspect, listCache,
   MatMulFreeLM, Sampler, Tokenizer,
 } from 'matmulfree';
 import { MatMulFreeWorker } from 'matmulfree/worker';
@@ -65,6 +65,7 @@ const CALLS: Record<string, (options: object) => unknown> = {
   decode: (options) => lm.tokenizer.decode([0, 3], options),
   createDecodeStream: (options) => lm.tokenizer.createDecodeStream(options).push(3),
   'Tokenizer.fromJSON': async (options) => (await Tokenizer.fromJSON(JSON.parse(new TextDecoder().decode(model['tokenizer.json'])), options)).vocabSize,
+  'ChatTemplate.compile': async (options) => (await ChatTemplate.compile('a', options)).render({}),
   compileChoices: async (options) => (await compileChoices(['a'], lm.tokenizer, options)).start().mask,
   compileRegex: async (options) => (await compileRegex('a', lm.tokenizer, options)).start().mask,
   compileJsonSchema: async (options) => (await compileJsonSchema({ enum: ['a'] }, lm.tokenizer, options).catch((error: Error) => { if (!/tokenizer cannot write/.test(error.message)) throw error; })),

@@ -1,6 +1,6 @@
 import { shorten } from '../errors.js';
 import type { Run } from './run.js';
-import { isText, isTrue, isUndefined, nameOf, type Arguments, type Value } from './values.js';
+import { isText, isTrue, isUndefined, NONE, nameOf, type Arguments, type Value } from './values.js';
 
 /** What a filter, method or function was given, by the names of its parameters, which may be given by place or by name. */
 export class Given {
@@ -34,14 +34,14 @@ export class Given {
 
   text(name: string): string | undefined {
     const value = this.values.get(name);
-    if (value === undefined || value === null) return undefined;
+    if (value === undefined || value === NONE) return undefined;
     return isText(value) ? value.text : this.wrong(name, value, 'a string');
   }
 
   /** A whole number as an index or a count. */
   whole(name: string): number | undefined {
     const value = this.values.get(name);
-    if (value === undefined || value === null) return undefined;
+    if (value === undefined || value === NONE) return undefined;
     return wholeOf(value) ?? this.wrong(name, value, 'a whole number');
   }
 

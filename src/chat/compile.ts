@@ -1,4 +1,5 @@
 import { ArgumentError, MatMulFreeError, show } from '../errors.js';
+import { givenOptions } from '../options.js';
 import { execute } from './execute.js';
 import { FUNCTIONS } from './functions.js';
 import { parse } from './parse.js';
@@ -21,21 +22,26 @@ export interface CompiledTemplate {
 }
 
 /** @throws ChatTemplateError for what is broken or not supported. */
-export function compileTemplate(source: string, { file = 'chat template', now }: ChatTemplateOptions = {}): CompiledTemplate {
-  if (typeof source !== 'string') throw new ArgumentError(`the source of a chat template is ${show(source)}, not a text`);
-  if (now !== undefined && (!(now instanceof Date) || Number.isNaN(now.getTime()))) throw new ArgumentError(`now is ${show(now)}, not a date`);
+export function compileTemplate(source: string, options: ChatTemplateOptions = {}): CompiledTemplate {
+  const { file = 'chat template', now } = givenOptions('ChatTemplate.compile', options, ['file', 'now']);
+  if (typeof source !== 'string') throw new ArgumentError(`ChatTemplate.compile: the source is ${show(source)}, not a text`);
+  if (typeof file !== 'string') throw new ArgumentError(`ChatTemplate.compile: file is ${show(file)}, not a text`);
+  if (now !== undefined && (!(now instanceof Date) || Number.isNaN(now.getTime()))) throw new ArgumentError(`ChatTemplate.compile: now is ${show(now)}, not a date`);
   const parsing = new Run(file);
   if (source.length > MAX_SOURCE) parsing.fail(`the template has more than ${MAX_SOURCE} characters`);
   const body = withinStack(parsing, () => parse(parsing, source));
 
-  const renderText = (variables: unknown): Text => {
+  const renderText = (caller: string, variables: unknown): Text => {
     const run = new Run(file, now);
-    const globals = inner({ values: new Map(FUNCTIONS), outer: undefined }, readVariables(run, variables));
+    const globals = inner({ values: new Map(FUNCTIONS), outer: undefined }, readVariables(run, caller, variables));
     const out = new TextBuilder(run);
     withinStack(run, () => execute(run, inner(globals), body, out));
     return out.done();
   };
-  return { render: (variables) => renderText(variables).text, renderPieces: (variables) => pieces(renderText(variables)) };
+  return {
+    render: (variables) => renderText('render', variables).text,
+    renderPieces: (variables) => pieces(renderText('renderPieces', variables)),
+  };
 }
 
 /** The engine's stack may be nearly used up by whoever calls: that is no other kind of error. */

@@ -8,7 +8,7 @@ import { lookUp, type Scope } from './scope.js';
 import type { ArgumentList, Comparison, Expression, FilterUse } from './syntax.js';
 import { applyTest } from './tests.js';
 import { concat } from './text.js';
-import { dict, isDict, isText, isTrue, isUndefined, itemsOf, nameOf, undefinedValue, type Arguments, type Value } from './values.js';
+import { dict, isDict, isText, isTrue, isUndefined, itemsOf, NONE, nameOf, undefinedValue, type Arguments, type Value } from './values.js';
 
 /** No function takes as many. */
 const MAX_ARGUMENTS = 1000;
@@ -63,7 +63,7 @@ function evaluateKind(run: Run, scope: Scope, expression: Expression): Value {
     }
     case 'slice': {
       const value = of(expression.of);
-      const bounds = expression.bounds.map((bound) => (bound === undefined ? null : of(bound)));
+      const bounds = expression.bounds.map((bound) => (bound === undefined ? NONE : of(bound)));
       back();
       return sliceOf(run, value, bounds);
     }
@@ -121,7 +121,7 @@ export function evaluateArguments(run: Run, scope: Scope, given: ArgumentList): 
 export function callWith(run: Run, value: Value, given: Arguments, line: number): Value {
   run.line = line;
   if (isUndefined(value)) return run.fail(value.why);
-  if (typeof value !== 'object' || value === null || value.kind !== 'function') return run.fail(`${shorten(nameOf(value))} cannot be called`);
+  if (typeof value !== 'object' || value.kind !== 'function') return run.fail(`${shorten(nameOf(value))} cannot be called`);
   return value.call(run, given);
 }
 

@@ -3,9 +3,9 @@ import { loopValues } from './loop.js';
 import { toText } from './print.js';
 import type { Run } from './run.js';
 import { inner, lookUp, type Scope } from './scope.js';
-import type { Body, FilterUse, MacroDefinition, Statement, Target } from './syntax.js';
-import { TextBuilder, type Text } from './text.js';
-import { callable, isTrue, itemsOf, isUndefined, nameOf, undefinedValue, type Arguments, type Callable, type Value } from './values.js';
+import type { Body, MacroDefinition, Statement, Target } from './syntax.js';
+import { TextBuilder } from './text.js';
+import { callable, isTrue, itemsOf, isUndefined, undefinedValue, type Arguments, type Callable, type Value } from './values.js';
 
 /** What a loop is told by its body. */
 type Jump = 'break' | 'continue' | undefined;
@@ -35,8 +35,13 @@ function executeOne(run: Run, scope: Scope, statement: Statement, out: TextBuild
     case 'for': return executeFor(run, scope, statement, out);
     case 'break': case 'continue': return statement.type;
     case 'set': return assign(run, scope, statement.target, evaluate(run, scope, statement.value));
-    case 'capture': return assign(run, scope, statement.target, throughFilters(run, scope, capture(run, inner(scope), statement.body), statement.filters));
-    case 'filtered': return void out.add(toText(run, throughFilters(run, scope, capture(run, inner(scope), statement.body), statement.filters)));
+    case 'capture': case 'filtered': {
+      const own = new TextBuilder(run);
+      const jump = execute(run, inner(scope), statement.body, own);
+      if (jump !== undefined) return jump; // and what was printed is lost
+      const value = statement.filters.reduce<Value>((before, filter) => filtered(run, scope, before, filter), own.done());
+      return statement.type === 'capture' ? assign(run, scope, statement.target, value) : void out.add(toText(run, value));
+    }
     case 'macro': return void scope.values.set(statement.macro.name, macro(scope, statement.macro));
     case 'call': {
       const { of } = statement;
@@ -79,8 +84,8 @@ function assign(run: Run, scope: Scope, target: Target, value: Value): undefined
   if (target.type === 'name') scope.values.set(target.name, value);
   else if (target.type === 'member') {
     const owner = lookUp(run, scope, target.of);
-    if (typeof owner !== 'object' || owner === null || owner.kind !== 'namespace' || owner.isFixed) {
-      return run.fail(isUndefined(owner) ? owner.why : `${target.of}.${target.name} cannot be set: only a namespace can be changed, not ${nameOf(owner)}`);
+    if (typeof owner !== 'object' || owner.kind !== 'namespace' || owner.isFixed) {
+      return run.fail(isUndefined(owner) ? owner.why : `${target.of}.${target.name} cannot be set: only what namespace() makes can be changed`);
     }
     owner.values.set(target.name, value);
   } else {
@@ -90,22 +95,13 @@ function assign(run: Run, scope: Scope, target: Target, value: Value): undefined
   }
 }
 
-function capture(run: Run, scope: Scope, body: Body): Text {
-  const out = new TextBuilder(run);
-  execute(run, scope, body, out);
-  return out.done();
-}
-
-function throughFilters(run: Run, scope: Scope, text: Text, filters: readonly FilterUse[]): Value {
-  return filters.reduce<Value>((value, filter) => filtered(run, scope, value, filter), text);
-}
-
 function macro(scope: Scope, definition: MacroDefinition): Callable {
   return callable(definition.name, (run, given) => callMacro(run, scope, definition, given));
 }
 
 function callMacro(run: Run, scope: Scope, { name, parameters, body }: MacroDefinition, { positional, named }: Arguments): Value {
   const { line } = run;
+  run.spend(4);
   const own = inner(scope);
   own.values.set('caller', named.get('caller') ?? undefinedValue('caller is undefined: the macro is not called by {% call %}'));
   if (positional.length > parameters.length) run.fail(`the macro ${name} takes ${parameters.length} arguments, not ${positional.length}`);
@@ -120,7 +116,8 @@ function callMacro(run: Run, scope: Scope, { name, parameters, body }: MacroDefi
     else if (parameter.initial !== undefined) own.values.set(parameter.name, evaluate(run, own, parameter.initial));
     else own.values.set(parameter.name, undefinedValue(`the macro ${name} was not given ${parameter.name}`));
   });
-  const text = capture(run, own, body);
+  const out = new TextBuilder(run);
+  execute(run, own, body, out);
   run.line = line;
-  return text;
+  return out.done();
 }

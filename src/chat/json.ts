@@ -20,8 +20,9 @@ export function toJson(run: Run, value: Value, style: JsonStyle): Text {
 
 function write(run: Run, value: Value, style: JsonStyle, out: TextBuilder, depth: number): void {
   run.checkDataDepth(depth);
-  if (value === null || typeof value !== 'object') return void out.write(scalar(value));
+  if (typeof value !== 'object') return void out.write(scalar(value));
   switch (value.kind) {
+    case 'none': return void out.write('null');
     case 'text': return writeText(run, value, style, out);
     case 'list': case 'tuple':
       return writeAll(run, value.items, '[]', style, out, depth, (item) => write(run, item, style, out, depth + 1));
@@ -35,7 +36,7 @@ function write(run: Run, value: Value, style: JsonStyle, out: TextBuilder, depth
   }
 }
 
-function scalar(value: null | boolean | bigint | number): string {
+function scalar(value: boolean | bigint | number): string {
   if (typeof value !== 'number') return String(value);
   return Number.isNaN(value) ? 'NaN' : Number.isFinite(value) ? floatText(value) : value < 0 ? '-Infinity' : 'Infinity';
 }
@@ -55,7 +56,7 @@ function writeAll<T>(
 
 /** Keys are strings in JSON. */
 function entriesOf(run: Run, { entries }: Dict, { sortKeys }: JsonStyle): (readonly [Text, Value])[] {
-  const result = [...entries.values()].map(([key, value]) => [isText(key) ? key : plain(scalar(key as null | boolean | bigint | number)), value] as const);
+  const result = [...entries.values()].map(([key, value]) => [isText(key) ? key : plain(typeof key === 'object' ? 'null' : scalar(key)), value] as const);
   if (sortKeys) {
     run.spend(result.length * 16);
     result.sort(([a], [b]) => compareTexts(a.text, b.text));

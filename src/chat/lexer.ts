@@ -38,7 +38,7 @@ export function tokenize(run: Run, template: string): Token[] {
     return run.fail(message);
   };
   const advance = (to: number): void => {
-    for (let i = source.indexOf('\n', at); i >= 0 && i < to; i = source.indexOf('\n', i + 1)) line++;
+    for (let i = at; i < to; i++) if (source.charCodeAt(i) === 10) line++;
     startsLine = to > at ? source[to - 1] === '\n' : startsLine;
     at = to;
   };
@@ -92,8 +92,8 @@ export function tokenize(run: Run, template: string): Token[] {
     for (const [type, pattern] of [['name', NAME], ['float', FLOAT], ['int', INT], ['operator', OPERATOR]] as const) {
       const found = match(pattern)?.[0];
       if (found === undefined || (type === 'float' && source[at - 1] === '.')) continue;
-      if (CLOSES[found] !== undefined) brackets.push(CLOSES[found]);
-      else if (')]}'.includes(found) && brackets.pop() !== found) fail(`${found} closes nothing`);
+      if (type === 'operator' && CLOSES[found] !== undefined) brackets.push(CLOSES[found]);
+      else if (type === 'operator' && ')]}'.includes(found) && brackets.pop() !== found) fail(`${found} closes nothing`);
       add(type, type === 'int' || type === 'float' ? found.replaceAll('_', '') : found);
       return advance(at + found.length);
     }

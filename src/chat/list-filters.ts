@@ -6,7 +6,7 @@ import type { Run } from './run.js';
 import { lower } from './string-methods.js';
 import { concat, plain } from './text.js';
 import {
-  isDict, isSequence, isText, isUndefined, iterator, itemsOf, keyOf, list, nameOf, pairs, sizeOf, undefinedValue, type Arguments, type Value,
+  isDict, isSequence, isText, isUndefined, iterator, itemsOf, keyOf, list, NONE, nameOf, pairs, sizeOf, undefinedValue, type Arguments, type Value,
 } from './values.js';
 
 /** A filter: what stands before the `|`, and the arguments. */
@@ -14,7 +14,7 @@ export type Filter = (run: Run, value: Value, given: Arguments, name: string) =>
 
 /** An item's attribute by a path such as `function.name` or `0`: entries of dictionaries go before methods here. */
 export function attributeGetter(run: Run, path: Value | undefined): (item: Value) => Value {
-  if (path === undefined || path === null) return (item) => item;
+  if (path === undefined || path === NONE) return (item) => item;
   const steps = isText(path) ? path.text.split('.').map((step): Value => (/^\d{1,9}$/.test(step) ? BigInt(step) : plain(step))) : [path];
   return (item) => {
     run.spend(steps.length);
@@ -57,12 +57,12 @@ export const LIST_FILTERS: Record<string, Filter> = {
   count: length,
   first: (run, value, given) => {
     void new Given(run, 'first', given, []);
-    const first = typeof value === 'object' && value?.kind === 'iterator' ? value.items[value.next++] : itemsOf(run, value)[0];
+    const first = typeof value === 'object' && value.kind === 'iterator' ? value.items[value.next++] : itemsOf(run, value)[0];
     return first ?? undefinedValue('first of nothing');
   },
   last: (run, value, given) => {
     void new Given(run, 'last', given, []);
-    if (typeof value === 'object' && value?.kind === 'iterator') run.fail('last: what a filter such as map gives has no end; make a list of it first (| list)');
+    if (typeof value === 'object' && value.kind === 'iterator') run.fail('last: what a filter such as map gives has no end; make a list of it first (| list)');
     return itemsOf(run, value).at(-1) ?? undefinedValue('last of nothing');
   },
   list: (run, value, given) => {

@@ -4,7 +4,7 @@ import type { Run } from './run.js';
 import { isStringMethod, MISSING_METHODS, stringMethod } from './string-methods.js';
 import { characterStarts, concat, cut, type Text } from './text.js';
 import {
-  callable, entry, isDict, isSequence, isText, isUndefined, keyOf, list, nameOf, pairs, undefinedValue, type Callable, type Dict, type Sequence, type Value,
+  callable, entry, isDict, isSequence, isText, isUndefined, keyOf, list, NONE, nameOf, pairs, undefinedValue, type Callable, type Dict, type Sequence, type Value,
 } from './values.js';
 import { equal } from './operators.js';
 
@@ -13,8 +13,8 @@ export function attributeOf(run: Run, value: Value, name: string): Value {
   if (isUndefined(value)) return run.fail(value.why);
   const method = methodOf(value, name);
   if (method !== undefined) return method;
-  if (typeof value === 'object' && value !== null && value.kind === 'namespace') {
-    return value.values.get(name) ?? undefinedValue(`this has no ${shorten(name)}`);
+  if (typeof value === 'object' && value.kind === 'namespace') {
+    return value.values.get(name) ?? missing(value, name);
   }
   return (isDict(value) ? entry(value, name) : undefined) ?? missing(value, name);
 }
@@ -34,12 +34,12 @@ export function itemOf(run: Run, value: Value, key: Value): Value {
     }
   }
   if (!isText(key)) return undefinedValue(`${nameOf(value)} has no such item`);
-  if (typeof value === 'object' && value !== null && value.kind === 'namespace') return undefinedValue(`this has no item ${shorten(key.text)}`);
+  if (typeof value === 'object' && value.kind === 'namespace') return attributeOf(run, value, key.text);
   return methodOf(value, key.text) ?? missing(value, key.text);
 }
 
 function isKey(value: Value): boolean {
-  return value === null || typeof value !== 'object' || isText(value);
+  return typeof value !== 'object' || isText(value);
 }
 
 function missing(value: Value, name: string): Value {
@@ -58,12 +58,12 @@ function character(run: Run, text: Text, index: number): Value {
 export function sliceOf(run: Run, value: Value, bounds: readonly Value[]): Value {
   if (isUndefined(value)) return run.fail(value.why);
   const [start, stop, step = 1] = bounds.map((bound) => {
-    if (bound === null) return undefined;
+    if (bound === NONE) return undefined;
     return wholeOf(bound) ?? run.fail(isUndefined(bound) ? bound.why : `a slice with ${nameOf(bound)} as a bound`);
   });
   if (step === 0) return run.fail('a slice with a step of 0');
   if (isText(value)) return sliceText(run, value, start, stop, step);
-  if (!isSequence(value) || value.kind === 'view') return undefinedValue(`${nameOf(value)} has no slices`);
+  if (!isSequence(value) || value.kind === 'view') return run.fail(`${nameOf(value)} has no slices`);
   return { kind: value.kind, items: places(run, value.items.length, start, stop, step).map((i) => value.items[i]!) };
 }
 
@@ -99,14 +99,10 @@ function places(run: Run, length: number, start: number | undefined, stop: numbe
 function methodOf(value: Value, name: string): Value | undefined {
   if (isText(value)) {
     if (isStringMethod(name)) return stringMethod(value, name);
-    return MISSING_METHODS.has(name) ? refused(`the string method ${name} is not supported`) : undefined;
+    return MISSING_METHODS.has(name) ? undefinedValue(`the string method ${name} is not supported`, true) : undefined;
   }
   if (isDict(value)) return dictMethod(value, name);
   return isSequence(value) && value.kind !== 'view' ? listMethod(value, name) : undefined;
-}
-
-function refused(why: string): Value {
-  return undefinedValue(why, true);
 }
 
 function view(items: readonly Value[]): Sequence {
@@ -126,11 +122,11 @@ function dictMethod(dict: Dict, name: string): Value | undefined {
     case 'copy': return all(() => dict);
     case 'get': return callable(name, (run, given) => {
       const options = new Given(run, 'get', given, ['key', 'default'], 1);
-      return dict.entries.get(keyOf(run, options.value('key')!))?.[1] ?? options.value('default') ?? null;
+      return dict.entries.get(keyOf(run, options.value('key')!))?.[1] ?? options.value('default') ?? NONE;
     });
     case 'clear': case 'pop': case 'popitem': case 'setdefault': case 'update':
-      return refused(`${name} would change a dictionary, which templates cannot`);
-    case 'fromkeys': return refused('fromkeys is not supported');
+      return undefinedValue(`${name} would change a dictionary, which templates cannot`);
+    case 'fromkeys': return undefinedValue('fromkeys is not supported', true);
     default: return undefined;
   }
 }
@@ -145,7 +141,7 @@ function listMethod({ kind, items }: Sequence, name: string): Value | undefined 
     });
     case 'copy': return kind === 'list' ? callable(name, () => list(items)) : undefined;
     case 'append': case 'clear': case 'extend': case 'insert': case 'pop': case 'remove': case 'reverse': case 'sort':
-      return kind === 'list' ? refused(`${name} would change a list, which templates cannot; use +, or a filter`) : undefined;
+      return kind === 'list' ? undefinedValue(`${name} would change a list, which templates cannot; use +, or a filter`) : undefined;
     default: return undefined;
   }
 }

@@ -112,17 +112,14 @@ function computeWhole(run: Run, operator: Operator, x: bigint, y: bigint): Value
     case '%': return x - floorDivision(x, y) * y;
     case '**':
       if (y < 0n) return x === 0n ? run.fail('division by zero') : Number(x) ** Number(y);
-      // 2 has two bits here; so 1 and -1, which may have any power, have none.
-      return (x > 1n || x < -1n) && y > MAX_BITS ? tooLarge(run) : small(run, power(run, x, y));
+      // A number of n bits is at least 2 to the power of n - 1.
+      return (BigInt(x.toString(2).replace('-', '').length) - 1n) * y > MAX_BITS ? tooLarge(run) : power(run, x, y);
   }
 }
 
 function power(run: Run, x: bigint, y: bigint): bigint {
-  if (x === 0n || x === 1n) return y === 0n ? 1n : x;
-  if (x === -1n) return y % 2n === 0n ? 1n : -1n;
-  let result = 1n;
-  for (let i = 0n; i < y; i++) result = small(run, result * x);
-  return result;
+  if (x >= -1n && x <= 1n) return y === 0n || (x === -1n && y % 2n === 0n) ? 1n : x; // with any exponent
+  return small(run, x ** y);
 }
 
 function floorDivision(x: bigint, y: bigint): bigint {

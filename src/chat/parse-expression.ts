@@ -5,6 +5,7 @@ import type { ArgumentList, Comparison, Expression, FilterUse } from './syntax.j
 import { isTest } from './tests.js';
 import { plain } from './text.js';
 import type { TokenStream } from './tokens.js';
+import { NONE, type Value } from './values.js';
 
 /*
  * Expressions, loosest first, each rule in a function of its own, as Jinja's parser has them.
@@ -28,9 +29,12 @@ function endsTuple(tokens: TokenStream): boolean {
   return type === 'end' || type === 'printEnd' || tokens.is('operator', ')') || tokens.is('operator', '=');
 }
 
+/** An expression in another one is a dozen calls of functions. */
+const WEIGHT = 5;
+
 /** `yes if test else no`. */
 export function parseExpression(tokens: TokenStream): Expression {
-  tokens.run.enter();
+  tokens.run.enter(WEIGHT);
   let result = parseOr(tokens);
   while (tokens.is('name', 'if')) {
     const { line } = tokens.next();
@@ -38,7 +42,7 @@ export function parseExpression(tokens: TokenStream): Expression {
     const no = tokens.skip('name', 'else') ? parseExpression(tokens) : undefined;
     result = { type: 'choose', line, test, yes: result, no };
   }
-  tokens.run.leave();
+  tokens.run.leave(WEIGHT);
   return result;
 }
 
@@ -124,7 +128,7 @@ function parseSigned(tokens: TokenStream): Expression {
   return parsePostfix(tokens, result);
 }
 
-const CONSTANTS: Record<string, null | boolean> = { true: true, True: true, false: false, False: false, none: null, None: null };
+const CONSTANTS: Record<string, Value> = { true: true, True: true, false: false, False: false, none: NONE, None: NONE };
 
 function parsePrimary(tokens: TokenStream): Expression {
   const { type, value, line } = tokens.token;
@@ -254,7 +258,8 @@ function parseTest(tokens: TokenStream, of: Expression, line: number): Expressio
 function parseTestArguments(tokens: TokenStream): ArgumentList {
   const { type, value } = tokens.token;
   if (tokens.is('operator', '(')) return parseArguments(tokens);
-  const isWord = type === 'name' && ['else', 'or', 'and', 'is', 'if', 'not', 'in'].includes(value);
+  if (tokens.is('name', 'is')) return tokens.fail('a test of a test: put the first one into parentheses');
+  const isWord = type === 'name' && ['else', 'or', 'and', 'if', 'not', 'in'].includes(value);
   const isValue = type === 'name' || type === 'string' || type === 'int' || type === 'float' || (type === 'operator' && (value === '[' || value === '{'));
   if (!isValue || isWord) return NO_ARGUMENTS;
   return { positional: [parsePostfix(tokens, parsePrimary(tokens))], named: [] };

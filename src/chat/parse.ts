@@ -19,7 +19,7 @@ type Loops = number;
 /** Statements up to one of these words, which is not taken. */
 function parseBody(tokens: TokenStream, ends: readonly string[], loops: Loops): Body {
   tokens.run.enter();
-  const opened = tokens.token.line;
+  const opened = tokens.lastLine;
   const body: Statement[] = [];
   for (;;) {
     const { type, line } = tokens.token;
@@ -66,6 +66,8 @@ function parseStatement(tokens: TokenStream, loops: Loops): Statement {
     case 'generation': return { type: 'scope', line, values: [], body: parseBlock(tokens, 'endgeneration', 0) };
     case 'break': case 'continue':
       return loops > 0 ? { type: word, line } : tokens.fail(`{% ${word} %} outside of a loop`, line);
+    case 'else': case 'elif': case 'endif': case 'endfor': case 'endset': case 'endmacro': case 'endcall': case 'endfilter': case 'endwith': case 'endgeneration':
+      return tokens.fail(`{% ${word} %} ends nothing that is open here`, line);
     default: return tokens.fail(`the statement {% ${shorten(word)} %} is not supported`, line);
   }
 }

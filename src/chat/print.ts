@@ -14,12 +14,12 @@ export function toText(run: Run, value: Value): Text {
 /** Python's `repr`, which is also how what is in a list is printed. */
 function represent(run: Run, value: Value, out: TextBuilder, depth: number): void {
   run.checkDataDepth(depth);
-  if (value === null) return void out.write('None');
   if (typeof value === 'boolean') return void out.write(value ? 'True' : 'False');
   if (typeof value === 'bigint') return void out.write(value.toString());
   if (typeof value === 'number') return void out.write(floatText(value));
   switch (value.kind) {
     case 'text': return quote(run, value, out);
+    case 'none': return void out.write('None');
     case 'undefined': return value.isRefused ? run.fail(value.why) : void out.write('Undefined');
     case 'dict': return representDict(run, value, out, depth);
     case 'list': case 'tuple': {

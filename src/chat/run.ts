@@ -7,8 +7,8 @@ export const MAX_TEXT = 1 << 24;
 /** What is in each other: statements, expressions and macros on their way; lists in lists. */
 const MAX_DEPTH = 500;
 export const MAX_DATA_DEPTH = 100;
-/** Some seconds at most. A conversation of 1,000 messages takes some 200,000. */
-const MAX_STEPS = 5_000_000;
+/** A second at most. A conversation of 1,000 messages takes some 200,000. */
+const MAX_STEPS = 2_000_000;
 /** So many characters are copied or compared in the time of a step. */
 const CHARACTERS_PER_STEP = 32;
 
@@ -40,12 +40,14 @@ export class Run {
     this.spend(1 + count / CHARACTERS_PER_STEP);
   }
 
-  enter(): void {
-    if (++this.depth > MAX_DEPTH) this.fail('too much is nested here, or a macro calls itself too often');
+  /** @param weight what it takes of the stack. */
+  enter(weight = 1): void {
+    this.depth += weight;
+    if (this.depth > MAX_DEPTH) this.fail('too much is nested here, or a macro calls itself too often');
   }
 
-  leave(): void {
-    this.depth--;
+  leave(weight = 1): void {
+    this.depth -= weight;
   }
 
   /** For walks through lists and dictionaries, `depth` inside each other. */

@@ -69,10 +69,12 @@ const all = (pattern: RegExp): Method => none((run, { text }) => {
 });
 
 /** All letters that have two forms are of this one, and there is one. */
-const isCase = (other: RegExp, own: RegExp): Method => none((run, { text }) => {
+const isCase = (own: RegExp, other: RegExp) => (run: Run, { text }: Text): boolean => {
   run.spendCharacters(text.length * 4);
   return own.test(text) && !other.test(text);
-});
+};
+export const isUpper = isCase(/\p{Lu}/u, /[\p{Ll}\p{Lt}]/u);
+export const isLower = isCase(/\p{Ll}/u, /[\p{Lu}\p{Lt}]/u);
 
 const METHODS: Record<string, Method> = {
   strip: strip(true, true),
@@ -127,8 +129,8 @@ const METHODS: Record<string, Method> = {
     run.spendCharacters(text.length);
     return text !== '' && stripped(text, isSpace, true, false)[0] === text.length;
   }),
-  isupper: isCase(/[\p{Ll}\p{Lt}]/u, /\p{Lu}/u),
-  islower: isCase(/[\p{Lu}\p{Lt}]/u, /\p{Ll}/u),
+  isupper: none(isUpper),
+  islower: none(isLower),
 };
 
 export function isStringMethod(name: string): boolean {
@@ -154,7 +156,8 @@ export function capitalize(run: Run, text: Text): Text {
 /** The first character large, the others small. */
 export function capitalized(text: string): string {
   const first = text === '' ? '' : String.fromCodePoint(text.codePointAt(0)!);
-  return large(first) + text.slice(first.length).toLowerCase();
+  // What is a small sigma depends on what stands before it.
+  return large(first) + text.toLowerCase().slice(first.toLowerCase().length);
 }
 
 /** The form for the beginning of a word: of ß it is Ss. */

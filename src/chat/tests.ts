@@ -1,7 +1,9 @@
 import { Given } from './arguments.js';
-import { compare, equal, isIn } from './operators.js';
+import { compare, compute, equal, isIn } from './operators.js';
+import { toText } from './print.js';
 import type { Run } from './run.js';
-import { isDict, isSequence, isText, isUndefined, kindOf, numberOf, type Arguments, type Value } from './values.js';
+import { isLower, isUpper } from './string-methods.js';
+import { isDict, isSequence, isText, isUndefined, kindOf, NONE, numberOf, type Arguments, type Value } from './values.js';
 
 type Test = (run: Run, value: Value, other: Value) => boolean;
 
@@ -16,14 +18,14 @@ const ge: Test = (run, value, other) => compare(run, value, other, '>=') >= 0;
 const WITH_ARGUMENT: Record<string, Test> = {
   eq, equalto: eq, '==': eq, ne, '!=': ne, lt, lessthan: lt, '<': lt, le, '<=': le, gt, greaterthan: gt, '>': gt, ge, '>=': ge,
   in: (run, value, other) => isIn(run, value, other),
-  divisibleby: (run, value, other) => rest(run, value, other) === 0n,
-  sameas: (run, value, other) => kindOf(value) === kindOf(other) && (value === other || ((value === null || typeof value !== 'object') && equal(run, value, other))),
+  divisibleby: (run, value, other) => hasRest(run, value, other, 0n),
+  sameas: (run, value, other) => kindOf(value) === kindOf(other) && (typeof value === 'object' && value.kind !== 'text' ? value === other : equal(run, value, other)),
 };
 
 const ALONE: Record<string, (run: Run, value: Value) => boolean> = {
   defined: (_, value) => !isUndefined(value),
   undefined: (_, value) => isUndefined(value),
-  none: (_, value) => value === null,
+  none: (_, value) => value === NONE,
   true: (_, value) => value === true,
   false: (_, value) => value === false,
   boolean: (_, value) => typeof value === 'boolean',
@@ -35,16 +37,16 @@ const ALONE: Record<string, (run: Run, value: Value) => boolean> = {
   sequence: (_, value) => isText(value) || isDict(value) || isUndefined(value) || (isSequence(value) && value.kind !== 'view'),
   iterable: (_, value) => isText(value) || isDict(value) || isUndefined(value) || isSequence(value) || kindOf(value) === 'iterator',
   callable: (_, value) => kindOf(value) === 'function',
-  odd: (run, value) => rest(run, value, 2n) === 1n,
-  even: (run, value) => rest(run, value, 2n) === 0n,
-  upper: (_, value) => isText(value) && /\p{Lu}/u.test(value.text) && !/[\p{Ll}\p{Lt}]/u.test(value.text),
-  lower: (_, value) => isText(value) && /\p{Ll}/u.test(value.text) && !/[\p{Lu}\p{Lt}]/u.test(value.text),
+  odd: (run, value) => hasRest(run, value, 2n, 1n),
+  even: (run, value) => hasRest(run, value, 2n, 0n),
+  upper: (run, value) => isUpper(run, toText(run, value)),
+  lower: (run, value) => isLower(run, toText(run, value)),
 };
 
-function rest(run: Run, value: Value, by: Value): bigint {
-  const [x, y] = [numberOf(value), numberOf(by)];
-  if (typeof x !== 'bigint' || typeof y !== 'bigint' || y === 0n) return run.fail('odd, even and divisibleby are of whole numbers');
-  return ((x % y) + y) % y;
+function hasRest(run: Run, value: Value, by: Value, rest: bigint): boolean {
+  return numberOf(value) !== undefined && numberOf(by) !== undefined
+    ? equal(run, compute(run, '%', value, by), rest)
+    : run.fail('odd, even and divisibleby are of numbers');
 }
 
 export function isTest(name: string): boolean {
@@ -57,6 +59,5 @@ export function applyTest(run: Run, name: string, value: Value, given: Arguments
   const alone = Object.hasOwn(ALONE, name) ? ALONE[name] : undefined;
   const options = new Given(run, `the test ${name}`, given, alone === undefined ? ['other'] : [], alone === undefined ? 1 : 0);
   if (alone === undefined) return WITH_ARGUMENT[name]!(run, value, options.value('other')!);
-  if (isText(value)) run.spendCharacters(value.text.length);
   return alone(run, value);
 }

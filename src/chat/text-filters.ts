@@ -4,9 +4,9 @@ import { isContainer, type Filter } from './list-filters.js';
 import { toText } from './print.js';
 import type { Run } from './run.js';
 import { replaceText } from './search.js';
-import { capitalize, capitalized, lower, stripText, upper } from './string-methods.js';
+import { capitalize, lower, stripText, upper } from './string-methods.js';
 import { concat, cut, mapWhole, plain, type Text } from './text.js';
-import { EMPTY, isSequence, isText, isTrue, isUndefined, nameOf, numberOf, type Value } from './values.js';
+import { EMPTY, isSequence, isText, isTrue, isUndefined, NONE, nameOf, numberOf, type Value } from './values.js';
 
 /** A change of the value as text, without arguments. */
 const ofText = (change: (run: Run, text: Text) => Value): Filter => (run, value, given, name) => {
@@ -20,6 +20,12 @@ const orDefault: Filter = (run, value, given, name) => {
   const isMissing = isUndefined(value) || (options.flag('boolean') && !isTrue(run, value));
   return isMissing ? (options.value('default_value') ?? EMPTY) : value;
 };
+
+/** Jinja's own, which does not know that ß is Ss at the beginning of a word. */
+function beginLarge(word: string): string {
+  const first = String.fromCodePoint(word.codePointAt(0)!);
+  return first.toUpperCase() + word.slice(first.length).toLowerCase();
+}
 
 /** Numbers in strings, as Python reads them. */
 const NUMBER = /^[-+]?(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+(?:_\d+)*)(?:e[-+]?\d+)?$/i;
@@ -61,15 +67,15 @@ const round: Filter = (run, value, given) => {
 
 const tojson: Filter = (run, value, given) => {
   const options = new Given(run, 'tojson', given, ['ensure_ascii', 'indent', 'separators', 'sort_keys']);
-  const indent = options.value('indent') ?? null;
+  const indent = options.value('indent') ?? NONE;
   const width = wholeOf(indent);
-  if (indent !== null && width === undefined && !isText(indent)) run.fail(`tojson: indent is ${nameOf(indent)}, not a number`);
+  if (indent !== NONE && width === undefined && !isText(indent)) run.fail(`tojson: indent is ${nameOf(indent)}, not a number`);
   if ((width ?? 0) > 64 || (isText(indent) && indent.text.length > 64)) run.fail('tojson: indent is more than 64');
-  const separators = options.value('separators') ?? null;
-  const [item = plain(indent === null ? ', ' : ','), key = plain(': ')] = separators === null ? [] : isSequence(separators) ? separators.items : [null];
+  const separators = options.value('separators') ?? NONE;
+  const [item = plain(indent === NONE ? ', ' : ','), key = plain(': ')] = separators === NONE ? [] : isSequence(separators) ? separators.items : [NONE];
   if (!isText(item) || !isText(key)) return run.fail('tojson: separators is not a pair of strings');
   return toJson(run, value, {
-    indent: indent === null ? undefined : isText(indent) ? indent.text : ' '.repeat(Math.max(width!, 0)),
+    indent: indent === NONE ? undefined : isText(indent) ? indent.text : ' '.repeat(Math.max(width!, 0)),
     itemSeparator: item.text,
     keySeparator: key.text,
     sortKeys: options.flag('sort_keys'),
@@ -80,7 +86,7 @@ const tojson: Filter = (run, value, given) => {
 const indent: Filter = (run, value, given) => {
   const options = new Given(run, 'indent', given, ['width', 'first', 'blank']);
   const width = options.value('width') ?? 4n;
-  const text = toText(run, value);
+  const text = isText(value) ? value : run.fail(isUndefined(value) ? value.why : `indent: ${nameOf(value)}, not a string`);
   const size = wholeOf(width);
   if ((size ?? 0) > 1024) run.fail('indent: a width of more than 1024');
   const space = isText(width) ? width : plain(' '.repeat(Math.max(size ?? run.fail(`indent: the width is ${nameOf(width)}`), 0)));
@@ -102,7 +108,7 @@ export const TEXT_FILTERS: Record<string, Filter> = {
   lower: ofText(lower),
   capitalize: ofText(capitalize),
   // Jinja begins a word behind white space, a hyphen, and opening brackets.
-  title: ofText((run, text) => mapWhole(run, text, (whole) => whole.replace(/[^-\s({[<]+/g, capitalized))),
+  title: ofText((run, text) => mapWhole(run, text, (whole) => whole.replace(/[^-\s({[<]+/g, beginLarge))),
   trim: (run, value, given) => stripText(run, toText(run, value), new Given(run, 'trim', given, ['chars']).text('chars')),
   replace: (run, value, given) => {
     const options = new Given(run, 'replace', given, ['old', 'new', 'count'], 2);

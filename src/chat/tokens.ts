@@ -17,6 +17,11 @@ export class TokenStream {
     return this.tokens[this.at]!; // the last one, eof, is never taken
   }
 
+  /** Where the token before this one is. */
+  get lastLine(): number {
+    return (this.tokens[this.at - 1] ?? this.token).line;
+  }
+
   next(): Token {
     const { token } = this;
     if (token.type !== 'eof') this.at++;

@@ -4,7 +4,12 @@ import type { Run } from './run.js';
 /*
  * What a template computes with: Python's values. A bigint is an int, a number is a float; nothing is ever changed but namespaces.
  */
-export type Value = null | boolean | bigint | number | Text | Sequence | Iterator | Dict | Namespace | Callable | Undefined;
+/** None: an object of its own, so that `??` means what is not there. */
+export interface None {
+  readonly kind: 'none';
+}
+
+export type Value = None | boolean | bigint | number | Text | Sequence | Iterator | Dict | Namespace | Callable | Undefined;
 
 /** A view is what `items`, `keys` and `values` of a dictionary give. */
 export interface Sequence {
@@ -55,6 +60,8 @@ export function undefinedValue(why: string, isRefused = false): Undefined {
   return { kind: 'undefined', why, isRefused };
 }
 
+export const NONE: None = { kind: 'none' };
+
 export function list(items: readonly Value[]): Sequence {
   return { kind: 'list', items };
 }
@@ -71,10 +78,9 @@ export function callable(name: string, call: Callable['call']): Callable {
   return { kind: 'function', name, call };
 }
 
-export type Kind = 'none' | 'bool' | 'int' | 'float' | Exclude<Value, null | boolean | bigint | number>['kind'];
+export type Kind = 'bool' | 'int' | 'float' | Exclude<Value, boolean | bigint | number>['kind'];
 
 export function kindOf(value: Value): Kind {
-  if (value === null) return 'none';
   switch (typeof value) {
     case 'boolean': return 'bool';
     case 'bigint': return 'int';
@@ -84,7 +90,7 @@ export function kindOf(value: Value): Kind {
 }
 
 const NAMES: Partial<Record<Kind, string>> = {
-  none: 'none', bool: 'a boolean', int: 'a whole number', float: 'a float', text: 'a string', dict: 'a dictionary', undefined: 'undefined',
+  none: 'none', bool: 'a boolean', int: 'a whole number', float: 'a float', text: 'a string', dict: 'a dictionary', undefined: 'undefined', iterator: 'an iterator',
 };
 
 /** For messages. */
@@ -94,19 +100,19 @@ export function nameOf(value: Value): string {
 }
 
 export function isText(value: Value | undefined): value is Text {
-  return typeof value === 'object' && value !== null && value.kind === 'text';
+  return typeof value === 'object' && value.kind === 'text';
 }
 
 export function isDict(value: Value): value is Dict {
-  return typeof value === 'object' && value !== null && value.kind === 'dict';
+  return typeof value === 'object' && value.kind === 'dict';
 }
 
 export function isUndefined(value: Value): value is Undefined {
-  return typeof value === 'object' && value !== null && value.kind === 'undefined';
+  return typeof value === 'object' && value.kind === 'undefined';
 }
 
 export function isSequence(value: Value): value is Sequence {
-  return typeof value === 'object' && value !== null && 'items' in value && value.kind !== 'iterator';
+  return typeof value === 'object' && 'items' in value && value.kind !== 'iterator';
 }
 
 /** A number as Python's arithmetic takes it: booleans are 0 and 1. */
@@ -116,20 +122,20 @@ export function numberOf(value: Value): bigint | number | undefined {
 }
 
 export function isTrue(run: Run, value: Value): boolean {
-  if (value === null) return false;
   if (typeof value !== 'object') return typeof value === 'boolean' ? value : Number(value) !== 0;
   switch (value.kind) {
     case 'text': return value.text !== '';
     case 'dict': return value.entries.size > 0;
     case 'list': case 'tuple': case 'view': return value.items.length > 0;
     case 'undefined': return value.isRefused ? run.fail(value.why) : false;
+    case 'none': return false;
     default: return true;
   }
 }
 
 /** What a `for` goes through. */
 export function itemsOf(run: Run, value: Value): readonly Value[] {
-  if (typeof value === 'object' && value !== null) {
+  if (typeof value === 'object') {
     switch (value.kind) {
       case 'text': return characters(run, value);
       case 'dict': return [...value.entries.values()].map(([key]) => key);
@@ -160,7 +166,7 @@ export function sizeOf(run: Run, value: Value): number {
 /** Equal keys of a dictionary have the same: 1, 1.0 and true are equal in Python. */
 export function keyOf(run: Run, value: Value): string {
   if (isText(value)) return `s${value.text}`;
-  if (value === null) return '0';
+  if (value === NONE) return '0';
   const number = numberOf(value);
   return number === undefined ? run.fail(`${nameOf(value)} as the key of a dictionary is not supported`) : `n${number}`;
 }
