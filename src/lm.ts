@@ -159,9 +159,10 @@ export class MatMulFreeLM {
     return this.maybeModel;
   }
 
-  /** @internal @throws ArgumentError when the model has no chat template. */
-  get chats(): Chats {
-    return this.maybeChats ?? noChats(this.name);
+  /** @internal @param what the caller's function. @throws ArgumentError when the model has no chat template. */
+  chats(what: string): Chats {
+    if (!this.maybeChats) throw new ArgumentError(`${what}: the model has no chat template; give load one, as option chatTemplate`);
+    return this.maybeChats;
   }
 
   get hasChatTemplate(): boolean {
@@ -225,12 +226,12 @@ export class MatMulFreeLM {
    * @throws ArgumentError for a model without a chat template, or an option.
    */
   chat(options: ChatOptions = {}): Conversation {
-    return this.chats.start(options);
+    return this.chats('chat').start(options);
   }
 
   /** Goes on from what `chat.save()` wrote. @throws ArgumentError when the bytes are damaged or another model's. */
   openChat(bytes: Uint8Array | ArrayBuffer, options: ChatOptions = {}): Conversation {
-    return this.chats.open(checkBytes('openChat', bytes), options);
+    return this.chats('openChat').open(checkBytes('openChat', bytes), options);
   }
 
   /** As `generate`, ids in and ids out: needs no tokenizer. */
@@ -351,10 +352,6 @@ export class MatMulFreeLM {
 async function part<Name extends keyof Parts>(name: Name): Promise<Awaited<ReturnType<Parts[Name]>>> {
   const { parts } = await import('./lm-parts.js').catch(missingPart);
   return parts[name]() as Promise<Awaited<ReturnType<Parts[Name]>>>;
-}
-
-function noChats(name: string): never {
-  throw new ArgumentError(`${name}: has no chat template; give load one, as option chatTemplate`);
 }
 
 /** Most models have none. */

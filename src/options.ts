@@ -48,10 +48,9 @@ export function checkTextOrIds(what: string, value: unknown, forSeveral = ''): v
   if (typeof value === 'string') return;
   const isList = typeof value === 'object' && typeof (value as { length?: unknown } | null)?.length === 'number';
   const first = isList ? ((value as ArrayLike<unknown>)[0] ?? 0) : value;
-  const isChat = isList && typeof first === 'object' && 'content' in first!;
   if (isList && typeof first !== 'string' && typeof first !== 'object') return;
-  const advice = isChat ? '; write the messages into one text' : isList && forSeveral ? `; ${forSeveral} takes several` : '';
-  throw new ArgumentError(`${what} is ${isChat ? 'a list of messages' : isList ? 'a list of texts' : show(value)}, not one text or a list of token ids${advice}`);
+  const advice = isList && forSeveral ? `; ${forSeveral} takes several` : '';
+  throw new ArgumentError(`${what} is ${isList ? 'a list of texts' : show(value)}, not one text or a list of token ids${advice}`);
 }
 
 /** '; did you mean …?', if `name` may be a slip of one of `known`, such as top_k of topK; else ''. */

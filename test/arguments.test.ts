@@ -35,15 +35,19 @@ interface Case {
 const files: Files = { ...tinyModelWithText(1), 'generation_config.json': json({ max_new_tokens: 2 }) };
 let folder: string;
 let lm: api.MatMulFreeLM;
+/** One with a chat template. */
+let chatting: api.MatMulFreeLM;
 let remote: workerApi.MatMulFreeWorker;
 const inProcess = (): Worker => new WorkerInProcess() as unknown as Worker;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'matmulfree-'));
   lm = await MatMulFreeLM.load(files, { backend: 'scalar' });
+  chatting = await MatMulFreeLM.load(files, { backend: 'scalar', chatTemplate: '{% for message in messages %}{{ message.content }}{% endfor %}' });
   remote = await MatMulFreeWorker.load(files, { backend: 'scalar', worker: inProcess() });
 });
 afterAll(async () => {
   lm.dispose();
+  chatting.dispose();
   remote.dispose();
   await rm(folder, { recursive: true });
 });
@@ -85,6 +89,12 @@ function cases(): Record<string, Case> {
     'generateTokens': { call: onLm('generateTokens'), args: [['a', TEXT], [short, OPTIONS]] },
     'generateBatch': { call: onLm('generateBatch'), args: [[['a'], ['[]', 'texts']], [short, OPTIONS]] },
     'beamSearch': { call: onLm('beamSearch'), args: [['a', TEXT], [short, OPTIONS]] },
+    'complete': { call: onLm('complete'), args: [['a', TEXT], [short, OPTIONS]], says: /^generate: / },
+    'chat': { call: method(() => chatting, 'chat'), args: [[{}, OPTIONS]] },
+    'openChat': { call: method(() => chatting, 'openChat'), args: [[chatting.chat().save(), []], [{}, OPTIONS]] },
+    'chat.say': { call: method(() => chatting.chat(), 'say'), args: [['a', ['x', 'messages']], [short, OPTIONS]] },
+    'chat.sayPieces': { call: method(() => chatting.chat(), 'sayPieces'), args: [['a', ['x', 'messages']], [short, OPTIONS]], says: /^chat\.say: / },
+    'chat.rewind': { call: method(() => chatting.chat(), 'rewind'), args: [[1, []]] },
     'openSession': { call: onLm('openSession'), args: [[lm.session().save(), []]] },
     'createPrefixCache': { call: onLm('createPrefixCache'), args: [[{}, OPTIONS]] },
     'score': { call: onLm('score'), args: [['ab', TEXT]] },
@@ -228,10 +238,10 @@ it('nothing that is exported has been forgotten, and no method', () => {
   const isError = (value: unknown): boolean => typeof value === 'function' && (value === MatMulFreeError || value.prototype instanceof MatMulFreeError);
   const exported = [...Object.entries(api), ...Object.entries(workerApi)].filter(([, value]) => typeof value === 'function' && !isError(value));
   expect(exported.map(([name]) => name).filter((name) => ![...named, ...PARTS, ...WITHOUT_ARGUMENTS, ...HELPERS].includes(name))).toEqual([]);
-  for (const [name, Class] of [...exported, ['Session', lm.session().constructor]] as [string, { prototype?: object }][]) {
+  for (const [name, Class] of [...exported, ['Session', lm.session().constructor], ['Conversation', chatting.chat().constructor]] as [string, { prototype?: object }][]) {
     if (PARTS.includes(name) || !Class.prototype) continue;
     const methods = Object.entries(Object.getOwnPropertyDescriptors(Class.prototype)).filter(([method, { value }]) => method !== 'constructor' && typeof value === 'function' && (value as () => void).length > 0);
-    const isPrivate = (method: string): boolean => ['idsOf', 'copy', 'push', 'edit', 'forced', 'mostProbable', 'stream'].includes(method);
+    const isPrivate = (method: string): boolean => ['idsOf', 'chats', 'read', 'behindAnswer', 'takeBack', 'goTo', 'checkIdle', 'copy', 'push', 'edit', 'forced', 'mostProbable', 'stream'].includes(method);
     expect(methods.map(([method]) => method).filter((method) => !named.has(method) && !isPrivate(method)), name).toEqual([]);
   }
 });
@@ -239,7 +249,7 @@ it('nothing that is exported has been forgotten, and no method', () => {
 it('generate says what it takes, and what takes the other things', async () => {
   const said = async (prompt: unknown): Promise<string> => settle(() => lm.generate(prompt as string)).then(() => 'it is taken', (error: Error) => error.message);
   expect(await said(undefined)).toBe('generate: the prompt is undefined, not one text or a list of token ids');
-  expect(await said(MESSAGES)).toBe('generate: the prompt is a list of messages, not one text or a list of token ids; write the messages into one text');
+  expect(await said(MESSAGES)).toBe('generate: the model has no chat template; give load one, as option chatTemplate');
   expect(await said(['a', 'b'])).toBe('generate: the prompt is a list of texts, not one text or a list of token ids; generateBatch takes several');
   expect(await said([[3], [4]])).toMatch(/is a list of texts, .*; generateBatch takes several$/);
   expect(await said([3n])).toBe('generate: token id 3n at position 0 is not a whole number from 0 to 13');

@@ -1,11 +1,13 @@
+import { ArgumentError } from '../errors.js';
 import { ChatTemplate } from './chat-template.js';
-import type { ChatMessage, ChatTool } from './messages.js';
+import { chatVariables, type ChatMessage, type Tool } from './messages.js';
+import { chooseTemplate } from './template-sources.js';
 import type { TemplatePiece } from './text.js';
 
 /** What a template is told beside the messages. */
 export interface RenderOptions {
   /** Tools that the model may call. */
-  readonly tools?: readonly ChatTool[] | undefined;
+  readonly tools?: readonly Tool[] | undefined;
   /** Whether it is to think before it answers, where the template knows that. */
   readonly enableThinking?: boolean | undefined;
   /** Other variables of the template's. */
@@ -14,25 +16,26 @@ export interface RenderOptions {
 
 /** How a model has a conversation as text. */
 export interface ChatFormat {
-  /** @throws ChatTemplateError. */
+  /** @throws ChatTemplateError; ArgumentError for messages that are none. */
   render(messages: readonly ChatMessage[], options: RenderOptions & { readonly addGenerationPrompt: boolean }): TemplatePiece[];
 }
 
 /**
- * The format that templates give. `tool_use` is for messages with tools, where there is one; `default` for all others.
+ * The format that templates give, which have names.
  * @param tokens strings that templates write, such as `bos_token`.
  */
-export async function createChatFormat(templates: Readonly<Record<string, string>>, tokens: Readonly<Record<string, string>>): Promise<ChatFormat> {
+export async function createChatFormat(templates: ReadonlyMap<string, string>, tokens: Readonly<Record<string, string>>): Promise<ChatFormat> {
   const compiled = new Map<string, ChatTemplate | Error>();
-  for (const [name, source] of Object.entries(templates)) {
+  for (const source of templates.values()) {
     // One that cannot be read is an error where it is used: the model writes texts all the same.
-    compiled.set(name, await ChatTemplate.compile(source).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error)))));
+    compiled.set(source, await ChatTemplate.compile(source).catch((error: unknown) => (error instanceof Error ? error : new ArgumentError(String(error)))));
   }
   return {
-    render(messages, { tools, enableThinking, templateVariables, addGenerationPrompt }) {
-      const template = (tools && compiled.get('tool_use')) ?? compiled.get('default') ?? [...compiled.values()][0]!;
+    render(messages, { tools, enableThinking, templateVariables = {}, addGenerationPrompt }) {
+      const template = compiled.get(chooseTemplate(templates, { tools: tools !== undefined })!)!;
       if (template instanceof Error) throw template;
-      return template.renderPieces({ ...tokens, ...templateVariables, messages, tools, enable_thinking: enableThinking, add_generation_prompt: addGenerationPrompt });
+      const options = { tools, enableThinking, variables: templateVariables, tokens, addGenerationPrompt };
+      return template.renderPieces(chatVariables(messages, options));
     },
   };
 }

@@ -73,7 +73,7 @@ export interface CheckpointTexts {
   readonly tokenizerConfig: string | undefined;
   readonly generationConfig: string | undefined;
   /** Chat templates by name (`default`, `tool_use`), where they are not in tokenizer_config.json. */
-  readonly chatTemplates?: Readonly<Record<string, string>> | undefined;
+  readonly chatTemplates?: ReadonlyMap<string, string> | undefined;
 }
 
 /** tokenizer.json of the largest vocabularies is under 40 MB. */

@@ -23,7 +23,7 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
     tokenizer: await readOptionalText(files, 'tokenizer.json'),
     tokenizerConfig: await readOptionalText(files, 'tokenizer_config.json'),
     generationConfig,
-    chatTemplates: chatTemplate === undefined ? undefined : { default: chatTemplate },
+    chatTemplates: chatTemplate === undefined ? undefined : (await import('../chat/template-sources.js').catch(missingPart)).chatTemplateOf({ jinja: chatTemplate, additional: await additionalTemplates(files) }),
   };
   const opened = await openWeights(files);
   if (!opened) {
@@ -108,6 +108,17 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
     await close();
     throw error;
   }
+}
+
+/** `additional_chat_templates/NAME.jinja`, by NAME. */
+async function additionalTemplates(files: FileSet): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const file of await files.list()) {
+    const [, name] = /^additional_chat_templates\/([^/]+)\.jinja$/.exec(file) ?? [];
+    const text = name === undefined ? undefined : await readOptionalText(files, file);
+    if (text !== undefined) found[name!] = text;
+  }
+  return found;
 }
 
 function isFloatType(dtype: string): dtype is FloatType {

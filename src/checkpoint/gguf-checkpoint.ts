@@ -43,7 +43,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
   // Only now: a vocabulary takes work, and one that has its embeddings in the file is real.
   const texts = await readTexts(file, metadata, blueprint.config.vocabSize, {
     generationConfig, tokenizerConfig: textValue(file, metadata, KEYS.tokenizerConfig),
-    chatTemplates: metadata.has(KEYS.chatTemplate) ? (await import('./gguf-chat.js').catch(missingPart)).ggufChatTemplates(file, metadata) : undefined,
+    chatTemplates: metadata.has(KEYS.chatTemplate) ? (await import('../chat/template-sources.js').catch(missingPart)).chatTemplateOf({ metadata }) : undefined,
   });
 
   const at = (tensor: TensorSpec): StoredGgufTensor => tensors.get(tensor.gguf)!; // checkTensors has seen it

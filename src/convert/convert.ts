@@ -116,7 +116,7 @@ async function buildMetadata(
     }
   }
   text(KEYS.tokenizerJson, texts.tokenizer);
-  for (const [name, template] of Object.entries(texts.chatTemplates ?? {})) text(name === 'default' ? KEYS.chatTemplate : `${KEYS.chatTemplate}.${name}`, template);
+  for (const [name, template] of texts.chatTemplates ?? []) text(name === 'default' ? KEYS.chatTemplate : `${KEYS.chatTemplate}.${name}`, template);
   text(KEYS.tokenizerConfig, texts.tokenizerConfig);
   text(KEYS.generationConfig, generationConfig(checkpoint));
   return metadata;

@@ -1,6 +1,7 @@
 import { packedRows, packRow } from '../formats/packed-rows.js';
 import { writeSafetensors } from '../formats/safetensors-writer.js';
 import { parseOptional, type Checkpoint } from '../checkpoint/checkpoint.js';
+import { DEFAULT_TEMPLATE } from '../chat/template-sources.js';
 import { QUANTIZATION_CONFIG } from '../checkpoint/packed-weights.js';
 import { hfScaleName } from '../architectures/blueprint.js';
 import { familyOf } from '../architectures/registry.js';
@@ -31,7 +32,7 @@ export async function* convertToSafetensors(
     const texts = {
       'config.json': await configJson(checkpoint), 'generation_config.json': generationConfig,
       'tokenizer.json': tokenizer, 'tokenizer_config.json': tokenizerConfig,
-      'chat_template.jinja': chatTemplates?.['default'],
+      'chat_template.jinja': chatTemplates?.get(DEFAULT_TEMPLATE),
     };
     for (const [file, text] of Object.entries(texts)) {
       if (text !== undefined) yield { file, bytes: new TextEncoder().encode(text) };

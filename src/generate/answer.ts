@@ -1,4 +1,10 @@
-import type { ChatMessage, ToolCall } from '../chat/messages.js';
+import type { ChatMessage } from '../chat/messages.js';
+
+/** A call of a tool. */
+export interface ToolCall {
+  readonly name: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
+}
 
 /** What a model wrote as an answer, taken apart. */
 export interface Answer {
@@ -30,7 +36,7 @@ export function messageOf({ content, thinking, toolCalls }: Answer): ChatMessage
   return {
     role: 'assistant', content,
     ...(thinking === undefined || thinking === '' ? {} : { reasoning_content: thinking }),
-    ...(toolCalls ? { tool_calls: toolCalls.map((call) => ({ type: 'function' as const, function: call })) } : {}),
+    ...(toolCalls ? { tool_calls: toolCalls } : {}),
   };
 }
 

@@ -1,10 +1,12 @@
 import { createChatFormat, type ChatFormat, type RenderOptions } from '../chat/format.js';
 import type { ChatMessage } from '../chat/messages.js';
-import { isJsonObject, parseJsonObject, type JsonObject } from '../formats/bytes.js';
+import { chatTemplateOf, controlTokensOf, DEFAULT_TEMPLATE } from '../chat/template-sources.js';
+import { parseJsonObject } from '../formats/bytes.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { decodeChat } from './chat-bytes.js';
 import { encodeRendered } from './chat-ids.js';
-import { Conversation, opensThought, type ChatOptions } from './conversation.js';
+import { givenOptions } from '../options.js';
+import { CHAT_OPTIONS, Conversation, opensThought, type ChatOptions } from './conversation.js';
 import type { Session } from './session.js';
 
 export { complete } from './complete.js';
@@ -44,15 +46,15 @@ export class Chats {
   }
 
   start(options: ChatOptions): Conversation {
-    return new Conversation(this, options);
+    return new Conversation('chat', this, options);
   }
 
   /** Goes on from what `save` gave. @throws ArgumentError for bytes that are damaged, or another model's. */
   open(bytes: Uint8Array, options: ChatOptions): Conversation {
     const { chat: { messages, rendered }, session } = decodeChat(bytes);
-    const { system: _system, ...given } = options;
+    const { system: _system, ...given } = givenOptions('openChat', options, CHAT_OPTIONS);
     const turns = rendered.length > 0 ? [{ messages: messages.length, rendered }] : [];
-    return new Conversation(this, { ...given, messages }, this.model.openSession(session), turns);
+    return new Conversation('openChat', this, { ...given, messages }, this.model.openSession(session), turns);
   }
 
   session(): Session {
@@ -62,31 +64,19 @@ export class Chats {
 
 /** What a model came with of chat templates. */
 export interface ChatSources {
-  /** By name, from a file of their own. */
-  readonly chatTemplates?: Readonly<Record<string, string>> | undefined;
-  /** tokenizer_config.json. */
+  readonly chatTemplates?: ReadonlyMap<string, string> | undefined;
   readonly tokenizerConfig: string | undefined;
 }
 
-/** Undefined where there is no template. */
-export async function createChats(
-  model: ChatModel, given: string | undefined, sources: ChatSources,
-): Promise<Chats | undefined> {
+/** Undefined where there is no template. @param given in place of the model's own. */
+export async function createChats(model: ChatModel, given: string | undefined, { chatTemplates, tokenizerConfig }: ChatSources): Promise<Chats | undefined> {
   const { tokenizer } = model;
-  const { tokenizerConfig, chatTemplates } = sources;
   const config = tokenizerConfig === undefined ? {} : parseJsonObject('tokenizer_config.json', tokenizerConfig);
-  const templates = given === undefined ? { ...templatesOf(config), ...chatTemplates } : { default: given };
-  if (Object.keys(templates).length === 0) return undefined;
+  const templates = given === undefined ? (chatTemplates ?? chatTemplateOf({ tokenizerConfig: config })) : new Map([[DEFAULT_TEMPLATE, given]]);
+  if (templates.size === 0) return undefined;
   const named = { bos_token: tokenizer.bosTokenId, eos_token: tokenizer.eosTokenId };
   const tokens = Object.fromEntries(Object.entries(named).flatMap(([name, id]) => (id === undefined ? [] : [[name, tokenizer.idToToken(id)!]])));
-  return new Chats(model, await createChatFormat(templates, tokens));
-}
-
-/** One template, or several by name. */
-function templatesOf({ chat_template: template }: JsonObject): Record<string, string> {
-  if (typeof template === 'string') return { default: template };
-  const named = Array.isArray(template) ? template.filter(isJsonObject) : [];
-  return Object.fromEntries(named.flatMap(({ name, template: source }) => (typeof name === 'string' && typeof source === 'string' ? [[name, source]] : [])));
+  return new Chats(model, await createChatFormat(templates, { ...tokens, ...controlTokensOf(config) }));
 }
 
 /** Control tokens that the template writes right behind an answer. None where it cannot write one. */

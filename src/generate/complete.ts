@@ -1,5 +1,6 @@
 import { parseAnswer, type Answer } from './answer.js';
-import type { Chats } from './chat-host.js';
+import type { RenderOptions } from '../chat/format.js';
+import type { ChatMessage } from '../chat/messages.js';
 import type { GenerateOptions, GenerateResult } from './options.js';
 import { isMessages, type Prompt } from './prompt.js';
 
@@ -10,7 +11,7 @@ export interface Completion extends GenerateResult, Omit<Answer, 'content'> {
 
 /** Collects what a generator writes after `prompt`. */
 export async function complete(
-  generator: AsyncGenerator<string, GenerateResult, undefined>, prompt: Prompt, options: GenerateOptions, chats: Chats | undefined,
+  generator: AsyncGenerator<string, GenerateResult, undefined>, prompt: Prompt, options: GenerateOptions, chats: { opensThought(messages: readonly ChatMessage[], options: RenderOptions): boolean } | undefined,
 ): Promise<Completion> {
   let text = '';
   let step = await generator.next();

@@ -3,7 +3,7 @@ import type { ChatMessage } from '../chat/messages.js';
 import type { TemplatePiece } from '../chat/text.js';
 import { ArgumentError, show } from '../errors.js';
 import { isJsonObject } from '../formats/bytes.js';
-import { checkNumber, givenOptions } from '../options.js';
+import { givenOptions } from '../options.js';
 import { messageOf, parseAnswer, THOUGHT, type Answer } from './answer.js';
 import { AnswerStream, type AnswerPiece } from './answer-stream.js';
 import { encodeChat } from './chat-bytes.js';
@@ -51,7 +51,8 @@ interface Turn {
   readonly before?: SessionMark | undefined;
 }
 
-const CHAT_OPTIONS: readonly string[] = [...TEXT_OPTIONS, 'tools', 'enableThinking', 'templateVariables', 'onProgress'];
+const SAY_OPTIONS: readonly string[] = [...TEXT_OPTIONS.filter((name) => name !== 'state' && name !== 'prefixCache'), 'onProgress'];
+export const CHAT_OPTIONS: readonly string[] = [...SAY_OPTIONS, 'system', 'messages'];
 
 /** Stands for an answer, to find what comes behind it. No text has this character. */
 const PLACEHOLDER = '\u{10FFFE}';
@@ -69,13 +70,14 @@ export class Conversation {
   private isAtWork = false;
 
   /** @internal Use `lm.chat()`, or `lm.openChat(bytes)`. */
-  constructor(host: ChatHost, options: ChatOptions, session = host.session(), turns: readonly Turn[] = []) {
+  constructor(what: string, host: ChatHost, given: ChatOptions, session = host.session(), turns: readonly Turn[] = []) {
+    const options = givenOptions(what, given, CHAT_OPTIONS);
     const { system, messages = [] } = options;
-    if (system !== undefined && typeof system !== 'string') throw new ArgumentError(`chat: option system is ${show(system)}, not a text`);
+    if (system !== undefined && typeof system !== 'string') throw new ArgumentError(`${what}: option system is ${show(system)}, not a text`);
     this.host = host;
     this.options = options;
     this.session = session;
-    this.all = [...(system === undefined ? [] : [{ role: 'system', content: system }]), ...toMessages('chat', messages)];
+    this.all = [...(system === undefined ? [] : [{ role: 'system', content: system }]), ...toMessages(what, messages)];
     this.turns = turns;
   }
 
@@ -112,9 +114,10 @@ export class Conversation {
   async *sayPieces(said: string | ChatMessage | readonly ChatMessage[], options: SayOptions = {}): AsyncGenerator<AnswerPiece, ChatResult, undefined> {
     const what = 'chat.say';
     const { system: _system, messages: _messages, tools, enableThinking, templateVariables, onProgress, ...generation } =
-      { ...this.options, ...givenOptions(what, options, CHAT_OPTIONS) };
+      { ...this.options, ...givenOptions(what, options, SAY_OPTIONS) };
     const hasTools = tools !== undefined;
     const messages = [...this.all, ...toMessages(what, said)];
+    if (messages.length === 0) throw new ArgumentError(`${what}: there are no messages`);
     this.checkIdle(what);
     this.isAtWork = true;
     let written = '';
@@ -149,13 +152,13 @@ export class Conversation {
   fork(): Conversation {
     this.checkIdle('chat.fork');
     const { system: _system, ...options } = this.options;
-    return new Conversation(this.host, { ...options, messages: this.all }, this.session.fork(), this.turns);
+    return new Conversation('chat.fork', this.host, { ...options, messages: this.all }, this.session.fork(), this.turns);
   }
 
   /** Takes back the last `turns` things that were said, and their answers. @throws ArgumentError for more than there are, or a conversation at work. */
   rewind(turns = 1): void {
     this.checkIdle('chat.rewind');
-    checkNumber('chat.rewind: turns', turns, 1, this.turns.length, 'whole');
+    if (!Number.isInteger(turns) || turns < 1 || turns > this.turns.length) throw new ArgumentError(`chat.rewind: turns is ${show(turns)}; there are ${this.turns.length} to take back`);
     this.takeBack(this.turns.length - turns);
   }
 

@@ -21,8 +21,8 @@ export interface WritingModel {
   readonly model: Model;
   /** @throws TokenizerError when there is none. */
   readonly tokenizer: Tokenizer;
-  /** @throws ArgumentError when the model has no chat template. */
-  readonly chats: Chats;
+  /** @param what the caller's function. @throws ArgumentError when the model has no chat template. */
+  chats(what: string): Chats;
   readonly hasTokenizer: boolean;
 }
 
@@ -57,13 +57,13 @@ export class TextWriter implements SessionHost, BatchHost {
 
   /** Of a prompt of messages, what ends an answer; else what `options` say. */
   endsOf(prompt: Prompt, { eosTokenIds }: GenerateIdsOptions): readonly number[] | undefined {
-    return eosTokenIds ?? (isMessages(prompt) ? this.lm.chats.eosTokenIds : undefined);
+    return eosTokenIds ?? (isMessages(prompt) ? this.lm.chats('').eosTokenIds : undefined);
   }
 
   /** A prompt as ids, for a text that starts with it or goes on from `options.state`. */
   promptIds(what: string, prompt: Prompt, options: GenerateIdsOptions = {}): ArrayLike<number> {
     const { state } = options;
-    if (isMessages(prompt)) return this.lm.chats.promptIds(prompt, options);
+    if (isMessages(prompt)) return this.lm.chats(what).promptIds(prompt, options);
     checkTextOrIds(`${what}: the prompt`, prompt, 'generateBatch');
     if (prompt === '') throw emptyPrompt(what);
     return typeof prompt === 'string' ? this.encode(prompt, !state || state.tokens === 0) : prompt;

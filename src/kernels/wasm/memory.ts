@@ -40,7 +40,7 @@ export function createMemory(bytes: number, threads: number, shared: boolean): K
     floats: new Float32Array(buffer, 0, CONTROL.end / 4),
     arena: arenaOn(buffer, start),
     address(view) {
-      if (view.buffer !== buffer) throw new ArgumentError('an array given to a WebAssembly kernel is not from its arena (createArena)');
+      if (view.buffer !== buffer) throw new ArgumentError('an array given to a kernel is not from its arena (createArena)');
       return view.byteOffset;
     },
   };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ArgumentError, ChatTemplateError } from 'matmulfree';
 import { compileTemplate } from '../../src/chat/compile.js';
-import { chatVariables, type ChatMessage, type ConversationOptions } from '../../src/chat/conversation.js';
+import { chatVariables, type ChatMessage, type ConversationOptions } from '../../src/chat/messages.js';
 import { chatTemplateOf } from '../../src/chat/template-sources.js';
 import { LLAMA3, QWEN3 } from '../support/chat-templates.js';
 
