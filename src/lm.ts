@@ -121,7 +121,7 @@ export class MatMulFreeLM {
     const checkpoint = await openCheckpoint(await openSource(source, given, 'load'), families, i2sLayout);
     let kernels: Kernels | undefined;
     try {
-      const tokenizer = await loadTokenizer(checkpoint);
+      const tokenizer = await loadTokenizer(checkpoint, chatTemplate);
       const { texts, blueprint } = checkpoint;
       const defaults = texts.generationConfig === undefined ? {} : await readDefaults(texts.generationConfig, blueprint.config.vocabSize);
       const wanted = { backend, threads, transformer: needsTransformer(blueprint) };
@@ -129,9 +129,7 @@ export class MatMulFreeLM {
       kernels = made.kernels;
       const model = await loadModel(checkpoint, kernels, { ...given, arena: made.arena });
       const lm = new MatMulFreeLM(checkpoint.name, model, tokenizer, defaults);
-      if (tokenizer && (chatTemplate ?? texts.chatTemplates ?? texts.tokenizerConfig?.includes('"chat_template"'))) {
-        lm.maybeChats = await (await part('chats')).createChats(lm, chatTemplate, texts);
-      }
+      if (tokenizer && (tokenizer.chatSources.chatTemplates ?? texts.tokenizerConfig?.includes('chat_template'))) lm.maybeChats = await (await part('chats')).createChats(lm);
       return lm;
     } catch (error) {
       kernels?.dispose();
@@ -275,10 +273,7 @@ export class MatMulFreeLM {
    * @throws ArgumentError for an option.
    */
   async createPrefixCache(options: { readonly maxBytes?: number } = {}): Promise<PrefixCache> {
-    const { maxBytes } = givenOptions('createPrefixCache', options, ['maxBytes']);
-    const { stateShape, pages } = this.model.parts;
-    const { PrefixCache } = await part('prefixCache');
-    return new PrefixCache(stateShape, maxBytes, pages);
+    return (await part('prefixCache')).createPrefixCache(this.model, options);
   }
 
   /**
@@ -297,9 +292,7 @@ export class MatMulFreeLM {
   /** As `scoreAsync`, for several texts side by side: each gets the score it gets alone, bit for bit, and short ones get it sooner. */
   async scoreBatch(texts: readonly (string | ArrayLike<number>)[], options: ScoreOptions = {}): Promise<Score[]> {
     const { model } = this;
-    if (!Array.isArray(texts)) throw new ArgumentError(`scoreBatch: the texts are ${show(texts)}, not a list`);
-    const ids = texts.map((text: string | ArrayLike<number>, n) => this.idsOf(`scoreBatch: text ${n}`, text));
-    return (await part('scoreBatch')).scoreBatch(model, ids, options);
+    return (await part('scoreBatch')).scoreTexts(model, texts, options, (what, text) => this.idsOf(what, text));
   }
 
   /**

@@ -94,6 +94,7 @@ function cases(): Record<string, Case> {
     'openChat': { call: method(() => chatting, 'openChat'), args: [[chatting.chat().save(), []], [{}, OPTIONS]] },
     'chat.say': { call: method(() => chatting.chat(), 'say'), args: [['a', ['x', 'messages']], [short, OPTIONS]] },
     'chat.sayPieces': { call: method(() => chatting.chat(), 'sayPieces'), args: [['a', ['x', 'messages']], [short, OPTIONS]], says: /^chat\.say: / },
+    'applyChatTemplate': { call: method(() => chatting.tokenizer, 'applyChatTemplate'), args: [[MESSAGES, ['messages']], [{}, OPTIONS]], says: /^applyChatTemplate: |^messages/ },
     'chat.rewind': { call: method(() => chatting.chat(), 'rewind'), args: [[1, []]] },
     'openSession': { call: onLm('openSession'), args: [[lm.session().save(), []]] },
     'createPrefixCache': { call: onLm('createPrefixCache'), args: [[{}, OPTIONS]] },

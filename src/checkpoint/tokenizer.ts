@@ -8,14 +8,16 @@ const MAX_VOCABULARY_PADDING = 1024;
 
 /**
  * The tokenizer that came with a checkpoint, or undefined.
+ * @param chatTemplate in place of the one that came with it.
  * @throws FormatError, TokenizerError; ConfigError when it does not fit the model's vocabulary.
  */
-export async function loadTokenizer({ texts, blueprint: { config } }: Checkpoint): Promise<Tokenizer | undefined> {
+export async function loadTokenizer({ texts, blueprint: { config } }: Checkpoint, chatTemplate?: string): Promise<Tokenizer | undefined> {
   const file = texts.tokenizerName ?? 'tokenizer.json';
   const json = texts.tokenizerJson ?? (texts.tokenizer === undefined ? undefined : parseJsonObject(file, texts.tokenizer, MAX_TOKENIZER_VALUES));
   if (json === undefined) return undefined;
   const tokenizer = await Tokenizer.fromJSON(json, {
     file,
+    chatTemplates: chatTemplate === undefined ? texts.chatTemplates : new Map([['default', chatTemplate]]),
     config: texts.tokenizerConfig === undefined ? undefined : parseJsonObject('tokenizer_config.json', texts.tokenizerConfig),
   });
   const surplus = config.vocabSize - tokenizer.vocabSize;

@@ -31,8 +31,8 @@ export async function* convertToSafetensors(
     const { generationConfig, tokenizer, tokenizerConfig, chatTemplates } = checkpoint.texts;
     const texts = {
       'config.json': await configJson(checkpoint), 'generation_config.json': generationConfig,
-      'tokenizer.json': tokenizer, 'tokenizer_config.json': tokenizerConfig,
-      'chat_template.jinja': chatTemplates?.get(DEFAULT_TEMPLATE),
+      'tokenizer.json': tokenizer, 'tokenizer_config.json': withTemplates(tokenizerConfig, chatTemplates),
+      'chat_template.jinja': chatTemplates?.size === 1 ? chatTemplates.get(DEFAULT_TEMPLATE) : undefined,
     };
     for (const [file, text] of Object.entries(texts)) {
       if (text !== undefined) yield { file, bytes: new TextEncoder().encode(text) };
@@ -54,6 +54,13 @@ function packed(rows: number, columns: number): TernaryLayout<'U8'> {
     type: 'U8', shape: [stored, columns], byteLength: stored * columns,
     putRow: (bytes, row, trits) => packRow(trits, row, rows, columns, bytes),
   };
+}
+
+/** Several templates have their names in tokenizer_config.json. */
+function withTemplates(config: string | undefined, templates: ReadonlyMap<string, string> = new Map()): string | undefined {
+  if (templates.size < 2) return config;
+  const named = [...templates].map(([name, template]) => ({ name, template }));
+  return toJson('tokenizer_config.json', { ...parseOptional('tokenizer_config.json', config), chat_template: named }, 2);
 }
 
 /** What the model is, over what else the source's config.json says. */

@@ -1,7 +1,6 @@
-import { createChatFormat, type ChatFormat, type RenderOptions } from '../chat/format.js';
+import { chatFormatOf } from '../chat/apply.js';
+import type { ChatFormat, RenderOptions } from '../chat/format.js';
 import type { ChatMessage } from '../chat/messages.js';
-import { chatTemplateOf, controlTokensOf, DEFAULT_TEMPLATE } from '../chat/template-sources.js';
-import { parseJsonObject } from '../formats/bytes.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { decodeChat } from './chat-bytes.js';
 import { encodeRendered } from './chat-ids.js';
@@ -62,21 +61,10 @@ export class Chats {
   }
 }
 
-/** What a model came with of chat templates. */
-export interface ChatSources {
-  readonly chatTemplates?: ReadonlyMap<string, string> | undefined;
-  readonly tokenizerConfig: string | undefined;
-}
-
-/** Undefined where there is no template. @param given in place of the model's own. */
-export async function createChats(model: ChatModel, given: string | undefined, { chatTemplates, tokenizerConfig }: ChatSources): Promise<Chats | undefined> {
-  const { tokenizer } = model;
-  const config = tokenizerConfig === undefined ? {} : parseJsonObject('tokenizer_config.json', tokenizerConfig);
-  const templates = given === undefined ? (chatTemplates ?? chatTemplateOf({ tokenizerConfig: config })) : new Map([[DEFAULT_TEMPLATE, given]]);
-  if (templates.size === 0) return undefined;
-  const named = { bos_token: tokenizer.bosTokenId, eos_token: tokenizer.eosTokenId };
-  const tokens = Object.fromEntries(Object.entries(named).flatMap(([name, id]) => (id === undefined ? [] : [[name, tokenizer.idToToken(id)!]])));
-  return new Chats(model, await createChatFormat(templates, { ...tokens, ...controlTokensOf(config) }));
+/** Undefined where there is no template. */
+export async function createChats(model: ChatModel): Promise<Chats | undefined> {
+  const format = await chatFormatOf(model.tokenizer);
+  return format && new Chats(model, format);
 }
 
 /** Control tokens that the template writes right behind an answer. None where it cannot write one. */

@@ -1,7 +1,8 @@
 import { ArgumentError } from '../errors.js';
+import type { Model } from '../model/model.js';
 import type { PagePool } from '../model/pages.js';
 import { requireShape, type ModelState, type StateShape } from '../model/state.js';
-import { checkNumber } from '../options.js';
+import { checkNumber, givenOptions } from '../options.js';
 import { IS_PREFIX_CACHE } from './prefix-option.js';
 
 /** Tokens between two states that are kept. */
@@ -128,4 +129,10 @@ export class PrefixCache {
 
 function keyAt(ids: readonly number[], at: number): string {
   return ids.slice(at, at + PREFIX_STEP).join(' ');
+}
+
+/** See `lm.createPrefixCache`. */
+export function createPrefixCache({ parts: { stateShape, pages } }: Model, options: { readonly maxBytes?: number }): PrefixCache {
+  const { maxBytes } = givenOptions('createPrefixCache', options, ['maxBytes']);
+  return new PrefixCache(stateShape, maxBytes, pages);
 }

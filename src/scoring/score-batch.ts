@@ -1,4 +1,4 @@
-import { ArgumentError } from '../errors.js';
+import { ArgumentError, show } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { exp } from '../platform/numeric.js';
 import { givenOptions } from '../options.js';
@@ -6,6 +6,14 @@ import { Pace } from '../platform/pace.js';
 import { Lanes } from './lanes.js';
 import { logProbability } from '../sampling/logprobs.js';
 import { SCORE_OPTIONS, type Score, type ScoreOptions } from './score.js';
+
+/** See `lm.scoreBatch`. @param idsOf of a text, for messages that begin so. */
+export async function scoreTexts(
+  model: Model, texts: readonly (string | ArrayLike<number>)[], options: ScoreOptions, idsOf: (what: string, text: string | ArrayLike<number>) => ArrayLike<number>,
+): Promise<Score[]> {
+  if (!Array.isArray(texts)) throw new ArgumentError(`scoreBatch: the texts are ${show(texts)}, not a list`);
+  return scoreBatch(model, texts.map((text: string | ArrayLike<number>, n) => idsOf(`scoreBatch: text ${n}`, text)), options);
+}
 
 /**
  * Scores several texts side by side, which is quicker for short ones. Each gets the score that it gets alone, bit for bit.

@@ -6,6 +6,8 @@ import { BpeModel } from './bpe.js';
 import { wellFormed } from './byte-level.js';
 import { buildDecoder, type DecodeRun } from './decoder.js';
 import { Growth } from './growth.js';
+import type { ApplyChatTemplateOptions } from '../chat/apply.js';
+import type { ChatMessage } from '../chat/messages.js';
 import { Json } from './json.js';
 import type { TokenizerParts } from './parts.js';
 import { buildNormalizer } from './normalizer.js';
@@ -19,6 +21,8 @@ export interface TokenizerOptions {
   file?: string | undefined;
   /** The parsed `tokenizer_config.json`, which names the bos and eos tokens. */
   config?: unknown | undefined;
+  /** Chat templates by name, where they are not in `config`. */
+  chatTemplates?: ReadonlyMap<string, string> | undefined;
 }
 
 export interface EncodeOptions {
@@ -61,6 +65,8 @@ export class Tokenizer {
   readonly bosTokenId: number | undefined;
   readonly eosTokenId: number | undefined;
 
+  /** @internal */
+  readonly chatSources: TokenizerOptions;
   readonly #vocabulary: Vocabulary;
   readonly #model: BpeModel;
   readonly #added: AddedTokens;
@@ -73,7 +79,7 @@ export class Tokenizer {
    * asks for something this library does not have (a model other than BPE, an unknown component, an untranslatable pattern).
    */
   static async fromJSON(json: unknown, options: TokenizerOptions = {}): Promise<Tokenizer> {
-    const given = givenOptions('Tokenizer.fromJSON', options, ['file', 'config']);
+    const given = givenOptions('Tokenizer.fromJSON', options, ['file', 'config', 'chatTemplates']);
     return new Tokenizer(json ?? null, given, needsParts(json) ? (await import('./parts.js').catch(missingPart)).createParts() : undefined);
   }
 
@@ -93,6 +99,7 @@ export class Tokenizer {
     const config = new Json(options.config ?? {}, 'tokenizer_config.json');
     this.bosTokenId = this.#configuredToken(config.key('bos_token'));
     this.eosTokenId = this.#configuredToken(config.key('eos_token'));
+    this.chatSources = options;
   }
 
   /** The ids of a text. Lone surrogates count as U+FFFD. */
@@ -143,6 +150,14 @@ export class Tokenizer {
       throw new ArgumentError(`decode: no token has the id ${show(id)} (ids of this tokenizer are below ${this.vocabSize})`);
     }
     return skips && this.isSpecial(id) ? '' : run.push(token, this.#vocabulary.isAdded(token));
+  }
+
+  /**
+   * The prompt that a conversation is, as the model's chat template has it.
+   * @throws ArgumentError where there is none, or for messages that are none; ChatTemplateError.
+   */
+  async applyChatTemplate(messages: readonly ChatMessage[], options: ApplyChatTemplateOptions = {}): Promise<string> {
+    return (await import('../chat/apply.js').catch(missingPart)).applyChatTemplate(this, messages, options);
   }
 
   /** The id of a token, spelled as in the vocabulary (`Ġthe`, `▁the`). */
