@@ -50,7 +50,8 @@ function withinStack<T>(run: Run, work: () => T): T {
     return work();
   } catch (error) {
     if (error instanceof MatMulFreeError) throw error;
-    if (error instanceof RangeError) return run.fail('too much is nested here for the stack of this engine');
+    // Firefox has an InternalError of its own.
+    if (error instanceof RangeError || (error instanceof Error && error.name === 'InternalError')) return run.fail('too much is nested here for the stack of this engine');
     throw error;
   }
 }

@@ -104,7 +104,7 @@ function callMacro(run: Run, scope: Scope, { name, parameters, body }: MacroDefi
   run.spend(4);
   const own = inner(scope);
   own.values.set('caller', named.get('caller') ?? undefinedValue('caller is undefined: the macro is not called by {% call %}'));
-  if (positional.length > parameters.length) run.fail(`the macro ${name} takes ${parameters.length} arguments, not ${positional.length}`);
+  if (positional.length > parameters.length) run.fail(`the macro ${name} is given ${positional.length} arguments, but takes ${parameters.length}`);
   for (const key of named.keys()) {
     const place = parameters.findIndex((parameter) => parameter.name === key);
     if (place < 0 && key !== 'caller') run.fail(`the macro ${name} has no parameter ${key}`);

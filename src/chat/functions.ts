@@ -35,7 +35,8 @@ function entriesOf(run: Run, what: string, { positional, named }: Arguments): [V
 export const FUNCTIONS: ReadonlyMap<string, Callable> = new Map([
   callable('range', range),
   callable('dict', (run, given) => dict(run, entriesOf(run, 'dict', given))),
-  callable('namespace', (run, given) => namespace(entriesOf(run, 'namespace', given).map(([key, value]) => [isText(key) ? key.text : run.fail(`namespace: a name is ${nameOf(key)}`), value]))),
+  callable('namespace', (run, given) => namespace(entriesOf(run, 'namespace', given).map(([key, value]) =>
+    [isText(key) ? key.text : run.fail(`namespace: a name is ${nameOf(key)}`), value]))),
   callable('raise_exception', (run, given) => {
     const message = new Given(run, 'raise_exception', given, ['message'], 1).value('message')!;
     return run.fail(`the template says: ${isUndefined(message) ? message.why : toText(run, message).text.slice(0, 500)}`);

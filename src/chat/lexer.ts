@@ -19,8 +19,8 @@ const PRINT_END = /-\}\}\s*|\}\}/y;
 
 const SPACES = /\s+/y;
 const NAME = /[\p{L}\p{Nl}_][\p{L}\p{Nl}\p{Mn}\p{Mc}\p{Nd}\p{Pc}]*/uy;
-const FLOAT = /\d[\d_]*(?:\.\d[\d_]*)?[eE][-+]?\d[\d_]*|\d[\d_]*\.\d[\d_]*/y;
-const INT = /0[xX][\da-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|\d[\d_]*/y;
+const FLOAT = /\d(?:_?\d)*(?:\.\d(?:_?\d)*)?[eE][-+]?\d(?:_?\d)*|\d(?:_?\d)*\.\d(?:_?\d)*/y;
+const INT = /0[xX](?:_?[\da-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+|\d(?:_?\d)*/y;
 const OPERATOR = /\*\*|\/\/|==|!=|<=|>=|[-+*/%~<>=.:|,;()[\]{}]/y;
 const CLOSES: Record<string, string> = { '(': ')', '[': ']', '{': '}' };
 

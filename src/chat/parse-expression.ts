@@ -206,7 +206,7 @@ function parseSubscript(tokens: TokenStream, of: Expression, line: number): Expr
   return { type: 'item', line, of, key: bounds[0] ?? tokens.fail('[] without a key', line) };
 }
 
-export function parseArguments(tokens: TokenStream): ArgumentList {
+function parseArguments(tokens: TokenStream): ArgumentList {
   tokens.take('operator', '(');
   const positional: Expression[] = [];
   const named: [string, Expression][] = [];

@@ -26,7 +26,7 @@ export class Run {
   }
 
   fail(message: string): never {
-    throw new ChatTemplateError(this.file, this.line, message);
+    throw new ChatTemplateError(`${this.file}, line ${this.line}: ${message}`);
   }
 
   /** Counts work. @throws ChatTemplateError when it is too much. */

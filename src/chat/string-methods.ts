@@ -154,7 +154,7 @@ export function capitalize(run: Run, text: Text): Text {
 }
 
 /** The first character large, the others small. */
-export function capitalized(text: string): string {
+function capitalized(text: string): string {
   const first = text === '' ? '' : String.fromCodePoint(text.codePointAt(0)!);
   // What is a small sigma depends on what stands before it.
   return large(first) + text.toLowerCase().slice(first.toLowerCase().length);

@@ -45,7 +45,8 @@ function getter(path: string): never {
 }
 
 function wrong(path: string, value: unknown): never {
-  throw new ArgumentError(`${shorten(path)} is ${typeof value === 'object' ? 'an object of a class' : show(value)}: a chat template takes texts, numbers, booleans, null, lists and plain objects`);
+  const what = typeof value === 'object' ? 'an object of a class' : show(value);
+  throw new ArgumentError(`${shorten(path)} is ${what}: a chat template takes texts, numbers, booleans, null, lists and plain objects`);
 }
 
 /** Own properties of a plain object; undefined if it is none. @throws ArgumentError for a getter, which is not called. */

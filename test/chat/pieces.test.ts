@@ -66,7 +66,7 @@ it('each character keeps its own origin, whatever a template does with it', () =
   const seed = freshSeed();
   const variables = inRunes({ ...TEMPLATE_VARIABLES, bos_token: '' }) as Record<string, unknown>;
   let runes = 0;
-  for (let n = 0; n < tries(3000); n++) {
+  for (let n = 0; n < tries(1000, 10_000); n++) {
     const template = randomTemplate(randomFrom(seed + n));
     let pieces;
     try {
@@ -78,10 +78,10 @@ it('each character keeps its own origin, whatever a template does with it', () =
     for (const { text, isTemplate } of pieces) {
       const where = `SEED=${seed + n}: ${JSON.stringify(template)}, ${JSON.stringify(text)}`;
       if (isTemplate) expect(text, where).not.toMatch(/[\u16a0-\u16ea]/);
-      // White space, and keys, which stay as they are.
-      else expect(text, where).toMatch(/^(?:[\s\u16a0-\u16ea]|\\n|[a-zA-Z_])*$/);
+      // White space, as it is or escaped, and keys.
+      else expect(text, where).toMatch(/^[\s\u16a0-\u16ea\\a-zA-Z_]*$/);
       if (!isTemplate) runes += text.length;
     }
   }
-  expect(runes).toBeGreaterThan(1000);
-});
+  expect(runes).toBeGreaterThan(10);
+}, 30_000 + tries(1000, 10_000) * 5);

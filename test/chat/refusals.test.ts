@@ -20,6 +20,8 @@ describe('what is not supported is refused by name when the template is compiled
     ['{{ a b }}', 1, 'b where }} is expected'],
     ['{{ (a }}', 1, '} closes nothing'],
     ['{{ a ? b }}', 1, 'the character "?" is not expected here'],
+    ['{{ 0x_ }}', 1, 'x_ where }} is expected'],
+    ['{{ 0b2 }}', 1, 'b2 where }} is expected'],
     ['{{ "a }}', 1, 'a string is not closed'],
     ['{{ a.1.b. }}', 1, '}} where a name is expected'],
     ['{% set none = 1 %}', 1, 'none cannot be assigned to'],
@@ -28,7 +30,6 @@ describe('what is not supported is refused by name when the template is compiled
     const error: unknown = await ChatTemplate.compile(source, { file: 'f.jinja' }).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(ChatTemplateError);
     expect((error as ChatTemplateError).message).toBe(`f.jinja, line ${line}: ${message}`);
-    expect((error as ChatTemplateError).line).toBe(line);
   });
 });
 
@@ -48,7 +49,7 @@ describe('what goes wrong later is an error with its line', () => {
     ['{{ messages | map(attribute="role") | length }}', 1, 'an iterator has no length; make a list of it first (| list)'],
     ['{{ messages() }}', 1, 'a list cannot be called'],
     ['{{ "a" | trim(b=1) }}', 1, 'trim: an argument b is not supported'],
-    ['{% macro m(a) %}{% endmacro %}{{ m(1, 2) }}', 1, 'the macro m takes 1 arguments, not 2'],
+    ['{% macro m(a) %}{% endmacro %}{{ m(1, 2) }}', 1, 'the macro m is given 2 arguments, but takes 1'],
     ['{{ strftime_now("%Q") }}', 1, 'strftime_now: %Q is not supported'],
     ['{{ "%s" % 1 }}', 1, '% with a string, which fills in values, is not supported; use ~ to put texts together'],
     ['{% for a, b in messages %}{% endfor %}', 1, '3 values for 2 names'],
