@@ -1,3 +1,4 @@
+import { ChatTemplateError } from '../chat/error.js';
 import * as errors from '../errors.js';
 import type { BatchOptions, BatchPrompt, BatchResult } from '../generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
@@ -133,7 +134,7 @@ export function packError(error: unknown): SentError {
 
 /** The error again: of the library's family if it was of it, with the worker's stack. */
 export function unpackError({ name, message, stack }: SentError): Error {
-  const Class = (errors as Record<string, unknown>)[name];
+  const Class = ({ ...errors, ChatTemplateError } as Record<string, unknown>)[name];
   const isOurs = typeof Class === 'function' && Class.prototype instanceof Error;
   const error = isOurs ? new (Class as new (message: string) => Error)(message) : Object.assign(new Error(message), { name });
   if (stack !== undefined) error.stack = stack;

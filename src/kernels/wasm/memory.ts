@@ -31,7 +31,7 @@ export function createMemory(bytes: number, threads: number, shared: boolean): K
   try {
     memory = new WebAssembly.Memory(shared ? { initial: pages, maximum: pages, shared } : { initial: pages });
   } catch {
-    throw new BackendError(`cannot allocate ${size} of WebAssembly memory for the model; close other programs or pages, take a smaller model, or use backend scalar (in Node: raise the limit of address space, ulimit -v)`);
+    throw new BackendError(`cannot allocate ${size} of WebAssembly memory for the model; close other programs or pages, take a smaller model, or use backend scalar (in Node: raise ulimit -v)`);
   }
   const { buffer } = memory;
   return {
