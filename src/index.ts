@@ -10,6 +10,13 @@ export type { FinishReason, GenerateIdsOptions, GenerateOptions, GenerateResult,
 export type { BatchOptions, BatchPrompt, BatchResult, BatchTextOptions } from './generate/batch.js';
 export type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
 export type { TokenPiece } from './generate/text-pieces.js';
+export type { Prompt } from './generate/prompt.js';
+export type { Completion } from './generate/complete.js';
+export type { ChatOptions, ChatResult, Conversation, SayOptions } from './generate/conversation.js';
+export type { AnswerPiece } from './generate/answer-stream.js';
+export type { ApplyChatTemplateOptions } from './chat/apply.js';
+export type { RenderOptions } from './chat/format.js';
+export type { ChatMessage, TextPart, Tool, ToolCall } from './chat/messages.js';
 export type { Drafter } from './speculate/drafter.js';
 export { compileChoices, compileJsonSchema, compileRegex } from './constrain/constraints.js';
 export type { ConstraintSpec } from './constrain/compile.js';
