@@ -19,17 +19,7 @@ export interface TernaryModel {
   readonly tensors: Readonly<Record<string, TernaryTensor>>;
 }
 
-export interface TinyQwen3 {
-  readonly hidden: number;
-  readonly intermediate: number;
-  readonly layers: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
-  readonly vocab: number;
-  readonly positions: number;
-  readonly theta: number;
-  readonly isTied: boolean;
+export interface TinyQwen3 extends Omit<TinyDecoder, 'family' | 'activation'> {
   readonly yarn?: { readonly factor: number; readonly original: number };
   /** Columns that have a scale in common; with 256, the model can be written in TQ blocks. The last group of a row may be shorter. */
   readonly group: number;
