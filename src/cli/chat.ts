@@ -33,9 +33,9 @@ export async function chatCommand(args: readonly string[], io: Io): Promise<void
   const lm = await loadFromFlags(values, io, { chatTemplate });
   try {
     if (!lm.hasChatTemplate) {
-      const what = values.model === undefined ? 'the model that comes with the package tells stories and has no chat template; give a chat model with --model'
-        : `${values.model}: has no chat template, so one cannot talk with it`;
-      throw new UsageError(`${what}, or a template with --chat-template FILE`);
+      throw new UsageError(values.model === undefined
+        ? 'the model that comes with the package tells stories; give one that chats with --model (matmulfree models lists some), or a chat template with --chat-template FILE'
+        : `${values.model}: has no chat template, which says how a conversation is written; give one with --chat-template FILE`);
     }
     const { generationDefaults: known } = lm;
     const answers = {

@@ -47,7 +47,12 @@ export function openKeyboard(input: NodeJS.ReadableStream, output: Terminal, sig
   const onKey = (_: unknown, key: { readonly name?: string } | undefined): void => {
     if (key?.name === 'paste-start' || key?.name === 'paste-end') isPasting = key.name === 'paste-start';
   };
-  const close = (): void => readline.close();
+  let isClosing = false;
+  const close = (): void => {
+    if (isClosing) return; // a terminal that is gone fails again while it is given back
+    isClosing = true;
+    readline.close();
+  };
 
   input.on('keypress', onKey);
   signal.addEventListener('abort', close);

@@ -15,7 +15,11 @@ export function processStdin(signal: AbortSignal): Stdin {
     },
     keyboard() {
       const { stdin, stdout, stderr } = process;
-      return stdin.isTTY ? openKeyboard(stdin, stdout.isTTY ? stdout : stderr, signal) : undefined;
+      if (!stdin.isTTY) return undefined;
+      // It has no end but with its terminal. That is known here before the signal comes.
+      const hangUp = (): void => void process.emit('SIGHUP', 'SIGHUP');
+      stdin.once('end', hangUp).once('error', hangUp);
+      return openKeyboard(stdin, stdout.isTTY ? stdout : stderr, signal);
     },
     async isGiven() {
       const stat = fstatSync(0);

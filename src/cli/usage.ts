@@ -92,10 +92,10 @@ ${MODEL}
   --max-new-tokens N    most tokens of an answer (default 4096); also -n
 ${WRITING}
   --quiet               no notes
-Where the model's authors have chosen temperature, top-p and the like, those are the defaults.
+Where the model's authors have chosen temperature, top-p and the like, those are the defaults. matmulfree models lists models that chat.
 
 Examples:
-  matmulfree chat --model hf:prism-ml/Ternary-Bonsai-1.7B-gguf --system "Answer in one sentence."
+  matmulfree chat --model hf:tiiuae/Falcon-E-1B-Instruct --system "Answer in one sentence."
   echo "What is a ternary weight?" | matmulfree chat --model model.gguf --temperature 0
   matmulfree chat --model model.gguf --chat-template template.jinja --load talk.chat`;
 
