@@ -72,9 +72,9 @@ export function createMethods(): Handlers {
     chatSay: ({ signal }, chat, said, options) => chats.at(chat).sayPieces(said, { ...options, signal }),
     chatMessages: (_, chat) => chats.at(chat).messages,
     chatTokens: (_, chat) => chats.at(chat).tokens,
-    forkChat: (_, chat) => chats.keep(chats.at(chat).fork()),
-    rewindChat: (_, chat, turns) => chats.at(chat).rewind(turns),
-    saveChat: (_, chat) => chats.at(chat).save(),
+    chatFork: (_, chat) => chats.keep(chats.at(chat).fork()),
+    chatRewind: (_, chat, turns) => chats.at(chat).rewind(turns),
+    chatSave: (_, chat) => chats.at(chat).save(),
     freeChat: (_, chat) => chats.free(chat)?.dispose(), // as a state in use
   };
 }

@@ -93,9 +93,9 @@ export interface Methods {
   chatSay: Method<[chat: Handle, said: Said, options: Sent<SayOptions>], ChatResult, AnswerPiece>;
   chatMessages: Method<[chat: Handle], readonly ChatMessage[]>;
   chatTokens: Method<[chat: Handle], number>;
-  forkChat: Method<[chat: Handle], Handle>;
-  rewindChat: Method<[chat: Handle, turns: number], void>;
-  saveChat: Method<[chat: Handle], Uint8Array>;
+  chatFork: Method<[chat: Handle], Handle>;
+  chatRewind: Method<[chat: Handle, turns: number], void>;
+  chatSave: Method<[chat: Handle], Uint8Array>;
   freeChat: Method<[chat: Handle], void>;
 }
 

@@ -55,17 +55,17 @@ export class WorkerChat {
 
   /** Another conversation that goes on from here. */
   async fork(): Promise<WorkerChat> {
-    return this.chats.adopt(await this.chats.call('forkChat', [this.handle]), this.signal);
+    return this.chats.adopt(await this.chats.call('chatFork', [this.handle]), this.signal);
   }
 
   /** Takes back the last `turns` things that were said, and their answers. */
   rewind(turns = 1): Promise<void> {
-    return this.chats.call('rewindChat', [this.handle, turns]);
+    return this.chats.call('chatRewind', [this.handle, turns]);
   }
 
   /** The conversation as bytes: `lm.openChat` goes on from them, here and without a worker. */
   save(): Promise<Uint8Array> {
-    return this.chats.call('saveChat', [this.handle]);
+    return this.chats.call('chatSave', [this.handle]);
   }
 
   /** Lets go of it. Every later use of it rejects with ArgumentError. */
