@@ -12,7 +12,7 @@ export type { AnswerPiece } from './generate/answer-stream.js';
 export type { ChatOptions, ChatResult, Conversation, SayOptions } from './generate/conversation.js';
 export type { Completion } from './generate/complete.js';
 export type { Prompt } from './generate/prompt.js';
-export type { ChatMessage, ToolCall } from './chat/messages.js';
+export type { ChatMessage, TextPart, Tool, ToolCall } from './chat/messages.js';
 export type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
 export type { TokenPiece } from './generate/text-pieces.js';
 export type { Drafter } from './speculate/drafter.js';
