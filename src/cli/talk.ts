@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { MatMulFreeError, SourceError, type ChatOptions, type Conversation, type MatMulFreeLM } from '../index.js';
+import { ArgumentError, MatMulFreeError, SourceError, type ChatOptions, type Conversation, type MatMulFreeLM } from '../index.js';
 import type { AnswerOutput } from './answer-output.js';
 import type { Io } from './io.js';
 import { putInPlace } from './put-in-place.js';
@@ -34,7 +34,7 @@ export class Talk {
     this.chat = lm.chat(options.answers);
   }
 
-  /** Writes the answer as it comes. @throws what `chat.say` throws. */
+  /** Writes the answer as it comes. @throws what `chat.say` throws; MatMulFreeError for a conversation that is too long. */
   async say(said: Said, signal: AbortSignal): Promise<void> {
     const { output, quiet, answers: { seed } } = this.options;
     const { stderr } = this.io;
@@ -57,6 +57,9 @@ export class Talk {
         if (value.finishReason === 'length' && !quiet) stderr.write(`(cut after ${plural(value.newTokens, 'token')}; --max-new-tokens N allows more)\n`);
         return;
       }
+    } catch (error) {
+      const isFull = error instanceof ArgumentError && error.message.includes('contextTokens');
+      throw isFull ? new MatMulFreeError('there is no memory for a conversation as long as that; --context-tokens N gives more') : error;
     } finally {
       progress.clear();
       if (hasBegun) output.end();

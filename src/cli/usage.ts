@@ -21,6 +21,7 @@ Without --model, generate, score, perplexity, eval and info use the small model 
 
 Examples:
   matmulfree generate "The dragon" --seed 7
+  matmulfree chat --model hf:tiiuae/Falcon-E-1B-Instruct
   matmulfree score --text-file story.txt
   matmulfree info --model ./MMfreeLM-370M
   matmulfree generate "The history of" --model hf:ridger/MMfreeLM-370M

@@ -8,7 +8,7 @@ import type { Keyboard, Typed } from '../../src/cli/keyboard.js';
 import { MessageReader } from '../../src/cli/message-reader.js';
 import { forTerminal } from '../../src/cli/terminal.js';
 import { CHAT_MODELS, QWEN_LIKE } from '../support/chat.js';
-import { cli, cliWith, stdinOf } from '../support/run.js';
+import { cli, cliWith, startScript, stdinOf } from '../support/run.js';
 
 let folder: string;
 let model: string[];
@@ -19,8 +19,10 @@ const SHORT = ['--seed', '5', ...letters(9)];
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'matmulfree-'));
   const files = CHAT_MODELS[0]!.files(7);
-  await mkdir(join(folder, 'model'));
-  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, 'model', name), content as Uint8Array);
+  for (const [name, content] of [['model', files], ['transformer', CHAT_MODELS[1]!.files(7)]] as const) {
+    await mkdir(join(folder, name));
+    for (const [file, bytes] of Object.entries(content)) await writeFile(join(folder, name, file), bytes as Uint8Array);
+  }
   await writeFile(join(folder, 'template.jinja'), QWEN_LIKE);
   model = ['--model', join(folder, 'model'), '--chat-template', join(folder, 'template.jinja'), '--threads', '1'];
   lm = await MatMulFreeLM.load(files, { chatTemplate: QWEN_LIKE, threads: 1 });
@@ -115,6 +117,12 @@ describe('chat through a pipe', () => {
     expect((await pipe(...args, '--quiet')).stderr).toBe('');
   });
 
+  it('is the same in a process of its own', async () => {
+    const args = ['chat', ...model, ...SHORT];
+    const { ended } = startScript('src/cli/main.ts', args, { input: 'hi\n/info\nthere' });
+    expect(await ended).toEqual({ code: 0, stdout: linesOf(await answersTo(['hi', 'there'])), stderr: expect.stringMatching(/^2 messages, /) as string });
+  });
+
   it('a signal ends it', async () => {
     const stop = new AbortController();
     let stdout = '';
@@ -149,6 +157,12 @@ describe('what chat refuses, in one line', () => {
     const found = await pipe(stdin, ...args);
     expect(found).toEqual({ code, stdout: '', stderr: expect.stringMatching(complaint) as string });
     expect(found.stderr.trimEnd()).not.toContain('\n');
+  });
+
+  it('what there is no memory for', async () => {
+    const { code, stdout, stderr } = await pipe('hi\nhi\nhi\nhi\nhi\n', '--model', join(folder, 'transformer'), '--context-tokens', '200', ...letters(60));
+    expect({ code, stderr }).toEqual({ code: 1, stderr: 'matmulfree: there is no memory for a conversation as long as that; --context-tokens N gives more\n' });
+    expect(stdout).toMatch(/^([a-z ]{1,60}\n){0,4}$/);
   });
 
   it('a model without a template, and a template that is none', async () => {
@@ -200,6 +214,13 @@ describe('chat at a terminal', () => {
     expect(stdout).toBe(linesOf(await answersTo(['one\ntwo', 'a\nb'])));
     expect(stderr).toMatch(/^\/help lists .*\ncannot read nowhere: .*\n\/no: no such command.*\n$/);
     expect(keyboard.prompts).toEqual(['> ', '... ', '> ', '> ', '> ', '> ', '> ']);
+  });
+
+  it('dims a thought, or hides it', async () => {
+    const thinking = ['--regex', '<think>[a-z]{5} [a-z]{5}</think>\n[a-z]{7}', '--seed', '5'];
+    const { stdout } = await talk(typist({ text: 'hi' }), thinking);
+    expect(stdout.replaceAll('\x1b[22m\x1b[2m', '')).toMatch(/^\x1b\[2m[a-z]{5} [a-z]{5}\x1b\[22m\n\n[a-z]{7}\n$/);
+    expect((await talk(typist({ text: 'hi' }), [...thinking, '--no-thinking'])).stdout).toMatch(/^[a-z]{7}\n$/);
   });
 
   it('Ctrl-C stops the answer, which stays as far as it came; the next one leaves', async () => {
