@@ -8,6 +8,9 @@ import { describeFileError, formatCount, plural, ProgressLine } from './terminal
 
 type Said = Parameters<Conversation['say']>[0];
 
+/** So many there are. */
+const SEEDS = 2 ** 53;
+
 export interface TalkOptions {
   /** Of all answers; the first one has this seed, each later one the next. */
   readonly answers: ChatOptions & { readonly seed: number };
@@ -41,7 +44,7 @@ export class Talk {
     const progress = new ProgressLine(quiet || stderr.isTTY !== true, stderr);
     const onProgress = (tokens: number, total: number): void => progress.update('reading', tokens, total, formatCount);
     // Asked again, it is to find another answer.
-    const pieces = this.chat.sayPieces(said, { seed: seed + this.answers++, signal, onProgress });
+    const pieces = this.chat.sayPieces(said, { seed: (seed + this.answers++) % SEEDS, signal, onProgress });
     let hasBegun = false;
     try {
       for (;;) {

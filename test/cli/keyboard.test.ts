@@ -99,3 +99,11 @@ it.each<[string, (at: ReturnType<typeof terminal>, stop: AbortController) => unk
   expect(await at.keyboard.read('> ')).toBe('end');
   expect(at.input.listenerCount('keypress')).toBeLessThanOrEqual(1); // readline's own decoder stays
 });
+
+it('a terminal that is gone fails again when it is given its mode back', async () => {
+  const { keyboard, input } = terminal();
+  const failing = Object.assign(input, { setRawMode: () => input.emit('error', new Error('setRawMode EIO')) });
+  const read = keyboard.read('> ');
+  failing.emit('error', new Error('read EIO'));
+  expect(await read).toBe('end');
+});
