@@ -8,6 +8,11 @@ export { clearCache, listCache, type CacheEntry, type CacheOptions } from './sou
 export type { FileContent } from './formats/bytes.js';
 export type { FinishReason, GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from './generate/options.js';
 export type { BatchOptions, BatchPrompt, BatchResult, BatchTextOptions } from './generate/batch.js';
+export type { AnswerPiece } from './generate/answer-stream.js';
+export type { ChatOptions, ChatResult, Conversation, SayOptions } from './generate/conversation.js';
+export type { Completion } from './generate/complete.js';
+export type { Prompt } from './generate/prompt.js';
+export type { ChatMessage, TextPart, Tool, ToolCall } from './chat/messages.js';
 export type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
 export type { TokenPiece } from './generate/text-pieces.js';
 export type { Prompt } from './generate/prompt.js';

@@ -35,20 +35,24 @@ interface Case {
 const files: Files = { ...tinyModelWithText(1), 'generation_config.json': json({ max_new_tokens: 2 }) };
 let folder: string;
 let lm: api.MatMulFreeLM;
+const CONTENTS = '{% for message in messages %}{{ message.content }}{% endfor %}';
 /** One with a chat template. */
 let chatting: api.MatMulFreeLM;
 let remote: workerApi.MatMulFreeWorker;
+let remoteChatting: workerApi.MatMulFreeWorker;
 const inProcess = (): Worker => new WorkerInProcess() as unknown as Worker;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'matmulfree-'));
   lm = await MatMulFreeLM.load(files, { backend: 'scalar' });
-  chatting = await MatMulFreeLM.load(files, { backend: 'scalar', chatTemplate: '{% for message in messages %}{{ message.content }}{% endfor %}' });
+  chatting = await MatMulFreeLM.load(files, { backend: 'scalar', chatTemplate: CONTENTS });
   remote = await MatMulFreeWorker.load(files, { backend: 'scalar', worker: inProcess() });
+  remoteChatting = await MatMulFreeWorker.load(files, { backend: 'scalar', worker: inProcess(), chatTemplate: CONTENTS });
 });
 afterAll(async () => {
   lm.dispose();
   chatting.dispose();
   remote.dispose();
+  remoteChatting.dispose();
   await rm(folder, { recursive: true });
 });
 
@@ -180,6 +184,12 @@ function cases(): Record<string, Case> {
     'copyFrom in a worker': { call: method(() => remote.createState(), 'copyFrom'), args: [[undefined, []]] },
     'session.append in a worker': { call: method(begunRemote, 'append'), args: [['a', ['x', '[]']], [{}, OPTIONS]] },
     'session.generate in a worker': { call: method(begunRemote, 'generate'), args: [[short, OPTIONS]] },
+    'complete in a worker': { call: onRemote('complete'), args: [['a', TEXT], [short, OPTIONS]], says: /^(complete|generate): / },
+    'chat in a worker': { call: method(() => remoteChatting, 'chat'), args: [[{}, OPTIONS]] },
+    'openChat in a worker': { call: method(() => remoteChatting, 'openChat'), args: [[chatting.chat().save(), []], [{}, OPTIONS]] },
+    'chat.say in a worker': { call: method(() => remoteChatting.chat(), 'say'), args: [['a', ['x', 'messages']], [short, OPTIONS]] },
+    'chat.sayPieces in a worker': { call: method(() => remoteChatting.chat(), 'sayPieces'), args: [['a', ['x', 'messages']], [short, OPTIONS]], says: /^chat\.say: / },
+    'chat.rewind in a worker': { call: method(() => remoteChatting.chat(), 'rewind'), args: [[1, []]] },
     'rewind in a worker': { call: method(begunRemote, 'rewind'), args: [[undefined, []]] },
   };
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { fixture } from './support/files.js';
-import { runScript } from './support/run.js';
+import { runScript, startScript } from './support/run.js';
 
 it('generate', async () => {
   const { code, stdout } = await runScript('examples/generate.ts', ['The dragon']);
@@ -86,4 +86,10 @@ it('architecture', async () => {
   const { code, stdout } = await runScript('examples/architecture.ts');
   expect(code).toBe(0);
   expect(stdout).toMatch(/^243904 parameters; a text takes 768 bytes, and 192 for each of its last 32 tokens\nit writes: (\d+ ){20}…\na fork goes on as .*: true\n$/);
+});
+
+it('chat', async () => {
+  const { code, stdout } = await startScript('examples/chat.ts', [], { input: 'Once upon a time, a dragon\n\nThen it rained, and the dragon\n' }).ended;
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^Ctrl-D ends it\.\n> [^\n]{50,}\n> \n> [^\n]{50,}\n> \n4 messages, \d+ tokens\n$/);
 });

@@ -1,5 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
-import { MatMulFreeLM } from '../index.js';
+import { MatMulFreeLM, type LoadOptions } from '../index.js';
 import { numberOption } from './arguments.js';
 import type { Io } from './io.js';
 import { ProgressLine } from './terminal.js';
@@ -24,8 +24,8 @@ export const MODEL_OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-/** Loads the model that the flags name, or the embedded one, with progress on a terminal. */
-export async function loadFromFlags(flags: ModelFlags, io: Io): Promise<MatMulFreeLM> {
+/** Loads the model that the flags name, or the embedded one, with progress on a terminal. `options` are others that `load` takes. */
+export async function loadFromFlags(flags: ModelFlags, io: Io, options: Pick<LoadOptions, 'chatTemplate'> = {}): Promise<MatMulFreeLM> {
   const progress = new ProgressLine(flags.quiet === true, io.stderr);
   // An unknown backend is `load`'s to refuse.
   const backend = flags.backend as 'auto' | undefined;
@@ -34,7 +34,7 @@ export async function loadFromFlags(flags: ModelFlags, io: Io): Promise<MatMulFr
   // Node 20 has relaxed SIMD behind a flag; a program may turn it on, a library may not.
   if (process.versions.node.startsWith('20.')) setFlagsFromString('--experimental-wasm-relaxed-simd');
   try {
-    return await MatMulFreeLM.load(flags.model ?? EMBEDDED_MODEL, { backend, threads, contextTokens, signal: io.signal, onProgress: progress.listener });
+    return await MatMulFreeLM.load(flags.model ?? EMBEDDED_MODEL, { ...options, backend, threads, contextTokens, signal: io.signal, onProgress: progress.listener });
   } finally {
     progress.clear();
   }

@@ -17,6 +17,7 @@ async function main(args: readonly string[]): Promise<number> {
   // A reader that goes away, as `| head` does, is no failure.
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
+    if (error.code === 'EIO') hangUp(); // the terminal is gone
     stderr.write(`matmulfree: cannot write the output: ${onOneLine(error.message)}\n`);
     process.exit(FAILURE);
   });
@@ -45,9 +46,11 @@ function abortOnSignals(): { signal: AbortSignal; exitCode: () => number } {
   return { signal: interrupt.signal, exitCode: () => exitCode };
 }
 
-process.exitCode = await main(process.argv.slice(2));
-if (process.exitCode === INTERRUPTED.SIGHUP) {
-  // Node would give the terminal, which is gone, its settings back, and abort over it. The signal ends it without that.
+/** Ends without what Node does at its end: give the terminal, which is gone, its settings back, and abort over it. */
+function hangUp(): void {
   process.removeAllListeners('SIGHUP');
   process.kill(process.pid, 'SIGHUP');
 }
+
+process.exitCode = await main(process.argv.slice(2));
+if (process.exitCode === INTERRUPTED.SIGHUP) hangUp();

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { didYouMean, MatMulFreeError } from '../index.js';
 import { UsageError } from './arguments.js';
 import { cacheCommand } from './cache.js';
+import { chatCommand } from './chat.js';
 import { convertCommand } from './convert.js';
 import { evalCommand } from './eval.js';
 import { generateCommand } from './generate.js';
@@ -15,6 +16,7 @@ import { HELP } from './usage.js';
 
 const COMMANDS = new Map([
   ['generate', generateCommand],
+  ['chat', chatCommand],
   ['score', scoreCommand],
   ['perplexity', perplexityCommand],
   ['eval', evalCommand],

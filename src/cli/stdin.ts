@@ -1,6 +1,7 @@
 import { fstatSync } from 'node:fs';
 import { addAbortSignal } from 'node:stream';
 import type { Stdin } from './io.js';
+import { openKeyboard } from './keyboard.js';
 
 /** So long a program that started this one has time to begin with a text. Shells' pipes and files are waited for without end. */
 const PATIENCE_MS = 1000;
@@ -11,6 +12,14 @@ export function processStdin(signal: AbortSignal): Stdin {
     bytes() {
       if (process.stdin.isTTY) process.stderr.write('reading from the terminal; Ctrl-D ends the text\n');
       return addAbortSignal(signal, process.stdin);
+    },
+    keyboard() {
+      const { stdin, stdout, stderr } = process;
+      if (!stdin.isTTY) return undefined;
+      // It has no end but with its terminal. That is known here before the signal comes.
+      const hangUp = (): void => void process.emit('SIGHUP', 'SIGHUP');
+      stdin.once('end', hangUp).once('error', hangUp);
+      return openKeyboard(stdin, stdout.isTTY ? stdout : stderr, signal);
     },
     async isGiven() {
       const stat = fstatSync(0);

@@ -145,6 +145,14 @@ export function onOneLine(message: string): string {
   return message.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
 }
 
+/**
+ * What a model writes, as an output gets it. A terminal would obey control characters (move the cursor, change its title, send keys): it gets
+ * signs in their place, but for line ends and tabs. Nor are there characters that turn the text around. A file or a pipe gets the text as it is.
+ */
+export function forTerminal(text: string, { isTTY }: { readonly isTTY?: boolean | undefined }): string {
+  return isTTY ? text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, (char) => (char === '\n' || char === '\t' ? char : '\ufffd')) : text;
+}
+
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }

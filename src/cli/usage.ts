@@ -1,3 +1,5 @@
+import { commandList } from './chat-commands.js';
+
 /** What `--help` says. */
 
 const GENERAL = `matmulfree: run ternary MatMul-free language models on the CPU
@@ -6,6 +8,7 @@ Usage: matmulfree <command> [options]
 
 Commands:
   generate [prompt]   write on from a prompt, streaming ("Once upon a time" by default)
+  chat                talk with a model that has a chat template
   score               how well a model predicts a text: negative log-likelihood, perplexity
   perplexity          the same for a text of any length, also per byte and word, or in windows
   eval                zero-shot tasks: multiple choice, last words
@@ -18,6 +21,7 @@ Without --model, generate, score, perplexity, eval and info use the small model 
 
 Examples:
   matmulfree generate "The dragon" --seed 7
+  matmulfree chat --model hf:tiiuae/Falcon-E-1B-Instruct
   matmulfree score --text-file story.txt
   matmulfree info --model ./MMfreeLM-370M
   matmulfree generate "The history of" --model hf:ridger/MMfreeLM-370M
@@ -34,16 +38,7 @@ const MODEL = `  --model SOURCE        a folder (config.json, *.safetensors or p
   --context-tokens N    of a model with attention: tokens whose keys and values there is memory for (default 8192, or the
                         longest text that the model takes)`;
 
-const GENERATE = `Usage: matmulfree generate [prompt] [options]
-
-Writes the prompt and what the model makes of it, token by token, until the text ends or --max-new-tokens is reached; then
-one line on stderr: tokens, tokens/s, backend, size of the state, and the seed that gives this text again. Ctrl-C stops it.
-Without a prompt, what comes from a pipe is the prompt; - reads it from stdin in any case.
-
-Options:
-${MODEL}
-  --max-new-tokens N    most tokens to add (default 256); also -n
-  --temperature T       0 = always the likeliest token, higher = more surprising (default 0.7); also -t
+const WRITING = `  --temperature T       0 = always the likeliest token, higher = more surprising (default 0.7); also -t
   --top-p P             choose among the likeliest tokens that make up P of the probability (default 0.95)
   --top-k K             choose among the K likeliest tokens (default: all)
   --min-p P             leave out tokens less likely than P times the likeliest (default 0)
@@ -54,8 +49,20 @@ ${MODEL}
   --stop TEXT           stop before TEXT; may be given several times
   --max-time SECONDS    stop after so long
   --speculate           guess from what the text repeats: the same text, faster if it repeats itself
-  --choice TEXT (several times), --regex PATTERN, --json-schema FILE (- is stdin)
-                        what the text must be; it is valid, or --max-new-tokens has cut it
+  --choice TEXT (several times), --regex PATTERN, --json-schema FILE
+                        what the text must be; it is valid, or --max-new-tokens has cut it`;
+
+const GENERATE = `Usage: matmulfree generate [prompt] [options]
+
+Writes the prompt and what the model makes of it, token by token, until the text ends or --max-new-tokens is reached; then
+one line on stderr: tokens, tokens/s, backend, size of the state, and the seed that gives this text again. Ctrl-C stops it.
+Without a prompt, what comes from a pipe is the prompt; - reads it from stdin in any case.
+
+Options:
+${MODEL}
+  --max-new-tokens N    most tokens to add (default 256); also -n
+${WRITING}
+                        (FILE may be -, which is stdin)
   --quiet               the text only
 
 Examples:
@@ -64,6 +71,34 @@ Examples:
   matmulfree generate "The dragon" --seed 7
   matmulfree generate "Lily found a" --temperature 0 --stop "."
   echo "Tom had a dog" | matmulfree generate`;
+
+const CHAT = `Usage: matmulfree chat --model SOURCE [options]
+
+A conversation with a model, as its chat template has it: write a line, read the answer as it comes. What was said stays in memory as the
+model has read it, so that each answer costs what is new. What a model thinks before it answers is dimmed.
+From a pipe each line is a message or a command, and stdout has the answers and nothing else.
+
+Keys: arrow up and down for what was written before; Ctrl-C stops an answer, which stays as far as it came, and leaves at an empty line when
+it is pressed again; Ctrl-D leaves. Several lines that are pasted are one message.
+
+What is not a message:
+${commandList()}
+
+Options:
+${MODEL}
+  --system TEXT         what the system says before all else
+  --load FILE           go on with a conversation that /save has kept
+  --chat-template FILE  how a conversation is written (Jinja), in place of the template that came with the model
+  --no-thinking         ask for answers without a thought, where the template knows that; hide thoughts
+  --max-new-tokens N    most tokens of an answer (default 4096); also -n
+${WRITING}
+  --quiet               no notes
+Where the model's authors have chosen temperature, top-p and the like, those are the defaults. matmulfree models lists models that chat.
+
+Examples:
+  matmulfree chat --model hf:tiiuae/Falcon-E-1B-Instruct --system "Answer in one sentence."
+  echo "What is a ternary weight?" | matmulfree chat --model model.gguf --temperature 0
+  matmulfree chat --model model.gguf --chat-template template.jinja --load talk.chat`;
 
 const SCORE = `Usage: matmulfree score (--text-file FILE | --ids FILE.json | -) [options]
 
@@ -192,5 +227,5 @@ Examples:
   matmulfree cache clear hf:ridger/MMfreeLM-370M`;
 
 export const HELP = {
-  general: GENERAL, generate: GENERATE, score: SCORE, perplexity: PERPLEXITY, eval: EVAL, info: INFO, convert: CONVERT, models: MODELS, cache: CACHE,
+  general: GENERAL, generate: GENERATE, chat: CHAT, score: SCORE, perplexity: PERPLEXITY, eval: EVAL, info: INFO, convert: CONVERT, models: MODELS, cache: CACHE,
 } as const;

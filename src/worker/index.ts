@@ -2,12 +2,18 @@
 export type * from '../platform/globals.js';
 export { MatMulFreeWorker, WorkerTokenizer, type WorkerForwardOptions, type WorkerLoadOptions } from './worker-lm.js';
 export type {
-  InWorkerSession, WorkerAppendOptions, WorkerBatchOptions, WorkerBatchPrompt, WorkerGenerateIdsOptions, WorkerGenerateOptions,
-  WorkerGenerateTokensOptions,
+  InWorkerSession, WorkerAppendOptions, WorkerBatchOptions, WorkerBatchPrompt, WorkerChatOptions, WorkerGenerateIdsOptions, WorkerGenerateOptions,
+  WorkerGenerateTokensOptions, WorkerSayOptions,
 } from './worker-options.js';
+export type { WorkerChat } from './worker-chat.js';
 export { WorkerSession, WorkerSessionMark } from './worker-session.js';
 export { WorkerState } from './worker-state.js';
 // What the calls give back.
+export type { AnswerPiece } from '../generate/answer-stream.js';
+export type { ChatResult } from '../generate/conversation.js';
+export type { Completion } from '../generate/complete.js';
+export type { Prompt } from '../generate/prompt.js';
+export type { ChatMessage } from '../chat/messages.js';
 export type { BatchResult } from '../generate/batch.js';
 export type { FinishReason, GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from '../generate/options.js';
 export type { TokenPiece } from '../generate/text-pieces.js';

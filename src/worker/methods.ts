@@ -1,6 +1,7 @@
 import { ArgumentError } from '../errors.js';
 import { MatMulFreeLM } from '../lm.js';
 import type { ModelState } from '../model/state.js';
+import type { Conversation } from '../generate/conversation.js';
 import type { Session, SessionMark } from '../generate/session.js';
 import type { Handlers } from './host.js';
 import { Kept } from './kept.js';
@@ -12,6 +13,7 @@ export function createMethods(): Handlers {
   const states = new Kept<ModelState>('state');
   const sessions = new Kept<Session>('session');
   const marks = new Kept<SessionMark>('mark');
+  const chats = new Kept<Conversation>('conversation');
 
   const model = (): MatMulFreeLM => {
     if (!loaded) throw new ArgumentError('no model has been loaded in this worker');
@@ -24,12 +26,13 @@ export function createMethods(): Handlers {
     async load({ signal, report }, source, options) {
       if (loaded) throw new ArgumentError('this worker has a model already: each takes a worker of its own');
       loaded = await MatMulFreeLM.load(source, { ...options, signal, onProgress: report });
-      const { config, backend, threads, hasTokenizer, generationDefaults } = loaded;
-      return { config, backend, threads, hasTokenizer, generationDefaults };
+      const { config, backend, threads, hasTokenizer, hasChatTemplate, generationDefaults } = loaded;
+      return { config, backend, threads, hasTokenizer, hasChatTemplate, generationDefaults };
     },
     generate: ({ signal }, prompt, options, state) => model().generate(prompt, { ...options, state: maybeAt(state), signal }),
     generateIds: ({ signal }, prompt, options, state) => model().generateIds(prompt, { ...options, state: maybeAt(state), signal }),
     generateTokens: ({ signal }, prompt, options, state) => model().generateTokens(prompt, { ...options, state: maybeAt(state), signal }),
+    complete: ({ signal }, prompt, options, state) => model().complete(prompt, { ...options, state: maybeAt(state), signal }),
     generateBatch: ({ signal, report }, prompts, options) =>
       model().generateBatch(prompts, { ...options, signal, onPiece: (text, index) => report({ text, index }) }),
     beamSearch: ({ signal }, prompt, options) => model().beamSearch(prompt, { ...options, signal }),
@@ -64,5 +67,14 @@ export function createMethods(): Handlers {
     saveSession: (_, session) => sessions.at(session).save(),
     freeSession: (_, session) => sessions.free(session)?.dispose(),
     freeMark: (_, mark) => marks.free(mark)?.dispose(),
+    chat: (_, options) => chats.keep(model().chat(options)),
+    openChat: (_, bytes, options) => chats.keep(model().openChat(bytes, options)),
+    chatSay: ({ signal }, chat, said, options) => chats.at(chat).sayPieces(said, { ...options, signal }),
+    chatMessages: (_, chat) => chats.at(chat).messages,
+    chatTokens: (_, chat) => chats.at(chat).tokens,
+    chatFork: (_, chat) => chats.keep(chats.at(chat).fork()),
+    chatRewind: (_, chat, turns) => chats.at(chat).rewind(turns),
+    chatSave: (_, chat) => chats.at(chat).save(),
+    freeChat: (_, chat) => chats.free(chat)?.dispose(), // as a state in use
   };
 }

@@ -1,10 +1,15 @@
 import { ChatTemplateError } from '../chat/error.js';
 import * as errors from '../errors.js';
 import type { BatchOptions, BatchPrompt, BatchResult } from '../generate/batch.js';
+import type { AnswerPiece } from '../generate/answer-stream.js';
 import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
+import type { ChatMessage } from '../chat/messages.js';
+import type { ChatOptions, ChatResult, SayOptions } from '../generate/conversation.js';
+import type { Completion } from '../generate/complete.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
 import type { AppendOptions } from '../generate/session.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from '../generate/options.js';
+import type { Prompt } from '../generate/prompt.js';
 import type { Score, ScoreOptions } from '../scoring/score.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
 import type { BackendName } from '../kernels/kernels.js';
@@ -20,7 +25,7 @@ import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
  * yields) and then with a result or an error, once. The page may stop a call, and grants a stream the items that it may send ahead.
  *
  * A new method takes three things: its line in `Methods`, what it does in the worker (methods.ts), and what calls it (worker-lm.ts,
- * worker-state.ts, worker-session.ts).
+ * worker-state.ts, worker-session.ts, worker-chat.ts).
  */
 
 /** Arguments, what comes at the end, and what may come before it. */
@@ -30,13 +35,16 @@ interface Method<Args extends readonly unknown[], Result, Item = never> {
   readonly item: Item;
 }
 
-/** A model's state, a session, a mark: what stays in the worker has a number there. */
+/** A model's state, a session, a mark, a conversation: what stays in the worker has a number there. */
 export type Handle = number;
 
 type Ids = ArrayLike<number>;
 /** Options that cannot be sent: signals become stops, callbacks items, states handles; functions and other models stay behind. */
 export type NotSent = 'signal' | 'onProgress' | 'onPiece' | 'state' | 'out' | 'prefixCache' | 'draftModel' | 'logitsProcessor';
 type Sent<Options> = Omit<Options, NotSent>;
+
+/** What is said in a conversation. */
+export type Said = string | ChatMessage | readonly ChatMessage[];
 
 /** A piece of one text of a batch. */
 export interface BatchPiece {
@@ -48,11 +56,12 @@ export interface Methods {
   /** Tells that the worker is there. */
   hello: Method<[], 'matmulfree'>;
   load: Method<[source: ModelSource, options: Sent<LoadOptions>], Loaded, Progress>;
-  generate: Method<[prompt: string | Ids, options: Sent<GenerateOptions>, state: Handle | undefined], GenerateResult, string>;
+  generate: Method<[prompt: Prompt, options: Sent<GenerateOptions>, state: Handle | undefined], GenerateResult, string>;
   generateIds: Method<[prompt: Ids, options: Sent<GenerateIdsOptions>, state: Handle | undefined], GenerateResult, number>;
-  generateTokens: Method<[prompt: string | Ids, options: Sent<GenerateTokensOptions>, state: Handle | undefined], GenerateResult, TokenPiece>;
+  generateTokens: Method<[prompt: Prompt, options: Sent<GenerateTokensOptions>, state: Handle | undefined], GenerateResult, TokenPiece>;
+  complete: Method<[prompt: Prompt, options: Sent<GenerateOptions>, state: Handle | undefined], Completion>;
   generateBatch: Method<[prompts: readonly BatchPrompt[], options: Sent<BatchOptions>], BatchResult[], BatchPiece>;
-  beamSearch: Method<[prompt: string | Ids, options: Sent<BeamSearchOptions>], (BeamIds & { readonly text: string })[]>;
+  beamSearch: Method<[prompt: Prompt, options: Sent<BeamSearchOptions>], (BeamIds & { readonly text: string })[]>;
   forward: Method<[ids: number | Ids, state: Handle, options: Sent<ForwardOptions>], Float32Array>;
   score: Method<[textOrIds: string | Ids, options: Sent<ScoreOptions>], Score, number>;
   info: Method<[], ModelInfo>;
@@ -80,6 +89,15 @@ export interface Methods {
   saveSession: Method<[session: Handle], Uint8Array>;
   freeSession: Method<[session: Handle], void>;
   freeMark: Method<[mark: Handle], void>;
+  chat: Method<[options: Sent<ChatOptions>], Handle>;
+  openChat: Method<[bytes: Uint8Array | ArrayBuffer, options: Sent<ChatOptions>], Handle>;
+  chatSay: Method<[chat: Handle, said: Said, options: Sent<SayOptions>], ChatResult, AnswerPiece>;
+  chatMessages: Method<[chat: Handle], readonly ChatMessage[]>;
+  chatTokens: Method<[chat: Handle], number>;
+  chatFork: Method<[chat: Handle], Handle>;
+  chatRewind: Method<[chat: Handle, turns: number], void>;
+  chatSave: Method<[chat: Handle], Uint8Array>;
+  freeChat: Method<[chat: Handle], void>;
 }
 
 export type MethodName = keyof Methods;
@@ -87,9 +105,9 @@ export type Args<M extends MethodName> = Methods[M]['args'];
 export type Result<M extends MethodName> = Methods[M]['result'];
 export type Item<M extends MethodName> = Methods[M]['item'];
 
-/** What users call a method: that of a session, `session.append`. */
+/** What users call a method: that of a session, `session.append`; of a conversation, `chat.say`. */
 export function publicName(method: MethodName): string {
-  return method.replace(/^session([A-Z])/, (_, letter: string) => `session.${letter.toLowerCase()}`);
+  return method.replace(/^(session|chat)([A-Z])/, (_, noun: string, letter: string) => `${noun}.${letter.toLowerCase()}`);
 }
 
 /** What a page knows of a model once it is loaded. */
@@ -98,6 +116,7 @@ export interface Loaded {
   readonly backend: BackendName;
   readonly threads: number;
   readonly hasTokenizer: boolean;
+  readonly hasChatTemplate: boolean;
   readonly generationDefaults: GenerationDefaults;
 }
 

@@ -1,8 +1,10 @@
 import { disposed, missingPart, notByNew } from '../errors.js';
 import type { BatchPrompt, BatchResult } from '../generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
+import type { Completion } from '../generate/complete.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
 import type { GenerateResult } from '../generate/options.js';
+import type { Prompt } from '../generate/prompt.js';
 import type { Score, ScoreOptions } from '../scoring/score.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
 import type { BackendName } from '../kernels/kernels.js';
@@ -15,10 +17,11 @@ import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
 import { connect, type Connection } from './connect.js';
 import { buffersOf, isSentAsIs, whole, type Args, type Item, type Loaded, type Result } from './protocol.js';
 import {
-  sendable, type WorkerBatchOptions, type WorkerBatchPrompt, type WorkerGenerateIdsOptions, type WorkerGenerateOptions,
+  sendable, type WorkerBatchOptions, type WorkerBatchPrompt, type WorkerChatOptions, type WorkerGenerateIdsOptions, type WorkerGenerateOptions,
   type WorkerGenerateTokensOptions,
 } from './worker-options.js';
-import { WorkerSessions, type WorkerSession } from './worker-session.js';
+import type { WorkerChat, WorkerChats } from './worker-chat.js';
+import { WorkerSessions, type Streamer, type WorkerSession } from './worker-session.js';
 import { WorkerStates, type Caller, type WorkerState } from './worker-state.js';
 
 export interface WorkerLoadOptions extends LoadOptions {
@@ -49,6 +52,7 @@ export class MatMulFreeWorker {
   /** Threads that share the work, the worker's own included. */
   readonly threads: number;
   readonly hasTokenizer: boolean;
+  readonly hasChatTemplate: boolean;
   /** Options of `generate` that the model's authors chose; those of a call go before them. */
   readonly generationDefaults: GenerationDefaults;
   readonly tokenizer: WorkerTokenizer;
@@ -56,19 +60,23 @@ export class MatMulFreeWorker {
   private readonly states: WorkerStates;
   private readonly sessions: WorkerSessions;
   private readonly call: Caller;
+  private readonly streamer: Streamer;
+  private maybeChats: WorkerChats | undefined;
 
   private constructor(connection: Connection, loaded: Loaded) {
     if (typeof connection?.endWith !== 'function') throw notByNew('MatMulFreeWorker', 'await MatMulFreeWorker.load(…)');
-    const { config, backend, threads, hasTokenizer, generationDefaults } = loaded;
+    const { config, backend, threads, hasTokenizer, hasChatTemplate, generationDefaults } = loaded;
     this.connection = connection;
     this.config = config;
     this.backend = backend;
     this.threads = threads;
     this.hasTokenizer = hasTokenizer;
+    this.hasChatTemplate = hasChatTemplate;
     this.generationDefaults = generationDefaults;
     this.call = (method, args, options) => connection.client.call(method, args, { ...options, keep: this });
     this.states = new WorkerStates(this.call);
-    this.sessions = new WorkerSessions(this.call, (method, args, signal) => connection.client.stream(method, args, { signal, ahead: 1, keep: this }));
+    this.streamer = (method, args, signal) => connection.client.stream(method, args, { signal, ahead: 1, keep: this });
+    this.sessions = new WorkerSessions(this.call, this.streamer);
     this.tokenizer = new WorkerTokenizer(this.call);
     connection.endWith(this);
   }
@@ -113,7 +121,7 @@ export class MatMulFreeWorker {
    * Goes on from `prompt`, piece by piece, while the worker writes ahead of what was taken, by some pieces; where a `state` is given it
    * does not, so that the state holds what was taken. The generator's return value tells why it stopped.
    */
-  generate(prompt: string | ArrayLike<number>, options: WorkerGenerateOptions = {}): AsyncGenerator<string, GenerateResult, undefined> {
+  generate(prompt: Prompt, options: WorkerGenerateOptions = {}): AsyncGenerator<string, GenerateResult, undefined> {
     return this.stream('generate', whole(prompt), options);
   }
 
@@ -123,8 +131,14 @@ export class MatMulFreeWorker {
   }
 
   /** As `generate`, with each token's id, text, log-probability, and the most probable tokens in its place. */
-  generateTokens(prompt: string | ArrayLike<number>, options: WorkerGenerateTokensOptions = {}): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
+  generateTokens(prompt: Prompt, options: WorkerGenerateTokensOptions = {}): AsyncGenerator<TokenPiece, GenerateResult, undefined> {
     return this.stream('generateTokens', whole(prompt), options);
+  }
+
+  /** As `generate`, the whole text at once; after messages it is an answer, with the thought before it and calls of tools apart. */
+  async complete(prompt: Prompt, options: WorkerGenerateOptions = {}): Promise<Completion> {
+    const { state, signal, ...rest } = sendable('complete', options);
+    return this.call('complete', [whole(prompt), rest, state && this.states.handleOf('complete', state)], { signal });
   }
 
   /** Continues several prompts at the same time, each to the text that it gives alone. */
@@ -135,7 +149,7 @@ export class MatMulFreeWorker {
   }
 
   /** The most probable texts that beam search finds after a prompt, the best first. */
-  async beamSearch(prompt: string | ArrayLike<number>, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
+  async beamSearch(prompt: Prompt, options: BeamSearchOptions = {}): Promise<(BeamIds & { readonly text: string })[]> {
     const { signal, ...rest } = sendable('beamSearch', options);
     return this.call('beamSearch', [whole(prompt), rest], { signal });
   }
@@ -153,6 +167,18 @@ export class MatMulFreeWorker {
     return this.sessions.adopt(await this.call('openSession', [whole(bytes)]));
   }
 
+  /** A conversation, as the model's chat template has it. Options are those of all its answers. @throws ArgumentError for a model without one. */
+  async chat(options: WorkerChatOptions = {}): Promise<WorkerChat> {
+    const { signal, ...rest } = sendable('chat', options);
+    return (await this.chats()).adopt(await this.call('chat', [rest]), signal);
+  }
+
+  /** Goes on from what `chat.save()` wrote, here or without a worker. @throws ArgumentError when the bytes are damaged or another model's. */
+  async openChat(bytes: Uint8Array | ArrayBuffer, options: WorkerChatOptions = {}): Promise<WorkerChat> {
+    const { signal, ...rest } = sendable('openChat', options);
+    return (await this.chats()).adopt(await this.call('openChat', [whole(bytes), rest]), signal);
+  }
+
   /** How probable a text is: each token is predicted from those before it; text gets its special tokens (BOS) first. */
   async score(textOrIds: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<Score> {
     const { signal, onProgress, ...rest } = given('score', options);
@@ -167,6 +193,11 @@ export class MatMulFreeWorker {
   /** Ends the worker, and with it the model and its states. Calls under way and every later one reject with ArgumentError. */
   dispose(): void {
     this.connection.end(disposed());
+  }
+
+  private async chats(): Promise<WorkerChats> {
+    const { WorkerChats } = await import('./worker-chat.js').catch(missingPart);
+    return (this.maybeChats ??= new WorkerChats(this.call, this.streamer));
   }
 
   private async *stream<M extends 'generate' | 'generateIds' | 'generateTokens'>(

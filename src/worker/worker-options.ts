@@ -1,6 +1,8 @@
 import { ArgumentError } from '../errors.js';
+import type { ChatOptions, SayOptions } from '../generate/conversation.js';
 import type { BatchOptions, BatchPrompt } from '../generate/batch.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateTokensOptions } from '../generate/options.js';
+import type { Prompt } from '../generate/prompt.js';
 import type { AppendOptions, InSession } from '../generate/session.js';
 import { given } from '../options.js';
 import type { NotSent } from './protocol.js';
@@ -21,9 +23,12 @@ export type WorkerGenerateIdsOptions = InWorker<GenerateIdsOptions>;
 export type WorkerGenerateTokensOptions = InWorker<GenerateTokensOptions>;
 /** Options of a session's generators: those of the model's, but for `state`. */
 export type InWorkerSession<Options extends GenerateIdsOptions> = Omit<InSession<Sendable<Options>>, 'state'>;
+/** Options of a conversation and its answers: those of the model's, but for `onProgress`. */
+export type WorkerSayOptions = Omit<Sendable<SayOptions>, 'onProgress'>;
+export type WorkerChatOptions = WorkerSayOptions & Pick<ChatOptions, 'system' | 'messages'>;
 export type WorkerAppendOptions = Omit<AppendOptions, 'prefixCache'>;
 export type WorkerBatchOptions = Sendable<BatchOptions>;
-export type WorkerBatchPrompt = Exclude<BatchPrompt, { prompt: unknown }> | ({ readonly prompt: string | ArrayLike<number> } & Sendable<BatchOptions>);
+export type WorkerBatchPrompt = Exclude<BatchPrompt, { prompt: unknown }> | ({ readonly prompt: Prompt } & Sendable<BatchOptions>);
 
 /** Live in one place. */
 const STAY: Record<string, string> = {

@@ -10,7 +10,7 @@ import type { Caller } from './worker-state.js';
 type StreamName = 'sessionGenerate' | 'sessionGenerateIds' | 'sessionGenerateTokens';
 
 /** Begins a stream in the worker of one model, which makes an item when one is asked for, and none ahead. */
-type Streamer = <M extends StreamName>(method: M, args: Args<M>, signal: AbortSignal | undefined) => AsyncGenerator<Item<M>, Result<M>, undefined>;
+export type Streamer = <M extends StreamName | 'chatSay'>(method: M, args: Args<M>, signal: AbortSignal | undefined) => AsyncGenerator<Item<M>, Result<M>, undefined>;
 
 /** A place in a session's text to come back to. */
 export class WorkerSessionMark {

@@ -15,16 +15,17 @@ export interface Running {
   readonly ended: Promise<Run>;
 }
 
-/** Starts a TypeScript file of the repository in a process of its own. `flags` are Node's; `onOutput` is told all of stdout so far. */
+/** Starts a TypeScript file of the repository in a process of its own. `flags` are Node's, `input` is what stands on stdin; `onOutput` is told all of stdout so far. */
 export function startScript(
-  file: string, args: readonly string[] = [], { flags = [], timeout, onOutput }: { flags?: readonly string[]; timeout?: number; onOutput?: (stdout: string, child: ChildProcess) => void } = {},
+  file: string, args: readonly string[] = [], { flags = [], input, timeout, onOutput }: { flags?: readonly string[]; input?: string; timeout?: number; onOutput?: (stdout: string, child: ChildProcess) => void } = {},
 ): Running {
   // The page's server compiles the sources that it finds beside it.
   const program = file.startsWith('examples/browser/') ? ['--import', 'tsx', repository(file)] : [built(file)];
-  const child = spawn(process.execPath, [...flags, ...program, ...args], { cwd: repository('.'), stdio: ['ignore', 'pipe', 'pipe'], timeout, killSignal: 'SIGKILL' });
+  const child = spawn(process.execPath, [...flags, ...program, ...args], { cwd: repository('.'), stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'], timeout, killSignal: 'SIGKILL' });
+  child.stdin?.end(input);
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (text: string) => {
+    child[name]!.setEncoding('utf8').on('data', (text: string) => {
       output[name] += text;
       if (name === 'stdout') onOutput?.(output.stdout, child);
     });
