@@ -5,7 +5,9 @@ import { isJsonObject } from '../formats/bytes.js';
 /** A conversation beside its session. */
 export interface SavedChat {
   readonly messages: readonly ChatMessage[];
-  /** Ids of the rendered conversation up to the last thing that was said. */
+  /** How many messages there were before each thing that was said. */
+  readonly turns: readonly number[];
+  /** Ids of the rendered conversation up to the last of them. */
   readonly rendered: readonly number[];
 }
 
@@ -42,9 +44,13 @@ function parse(text: string): SavedChat {
     throw damaged();
   }
   if (!isJsonObject(json) || !Array.isArray(json['messages']) || !json['messages'].every(isJsonObject)) throw damaged();
-  const { messages, rendered } = json;
-  if (!Array.isArray(rendered) || !rendered.every((id) => Number.isInteger(id) && id >= 0)) throw damaged();
-  return { messages: messages as unknown as ChatMessage[], rendered };
+  const { messages, turns, rendered } = json;
+  if (!isList(turns) || !isList(rendered)) throw damaged();
+  return { messages: messages as unknown as ChatMessage[], turns, rendered };
+}
+
+function isList(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((item) => Number.isInteger(item) && item >= 0);
 }
 
 function damaged(): ArgumentError {

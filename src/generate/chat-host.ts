@@ -5,8 +5,9 @@ import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { decodeChat } from './chat-bytes.js';
 import { encodeRendered } from './chat-ids.js';
 import { givenOptions } from '../options.js';
-import { CHAT_OPTIONS, Conversation, opensThought, type ChatOptions } from './conversation.js';
+import { CHAT_OPTIONS, Conversation, type ChatOptions } from './conversation.js';
 import type { Session } from './session.js';
+import { opensThought, Transcript, type Turn } from './transcript.js';
 
 export { complete } from './complete.js';
 
@@ -50,10 +51,10 @@ export class Chats {
 
   /** Goes on from what `save` gave. @throws ArgumentError for bytes that are damaged, or another model's. */
   open(bytes: Uint8Array, options: ChatOptions): Conversation {
-    const { chat: { messages, rendered }, session } = decodeChat(bytes);
+    const { chat: { messages, turns, rendered }, session } = decodeChat(bytes);
     const { system: _system, ...given } = givenOptions('openChat', options, CHAT_OPTIONS);
-    const turns = rendered.length > 0 ? [{ messages: messages.length, rendered }] : [];
-    return new Conversation('openChat', this, { ...given, messages }, this.model.openSession(session), turns);
+    const read = turns.map((before, n): Turn => ({ messages: before, rendered: n === turns.length - 1 && rendered.length > 0 ? rendered : undefined }));
+    return new Conversation('openChat', this, { ...given, messages }, new Transcript(this, this.model.openSession(session), read, rendered.length > 0));
   }
 
   session(): Session {

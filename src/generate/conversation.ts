@@ -1,16 +1,14 @@
-import type { ChatFormat, RenderOptions } from '../chat/format.js';
+import type { RenderOptions } from '../chat/format.js';
 import type { ChatMessage } from '../chat/messages.js';
-import type { TemplatePiece } from '../chat/text.js';
 import { ArgumentError, show } from '../errors.js';
 import { isJsonObject } from '../formats/bytes.js';
 import { givenOptions } from '../options.js';
-import { messageOf, parseAnswer, THOUGHT, type Answer } from './answer.js';
+import { messageOf, parseAnswer, type Answer } from './answer.js';
 import { AnswerStream, type AnswerPiece } from './answer-stream.js';
 import { encodeChat } from './chat-bytes.js';
-import { encodeRendered } from './chat-ids.js';
 import { TEXT_OPTIONS, type GenerateOptions, type GenerateResult } from './options.js';
-import type { AppendOptions, InSession, Session, SessionMark } from './session.js';
-import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import type { InSession } from './session.js';
+import { Transcript, type TranscriptHost, type Turn } from './transcript.js';
 
 /** Options of one answer: those of `generate`, and what the template is told. Those of `lm.chat` are for all answers. */
 export interface SayOptions extends InSession<GenerateOptions>, RenderOptions {
@@ -32,53 +30,34 @@ export interface ChatResult extends GenerateResult, Answer {
 }
 
 /** What a conversation needs of its model. */
-export interface ChatHost {
-  readonly tokenizer: Tokenizer;
-  readonly format: ChatFormat;
+export interface ChatHost extends TranscriptHost {
   /** Ids that end an answer. */
   readonly eosTokenIds: readonly number[];
-  session(): Session;
-}
-
-/** The conversation up to what somebody said, as it was read. */
-interface Turn {
-  /** How many messages there were before. */
-  readonly messages: number;
-  /** Ids of the rendered conversation up to here, without the beginning of an answer. */
-  readonly rendered: readonly number[];
-  /** The session there, and before it was read; undefined for an empty one, and in a conversation that was saved. */
-  readonly mark?: SessionMark | undefined;
-  readonly before?: SessionMark | undefined;
 }
 
 const SAY_OPTIONS: readonly string[] = [...TEXT_OPTIONS.filter((name) => name !== 'state' && name !== 'prefixCache'), 'onProgress'];
 export const CHAT_OPTIONS: readonly string[] = [...SAY_OPTIONS, 'system', 'messages'];
 
-/** Stands for an answer, to find what comes behind it. No text has this character. */
-const PLACEHOLDER = '\u{10FFFE}';
-
 /**
- * A conversation with a model, as its chat template has it. All that was read and written stays in a session, so that an answer costs what is new.
- * Where the template changes what was said before (it leaves out a thought, or a message was edited), the text is read again from there on.
+ * A conversation with a model, as its chat template has it. All that was read and written stays in a session, so that an answer costs what is new
+ * (transcript.ts).
  */
 export class Conversation {
   private readonly host: ChatHost;
   private readonly options: ChatOptions;
-  private session: Session;
+  private readonly transcript: Transcript;
   private all: readonly ChatMessage[];
-  private turns: readonly Turn[];
   private isAtWork = false;
 
   /** @internal Use `lm.chat()`, or `lm.openChat(bytes)`. */
-  constructor(what: string, host: ChatHost, given: ChatOptions, session = host.session(), turns: readonly Turn[] = []) {
+  constructor(what: string, host: ChatHost, given: ChatOptions, transcript?: Transcript) {
     const options = givenOptions(what, given, CHAT_OPTIONS);
     const { system, messages = [] } = options;
     if (system !== undefined && typeof system !== 'string') throw new ArgumentError(`${what}: option system is ${show(system)}, not a text`);
     this.host = host;
     this.options = options;
-    this.session = session;
     this.all = [...(system === undefined ? [] : [{ role: 'system', content: system }]), ...toMessages(what, messages)];
-    this.turns = turns;
+    this.transcript = transcript ?? new Transcript(host, host.session(), turnsOf(this.all), false);
   }
 
   /** All that was said so far. */
@@ -88,7 +67,7 @@ export class Conversation {
 
   /** Tokens of the conversation, as far as they were read or written. */
   get tokens(): number {
-    return this.session.tokens;
+    return this.transcript.session.tokens;
   }
 
   /**
@@ -124,9 +103,9 @@ export class Conversation {
     let isDone = false; // also with nothing to say
     let prompt: { readonly tokens: number; readonly isThinking: boolean } | undefined;
     try {
-      prompt = await this.read(messages, { tools, enableThinking, templateVariables }, { onProgress, signal: generation.signal });
+      prompt = await this.transcript.read(messages, this.all.length, { tools, enableThinking, templateVariables }, { onProgress, signal: generation.signal });
       const stream = new AnswerStream(prompt.isThinking, hasTools);
-      const answer = this.session.generate({ eosTokenIds: this.host.eosTokenIds, ...generation });
+      const answer = this.transcript.session.generate({ eosTokenIds: this.host.eosTokenIds, ...generation });
       try {
         for (;;) {
           const { done, value } = await answer.next();
@@ -143,7 +122,7 @@ export class Conversation {
       }
     } finally {
       this.isAtWork = false;
-      if (prompt && !isDone && written === '') this.takeBack(this.turns.length - 1);
+      if (prompt && !isDone && written === '') this.transcript.takeBack(this.transcript.turns.length - 1);
       else if (prompt) this.all = [...messages, messageOf(parseAnswer(written, prompt.isThinking, hasTools))];
     }
   }
@@ -152,91 +131,30 @@ export class Conversation {
   fork(): Conversation {
     this.checkIdle('chat.fork');
     const { system: _system, ...options } = this.options;
-    return new Conversation('chat.fork', this.host, { ...options, messages: this.all }, this.session.fork(), this.turns);
+    return new Conversation('chat.fork', this.host, { ...options, messages: this.all }, this.transcript.fork());
   }
 
   /** Takes back the last `turns` things that were said, and their answers. @throws ArgumentError for more than there are, or a conversation at work. */
   rewind(turns = 1): void {
     this.checkIdle('chat.rewind');
-    if (!Number.isInteger(turns) || turns < 1 || turns > this.turns.length) throw new ArgumentError(`chat.rewind: turns is ${show(turns)}; there are ${this.turns.length} to take back`);
-    this.takeBack(this.turns.length - turns);
+    const { transcript, transcript: { turns: said } } = this;
+    if (!Number.isInteger(turns) || turns < 1 || turns > said.length) throw new ArgumentError(`chat.rewind: turns is ${show(turns)}; there are ${said.length} to take back`);
+    const from = said.length - turns;
+    this.all = this.all.slice(0, said[from]!.messages);
+    transcript.takeBack(from);
   }
 
   /** The conversation as bytes: `lm.openChat` goes on from them, in another process too. @throws ArgumentError for one at work. */
   save(): Uint8Array {
     this.checkIdle('chat.save');
-    return encodeChat({ messages: this.all, rendered: this.turns.at(-1)?.rendered ?? [] }, this.session.save());
+    const { session, turns } = this.transcript;
+    return encodeChat({ messages: this.all, turns: turns.map(({ messages }) => messages), rendered: turns.at(-1)?.rendered ?? [] }, session.save());
   }
 
   /** Lets go of its memory now, and not only when it is garbage-collected. @throws ArgumentError for a conversation at work. */
   dispose(): void {
     this.checkIdle('chat.dispose');
-    this.turns = [];
-    this.session.dispose();
-  }
-
-  /** Reads what is new of a conversation that ends with what somebody said, and the beginning of an answer. */
-  private async read(messages: readonly ChatMessage[], render: RenderOptions, options: AppendOptions): Promise<{ tokens: number; isThinking: boolean }> {
-    const { format, tokenizer } = this.host;
-    const rendered = encodeRendered(tokenizer, format.render(messages, { ...render, addGenerationPrompt: false }), true);
-    const pieces = format.render(messages, { ...render, addGenerationPrompt: true });
-    const whole = encodeRendered(tokenizer, pieces, true);
-    const before = this.session.tokens > 0 ? this.session.mark() : undefined;
-    const { turns } = this;
-    let kept = turns.length - 1;
-    while (kept >= 0 && !startsWith(whole, turns[kept]!.rendered)) kept--;
-    try {
-      let ids = kept >= 0 && kept === turns.length - 1 ? this.behindAnswer(messages, render) : undefined;
-      if (!ids) {
-        const { mark, rendered: known } = turns[kept] ?? {};
-        ids = mark ? whole.slice(known!.length) : whole;
-        this.goTo(mark);
-        this.turns = turns.slice(0, mark ? kept + 1 : 0);
-      }
-      const start = this.session.tokens;
-      // The place behind what was said is one to come back to, if the beginning of an answer is tokens of its own.
-      const tail = startsWith(whole, rendered) ? whole.length - rendered.length : 0;
-      await this.session.append(ids.slice(0, ids.length - tail), options);
-      this.turns = [...this.turns, { messages: this.all.length, rendered: tail > 0 ? rendered : whole, mark: this.session.mark(), before }];
-      await this.session.append(ids.slice(ids.length - tail), { signal: options.signal });
-      return { tokens: this.session.tokens - start, isThinking: opensThought(pieces) };
-    } catch (error) {
-      this.turns = turns;
-      this.goTo(before);
-      throw error;
-    }
-  }
-
-  /**
-   * Ids of what comes behind the last answer, which the session has as it was written. Undefined where the template shows that answer in another way: with a
-   * thought left out, or calls.
-   */
-  private behindAnswer(messages: readonly ChatMessage[], render: RenderOptions): number[] | undefined {
-    const at = this.all.length - 1;
-    const answer = messages[at];
-    if (answer?.role !== 'assistant' || answer.reasoning_content || answer.tool_calls) return undefined;
-    const { format, tokenizer } = this.host;
-    const pieces = format.render(messages.map((message, n) => (n === at ? { ...message, content: PLACEHOLDER } : message)), { ...render, addGenerationPrompt: true });
-    const from = pieces.findIndex(({ text }) => text.includes(PLACEHOLDER));
-    const behind = pieces.slice(from);
-    const [first] = behind;
-    if (!first || behind.slice(1).some(({ text }) => text.includes(PLACEHOLDER)) || first.text.split(PLACEHOLDER).length !== 2) return undefined;
-    return encodeRendered(tokenizer, [{ ...first, text: first.text.split(PLACEHOLDER)[1]! }, ...behind.slice(1)], false);
-  }
-
-  /** Takes back all from a turn on. */
-  private takeBack(from: number): void {
-    const { messages, before } = this.turns[from]!;
-    this.goTo(before);
-    this.all = this.all.slice(0, messages);
-    this.turns = before ? this.turns.slice(0, from) : [];
-  }
-
-  private goTo(mark: SessionMark | undefined): void {
-    if (mark) return this.session.rewind(mark);
-    const { session } = this;
-    this.session = this.host.session();
-    session.dispose();
+    this.transcript.dispose();
   }
 
   private checkIdle(what: string): void {
@@ -244,13 +162,9 @@ export class Conversation {
   }
 }
 
-function startsWith(ids: readonly number[], start: readonly number[]): boolean {
-  return start.length <= ids.length && start.every((id, n) => ids[n] === id);
-}
-
-/** Whether the beginning of an answer is within a thought, as Qwen3.5's template has it. */
-export function opensThought(pieces: readonly TemplatePiece[]): boolean {
-  return pieces.at(-1)?.text.trimEnd().endsWith(THOUGHT.open) ?? false;
+/** Where somebody said something, in a conversation that is given whole. */
+function turnsOf(messages: readonly ChatMessage[]): Turn[] {
+  return messages.flatMap(({ role }, n) => (role === 'user' && messages[n - 1]?.role !== 'user' ? [{ messages: n }] : []));
 }
 
 function toMessages(what: string, said: string | ChatMessage | readonly ChatMessage[]): readonly ChatMessage[] {

@@ -90,9 +90,33 @@ describe.each(CHAT_MODELS.map(({ name }, n) => ({ name, n })))(`a conversation w
     const again = await say(opened, 'four');
     expect(again.content).toBe(fourth.content);
     expect(again.promptTokens).toBe(fourth.promptTokens);
+    opened.rewind(2);
+    expect(opened.messages).toHaveLength(5);
+    expect((await say(opened, 'three')).content).toBe(third.content);
+    // A conversation that is given as messages is as one that was held.
+    const given = chats.start({ messages: fork.messages.slice(0, -2), seed: 5 });
+    given.rewind();
+    expect((await say(given, 'three')).content).toBe(third.content);
     expect(() => chat.rewind(9)).toThrow(ArgumentError);
     expect(() => chats.open(saved.subarray(0, 30), {})).toThrow(/openChat/);
     opened.dispose();
+    await lm.dispose();
+  });
+
+  it('keeps to its memory, however many turns it has; what is let go of is there for others', async () => {
+    const { backend, threads } = FASTEST;
+    const lm = await MatMulFreeLM.load(CHAT_MODELS[n]!.files(SEED), { backend, threads, contextTokens: 64 * 26 });
+    const chats = new Chats(lm, qwenLike);
+    for (let round = 0; round < 4; round++) {
+      const chat = chats.start({ eosTokenIds: [] });
+      for (let turn = 0; turn < 24; turn++) await say(chat, 'more', { seed: turn });
+      expect(chat.tokens).toBeGreaterThan(700);
+      const fork = chat.fork();
+      chat.rewind(2);
+      await say(fork, 'b');
+      await say(chat, 'a');
+      for (const each of [chat, fork]) each.dispose();
+    }
     await lm.dispose();
   });
 
