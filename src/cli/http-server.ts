@@ -61,7 +61,7 @@ async function answer(handler: Handler, isLocal: boolean, incoming: IncomingMess
     const step = await reader?.read();
     if (!step || step.done) break;
     if (gone.signal.aborted) return void reader!.cancel();
-    if (!outgoing.write(step.value)) await Promise.race([once(outgoing, 'drain'), once(gone.signal, 'abort')]);
+    if (!outgoing.write(step.value)) await once(outgoing, 'drain', { signal: gone.signal }).catch(() => undefined);
   }
   outgoing.end(() => {
     if (!incoming.complete) incoming.destroy();

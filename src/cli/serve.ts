@@ -37,7 +37,7 @@ export async function serveCommand(args: readonly string[], io: Io): Promise<voi
   try {
     const handler = createHandler(lm, options);
     const server = await startHttp(handler, values.host ?? DEFAULT_HOST, port);
-    if (!values.quiet) io.stderr.write(`${options.modelName} is served at ${server.url}/v1${lm.hasChatTemplate ? '' : ' (it has no chat template: /v1/completions only)'}; Ctrl-C stops it\n`);
+    if (!values.quiet) io.stderr.write(`${options.modelName} is served at ${server.url}/v1${lm.hasChatTemplate ? '' : ' (it has no chat template, so it takes no chats)'}; Ctrl-C stops it\n`);
     await stopped(io.signal);
     await server.close();
   } catch (error) {

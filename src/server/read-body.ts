@@ -49,7 +49,7 @@ async function readBytes(request: Request, maxBytes: number, maxMs: number): Pro
     }
   } catch (error) {
     void reader.cancel().catch(() => undefined);
-    throw error;
+    throw error instanceof ApiError ? error : new ApiError(400, 'the body did not come to its end');
   } finally {
     clearTimeout(timer);
   }

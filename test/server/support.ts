@@ -17,7 +17,8 @@ const tokenizer = json({
   model: { type: 'BPE', vocab: Object.fromEntries(PRINTABLE.map((character, id) => [character, id])), merges: [], unk_token: ' ' },
 });
 
-const IDS = { bos_token_id: null, eos_token_id: PRINTABLE.length + 1 };
+export const TURN_END = PRINTABLE.length + 1;
+const IDS = { bos_token_id: null, eos_token_id: TURN_END };
 
 /** A recurrent model. */
 export function recurrentFiles(seed = 1): Files {
@@ -54,8 +55,38 @@ export async function loadChat(files = recurrentFiles(), options: Parameters<typ
   return MatMulFreeLM.load(files, { backend: FASTEST.backend, threads: 1, chatTemplate: TEMPLATE, ...options });
 }
 
-// eslint-disable-next-line -- what comes back is looked at field by field
-export type Json = { readonly [key: string]: Json } & readonly Json[] & string & number;
+interface Call {
+  readonly id: string;
+  readonly function: { readonly name: string; readonly arguments: string };
+}
+
+interface Message {
+  readonly content?: string | null;
+  readonly reasoning_content?: string;
+  readonly tool_calls?: readonly Call[];
+}
+
+export interface Choice {
+  readonly index: number;
+  readonly message: Message;
+  readonly delta: Message;
+  readonly text: string;
+  readonly finish_reason: string | null;
+  readonly logprobs: {
+    readonly content: readonly unknown[]; readonly tokens: readonly string[]; readonly text_offset: readonly number[];
+    readonly token_logprobs: readonly number[]; readonly top_logprobs: readonly unknown[];
+  } | null;
+}
+
+/** What comes back, as far as the tests look at it. */
+export interface Json {
+  readonly id: string;
+  readonly object: string;
+  readonly choices: readonly Choice[];
+  readonly data: readonly { readonly id: string; readonly embedding: number[] & string }[];
+  readonly usage: Readonly<Record<string, number>> & { readonly prompt_tokens_details: { readonly cached_tokens: number } };
+  readonly error: { readonly message: string; readonly type: string; readonly param: string | null; readonly code: string | null };
+}
 
 export interface Answered {
   readonly status: number;
