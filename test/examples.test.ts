@@ -87,3 +87,15 @@ it('architecture', async () => {
   expect(code).toBe(0);
   expect(stdout).toMatch(/^243904 parameters; a text takes 768 bytes, and 192 for each of its last 32 tokens\nit writes: (\d+ ){20}…\na fork goes on as .*: true\n$/);
 });
+
+it('server', async () => {
+  const { code, stdout } = await runScript('examples/server.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^The dragon .+ … \(30 tokens\)\n\nA small cat .+ … \(30 tokens\)\n\nOne night.+ … \(30 tokens\)\ndata: \{.+\}\n\ndata: \[DONE\]\n\n$/s);
+});
+
+it('tools', async () => {
+  const { code, stdout } = await runScript('examples/tools.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^the model calls get_weather\(\{"place":"(garden|forest|sea)","hour":\d+\}\)\nit is told \{.*"sky":"sunny".*\}, and answers:\n.*\nroles: user, assistant, tool, assistant\n$/s);
+});

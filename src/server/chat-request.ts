@@ -1,4 +1,4 @@
-import type { ChatMessage, ChatTool } from '../chat/messages.js';
+import type { ChatMessage } from '../chat/messages.js';
 import { CALL, THOUGHT } from '../generate/answer.js';
 import type { Chats } from '../generate/chat-host.js';
 import type { MatMulFreeLM } from '../lm.js';
@@ -6,7 +6,7 @@ import { readFormat, type Constraints } from './constraints.js';
 import type { Wanted } from './engine.js';
 import { badField } from './errors.js';
 import type { Fields } from './fields.js';
-import { readMessages, readTools, type ToolChoice } from './messages.js';
+import { readMessages, readTools, type ReadTool, type ToolChoice } from './messages.js';
 import type { ServerSettings } from './options.js';
 import { nth, readCount, readSampling, readStream, SAMPLING_FIELDS } from './sampling.js';
 
@@ -39,7 +39,7 @@ export function readChat(fields: Fields, lm: MatMulFreeLM, settings: ServerSetti
   const choice = readTools(fields);
   const format = readFormat(fields);
   const sampling = readSampling(fields, lm, settings, settings.defaultTokens);
-  const { chats } = lm;
+  const chats = lm.chats('the request');
   const enableThinking = format || choice.forced ? false : readThinking(fields);
   const render = { tools: choice.tools, enableThinking, templateVariables: readVariables(fields) };
   const opensThought = chats.opensThought(messages, render);
@@ -65,13 +65,12 @@ function readThinking(fields: Fields): boolean | undefined {
   return fields.boolean('enable_thinking') ?? inTemplate ?? (effort === undefined ? undefined : effort !== 'none');
 }
 
-/** vLLM and llama.cpp: other variables of the template's. What the request says elsewhere is not among them. */
+/** vLLM and llama.cpp: other variables of the template's. Control tokens are not for requests to say. */
 function readVariables(fields: Fields): Readonly<Record<string, unknown>> | undefined {
   const given = fields.object('chat_template_kwargs');
   if (!given) return undefined;
-  const { enable_thinking: _thinking, messages: _messages, tools: _tools, add_generation_prompt: _prompt, bos_token: _bos, eos_token: _eos, ...others } =
-    fields.get('chat_template_kwargs') as Record<string, unknown>;
-  return others;
+  const others = Object.entries(fields.get('chat_template_kwargs') as Record<string, unknown>).filter(([name]) => name !== 'enable_thinking' && !/_tokens?$/.test(name));
+  return Object.fromEntries(others);
 }
 
 function readLogprobs(fields: Fields): number | undefined {
@@ -93,7 +92,7 @@ function forcedCall(chats: Chats, messages: readonly ChatMessage[], { tools, for
   return { open, schema: calls.length === 1 ? calls[0] : { anyOf: calls }, field: 'tools' };
 }
 
-function writesBareCalls(chats: Chats, messages: readonly ChatMessage[], tools: readonly ChatTool[]): boolean {
+function writesBareCalls(chats: Chats, messages: readonly ChatMessage[], tools: readonly ReadTool[]): boolean {
   const call = { role: 'assistant', content: '', tool_calls: [{ type: 'function' as const, function: { name: tools[0]!.function.name, arguments: {} } }] };
   try {
     const text = chats.format.render([...messages, call], { tools, addGenerationPrompt: false }).map((piece) => piece.text).join('');

@@ -1,4 +1,4 @@
-import type { ChatMessage, ChatTool, ChatToolCall } from '../chat/messages.js';
+import type { ChatMessage, ToolCall } from '../chat/messages.js';
 import { show } from '../errors.js';
 import { isJsonObject } from '../formats/bytes.js';
 import { badField } from './errors.js';
@@ -49,7 +49,7 @@ function readContent(fields: Fields): string | undefined {
   }).join('\n');
 }
 
-function readCall(fields: Fields): ChatToolCall {
+function readCall(fields: Fields): ToolCall {
   const called = fields.object('function');
   if (!called) throw badField(fields.name('function'), 'is missing');
   const text = called.get('arguments') ?? '{}';
@@ -67,12 +67,18 @@ function readArguments(value: unknown, field: string): Readonly<Record<string, u
   throw badField(field, 'is not the text of a JSON object');
 }
 
+/** A tool, as templates know it. */
+export type ReadTool = {
+  readonly type: 'function';
+  readonly function: { readonly name: string; readonly description?: string; readonly parameters?: Readonly<Record<string, unknown>> };
+};
+
 /** Which tools the model may call, and whether it has to. */
 export interface ToolChoice {
   /** Undefined: none. */
-  readonly tools: readonly ChatTool[] | undefined;
+  readonly tools: readonly ReadTool[] | undefined;
   /** Those of which it has to call one. */
-  readonly forced: readonly ChatTool[] | undefined;
+  readonly forced: readonly ReadTool[] | undefined;
   /** Whether an answer may have more than one call. */
   readonly several: boolean;
 }
@@ -94,7 +100,7 @@ export function readTools(fields: Fields): ToolChoice {
   return { tools, forced, several };
 }
 
-function readTool(fields: Fields): ChatTool {
+function readTool(fields: Fields): ReadTool {
   const type = fields.string('type');
   if (type !== 'function') throw badField(fields.name('type'), `is ${show(type)}; tools are of the type "function"`);
   const given = fields.object('function');

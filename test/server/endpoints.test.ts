@@ -168,7 +168,7 @@ describe('POST /v1/chat/completions', () => {
       expect(events.map((event) => event.choices[0]!.delta.reasoning_content ?? '').join('').trim()).toBe(thinking);
     }
     const { body } = await client.chat({ max_tokens: 10, seed: 4, reasoning_effort: 'none', ...PLAIN });
-    expect(body.usage.prompt_tokens).toBe(lm.chats.promptIds(HI, { enableThinking: false }).length);
+    expect(body.usage.prompt_tokens).toBe(lm.chats('test').promptIds(HI, { enableThinking: false }).length);
     // What is held to a schema is the answer: the thought is closed.
     const format = await client.chat({ max_tokens: 50, enable_thinking: true, response_format: { type: 'json_schema', json_schema: { schema: { const: 1 } } } });
     expect(format.body.choices[0]).toMatchObject({ message: { content: '1' }, finish_reason: 'stop' });
