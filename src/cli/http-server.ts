@@ -11,6 +11,8 @@ const REQUEST_MS = 60_000;
 export interface HttpServer {
   /** http://host:port */
   readonly url: string;
+  /** Whether it listens on this machine alone. */
+  readonly isLocal: boolean;
   /** Takes nothing new, and resolves when what runs has been answered. */
   close(): Promise<void>;
 }
@@ -32,6 +34,7 @@ export async function startHttp(handler: Handler, host: string, port: number): P
   const { address, port: given } = server.address() as AddressInfo;
   return {
     url: `http://${isIP(address) === 6 ? `[${address}]` : address}:${given}`,
+    isLocal,
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
       await handler.close();

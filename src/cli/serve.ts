@@ -38,6 +38,7 @@ export async function serveCommand(args: readonly string[], io: Io): Promise<voi
     const handler = createHandler(lm, options);
     const server = await startHttp(handler, values.host ?? DEFAULT_HOST, port);
     if (!values.quiet) io.stderr.write(`${options.modelName} is served at ${server.url}/v1${lm.hasChatTemplate ? '' : ' (it has no chat template, so it takes no chats)'}; Ctrl-C stops it\n`);
+    if (!server.isLocal && options.apiKey === undefined) io.stderr.write('matmulfree: everybody who can reach this machine may ask it; --api-key or MATMULFREE_API_KEY lets in those alone who have a key\n');
     await stopped(io.signal);
     await server.close();
   } catch (error) {

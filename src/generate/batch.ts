@@ -6,11 +6,11 @@ import { checkSamplerOptions, pickSamplingOptions } from '../sampling/sampling-o
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { BatchRun } from './batch-run.js';
 import { BatchSequence, type SequenceResult, type SequenceText } from './batch-sequence.js';
+import { TEXT } from './generate.js';
 import { checkLimits, emptyPrompt, GENERATE_OPTIONS, stopStrings, type GenerateOptions } from './options.js';
 import { isMessages, type Prompt } from './prompt.js';
 import type { PrefixCache } from './prefix-cache.js';
 import { checkPrefixCache } from './prefix-option.js';
-import { textOutput } from './text-pieces.js';
 
 /** Options of one text of a batch: as `generate`, but it has a state of its own, and there are no guesses. */
 export type BatchTextOptions = Omit<GenerateOptions, 'state' | 'speculate' | 'draftModel' | 'signal' | 'prefixCache'>;
@@ -78,11 +78,11 @@ export async function generateBatch(
     for (;;) {
       while (run.size < batchSize && next < texts.length) {
         const index = next++;
-        const { ids, options: { stop } } = texts[index]!;
+        const { ids, options: own } = texts[index]!;
         let text = '';
         run.add(new BatchSequence(model, texts[index]!, {
           what: 'generateBatch', prefixCache,
-          output: tokenizer && textOutput(tokenizer, stop, ids),
+          output: tokenizer && TEXT.output({ tokenizer }, own, ids),
           onItem(piece: string) {
             text += piece;
             onPiece?.(piece, index);

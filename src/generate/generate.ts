@@ -3,10 +3,10 @@ import type { Model } from '../model/model.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { Generation, type GenerationStart } from './generation.js';
 import {
-  emptyPrompt, GENERATE_OPTIONS, TEXT_OPTIONS, type GenerateIdsOptions, type GenerateOptions, type GenerateResult, type GenerateTokensOptions,
+  emptyPrompt, GENERATE_OPTIONS, stopStrings, TEXT_OPTIONS, type GenerateIdsOptions, type GenerateOptions, type GenerateResult, type GenerateTokensOptions,
 } from './options.js';
 import type { Output } from './output.js';
-import { textOutput, type TokenPiece } from './text-pieces.js';
+import { TextPieces, type TokenPiece } from './text-pieces.js';
 
 /** Where a text starts from, and what is done when it is over (a session takes note of what is unread). */
 export interface TextStart extends Omit<GenerationStart, 'topLogprobs'> {
@@ -71,10 +71,20 @@ export async function* generateItems<Item>(
 export const IDS: Kind<GenerateIdsOptions, number> = { known: GENERATE_OPTIONS, output: () => ({ push: ({ id }) => [id], finish: () => [] }) };
 
 /** Text, in pieces as soon as they are whole characters. */
-export const TEXT: Kind<GenerateOptions, string> = {
+export const TEXT = {
   known: TEXT_OPTIONS,
-  output: ({ tokenizer }, { stop }, before) => textOutput(tokenizer, stop, before),
-};
+  output({ tokenizer }, { stop }, before): Output<string> {
+    const pieces = new TextPieces(tokenizer, before, stopStrings(stop));
+    const some = (text: string): string[] => (text === '' ? [] : [text]);
+    return {
+      get stopString() {
+        return pieces.stopString;
+      },
+      push: ({ id }) => some(pieces.show(pieces.decode(id))),
+      finish: () => some(pieces.finish().shown),
+    };
+  },
+} satisfies Kind<GenerateOptions, string>;
 
 /** Tokens, with their text and log-probabilities. */
 export const TOKENS: Kind<GenerateTokensOptions, TokenPiece> = {

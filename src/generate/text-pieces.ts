@@ -1,7 +1,5 @@
 import type { DecodeStream, Tokenizer } from '../tokenizer/tokenizer.js';
 import type { TokenLogprob } from '../sampling/logprobs.js';
-import { stopStrings, type GenerateOptions } from './options.js';
-import type { Output } from './output.js';
 import { StopStrings } from './stop-strings.js';
 
 /** A token as `generateTokens` gives it out. */
@@ -56,17 +54,4 @@ export class TextPieces {
   private isToken(id: number): boolean {
     return this.tokenizer.idToToken(id) !== undefined;
   }
-}
-
-/** Text, in pieces as soon as they are whole characters. */
-export function textOutput(tokenizer: Tokenizer, stop: GenerateOptions['stop'], before: ArrayLike<number>): Output<string> {
-  const pieces = new TextPieces(tokenizer, before, stopStrings(stop));
-  const some = (text: string): string[] => (text === '' ? [] : [text]);
-  return {
-    get stopString() {
-      return pieces.stopString;
-    },
-    push: ({ id }) => some(pieces.show(pieces.decode(id))),
-    finish: () => some(pieces.finish().shown),
-  };
 }

@@ -2,9 +2,10 @@ import type { Constraint } from '../constrain/constraint.js';
 import { checkText } from '../generate/batch.js';
 import { BatchRun } from '../generate/batch-run.js';
 import { BatchSequence, type Sequence, type SequenceResult } from '../generate/batch-sequence.js';
+import { TEXT } from '../generate/generate.js';
 import type { GenerateOptions } from '../generate/options.js';
 import type { PrefixCache } from '../generate/prefix-cache.js';
-import { textOutput, type TokenPiece } from '../generate/text-pieces.js';
+import type { TokenPiece } from '../generate/text-pieces.js';
 import { tokenOutput } from '../generate/token-pieces.js';
 import type { MatMulFreeLM } from '../lm.js';
 import { Pace } from '../platform/pace.js';
@@ -89,7 +90,7 @@ export class Engine {
         const use = { what: 'the request', prefixCache, onEnd: resolve };
         const { tokenizer, model } = this.lm;
         const sequence = topLogprobs === undefined
-          ? new BatchSequence(model, text, { ...use, output: textOutput(tokenizer, options.stop, ids), onItem: (piece) => onPiece({ text: piece }) })
+          ? new BatchSequence(model, text, { ...use, output: TEXT.output({ tokenizer }, options, ids), onItem: (piece) => onPiece({ text: piece }) })
           : new BatchSequence(model, text, { ...use, output: tokenOutput(tokenizer, { ...options, topLogprobs }, ids), onItem: (token) => onPiece({ text: token.text, token }) });
         this.atWork.set(sequence, { signal, fail: reject });
         this.run.add(sequence);
