@@ -8,6 +8,7 @@ export default defineConfig(({ mode }) => ({
   resolve: {
     alias: [
       { find: /^matmulfree$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) },
+      { find: /^matmulfree\/server$/, replacement: fileURLToPath(new URL('src/server/index.ts', import.meta.url)) },
       { find: /^matmulfree\/worker$/, replacement: fileURLToPath(new URL('src/worker/index.ts', import.meta.url)) },
     ],
   },

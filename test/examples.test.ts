@@ -93,3 +93,15 @@ it('chat', async () => {
   expect(code).toBe(0);
   expect(stdout).toMatch(/^Ctrl-D ends it\.\n> [^\n]{50,}\n> \n> [^\n]{50,}\n> \n4 messages, \d+ tokens\n$/);
 });
+
+it('server', async () => {
+  const { code, stdout } = await runScript('examples/server.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^The dragon .+ … \(30 tokens\)\n\nA small cat .+ … \(30 tokens\)\n\nOne night.+ … \(30 tokens\)\ndata: \{.+\}\n\ndata: \[DONE\]\n\n$/s);
+});
+
+it('tools', async () => {
+  const { code, stdout } = await runScript('examples/tools.ts');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^the model calls get_weather\(\{"place":"(garden|forest|sea)","hour":\d+\}\)\nit is told \{.*"sky":"sunny".*\}, and answers:\n.*\nroles: user, assistant, tool, assistant\n$/s);
+});

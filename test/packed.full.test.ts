@@ -52,14 +52,16 @@ describe('the packed package, installed', () => {
       const before = Object.keys(globalThis).length;
       const { MatMulFreeLM } = await import('matmulfree');
       await import('matmulfree/worker');
+      const { createHandler } = await import('matmulfree/server');
       if (Object.keys(globalThis).length !== before) throw new Error('globals changed');
       const lm = await MatMulFreeLM.load(import.meta.resolve('matmulfree/models/tinystories-9m.gguf'));
       let text = '';
       for await (const piece of lm.generate('The dragon', { maxNewTokens: 10, seed: 1 })) text += piece;
-      console.log(JSON.stringify([lm.backend, text.length > 10]));
+      const response = await createHandler(lm)(new Request('http://localhost/v1/models'));
+      console.log(JSON.stringify([lm.backend, text.length > 10, (await response.json()).data[0].id]));
     `);
     const { stdout, stderr } = await run(process.execPath, [join(packed.folder, 'use.mjs')]);
-    expect(stdout).toMatch(/^\["(simd|relaxed)",true\]\n$/);
+    expect(stdout).toMatch(/^\["(simd|relaxed)",true,"matmulfree"\]\n$/);
     expect(stderr).toBe('');
   });
 
@@ -93,6 +95,7 @@ describe('the packed package, installed', () => {
     const plain = `
       import { MatMulFreeLM, type GenerateResult } from 'matmulfree';
       import { MatMulFreeWorker, type WorkerState } from 'matmulfree/worker';
+      import { createHandler, type Handler } from 'matmulfree/server';
       const lm = await MatMulFreeLM.load({ 'model.gguf': new Uint8Array(4) }, { backend: 'auto', threads: undefined });
       const logits: Float32Array = lm.forward([1, 2], lm.createState());
       const pieces: AsyncGenerator<string, GenerateResult> = lm.generate('x', { temperature: 0.5, stop: ['.'], topK: undefined });
@@ -104,7 +107,8 @@ describe('the packed package, installed', () => {
       const { perplexity } = await remote.score([1, 2, 3]);
       // @ts-expect-error: a state of the page is none of the worker
       remote.generate('x', { state: lm.createState() });
-      export { logits, pieces, perplexity };
+      const handler: Handler = createHandler(lm, { apiKey: ['k'], cors: true, modelName: undefined });
+      export { handler, logits, pieces, perplexity };
     `;
     const signals = 'const controller = new AbortController(); lm.generate("x", { signal: controller.signal });';
     const page = `${plain} ${signals} await MatMulFreeLM.load(new Blob([])); await MatMulFreeWorker.load(new URL('x', 'y:'), { worker: new Worker('') });`;

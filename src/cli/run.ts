@@ -11,12 +11,14 @@ import type { Io } from './io.js';
 import { modelsCommand } from './models.js';
 import { perplexityCommand } from './perplexity.js';
 import { scoreCommand } from './score.js';
+import { serveCommand } from './serve.js';
 import { onOneLine } from './terminal.js';
 import { HELP } from './usage.js';
 
 const COMMANDS = new Map([
   ['generate', generateCommand],
   ['chat', chatCommand],
+  ['serve', serveCommand],
   ['score', scoreCommand],
   ['perplexity', perplexityCommand],
   ['eval', evalCommand],

@@ -9,6 +9,7 @@ Usage: matmulfree <command> [options]
 Commands:
   generate [prompt]   write on from a prompt, streaming ("Once upon a time" by default)
   chat                talk with a model that has a chat template
+  serve               the model behind OpenAI's API, for other programs and machines
   score               how well a model predicts a text: negative log-likelihood, perplexity
   perplexity          the same for a text of any length, also per byte and word, or in windows
   eval                zero-shot tasks: multiple choice, last words
@@ -17,11 +18,12 @@ Commands:
   models              list published models: what they take, and what they are good for
   cache               list the models that were downloaded, or remove them
 
-Without --model, generate, score, perplexity, eval and info use the small model of children's stories that comes with the package.
+Without --model, generate, serve, score, perplexity, eval and info use the small model of children's stories that comes with the package.
 
 Examples:
   matmulfree generate "The dragon" --seed 7
   matmulfree chat --model hf:tiiuae/Falcon-E-1B-Instruct
+  matmulfree serve --model hf:owner/name --port 8080
   matmulfree score --text-file story.txt
   matmulfree info --model ./MMfreeLM-370M
   matmulfree generate "The history of" --model hf:ridger/MMfreeLM-370M
@@ -99,6 +101,36 @@ Examples:
   matmulfree chat --model hf:tiiuae/Falcon-E-1B-Instruct --system "Answer in one sentence."
   echo "What is a ternary weight?" | matmulfree chat --model model.gguf --temperature 0
   matmulfree chat --model model.gguf --chat-template template.jinja --load talk.chat`;
+
+const SERVE = `Usage: matmulfree serve [options]
+
+Answers requests of OpenAI's API over HTTP, until Ctrl-C: then what runs is finished (a second Ctrl-C ends it at once).
+GET /v1/models, POST /v1/chat/completions (models with a chat template), /v1/completions, /v1/embeddings; GET /health.
+Requests at the same time share the work, and beginnings that their prompts have in common. Answers can be streamed, and be held
+to a JSON Schema (response_format); tools are called as the model's template has it.
+
+Options:
+${MODEL}
+  --port N              default 8080; 0 is any that is free
+  --host ADDRESS        where to listen (default 127.0.0.1: this machine alone; 0.0.0.0: all of its networks)
+  --api-key KEY         what requests must have as "Authorization: Bearer KEY"; better given as MATMULFREE_API_KEY, which others
+                        do not see in the list of processes
+  --cors ORIGIN         pages of this origin may ask, such as https://example.com; may be given several times, * is all
+  --batch-size N        texts at work at the same time, 1 to 64 (default 16)
+  --max-queue N         texts that may wait; more are told to try again later (default 512)
+  --name NAME           what the model is called in requests and answers (default: that of its file)
+  --quiet               no line about where it listens, and no progress
+
+Examples:
+  matmulfree serve --model hf:owner/name
+  curl http://127.0.0.1:8080/v1/completions -H 'content-type: application/json' -d '{"prompt": "The dragon", "max_tokens": 50}'
+  curl http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{"messages": [{"role": "user", "content": "Hi"}], "stream": true}'
+
+With the package openai, in JavaScript:
+  const client = new OpenAI({ baseURL: 'http://127.0.0.1:8080/v1', apiKey: 'none' });
+  const { id: model } = (await client.models.list()).data[0];
+  await client.chat.completions.create({ model, messages: [{ role: 'user', content: 'Hi' }] });`;
 
 const SCORE = `Usage: matmulfree score (--text-file FILE | --ids FILE.json | -) [options]
 
@@ -227,5 +259,5 @@ Examples:
   matmulfree cache clear hf:ridger/MMfreeLM-370M`;
 
 export const HELP = {
-  general: GENERAL, generate: GENERATE, chat: CHAT, score: SCORE, perplexity: PERPLEXITY, eval: EVAL, info: INFO, convert: CONVERT, models: MODELS, cache: CACHE,
+  general: GENERAL, generate: GENERATE, chat: CHAT, serve: SERVE, score: SCORE, perplexity: PERPLEXITY, eval: EVAL, info: INFO, convert: CONVERT, models: MODELS, cache: CACHE,
 } as const;

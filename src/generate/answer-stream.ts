@@ -1,4 +1,4 @@
-import { CALL, THOUGHT } from './answer.js';
+import { CALL, parseAnswer, PYTHON_TAG, THOUGHT } from './answer.js';
 
 /** A piece of an answer as it comes: of the thought before it, or of the answer. What is a call of a tool comes when all is there. */
 export interface AnswerPiece {
@@ -8,7 +8,8 @@ export interface AnswerPiece {
 
 /** Tells thought, answer and calls apart while they are written. What may begin a mark is held back until that is known. */
 export class AnswerStream {
-  private mode: 'start' | 'thinking' | 'gap' | 'text' | 'call';
+  private mode: 'start' | 'thinking' | 'gap' | 'text' | 'call' | 'bare';
+  private hasBegun = false; // the text
   private held = '';
   private readonly hasTools: boolean;
 
@@ -29,7 +30,7 @@ export class AnswerStream {
   finish(): AnswerPiece[] {
     const { mode, held } = this;
     this.held = '';
-    if (held === '' || mode === 'call' || mode === 'gap') return [];
+    if (held === '' || mode === 'call' || mode === 'gap' || (mode === 'bare' && parseAnswer(held, false, true).toolCalls)) return [];
     return [{ type: mode === 'thinking' ? 'thinking' : 'text', text: held }];
   }
 
@@ -52,9 +53,18 @@ export class AnswerStream {
         this.mode = 'text';
         return true;
       case 'text':
+        if (this.hasTools && !this.hasBegun) {
+          const text = this.held.trimStart();
+          if (text === '' || PYTHON_TAG.startsWith(text)) return false;
+          this.hasBegun = true;
+          if (text.startsWith('{') || text.startsWith(PYTHON_TAG)) this.mode = 'bare';
+          return true;
+        }
         if (this.hasTools) return this.upTo(CALL.open, 'call', (text) => out.push({ type: 'text', text }));
         if (this.held !== '') out.push({ type: 'text', text: this.held });
         this.held = '';
+        return false;
+      case 'bare': // which is a call if it is one as a whole: Llama 3.1
         return false;
       case 'call':
         return this.upTo(CALL.close, 'gap', () => undefined);

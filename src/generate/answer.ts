@@ -18,6 +18,8 @@ export interface Answer {
 /** Marks that models write around a thought. Qwen3, Qwen3.5, DeepSeek, SmolLM3. */
 export const THOUGHT = { open: '<think>', close: '</think>' };
 export const CALL = { open: '<tool_call>', close: '</tool_call>' };
+/** Llama 3.1 may put it before a call. */
+export const PYTHON_TAG = '<|python_tag|>';
 
 /**
  * Takes an answer apart: `<think>…</think>` in front, and calls in the forms of Qwen3 (JSON in `<tool_call>`), Qwen3.5 (`<function=…>` with parameters in
@@ -66,7 +68,8 @@ function splitCalls(text: string): { content: string; toolCalls: ToolCall[] } {
   }
   content += text.slice(at);
   if (toolCalls.length === 0) {
-    const bare = parseJsonCall(text.trim().replace(/^<\|python_tag\|>/, ''));
+    const trimmed = text.trim();
+    const bare = parseJsonCall(trimmed.startsWith(PYTHON_TAG) ? trimmed.slice(PYTHON_TAG.length).trimStart() : trimmed);
     if (bare) return { content: '', toolCalls: [bare] };
   }
   return { content: toolCalls.length > 0 ? content.trim() : content, toolCalls };

@@ -71,9 +71,9 @@ export async function* generateItems<Item>(
 export const IDS: Kind<GenerateIdsOptions, number> = { known: GENERATE_OPTIONS, output: () => ({ push: ({ id }) => [id], finish: () => [] }) };
 
 /** Text, in pieces as soon as they are whole characters. */
-export const TEXT: Kind<GenerateOptions, string> = {
+export const TEXT = {
   known: TEXT_OPTIONS,
-  output({ tokenizer }, { stop }, before) {
+  output({ tokenizer }, { stop }, before): Output<string> {
     const pieces = new TextPieces(tokenizer, before, stopStrings(stop));
     const some = (text: string): string[] => (text === '' ? [] : [text]);
     return {
@@ -84,7 +84,7 @@ export const TEXT: Kind<GenerateOptions, string> = {
       finish: () => some(pieces.finish().shown),
     };
   },
-};
+} satisfies Kind<GenerateOptions, string>;
 
 /** Tokens, with their text and log-probabilities. */
 export const TOKENS: Kind<GenerateTokensOptions, TokenPiece> = {

@@ -9,6 +9,7 @@ declare global {
   interface Cache {}
   interface File {}
   interface Headers {}
+  interface Request {}
   interface Response {}
   interface TextDecoder {}
   interface URL {}
