@@ -3,7 +3,7 @@ import { ArgumentError, disposed, missingPart, notByNew, show, TokenizerError } 
 import type { BatchOptions, BatchPrompt, BatchResult } from './generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from './generate/beam-search.js';
 import type { Chats } from './generate/chat-host.js';
-import type { Completion } from './generate/complete.js';
+import type { CompleteOptions, Completion } from './generate/complete.js';
 import type { ChatOptions, Conversation } from './generate/conversation.js';
 import { IDS, TEXT, TOKENS } from './generate/generate.js';
 import type { GenerationDefaults } from './sampling/generation-config.js';
@@ -213,10 +213,10 @@ export class MatMulFreeLM {
 
   /**
    * As `generate`, the whole text at once: `(await lm.complete('Once')).text`. After messages it is an answer, with the thought before it and calls of
-   * tools apart.
+   * tools apart; `toolChoice` may ask for a call.
    */
-  async complete(prompt: Prompt, options: GenerateOptions = {}): Promise<Completion> {
-    return (await part('chats')).complete(this.generate(prompt, options), prompt, options, this.maybeChats);
+  async complete(prompt: Prompt, options: CompleteOptions = {}): Promise<Completion> {
+    return (await part('chats')).complete(this.writer, this, prompt, options);
   }
 
   /**

@@ -52,7 +52,7 @@ export function compileRegex(pattern: string, tokenizer: Tokenizer, options: Com
   }), `regex: no text that the tokenizer can write matches ${show(pattern)}`);
 }
 
-/** `compileJsonSchema` of constraints.ts. */
-export function compileJsonSchema(schema: unknown, tokenizer: Tokenizer, options: CompileOptions = {}): Constraint {
-  return compileGrammar(tokenizer, options, (grammar) => schemaGrammar(schema, grammar), 'jsonSchema: no value that the tokenizer can write is valid');
+/** `compileJsonSchema` of constraints.ts. @param around what is written before and behind the value. */
+export function compileJsonSchema(schema: unknown, tokenizer: Tokenizer, options: CompileOptions = {}, [before, behind]: readonly [string, string] = ['', '']): Constraint {
+  return compileGrammar(tokenizer, options, (grammar) => grammar.sequence(grammar.text(before), schemaGrammar(schema, grammar), grammar.text(behind)), 'jsonSchema: no value that the tokenizer can write is valid');
 }

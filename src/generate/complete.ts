@@ -1,22 +1,39 @@
+import { ArgumentError } from '../errors.js';
+import { givenOptions } from '../options.js';
 import { parseAnswer, type Answer } from './answer.js';
-import type { RenderOptions } from '../chat/format.js';
-import type { ChatMessage } from '../chat/messages.js';
-import type { GenerateOptions, GenerateResult } from './options.js';
+import { TEXT } from './generate.js';
+import { TEXT_OPTIONS, type GenerateOptions, type GenerateResult } from './options.js';
 import { isMessages, type Prompt } from './prompt.js';
+import type { TextWriter, WritingModel } from './text-writer.js';
+import { askFor, type ToolOptions } from './tool-choice.js';
+
+export interface CompleteOptions extends GenerateOptions, ToolOptions {}
 
 /** A text that was written, as a whole. After messages it is an answer, taken apart: `text` is without the thought and the calls of tools. */
 export interface Completion extends GenerateResult, Omit<Answer, 'content'> {
   readonly text: string;
 }
 
-/** Collects what a generator writes after `prompt`. */
-export async function complete(
-  generator: AsyncGenerator<string, GenerateResult, undefined>, prompt: Prompt, options: GenerateOptions, chats: { opensThought(messages: readonly ChatMessage[], options: RenderOptions): boolean } | undefined,
-): Promise<Completion> {
+/** `lm.complete`. */
+export async function complete(writer: TextWriter, lm: Pick<WritingModel, 'chats'>, prompt: Prompt, given: CompleteOptions): Promise<Completion> {
+  const what = 'complete';
+  const { tools, enableThinking, templateVariables, toolChoice, ...options } = givenOptions(what, given, [...TEXT_OPTIONS, 'toolChoice']);
+  if (!isMessages(prompt)) {
+    if (toolChoice !== undefined) throw new ArgumentError(`${what}: option toolChoice is for a prompt of messages`);
+    const { text, result } = await collect(writer, what, prompt, options);
+    return { ...result, text };
+  }
+  const chats = lm.chats(what);
+  const { render, constraint } = await askFor(what, chats, prompt, { tools, enableThinking, templateVariables, toolChoice }, options.constraint, options.eosTokenIds);
+  const { text, result } = await collect(writer, what, prompt, { ...options, ...render, constraint });
+  const { content, ...rest } = parseAnswer(text, chats.opensThought(prompt, render), render.tools !== undefined);
+  return { ...result, text: content, ...rest };
+}
+
+async function collect(writer: TextWriter, what: string, prompt: Prompt, options: GenerateOptions): Promise<{ readonly text: string; readonly result: GenerateResult }> {
+  const generator = writer.write(TEXT, what, options, writer.startOf(prompt));
   let text = '';
   let step = await generator.next();
   for (; !step.done; step = await generator.next()) text += step.value;
-  if (!isMessages(prompt)) return { ...step.value, text };
-  const { content, ...rest } = parseAnswer(text, chats!.opensThought(prompt, options), options.tools !== undefined);
-  return { ...step.value, text: content, ...rest };
+  return { text, result: step.value };
 }

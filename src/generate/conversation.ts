@@ -1,4 +1,3 @@
-import type { RenderOptions } from '../chat/format.js';
 import type { ChatMessage } from '../chat/messages.js';
 import { ArgumentError, show } from '../errors.js';
 import { isJsonObject } from '../formats/bytes.js';
@@ -6,12 +5,14 @@ import { givenOptions } from '../options.js';
 import { messageOf, parseAnswer, type Answer } from './answer.js';
 import { AnswerStream, type AnswerPiece } from './answer-stream.js';
 import { encodeChat } from './chat-bytes.js';
+import type { Chats } from './chat-host.js';
 import { TEXT_OPTIONS, type GenerateOptions, type GenerateResult } from './options.js';
 import type { InSession } from './session.js';
-import { Transcript, type TranscriptHost, type Turn } from './transcript.js';
+import { askFor, type ToolOptions } from './tool-choice.js';
+import { Transcript, type Turn } from './transcript.js';
 
 /** Options of one answer: those of `generate`, and what the template is told. Those of `lm.chat` are for all answers. */
-export interface SayOptions extends InSession<GenerateOptions>, RenderOptions {
+export interface SayOptions extends InSession<GenerateOptions>, ToolOptions {
   /** Called with how many tokens of the prompt have been read. */
   readonly onProgress?: ((tokens: number, total: number) => void) | undefined;
 }
@@ -29,13 +30,7 @@ export interface ChatResult extends GenerateResult, Answer {
   readonly promptTokens: number;
 }
 
-/** What a conversation needs of its model. */
-export interface ChatHost extends TranscriptHost {
-  /** Ids that end an answer. */
-  readonly eosTokenIds: readonly number[];
-}
-
-const SAY_OPTIONS: readonly string[] = [...TEXT_OPTIONS.filter((name) => name !== 'state' && name !== 'prefixCache'), 'onProgress'];
+const SAY_OPTIONS: readonly string[] = [...TEXT_OPTIONS.filter((name) => name !== 'state' && name !== 'prefixCache'), 'toolChoice', 'onProgress'];
 export const CHAT_OPTIONS: readonly string[] = [...SAY_OPTIONS, 'system', 'messages'];
 
 /**
@@ -43,14 +38,14 @@ export const CHAT_OPTIONS: readonly string[] = [...SAY_OPTIONS, 'system', 'messa
  * (transcript.ts).
  */
 export class Conversation {
-  private readonly host: ChatHost;
+  private readonly host: Chats;
   private readonly options: ChatOptions;
   private readonly transcript: Transcript;
   private all: readonly ChatMessage[];
   private isAtWork = false;
 
   /** @internal Use `lm.chat()`, or `lm.openChat(bytes)`. */
-  constructor(what: string, host: ChatHost, given: ChatOptions, transcript?: Transcript) {
+  constructor(what: string, host: Chats, given: ChatOptions, transcript?: Transcript) {
     const options = givenOptions(what, given, CHAT_OPTIONS);
     const { system, messages = [] } = options;
     if (system !== undefined && typeof system !== 'string') throw new ArgumentError(`${what}: option system is ${show(system)}, not a text`);
@@ -92,20 +87,22 @@ export class Conversation {
   /** As `say`, with the pieces of the thought as well. */
   async *sayPieces(said: string | ChatMessage | readonly ChatMessage[], options: SayOptions = {}): AsyncGenerator<AnswerPiece, ChatResult, undefined> {
     const what = 'chat.say';
-    const { system: _system, messages: _messages, tools, enableThinking, templateVariables, onProgress, ...generation } =
+    const { system: _system, messages: _messages, tools, enableThinking, templateVariables, toolChoice, onProgress, ...generation } =
       { ...this.options, ...givenOptions(what, options, SAY_OPTIONS) };
-    const hasTools = tools !== undefined;
     const messages = [...this.all, ...toMessages(what, said)];
     if (messages.length === 0) throw new ArgumentError(`${what}: there are no messages`);
     this.checkIdle(what);
     this.isAtWork = true;
     let written = '';
+    let hasTools = false;
     let isDone = false; // also with nothing to say
     let prompt: { readonly tokens: number; readonly isThinking: boolean } | undefined;
     try {
-      prompt = await this.transcript.read(messages, this.all.length, { tools, enableThinking, templateVariables }, { onProgress, signal: generation.signal });
+      const asked = await askFor(what, this.host, messages, { tools, enableThinking, templateVariables, toolChoice }, generation.constraint, generation.eosTokenIds);
+      hasTools = asked.render.tools !== undefined;
+      prompt = await this.transcript.read(messages, this.all.length, asked.render, { onProgress, signal: generation.signal });
       const stream = new AnswerStream(prompt.isThinking, hasTools);
-      const answer = this.transcript.session.generate({ eosTokenIds: this.host.eosTokenIds, ...generation });
+      const answer = this.transcript.session.generate({ eosTokenIds: this.host.eosTokenIds, ...generation, constraint: asked.constraint });
       try {
         for (;;) {
           const { done, value } = await answer.next();

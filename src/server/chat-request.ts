@@ -1,12 +1,11 @@
-import type { ChatMessage } from '../chat/messages.js';
-import { CALL, THOUGHT } from '../generate/answer.js';
-import type { Chats } from '../generate/chat-host.js';
+import { THOUGHT } from '../generate/answer.js';
+import { forcedCall } from '../generate/tool-choice.js';
 import type { MatMulFreeLM } from '../lm.js';
 import { readFormat, type Constraints } from './constraints.js';
 import type { Wanted } from './engine.js';
 import { badField } from './errors.js';
 import type { Fields } from './fields.js';
-import { readMessages, readTools, type ReadTool, type ToolChoice } from './messages.js';
+import { readMessages, readTools } from './messages.js';
 import type { ServerSettings } from './options.js';
 import { nth, readCount, readSampling, readStream, SAMPLING_FIELDS } from './sampling.js';
 
@@ -20,8 +19,6 @@ export interface ChatRequest {
   readonly texts: readonly Wanted[];
   readonly isStream: boolean;
   readonly withUsage: boolean;
-  /** What the answer is taken to begin with: it has been put at the end of the prompt. */
-  readonly prefix: string;
   /** Whether the prompt has opened a thought. */
   readonly isThinking: boolean;
   readonly hasTools: boolean;
@@ -43,18 +40,16 @@ export function readChat(fields: Fields, lm: MatMulFreeLM, settings: ServerSetti
   const enableThinking = format || choice.forced ? false : readThinking(fields);
   const render = { tools: choice.tools, enableThinking, templateVariables: readVariables(fields) };
   const opensThought = chats.opensThought(messages, render);
-  const call = choice.forced && forcedCall(chats, messages, choice);
-  const wanted = call ?? format;
-  const constraint = wanted && constraints.compile(wanted.schema, chats.eosTokenIds, wanted.field);
-  const prefix = call?.open ?? '';
-  const end = `${wanted && opensThought ? `\n${THOUGHT.close}\n\n` : ''}${prefix}`; // what is constrained is the answer, not the thought
+  const call = choice.forced && { ...forcedCall(chats, messages, render, choice.forced), field: 'tools' };
+  const constraint = constraints.compile(call ?? format, chats.eosTokenIds);
   const ids = chats.promptIds(messages, render);
-  if (end !== '') ids.push(...lm.tokenizer.encode(end, { addSpecialTokens: false, continues: true }));
+  const closesThought = opensThought && format !== undefined && !call; // what is constrained is the answer, not the thought
+  if (closesThought) ids.push(...lm.tokenizer.encode(`\n${THOUGHT.close}\n\n`, { addSpecialTokens: false, continues: true }));
   const options = { ...sampling, eosTokenIds: chats.eosTokenIds };
   const topLogprobs = readLogprobs(fields);
   return {
     texts: Array.from({ length: readCount(fields) }, (_, n) => ({ ids, options: nth(options, n), constraint, topLogprobs })),
-    ...readStream(fields), prefix, isThinking: opensThought && !wanted, isForced: call !== undefined, hasTools: choice.tools !== undefined, severalCalls: choice.several,
+    ...readStream(fields), isThinking: opensThought && !closesThought, isForced: call !== undefined, hasTools: choice.tools !== undefined, severalCalls: choice.several,
   };
 }
 
@@ -78,26 +73,4 @@ function readLogprobs(fields: Fields): number | undefined {
   if (fields.boolean('logprobs')) return top ?? 0;
   if (top !== undefined && top > 0) throw badField('top_logprobs', 'is for requests with logprobs: true');
   return undefined;
-}
-
-/** A call as the model would write it: in `<tool_call>`, or bare with `parameters` where its template has calls so, as Llama 3.1's does. */
-function forcedCall(chats: Chats, messages: readonly ChatMessage[], { tools, forced }: ToolChoice): { readonly open: string; readonly schema: unknown; readonly field: string } {
-  const isBare = writesBareCalls(chats, messages, tools!);
-  const [open, key] = isBare ? ['', 'parameters'] as const : [`${CALL.open}\n`, 'arguments'] as const;
-  const calls = forced!.map(({ function: { name, parameters } }, n) => ({
-    type: 'object', required: ['name', key], additionalProperties: false,
-    // With an `$id`, `$ref` is meant from the root of the parameters.
-    properties: { name: { const: name }, [key]: { $id: `tool-${n}`, type: 'object', ...parameters } },
-  }));
-  return { open, schema: calls.length === 1 ? calls[0] : { anyOf: calls }, field: 'tools' };
-}
-
-function writesBareCalls(chats: Chats, messages: readonly ChatMessage[], tools: readonly ReadTool[]): boolean {
-  const call = { role: 'assistant', content: '', tool_calls: [{ type: 'function' as const, function: { name: tools[0]!.function.name, arguments: {} } }] };
-  try {
-    const text = chats.format.render([...messages, call], { tools, addGenerationPrompt: false }).map((piece) => piece.text).join('');
-    return !text.includes(CALL.open) && /"parameters": ?\{\}/.test(text);
-  } catch {
-    return false;
-  }
 }

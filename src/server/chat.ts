@@ -52,10 +52,10 @@ export async function answerChat(fields: Fields, context: Context, job: Job): Pr
 
 /** Writes one answer. `onNews` gets its parts as soon as it is known what they are; calls of tools when all is there. */
 async function writeChoice({ engine }: Context, request: ChatRequest, text: Wanted, { signal }: Job, onNews?: OnNews): Promise<WrittenChoice> {
-  const { prefix, isForced, isThinking, hasTools, severalCalls } = request;
+  const { isForced, isThinking, hasTools, severalCalls } = request;
   const stream = new AnswerStream(isThinking, hasTools);
   const tokens: TokenPiece[] = [];
-  let whole = prefix;
+  let whole = '';
   let told = 0; // tokens
   const tell = (pieces: ReturnType<AnswerStream['push']>): void => {
     for (const piece of pieces) {

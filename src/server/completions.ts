@@ -67,7 +67,7 @@ function wanted(fields: Fields, { lm, settings, constraints }: Context, count: n
   const { eosTokenIds } = lm.config;
   const options = readSampling(fields, lm, settings, DEFAULT_TOKENS);
   const format = readFormat(fields);
-  const constraint = format && constraints.compile(format.schema, options.eosTokenIds ?? eosTokenIds, format.field);
+  const constraint = constraints.compile(format, options.eosTokenIds ?? eosTokenIds);
   const prompts = readTexts(fields, 'prompt', MAX_PROMPTS, lm);
   if (prompts.length * count > MAX_PROMPTS) throw badField('prompt', `and n ask for ${prompts.length * count} texts; at most ${MAX_PROMPTS} are written for a request`);
   return prompts.flatMap((ids, prompt) => {

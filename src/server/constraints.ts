@@ -8,6 +8,15 @@ import type { Fields } from './fields.js';
 /** So many schemas are kept compiled: clients send the same ones again and again. */
 const KEPT = 32;
 
+/** JSON that an answer has to be. */
+export interface WantedJson {
+  readonly schema: unknown;
+  /** What is written before and behind it. */
+  readonly around?: readonly [string, string];
+  /** Where the schema stands in the request. */
+  readonly field: string;
+}
+
 /** Compiles JSON Schemas of requests. */
 export class Constraints {
   private readonly lm: MatMulFreeLM;
@@ -17,11 +26,13 @@ export class Constraints {
     this.lm = lm;
   }
 
-  /** @param field where it stands in the request. @throws ApiError for a schema that is not supported. */
-  compile(schema: unknown, eosTokenIds: readonly number[], field: string): Constraint {
-    const key = JSON.stringify([schema, eosTokenIds]);
+  /** Undefined for undefined. @throws ApiError for a schema that is not supported. */
+  compile(wanted: WantedJson | undefined, eosTokenIds: readonly number[]): Constraint | undefined {
+    if (!wanted) return undefined;
+    const { schema, around, field } = wanted;
+    const key = JSON.stringify([schema, around, eosTokenIds]);
     try {
-      const constraint = this.kept.get(key) ?? compileJsonSchema(schema, this.lm.tokenizer, { eosTokenIds });
+      const constraint = this.kept.get(key) ?? compileJsonSchema(schema, this.lm.tokenizer, { eosTokenIds }, around);
       this.kept.delete(key);
       this.kept.set(key, constraint);
       for (const oldest of this.kept.keys()) if (this.kept.size > KEPT) this.kept.delete(oldest);
@@ -34,7 +45,7 @@ export class Constraints {
 }
 
 /** The schema that `response_format` asks for; undefined for plain text. */
-export function readFormat(fields: Fields): { readonly schema: unknown; readonly field: string } | undefined {
+export function readFormat(fields: Fields): WantedJson | undefined {
   const format = fields.object('response_format');
   if (!format) return undefined;
   switch (format.oneOf('type', ['text', 'json_object', 'json_schema'] as const)) {

@@ -2,7 +2,7 @@
 export type * from '../platform/globals.js';
 export { MatMulFreeWorker, WorkerTokenizer, type WorkerForwardOptions, type WorkerLoadOptions } from './worker-lm.js';
 export type {
-  InWorkerSession, WorkerAppendOptions, WorkerBatchOptions, WorkerBatchPrompt, WorkerChatOptions, WorkerGenerateIdsOptions, WorkerGenerateOptions,
+  InWorkerSession, WorkerAppendOptions, WorkerBatchOptions, WorkerBatchPrompt, WorkerChatOptions, WorkerCompleteOptions, WorkerGenerateIdsOptions, WorkerGenerateOptions,
   WorkerGenerateTokensOptions, WorkerSayOptions,
 } from './worker-options.js';
 export type { WorkerChat } from './worker-chat.js';

@@ -5,7 +5,7 @@ import type { AnswerPiece } from '../generate/answer-stream.js';
 import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
 import type { ChatMessage } from '../chat/messages.js';
 import type { ChatOptions, ChatResult, SayOptions } from '../generate/conversation.js';
-import type { Completion } from '../generate/complete.js';
+import type { CompleteOptions, Completion } from '../generate/complete.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
 import type { AppendOptions } from '../generate/session.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from '../generate/options.js';
@@ -59,7 +59,7 @@ export interface Methods {
   generate: Method<[prompt: Prompt, options: Sent<GenerateOptions>, state: Handle | undefined], GenerateResult, string>;
   generateIds: Method<[prompt: Ids, options: Sent<GenerateIdsOptions>, state: Handle | undefined], GenerateResult, number>;
   generateTokens: Method<[prompt: Prompt, options: Sent<GenerateTokensOptions>, state: Handle | undefined], GenerateResult, TokenPiece>;
-  complete: Method<[prompt: Prompt, options: Sent<GenerateOptions>, state: Handle | undefined], Completion>;
+  complete: Method<[prompt: Prompt, options: Sent<CompleteOptions>, state: Handle | undefined], Completion>;
   generateBatch: Method<[prompts: readonly BatchPrompt[], options: Sent<BatchOptions>], BatchResult[], BatchPiece>;
   beamSearch: Method<[prompt: Prompt, options: Sent<BeamSearchOptions>], (BeamIds & { readonly text: string })[]>;
   forward: Method<[ids: number | Ids, state: Handle, options: Sent<ForwardOptions>], Float32Array>;

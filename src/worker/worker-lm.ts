@@ -17,7 +17,7 @@ import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
 import { connect, type Connection } from './connect.js';
 import { buffersOf, isSentAsIs, whole, type Args, type Item, type Loaded, type Result } from './protocol.js';
 import {
-  sendable, type WorkerBatchOptions, type WorkerBatchPrompt, type WorkerChatOptions, type WorkerGenerateIdsOptions, type WorkerGenerateOptions,
+  sendable, type WorkerBatchOptions, type WorkerBatchPrompt, type WorkerChatOptions, type WorkerCompleteOptions, type WorkerGenerateIdsOptions, type WorkerGenerateOptions,
   type WorkerGenerateTokensOptions,
 } from './worker-options.js';
 import type { WorkerChat, WorkerChats } from './worker-chat.js';
@@ -136,7 +136,7 @@ export class MatMulFreeWorker {
   }
 
   /** As `generate`, the whole text at once; after messages it is an answer, with the thought before it and calls of tools apart. */
-  async complete(prompt: Prompt, options: WorkerGenerateOptions = {}): Promise<Completion> {
+  async complete(prompt: Prompt, options: WorkerCompleteOptions = {}): Promise<Completion> {
     const { state, signal, ...rest } = sendable('complete', options);
     return this.call('complete', [whole(prompt), rest, state && this.states.handleOf('complete', state)], { signal });
   }

@@ -1,6 +1,7 @@
 import { ArgumentError } from '../errors.js';
 import type { ChatOptions, SayOptions } from '../generate/conversation.js';
 import type { BatchOptions, BatchPrompt } from '../generate/batch.js';
+import type { CompleteOptions } from '../generate/complete.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateTokensOptions } from '../generate/options.js';
 import type { Prompt } from '../generate/prompt.js';
 import type { AppendOptions, InSession } from '../generate/session.js';
@@ -19,6 +20,7 @@ type Sendable<Options extends GenerateIdsOptions> = Omit<Options, Exclude<NotSen
 /** As in-process, with a state that lives in the worker, and without what cannot be sent there: functions, other models. */
 type InWorker<Options extends GenerateIdsOptions> = Sendable<Options> & { readonly state?: WorkerState };
 export type WorkerGenerateOptions = InWorker<GenerateOptions>;
+export type WorkerCompleteOptions = InWorker<CompleteOptions>;
 export type WorkerGenerateIdsOptions = InWorker<GenerateIdsOptions>;
 export type WorkerGenerateTokensOptions = InWorker<GenerateTokensOptions>;
 /** Options of a session's generators: those of the model's, but for `state`. */

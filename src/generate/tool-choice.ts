@@ -1,0 +1,79 @@
+import type { RenderOptions } from '../chat/format.js';
+import type { ChatMessage, Tool } from '../chat/messages.js';
+import type { ConstraintSpec } from '../constrain/compile.js';
+import { ArgumentError, missingPart, show } from '../errors.js';
+import { isJsonObject } from '../formats/bytes.js';
+import { CALL, THOUGHT } from './answer.js';
+import type { Chats } from './chat-host.js';
+
+/** Whether tools are called: as the model sees fit, never, one of them in any case, or this one. */
+export type ToolChoice = 'auto' | 'none' | 'required' | { readonly name: string };
+
+/** OpenAI's API: a function without `parameters` has none. */
+const NO_PARAMETERS = { properties: {}, additionalProperties: false };
+
+export interface ToolOptions extends RenderOptions {
+  /** Default 'auto'. With 'required' or a name the answer is a call, and nothing else, which is valid by the tool's JSON Schema (`parameters`). */
+  readonly toolChoice?: ToolChoice | undefined;
+}
+
+/** A call as JSON, and what is written around it. */
+export interface ForcedCall {
+  readonly schema: unknown;
+  readonly around: readonly [before: string, behind: string];
+}
+
+/** What the template is told, and what the answer must be. */
+export interface Asked {
+  readonly render: RenderOptions;
+  readonly constraint: ConstraintSpec | undefined;
+}
+
+/** Makes of `toolChoice` what it means. @throws ArgumentError for a choice that is none, or names no tool, or beside a constraint; or a schema that is not supported. */
+export async function askFor(
+  what: string, chats: Chats, messages: readonly ChatMessage[], { toolChoice = 'auto', ...render }: ToolOptions, constraint: ConstraintSpec | undefined, eosTokenIds = chats.eosTokenIds,
+): Promise<Asked> {
+  if (toolChoice === 'auto') return { render, constraint };
+  if (toolChoice === 'none') return { render: { ...render, tools: undefined }, constraint };
+  const { tools = [] } = render;
+  const given: unknown = toolChoice;
+  const name = isJsonObject(given) ? given['name'] : undefined;
+  if (given !== 'required' && typeof name !== 'string') throw new ArgumentError(`${what}: option toolChoice is ${show(given)}, not 'auto', 'none', 'required' or { name }`);
+  const forced = name === undefined ? tools : tools.filter((tool) => functionOf(tool).name === name);
+  if (forced.length === 0) throw new ArgumentError(`${what}: option toolChoice asks for a call, but ${name === undefined ? 'there are no tools' : `${show(name)} is none of the tools`}`);
+  if (constraint !== undefined) throw new ArgumentError(`${what}: toolChoice and constraint both say what the answer must be; give one of them`);
+  const quiet = { ...render, enableThinking: false };
+  const { schema, around } = forcedCall(chats, messages, quiet, forced);
+  const { compileJsonSchema } = await import('../constrain/compile.js').catch(missingPart);
+  return { render: quiet, constraint: compileJsonSchema(schema, chats.tokenizer, { eosTokenIds }, around) };
+}
+
+/** A call of one of some tools as the model would write it: in `<tool_call>`, or bare with `parameters` where its template has calls so, as Llama 3.1's does. */
+export function forcedCall(chats: Chats, messages: readonly ChatMessage[], render: RenderOptions, forced: readonly Tool[]): ForcedCall {
+  const isBare = writesBareCalls(chats, messages, render);
+  const key = isBare ? 'parameters' : 'arguments';
+  const calls = forced.map(functionOf).map(({ name, parameters }, n) => ({
+    type: 'object', required: ['name', key], additionalProperties: false,
+    // With an `$id`, `$ref` is meant from the root of the parameters.
+    properties: { name: { const: name }, [key]: { $id: `tool-${n}`, type: 'object', ...(isJsonObject(parameters) ? parameters : NO_PARAMETERS) } },
+  }));
+  const thought = chats.opensThought(messages, render) ? `\n${THOUGHT.close}\n\n` : '';
+  return {
+    schema: calls.length === 1 ? calls[0] : { anyOf: calls },
+    around: isBare ? [thought, ''] : [`${thought}${CALL.open}\n`, `\n${CALL.close}`],
+  };
+}
+
+function functionOf(tool: Tool): { readonly name: string; readonly [key: string]: unknown } {
+  return 'function' in tool && isJsonObject(tool.function) ? tool.function as { name: string } : tool as { name: string };
+}
+
+function writesBareCalls(chats: Chats, messages: readonly ChatMessage[], render: RenderOptions): boolean {
+  const call = { role: 'assistant', content: '', tool_calls: [{ type: 'function' as const, function: { name: functionOf(render.tools![0]!).name, arguments: {} } }] };
+  try {
+    const text = chats.format.render([...messages, call], { ...render, addGenerationPrompt: false }).map((piece) => piece.text).join('');
+    return !text.includes(CALL.open) && /"parameters": ?\{\}/.test(text);
+  } catch {
+    return false;
+  }
+}
