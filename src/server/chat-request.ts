@@ -1,6 +1,8 @@
 import type { ChatMessage } from '../chat/messages.js';
 import { CALL, THOUGHT } from '../generate/answer.js';
 import type { Chats } from '../generate/chat-host.js';
+import { encodeRendered } from '../generate/chat-ids.js';
+import { opensThought } from '../generate/conversation.js';
 import type { MatMulFreeLM } from '../lm.js';
 import { readFormat, type Constraints } from './constraints.js';
 import type { Wanted } from './engine.js';
@@ -41,20 +43,20 @@ export function readChat(fields: Fields, lm: MatMulFreeLM, settings: ServerSetti
   const sampling = readSampling(fields, lm, settings, settings.defaultTokens);
   const chats = lm.chats('the request');
   const enableThinking = format || choice.forced ? false : readThinking(fields);
-  const render = { tools: choice.tools, enableThinking, templateVariables: readVariables(fields) };
-  const opensThought = chats.opensThought(messages, render);
+  const prompt = chats.format.render(messages, { tools: choice.tools, enableThinking, templateVariables: readVariables(fields), addGenerationPrompt: true });
+  const isInThought = opensThought(prompt);
   const call = choice.forced && forcedCall(chats, messages, choice);
   const wanted = call ?? format;
   const constraint = wanted && constraints.compile(wanted.schema, chats.eosTokenIds, wanted.field);
   const prefix = call?.open ?? '';
-  const end = `${wanted && opensThought ? `\n${THOUGHT.close}\n\n` : ''}${prefix}`; // what is constrained is the answer, not the thought
-  const ids = chats.promptIds(messages, render);
+  const end = `${wanted && isInThought ? `\n${THOUGHT.close}\n\n` : ''}${prefix}`; // what is constrained is the answer, not the thought
+  const ids = encodeRendered(lm.tokenizer, prompt, true);
   if (end !== '') ids.push(...lm.tokenizer.encode(end, { addSpecialTokens: false, continues: true }));
   const options = { ...sampling, eosTokenIds: chats.eosTokenIds };
   const topLogprobs = readLogprobs(fields);
   return {
     texts: Array.from({ length: readCount(fields) }, (_, n) => ({ ids, options: nth(options, n), constraint, topLogprobs })),
-    ...readStream(fields), prefix, isThinking: opensThought && !wanted, isForced: call !== undefined, hasTools: choice.tools !== undefined, severalCalls: choice.several,
+    ...readStream(fields), prefix, isThinking: isInThought && !wanted, isForced: call !== undefined, hasTools: choice.tools !== undefined, severalCalls: choice.several,
   };
 }
 
