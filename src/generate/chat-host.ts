@@ -7,7 +7,7 @@ import { encodeRendered } from './chat-ids.js';
 import { givenOptions } from '../options.js';
 import { CHAT_OPTIONS, Conversation, type ChatOptions } from './conversation.js';
 import type { Session } from './session.js';
-import { opensThought, Transcript, type Turn } from './transcript.js';
+import { Transcript, type Turn } from './transcript.js';
 
 export { complete } from './complete.js';
 
@@ -38,11 +38,6 @@ export class Chats {
   /** Ids of a conversation that an answer is to follow. */
   promptIds(messages: readonly ChatMessage[], options: RenderOptions): number[] {
     return encodeRendered(this.tokenizer, this.format.render(messages, { ...options, addGenerationPrompt: true }), true);
-  }
-
-  /** Whether the beginning of an answer is within a thought, as Qwen3.5's template has it. */
-  opensThought(messages: readonly ChatMessage[], options: RenderOptions): boolean {
-    return opensThought(this.format.render(messages, { ...options, addGenerationPrompt: true }));
   }
 
   start(options: ChatOptions): Conversation {

@@ -4,8 +4,9 @@ import { parseAnswer, type Answer } from './answer.js';
 import { TEXT } from './generate.js';
 import { TEXT_OPTIONS, type GenerateOptions, type GenerateResult } from './options.js';
 import { isMessages, type Prompt } from './prompt.js';
-import type { TextWriter, WritingModel } from './text-writer.js';
+import type { TextWriter } from './text-writer.js';
 import { askFor, type ToolOptions } from './tool-choice.js';
+import { answersInThought, type ChatHost } from './transcript.js';
 
 export interface CompleteOptions extends GenerateOptions, ToolOptions {}
 
@@ -15,7 +16,7 @@ export interface Completion extends GenerateResult, Omit<Answer, 'content'> {
 }
 
 /** `lm.complete`. */
-export async function complete(writer: TextWriter, lm: Pick<WritingModel, 'chats'>, prompt: Prompt, given: CompleteOptions): Promise<Completion> {
+export async function complete(writer: TextWriter, lm: { chats(what: string): ChatHost }, prompt: Prompt, given: CompleteOptions): Promise<Completion> {
   const what = 'complete';
   const { tools, enableThinking, templateVariables, toolChoice, ...options } = givenOptions(what, given, [...TEXT_OPTIONS, 'toolChoice']);
   if (!isMessages(prompt)) {
@@ -26,7 +27,7 @@ export async function complete(writer: TextWriter, lm: Pick<WritingModel, 'chats
   const chats = lm.chats(what);
   const { render, constraint } = await askFor(what, chats, prompt, { tools, enableThinking, templateVariables, toolChoice }, options.constraint, options.eosTokenIds);
   const { text, result } = await collect(writer, what, prompt, { ...options, ...render, constraint });
-  const { content, ...rest } = parseAnswer(text, chats.opensThought(prompt, render), render.tools !== undefined);
+  const { content, ...rest } = parseAnswer(text, answersInThought(chats, prompt, render), render.tools !== undefined);
   return { ...result, text: content, ...rest };
 }
 

@@ -5,11 +5,10 @@ import { givenOptions } from '../options.js';
 import { messageOf, parseAnswer, type Answer } from './answer.js';
 import { AnswerStream, type AnswerPiece } from './answer-stream.js';
 import { encodeChat } from './chat-bytes.js';
-import type { Chats } from './chat-host.js';
 import { TEXT_OPTIONS, type GenerateOptions, type GenerateResult } from './options.js';
 import type { InSession } from './session.js';
 import { askFor, type ToolOptions } from './tool-choice.js';
-import { Transcript, type Turn } from './transcript.js';
+import { Transcript, type ChatHost, type Turn } from './transcript.js';
 
 /** Options of one answer: those of `generate`, and what the template is told. Those of `lm.chat` are for all answers. */
 export interface SayOptions extends InSession<GenerateOptions>, ToolOptions {
@@ -38,14 +37,14 @@ export const CHAT_OPTIONS: readonly string[] = [...SAY_OPTIONS, 'system', 'messa
  * (transcript.ts).
  */
 export class Conversation {
-  private readonly host: Chats;
+  private readonly host: ChatHost;
   private readonly options: ChatOptions;
   private readonly transcript: Transcript;
   private all: readonly ChatMessage[];
   private isAtWork = false;
 
   /** @internal Use `lm.chat()`, or `lm.openChat(bytes)`. */
-  constructor(what: string, host: Chats, given: ChatOptions, transcript?: Transcript) {
+  constructor(what: string, host: ChatHost, given: ChatOptions, transcript?: Transcript) {
     const options = givenOptions(what, given, CHAT_OPTIONS);
     const { system, messages = [] } = options;
     if (system !== undefined && typeof system !== 'string') throw new ArgumentError(`${what}: option system is ${show(system)}, not a text`);

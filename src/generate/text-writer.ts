@@ -1,9 +1,10 @@
+import type { RenderOptions } from '../chat/format.js';
+import type { ChatMessage } from '../chat/messages.js';
 import { missingPart } from '../errors.js';
 import type { ConstraintSpec } from '../constrain/compile.js';
 import type { Constraint } from '../constrain/constraint.js';
 import { generateItems, startOf, type Kind, type Start } from './generate.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
-import type { Chats } from './chat-host.js';
 import { isMessages, type Prompt } from './prompt.js';
 import { emptyPrompt, type GenerateIdsOptions, type GenerateResult } from './options.js';
 import type { ModelConfig } from '../architectures/config.js';
@@ -14,6 +15,13 @@ import type { SessionHost } from './session.js';
 import type { BatchHost } from './text-batch.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
+/** What the model's chat template makes of messages. */
+interface MessageFormat {
+  /** Ids that end an answer. */
+  readonly eosTokenIds: readonly number[];
+  promptIds(messages: readonly ChatMessage[], options: RenderOptions): number[];
+}
+
 /** A loaded model, as far as writing needs it. */
 export interface WritingModel {
   readonly config: ModelConfig;
@@ -22,7 +30,7 @@ export interface WritingModel {
   /** @throws TokenizerError when there is none. */
   readonly tokenizer: Tokenizer;
   /** @param what the caller's function. @throws ArgumentError when the model has no chat template. */
-  chats(what: string): Chats;
+  chats(what: string): MessageFormat;
   readonly hasTokenizer: boolean;
 }
 

@@ -1,10 +1,10 @@
-import type { RenderOptions } from '../chat/format.js';
+import type { ChatFormat, RenderOptions } from '../chat/format.js';
 import type { ChatMessage, Tool } from '../chat/messages.js';
 import type { ConstraintSpec } from '../constrain/compile.js';
 import { ArgumentError, missingPart, show } from '../errors.js';
 import { isJsonObject } from '../formats/bytes.js';
 import { CALL, THOUGHT } from './answer.js';
-import type { Chats } from './chat-host.js';
+import { answersInThought, type ChatHost } from './transcript.js';
 
 /** Whether tools are called: as the model sees fit, never, one of them in any case, or this one. */
 export type ToolChoice = 'auto' | 'none' | 'required' | { readonly name: string };
@@ -31,7 +31,7 @@ export interface Asked {
 
 /** Makes of `toolChoice` what it means. @throws ArgumentError for a choice that is none, or names no tool, or beside a constraint; or a schema that is not supported. */
 export async function askFor(
-  what: string, chats: Chats, messages: readonly ChatMessage[], { toolChoice = 'auto', ...render }: ToolOptions, constraint: ConstraintSpec | undefined, eosTokenIds = chats.eosTokenIds,
+  what: string, chats: ChatHost, messages: readonly ChatMessage[], { toolChoice = 'auto', ...render }: ToolOptions, constraint: ConstraintSpec | undefined, eosTokenIds = chats.eosTokenIds,
 ): Promise<Asked> {
   if (toolChoice === 'auto') return { render, constraint };
   if (toolChoice === 'none') return { render: { ...render, tools: undefined }, constraint };
@@ -43,21 +43,24 @@ export async function askFor(
   if (forced.length === 0) throw new ArgumentError(`${what}: option toolChoice asks for a call, but ${name === undefined ? 'there are no tools' : `${show(name)} is none of the tools`}`);
   if (constraint !== undefined) throw new ArgumentError(`${what}: toolChoice and constraint both say what the answer must be; give one of them`);
   const quiet = { ...render, enableThinking: false };
-  const { schema, around } = forcedCall(chats, messages, quiet, forced);
+  const { schema, around } = forcedCall(chats.format, messages, quiet, answersInThought(chats, messages, quiet), forced);
   const { compileJsonSchema } = await import('../constrain/compile.js').catch(missingPart);
   return { render: quiet, constraint: compileJsonSchema(schema, chats.tokenizer, { eosTokenIds }, around) };
 }
 
-/** A call of one of some tools as the model would write it: in `<tool_call>`, or bare with `parameters` where its template has calls so, as Llama 3.1's does. */
-export function forcedCall(chats: Chats, messages: readonly ChatMessage[], render: RenderOptions, forced: readonly Tool[]): ForcedCall {
-  const isBare = writesBareCalls(chats, messages, render);
+/**
+ * A call of one of some tools as the model would write it: in `<tool_call>`, or bare with `parameters` where its template has calls so, as Llama 3.1's does.
+ * @param isInThought whether the prompt has opened a thought, which is closed first.
+ */
+export function forcedCall(format: ChatFormat, messages: readonly ChatMessage[], render: RenderOptions, isInThought: boolean, forced: readonly Tool[]): ForcedCall {
+  const isBare = writesBareCalls(format, messages, render);
   const key = isBare ? 'parameters' : 'arguments';
   const calls = forced.map(functionOf).map(({ name, parameters }, n) => ({
     type: 'object', required: ['name', key], additionalProperties: false,
     // With an `$id`, `$ref` is meant from the root of the parameters.
     properties: { name: { const: name }, [key]: { $id: `tool-${n}`, type: 'object', ...(isJsonObject(parameters) ? parameters : NO_PARAMETERS) } },
   }));
-  const thought = chats.opensThought(messages, render) ? `\n${THOUGHT.close}\n\n` : '';
+  const thought = isInThought ? `\n${THOUGHT.close}\n\n` : '';
   return {
     schema: calls.length === 1 ? calls[0] : { anyOf: calls },
     around: isBare ? [thought, ''] : [`${thought}${CALL.open}\n`, `\n${CALL.close}`],
@@ -68,10 +71,10 @@ function functionOf(tool: Tool): { readonly name: string; readonly [key: string]
   return 'function' in tool && isJsonObject(tool.function) ? tool.function as { name: string } : tool as { name: string };
 }
 
-function writesBareCalls(chats: Chats, messages: readonly ChatMessage[], render: RenderOptions): boolean {
+function writesBareCalls(format: ChatFormat, messages: readonly ChatMessage[], render: RenderOptions): boolean {
   const call = { role: 'assistant', content: '', tool_calls: [{ type: 'function' as const, function: { name: functionOf(render.tools![0]!).name, arguments: {} } }] };
   try {
-    const text = chats.format.render([...messages, call], { ...render, addGenerationPrompt: false }).map((piece) => piece.text).join('');
+    const text = format.render([...messages, call], { ...render, addGenerationPrompt: false }).map((piece) => piece.text).join('');
     return !text.includes(CALL.open) && /"parameters": ?\{\}/.test(text);
   } catch {
     return false;

@@ -6,10 +6,12 @@ import { THOUGHT } from './answer.js';
 import { encodeRendered } from './chat-ids.js';
 import type { AppendOptions, Session, SessionMark } from './session.js';
 
-/** What a transcript needs of its model. */
-export interface TranscriptHost {
+/** What a conversation needs of its model. */
+export interface ChatHost {
   readonly tokenizer: Tokenizer;
   readonly format: ChatFormat;
+  /** Ids that end an answer. */
+  readonly eosTokenIds: readonly number[];
   session(): Session;
 }
 
@@ -34,14 +36,14 @@ const PLACEHOLDER = '\u{10FFFE}';
  * message is another one), it is read again from there.
  */
 export class Transcript {
-  private readonly host: TranscriptHost;
+  private readonly host: ChatHost;
   private ofSession: Session;
   private list: readonly Turn[];
   /** Whether the session has all up to the end of the last answer. */
   private isWhole: boolean;
 
   /** @param isWhole whether `session` has the conversation with all its turns. */
-  constructor(host: TranscriptHost, session: Session, turns: readonly Turn[], isWhole: boolean) {
+  constructor(host: ChatHost, session: Session, turns: readonly Turn[], isWhole: boolean) {
     this.host = host;
     this.ofSession = session;
     this.list = turns;
@@ -166,7 +168,11 @@ function startsWith(ids: readonly number[], start: readonly number[] | undefined
   return start !== undefined && start.length <= ids.length && start.every((id, n) => ids[n] === id);
 }
 
-/** Whether the beginning of an answer is within a thought, as Qwen3.5's template has it. */
+/** Whether the answer to messages begins within a thought, as Qwen3.5's template has it. */
+export function answersInThought({ format }: Pick<ChatHost, 'format'>, messages: readonly ChatMessage[], options: RenderOptions): boolean {
+  return opensThought(format.render(messages, { ...options, addGenerationPrompt: true }));
+}
+
 export function opensThought(pieces: readonly TemplatePiece[]): boolean {
   return pieces.at(-1)?.text.trimEnd().endsWith(THOUGHT.open) ?? false;
 }

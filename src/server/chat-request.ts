@@ -1,5 +1,7 @@
 import { THOUGHT } from '../generate/answer.js';
+import { encodeRendered } from '../generate/chat-ids.js';
 import { forcedCall } from '../generate/tool-choice.js';
+import { opensThought } from '../generate/transcript.js';
 import type { MatMulFreeLM } from '../lm.js';
 import { readFormat, type Constraints } from './constraints.js';
 import type { Wanted } from './engine.js';
@@ -39,17 +41,18 @@ export function readChat(fields: Fields, lm: MatMulFreeLM, settings: ServerSetti
   const chats = lm.chats('the request');
   const enableThinking = format || choice.forced ? false : readThinking(fields);
   const render = { tools: choice.tools, enableThinking, templateVariables: readVariables(fields) };
-  const opensThought = chats.opensThought(messages, render);
-  const call = choice.forced && { ...forcedCall(chats, messages, render, choice.forced), field: 'tools' };
+  const prompt = chats.format.render(messages, { ...render, addGenerationPrompt: true });
+  const isInThought = opensThought(prompt);
+  const call = choice.forced && { ...forcedCall(chats.format, messages, render, isInThought, choice.forced), field: 'tools' };
   const constraint = constraints.compile(call ?? format, chats.eosTokenIds);
-  const ids = chats.promptIds(messages, render);
-  const closesThought = opensThought && format !== undefined && !call; // what is constrained is the answer, not the thought
+  const ids = encodeRendered(lm.tokenizer, prompt, true);
+  const closesThought = isInThought && format !== undefined && !call; // what is constrained is the answer, not the thought
   if (closesThought) ids.push(...lm.tokenizer.encode(`\n${THOUGHT.close}\n\n`, { addSpecialTokens: false, continues: true }));
   const options = { ...sampling, eosTokenIds: chats.eosTokenIds };
   const topLogprobs = readLogprobs(fields);
   return {
     texts: Array.from({ length: readCount(fields) }, (_, n) => ({ ids, options: nth(options, n), constraint, topLogprobs })),
-    ...readStream(fields), isThinking: opensThought && !closesThought, isForced: call !== undefined, hasTools: choice.tools !== undefined, severalCalls: choice.several,
+    ...readStream(fields), isThinking: isInThought && !closesThought, isForced: call !== undefined, hasTools: choice.tools !== undefined, severalCalls: choice.several,
   };
 }
 

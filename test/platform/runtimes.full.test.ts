@@ -55,14 +55,22 @@ function executable(context: TestContext, { folder }: FreshProject, scope: strin
 const PROGRAM = `
 import { MatMulFreeLM } from 'matmulfree';
 import { MatMulFreeWorker } from 'matmulfree/worker';
+import { createHandler } from 'matmulfree/server';
 ${WRITE}
 const [url, cache] = process.argv.slice(2);
 const inWorker = await MatMulFreeWorker.load('./m.gguf', { threads: 2 });
 let text = '';
 for await (const piece of inWorker.generate('The dragon', ${JSON.stringify(OPTIONS)})) text += piece;
 inWorker.dispose();
+const { temperature, seed, maxNewTokens } = ${JSON.stringify(OPTIONS)};
+const handler = createHandler(await MatMulFreeLM.load('./m.gguf'));
+const listener = globalThis.Deno ? Deno.serve({ port: 0, onListen() {} }, handler) : Bun.serve({ port: 0, fetch: handler });
+const served = await fetch('http://127.0.0.1:' + (listener.port ?? listener.addr.port) + '/v1/completions', {
+  method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ prompt: 'The dragon', temperature, seed, max_tokens: maxNewTokens, stream: true }),
+}).then((response) => response.text());
 console.log(JSON.stringify({
   worker: text,
+  served: served.split('\\n\\n').filter((event) => event.startsWith('data: {')).map((event) => JSON.parse(event.slice(6)).choices[0].text).join(''),
   path: await write('./m.gguf', { threads: 1 }),
   threads: await write('./m.gguf', { threads: 2 }),
   scalar: await write('./m.gguf', { backend: 'scalar' }),
