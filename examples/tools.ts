@@ -1,6 +1,6 @@
 /*
  * A call of a tool, there and back: npx tsx examples/tools.ts
- * The small model knows nothing of tools: this shows the form. With a chat model, leave out `chatTemplate` and `constraint`.
+ * The small model knows nothing of tools: this shows the form. With a chat model, leave out `chatTemplate` and `toolChoice`.
  */
 import { MatMulFreeLM } from 'matmulfree';
 
@@ -15,7 +15,7 @@ const run: Record<string, (args: Readonly<Record<string, unknown>>) => unknown> 
   get_weather: ({ place, hour }) => ({ place, hour, sky: 'sunny', degrees: 21 }),
 };
 
-const chat = lm.chat({ tools, temperature: 0.7, seed: 3, maxNewTokens: 60 });
+const chat = lm.chat({ tools, temperature: 0.7, seed: 3, maxNewTokens: 120 });
 
 /** The whole answer; calls that the model makes are apart in it. */
 async function say(...args: Parameters<typeof chat.say>) {
@@ -26,9 +26,8 @@ async function say(...args: Parameters<typeof chat.say>) {
   }
 }
 
-// A constraint makes the answer a call that is valid by the tool's schema, whatever the model would rather say.
-const call = { type: 'object', properties: { name: { const: 'get_weather' }, arguments: parameters }, required: ['name', 'arguments'] };
-const { toolCalls = [] } = await say('Is it warm in the garden?', { constraint: { jsonSchema: call } });
+// The answer is a call that is valid by the tool's schema, whatever the model would rather say.
+const { toolCalls = [] } = await say('Is it warm in the garden?', { toolChoice: 'required' });
 for (const { name, arguments: args } of toolCalls) console.log(`the model calls ${name}(${JSON.stringify(args)})`);
 
 const results = toolCalls.map(({ name, arguments: args }) => ({ role: 'tool', name, content: JSON.stringify(run[name]!(args)) }));

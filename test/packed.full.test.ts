@@ -27,7 +27,7 @@ describe('the packed package, installed', () => {
   it('is small, and has what it needs and nothing else', () => {
     const { packedBytes, unpackedBytes, files } = packed;
     console.log(`the package: ${(packedBytes / 1e6).toFixed(2)} MB packed, ${(unpackedBytes / 1e6).toFixed(2)} MB installed`);
-    expect(unpackedBytes).toBeLessThan(6e6);
+    expect(unpackedBytes).toBeLessThan(7e6);
     for (const file of ['README.md', 'LICENSE', 'CHANGELOG.md', 'examples/models/tinystories-9m.gguf']) expect(files).toContain(file);
     for (const file of files.filter((name) => !/^[A-Z]+(\.md)?$|^package\.json$/.test(name))) expect(file).toMatch(/^dist\/.*\.(js|d\.ts)$|^examples\/models\//);
   });
