@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MatMulFreeLM } from 'matmulfree';
 import { AnswerOutput } from '../../src/cli/answer-output.js';
 import type { Keyboard, Typed } from '../../src/cli/keyboard.js';
@@ -217,10 +217,13 @@ describe('chat at a terminal', () => {
   });
 
   it('dims a thought, or hides it', async () => {
+    vi.stubEnv('NO_COLOR', ''); // whatever the environment of the tests says
+    vi.stubEnv('TERM', 'xterm');
     const thinking = ['--regex', '<think>[a-z]{5} [a-z]{5}</think>\n[a-z]{7}', '--seed', '5'];
     const { stdout } = await talk(typist({ text: 'hi' }), thinking);
     expect(stdout.replaceAll('\x1b[22m\x1b[2m', '')).toMatch(/^\x1b\[2m[a-z]{5} [a-z]{5}\x1b\[22m\n\n[a-z]{7}\n$/);
     expect((await talk(typist({ text: 'hi' }), [...thinking, '--no-thinking'])).stdout).toMatch(/^[a-z]{7}\n$/);
+    vi.unstubAllEnvs();
   });
 
   it('Ctrl-C stops the answer, which stays as far as it came; the next one leaves', async () => {
