@@ -1,7 +1,6 @@
 import { element } from './page.js';
-import type { Token } from './strand.js';
 import { label, LEFT, rule, shape, WIDTH } from './svg.js';
-import { Times } from './times.js';
+import { Times, type TokenTime } from './times.js';
 import { bytes, count } from './words.js';
 
 /** What the plots need to know of a model. */
@@ -38,7 +37,7 @@ export class Plots {
   }
 
   /** @param end length of the text with these tokens, which are its last ones. */
-  add(tokens: readonly Token[], end: number): void {
+  add(tokens: readonly TokenTime[], end: number): void {
     this.length = Math.max(this.length, end);
     this.times.add(tokens, end);
     this.timer ??= window.setTimeout(() => {

@@ -1,5 +1,6 @@
 import type { GenerateResult, MatMulFreeWorker } from 'matmulfree/worker';
 import type { Meter } from './meter.js';
+import { OneAtATime } from './one-at-a-time.js';
 import { announce, create, element } from './page.js';
 import { Passage } from './passage.js';
 import { Pen } from './pen.js';
@@ -8,7 +9,7 @@ import { Strand, type Token, type WriteOptions } from './strand.js';
 /** How to write, from the controls. */
 export interface Writing {
   /** Of two stories that are written at the same time, the second one has the next seed. */
-  readonly options: WriteOptions & { readonly seed: number };
+  readonly options: WriteOptions & { readonly seed: number; readonly maxNewTokens: number };
   /** Tokens a second that the pen writes, at most. */
   readonly pace: number;
 }
@@ -32,15 +33,16 @@ export class Story {
   private readonly side = element('branches');
   private branches: Passage[] = [];
   private strands: Strand[] = [];
-  private running: { readonly controller: AbortController; readonly ended: Promise<void> } | undefined;
+  private readonly work: OneAtATime;
 
   constructor(meter: Meter, events: StoryEvents) {
     this.meter = meter;
     this.events = events;
+    this.work = new OneAtATime(() => events.onChange());
   }
 
   get isWriting(): boolean {
-    return this.running !== undefined;
+    return this.work.isWorking;
   }
 
   get isEmpty(): boolean {
@@ -146,16 +148,12 @@ export class Story {
   }
 
   /** Ends the writing, and waits for it. What is on the page stays. */
-  async stop(): Promise<void> {
-    this.running?.controller.abort();
-    await this.running?.ended;
+  stop(): Promise<void> {
+    return this.work.stop();
   }
 
-  /** Only one thing is done at a time, the last one that was asked for. */
-  private async run(work: (signal: AbortSignal) => Promise<readonly (GenerateResult | undefined)[]>): Promise<void> {
-    while (this.running) await this.stop();
-    const controller = new AbortController();
-    const ended = (async () => {
+  private run(work: (signal: AbortSignal) => Promise<readonly (GenerateResult | undefined)[]>): Promise<void> {
+    return this.work.run(async (controller) => {
       try {
         this.events.onEnd(await work(controller.signal));
       } catch (error) {
@@ -163,11 +161,7 @@ export class Story {
         controller.abort(); // the other way on
         this.events.onError(error);
       }
-    })();
-    this.running = { controller, ended: ended.then(() => { this.running = undefined; }) };
-    this.events.onChange();
-    await this.running.ended;
-    this.events.onChange();
+    });
   }
 
   private write(writing: Writing, signal: AbortSignal): Promise<readonly (GenerateResult | undefined)[]> {

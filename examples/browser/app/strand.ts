@@ -3,14 +3,10 @@ import type {
 } from 'matmulfree/worker';
 import type { Meter } from './meter.js';
 import type { Pen } from './pen.js';
+import type { TokenTime } from './times.js';
 
 /** A token that the model wrote. */
-export interface Token extends TokenPiece {
-  /** Milliseconds that it took. */
-  readonly ms: number;
-  /** One of the first ones after a pause: they wait for what came before, for the compiler and for caches. */
-  readonly isWarmUp: boolean;
-}
+export type Token = TokenPiece & TokenTime;
 
 export type WriteOptions = Omit<InWorkerSession<GenerateTokensOptions>, 'signal' | 'topLogprobs'>;
 

@@ -1,7 +1,14 @@
 import { element } from './page.js';
-import type { Token } from './strand.js';
 import { label, LEFT, rule, shape, WIDTH } from './svg.js';
 import { count, milliseconds } from './words.js';
+
+/** How long a token took. */
+export interface TokenTime {
+  /** Milliseconds. */
+  readonly ms: number;
+  /** One of the first ones after a pause: they wait for what came before, for the compiler and for caches. */
+  readonly isWarmUp: boolean;
+}
 
 /** Tokens of which one point is the median: a pause of the page is not the model's. */
 const BIN = 16;
@@ -18,7 +25,7 @@ export class Times {
   }
 
   /** @param end length of the text with these tokens, which are its last ones. Those of a warm-up are left out. */
-  add(tokens: readonly Token[], end: number): void {
+  add(tokens: readonly TokenTime[], end: number): void {
     for (const [n, { ms, isWarmUp }] of tokens.entries()) {
       if (!isWarmUp) (this.bins[Math.floor((end - tokens.length + n) / BIN)] ??= []).push(ms);
     }

@@ -55,7 +55,7 @@ export function showTrouble({ what, advice, detail }: Trouble, retry?: () => voi
   const before = document.activeElement;
   const leave = (): void => {
     clearTrouble();
-    (before instanceof HTMLElement && before.isConnected && before !== document.body ? before : element('write')).focus({ preventScroll: true });
+    (before instanceof HTMLElement && before.isConnected && before !== document.body ? before : document.querySelector<HTMLElement>('#controls :not([hidden]) > .primary')!).focus({ preventScroll: true });
   };
   close.addEventListener('click', leave);
   const actions = create('p', 'bar');
