@@ -40,7 +40,7 @@ const CONTRASTS = `(() => {
 
 /** What is beyond the left or the right edge of the window, or of the dialog that it is in. */
 const OUTSIDE = `[...document.querySelectorAll('body *')].flatMap((element) => {
-  if (!element.checkVisibility() || element.closest('.unseen, .skip')) return [];
+  if (!element.checkVisibility() || element.closest('.unseen, .skip, pre > *')) return []; // what is in a frame of its own is scrolled there
   const { left, right, width } = element.getBoundingClientRect();
   const frame = element.parentElement.closest('dialog')?.getBoundingClientRect() ?? { left: 0, right: document.documentElement.clientWidth };
   return width === 0 || (left >= frame.left - 0.5 && right <= frame.right + 0.5) ? [] : [element.tagName + '#' + element.id + '.' + element.className + ': ' + left + ' to ' + right];
@@ -96,22 +96,27 @@ export async function expectLooks(page: ExamplePage, files: string, folder?: str
   for (const [name, reach] of STATES) {
     await page.screen(1280, 800);
     await reach(page, { broken });
-    for (const [width, height] of SIZES) {
-      for (const dark of folder || width === 320 ? [false, true] : [false]) {
-        const where = `${name}, ${width} px, ${dark ? 'dark' : 'light'}`;
-        await page.screen(width, height, { dark, phone: width < 640 });
-        await page.evaluate('new Promise(requestAnimationFrame).then(() => document.getAnimations().forEach((each) => each.finish()))');
-        if (folder || width === 320 || width === 1280) {
-          const { texts, poor } = await page.evaluate<{ texts: number; poor: string[] }>(CONTRASTS);
-          expect(texts, where).toBeGreaterThan(15);
-          expect(poor, where).toEqual([]);
-        }
-        if (!dark) {
-          expect(await page.evaluate(OUTSIDE), where).toEqual([]);
-          expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth'), where).toBeLessThanOrEqual(0);
-        }
-        if (folder) await page.screenshot(join(folder, `${name}-${width}${dark ? '-dark' : ''}.png`));
+    await expectState(page, name, folder);
+  }
+}
+
+/** As `expectLooks`, for the state that the page is in. */
+export async function expectState(page: ExamplePage, name: string, folder?: string): Promise<void> {
+  for (const [width, height] of SIZES) {
+    for (const dark of folder || width === 320 ? [false, true] : [false]) {
+      const where = `${name}, ${width} px, ${dark ? 'dark' : 'light'}`;
+      await page.screen(width, height, { dark, phone: width < 640 });
+      await page.evaluate('new Promise(requestAnimationFrame).then(() => document.getAnimations().forEach((each) => each.effect.getTiming().iterations === Infinity ? each.cancel() : each.finish()))');
+      if (folder || width === 320 || width === 1280) {
+        const { texts, poor } = await page.evaluate<{ texts: number; poor: string[] }>(CONTRASTS);
+        expect(texts, where).toBeGreaterThan(15);
+        expect(poor, where).toEqual([]);
       }
+      if (!dark) {
+        expect(await page.evaluate(OUTSIDE), where).toEqual([]);
+        expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth'), where).toBeLessThanOrEqual(0);
+      }
+      if (folder) await page.screenshot(join(folder, `${name}-${width}${dark ? '-dark' : ''}.png`));
     }
   }
 }
