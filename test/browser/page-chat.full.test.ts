@@ -186,8 +186,9 @@ describe.skipIf(NO_BROWSER)(`the example page with a model that converses${NO_BR
 
   it('tells those who listen of an answer once; all that can be used has a name', async () => {
     const page = await start('thoughtful');
+    const seed = await page.seedOf('plain');
     await page.evaluate(`void (globalThis.said = [], new MutationObserver(() => said.push(document.querySelector('#announce').textContent)).observe(document.querySelector('#announce'), { childList: true }))`);
-    await page.set('seed', await page.seedOf('plain'));
+    await page.set('seed', seed);
     await page.say('Hi');
     expect(await page.evaluate('said')).toEqual(['Writing.', 'The answer: Good evening.']);
     const { nodes } = (await page.tab.send('Accessibility.getFullAXTree')) as { nodes: { ignored: boolean; role?: { value: string }; name?: { value: string } }[] };

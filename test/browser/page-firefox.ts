@@ -5,6 +5,7 @@ import { policyOf } from '../../examples/browser/site.js';
 import { EMBEDDED } from '../support/files.js';
 import type { FirefoxBrowser } from './browser.js';
 import { PROMPT } from './example-page.js';
+import { scriptedModel } from './scripted-model.js';
 import { serveCopy } from './site-copy.js';
 
 /** Uses the page in a frame, as nothing but the page itself can drive this browser; and tells what came of it. */
@@ -57,6 +58,33 @@ async function drive(): Promise<void> {
     [frame.width, frame.height] = ['1200', '800'];
     return found;
   }
+  /** With a model that converses: a thought, an answer with marks, hostile text, another message in place of one; and no wider than a small screen. */
+  async function converse(): Promise<Record<string, unknown>> {
+    const page = frame.contentDocument!;
+    const given = new DataTransfer();
+    for (const name of (await (await fetch('/chat-model')).json()) as string[]) given.items.add(new File([await (await fetch(`/chat-model/${name}`)).blob()], name));
+    at<HTMLInputElement>('file-input').files = given.files;
+    at('file-input').dispatchEvent(new Event('change'));
+    await until(() => at('said').checkVisibility());
+    [frame.width, frame.height] = ['320', '568'];
+    const press = (field: HTMLElement): boolean => field.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true }));
+    const answered = (): Promise<void> => until(() => at('send').textContent === 'Send' && page.querySelector('.answer .actions .link'));
+    at<HTMLTextAreaElement>('said').value = 'Hello';
+    press(at('said'));
+    await answered();
+    const found: Record<string, unknown> = { html: page.querySelector('.prose')!.innerHTML, thought: page.querySelector<HTMLDetailsElement>('.thought')!.open };
+    found['outside'] = page.documentElement.scrollWidth - page.documentElement.clientWidth;
+    page.querySelector<HTMLElement>('.said .link')!.click();
+    const field = page.querySelector<HTMLTextAreaElement>('.edit textarea')!;
+    found['height'] = field.scrollHeight <= field.clientHeight;
+    field.value = 'Good day';
+    press(field);
+    await until(() => page.querySelector('.bubble')?.textContent === 'Good day');
+    await answered();
+    found['exchanges'] = page.querySelectorAll('.exchange').length;
+    [frame.width, frame.height] = ['1200', '800'];
+    return found;
+  }
   async function reload(): Promise<void> {
     const before = frame.contentDocument;
     frame.contentWindow!.location.reload();
@@ -73,6 +101,7 @@ async function drive(): Promise<void> {
     await until(() => frame.contentDocument!.querySelectorAll('.branch .t').length > 20 && at('write').textContent === 'Write');
     await until(() => at('offline').textContent !== '');
     report['offline'] = at('offline').textContent;
+    report['chat'] = await converse();
     await reload();
     report['again'] = await write();
     await fetch('/gone', { method: 'POST' });
@@ -95,6 +124,7 @@ interface Report {
 export function testPageInFirefox(browser: () => FirefoxBrowser): void {
   it('the example page writes what Node writes, forks, fits on a small screen, and works without a server', async () => {
     const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+    const model = scriptedModel(['<think>Hm.</think>\n\n**Hello** <img src=x onerror=alert(1)>, [you](javascript:alert(2)).']);
     let isGone = false;
     let report: Report | undefined;
     const site = await serveCopy(({ bytes }, files) => ({ bytes, headers: { ...isolation, 'cache-control': 'no-cache', 'content-security-policy': policyOf(files) } }), (request, response) => {
@@ -107,6 +137,9 @@ export function testPageInFirefox(browser: () => FirefoxBrowser): void {
       } else if (request.url!.startsWith('/drive')) {
         response.writeHead(200, { 'content-type': 'text/html', ...isolation });
         response.end(`<!doctype html><iframe src="/" width="1200" height="800"></iframe><script>(${drive.toString()})()</script>`);
+      } else if (request.url!.startsWith('/chat-model')) {
+        const name = request.url!.split('/')[2];
+        response.writeHead(200, isolation).end(name === undefined ? JSON.stringify(Object.keys(model)) : model[name]);
       } else if (isGone) request.socket.destroy();
       else return false;
       return true;
@@ -123,6 +156,9 @@ export function testPageInFirefox(browser: () => FirefoxBrowser): void {
     for await (const piece of session.generate({ temperature: 0.7, topP: 0.95, maxNewTokens: 220, seed: 7 })) story += piece;
     expect(report).not.toHaveProperty('error');
     expect(report).toMatchObject({
+      chat: {
+        html: '<p dir="auto"><strong>Hello</strong> &lt;img src=x onerror=alert(1)&gt;, [you](javascript:alert(2)).</p>', thought: false, outside: 0, height: true, exchanges: 1,
+      },
       small: { outside: 0, bar: [true, true, true], dialog: [true, 'chooser', true, 0], empty: 'attr(data-empty)' },
       first: { text: story }, again: { text: story }, alone: { text: story }, isEditable: true, offline: 'This page works without a network from now on.',
       runsOn: expect.stringMatching(/^WebAssembly, relaxed SIMD, (one thread|\d+ threads)\. 8\.9 million parameters/),

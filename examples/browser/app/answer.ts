@@ -67,7 +67,8 @@ export class AnswerView {
   private endThought(): void {
     if (!this.thought) return;
     const { box, head, words, since } = this.thought;
-    if (words.data.trim() === '') box.remove(); // some templates begin with an empty one
+    words.data = words.data.trimEnd();
+    if (words.data === '') box.remove(); // some templates begin with an empty one
     else if (head.textContent === 'Thinking…') head.textContent = `Thought for ${duration((performance.now() - since) / 1000)}`;
   }
 }

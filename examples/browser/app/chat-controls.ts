@@ -1,4 +1,5 @@
-import { follow } from './dock.js';
+import type { AnswerView } from './answer.js';
+import { followAnswer } from './dock.js';
 import { growWithText, isSending } from './exchange.js';
 import { Meter } from './meter.js';
 import type { Mode, Page } from './mode.js';
@@ -15,19 +16,20 @@ export function chatControls({ plots, rate, model, showError }: Page): Mode {
   const said = element<HTMLTextAreaElement>('said');
   const send = element<HTMLButtonElement>('send');
   let isFirst = true;
+  /** Until its reader scrolls. */
+  let isFollowed = true;
 
   const talk = new Talk(new Meter(), {
     onChange: showState,
     onPiece(piece, tokens, view) {
       plots.add([piece], tokens);
-      rate.add([piece.ms]);
-      follow(view.element);
+      if (rate.add([piece.ms])) follow(view);
     },
     onEnd({ result }, view) {
       if (result) rate.finish(result);
       const words = view.spoken;
       announce(`${result ? 'The answer' : 'Stopped'}: ${words.length > SPOKEN ? `${words.slice(0, SPOKEN)} … and more` : words}`);
-      follow(view.element);
+      follow(view);
     },
     onTakenBack(text) {
       announce('Stopped before the answer.');
@@ -35,6 +37,7 @@ export function chatControls({ plots, rate, model, showError }: Page): Mode {
     },
     onError: showError,
     settings() {
+      isFollowed = true;
       if (!isFirst) nextSeed();
       isFirst = false;
       const thinks = element<HTMLInputElement>('think').checked;
@@ -49,6 +52,10 @@ export function chatControls({ plots, rate, model, showError }: Page): Mode {
     element('anew').hidden = talk.isEmpty;
     element('choose').hidden = !talk.isForked || talk.isWriting;
     if (document.activeElement === document.body && !talk.isEmpty) send.focus({ preventScroll: true }); // a button that was used has gone
+  }
+
+  function follow({ element }: AnswerView): void {
+    followAnswer(element.closest<HTMLElement>('.exchange')!, isFollowed);
   }
 
   /** Into the field, for somebody to send it. */
@@ -77,6 +84,9 @@ export function chatControls({ plots, rate, model, showError }: Page): Mode {
   document.addEventListener('keydown', ({ key, defaultPrevented }) => {
     if (key === 'Escape' && !defaultPrevented && !element<HTMLDialogElement>('chooser').open) void talk.stop();
   });
+  for (const type of ['wheel', 'touchmove', 'keydown']) {
+    document.addEventListener(type, ({ target }) => { isFollowed &&= target === said; }, { passive: true });
+  }
   element('anew').addEventListener('click', () => {
     plots.reset();
     announce('A new conversation.');

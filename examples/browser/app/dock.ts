@@ -17,3 +17,15 @@ export function follow(written: HTMLElement): void {
   const edge = element('dock').getBoundingClientRect().top;
   if (bottom > edge && bottom < edge + NEAR) scrollBy(0, bottom - edge + MARGIN);
 }
+
+/**
+ * As `follow`, for an answer that may come fast: as much of it as fits is in sight, with its beginning.
+ * @param whole what was said, and the answer. @param isFree whether its reader has gone nowhere else since it was asked for.
+ */
+export function followAnswer(whole: HTMLElement, isFree: boolean): void {
+  follow(whole);
+  if (!isFree) return;
+  const { top, bottom } = whole.getBoundingClientRect();
+  const by = Math.min(top - MARGIN, bottom - element('dock').getBoundingClientRect().top + MARGIN);
+  if (by > 0) scrollBy(0, by);
+}

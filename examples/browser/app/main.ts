@@ -16,7 +16,7 @@ import { inPlainWords, showTrouble } from './trouble.js';
 const models = new Models(async ({ lm, info }: LoadedModel, isAgain) => {
   if (isAgain) return mode.moveTo(lm);
   plots.setModel({ layers: lm.config.layers, hiddenSize: lm.config.hiddenSize, stateBytes: info.stateBytes, stateBytesPerToken: info.stateBytesPerToken });
-  await mode.clear(); // it was another model's
+  await Promise.all([story.clear(), chat.clear()]); // they were another model's
   const next = lm.hasChatTemplate ? chat : story;
   if (next !== mode) showMode(next);
   mode = next;

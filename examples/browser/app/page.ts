@@ -8,7 +8,7 @@ export function element<T extends Element = HTMLElement>(id: string): T {
 /** A new element. Text is set as text, never as markup: it comes from models, files and servers. */
 export function create<K extends keyof HTMLElementTagNameMap>(name: K, className = '', text = ''): HTMLElementTagNameMap[K] {
   const made = document.createElement(name);
-  made.className = className;
+  if (className !== '') made.className = className;
   made.textContent = text;
   return made;
 }

@@ -88,6 +88,7 @@ export class Talk {
     });
     this.exchanges.push(exchange);
     this.list.append(exchange.element);
+    exchange.element.scrollIntoView({ block: 'nearest' });
     this.showState();
     const isWritten = await this.answer(dialogue!, exchange, signal).catch((error: unknown) => {
       this.cut(this.exchanges.length - 1);
