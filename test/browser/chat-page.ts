@@ -38,6 +38,27 @@ export const HOSTILE = `<img src=x onerror="globalThis.pwned=1"> and <script>glo
 
 ${'Supercalifragilistic'.repeat(100)}`;
 
+const link = (href: string, words: string, host?: string): string => {
+  const made = `<a href="${href}" target="_blank" rel="noopener noreferrer nofollow" referrerpolicy="no-referrer">${words}</a>`;
+  return host === undefined ? made : `<span>${made}<span class="note"> (${host})</span></span>`;
+};
+
+/** What becomes of some texts, without the direction that all paragraphs have. */
+export const MARKS: readonly (readonly [text: string, html: string])[] = [
+  ['a **b** _c_ *d* `e<f>` ~~g~~', '<p>a <strong>b</strong> <em>c</em> <em>d</em> <code>e&lt;f&gt;</code> <del>g</del></p>'],
+  ['2 * 3 * 4, a_b_c, ** no **, 5*', '<p>2 * 3 * 4, a_b_c, ** no **, 5*</p>'],
+  ['**a *b* c** \\*d\\*', '<p><strong>a <em>b</em> c</strong> *d*</p>'],
+  ['``a`b`` `` ` ``', '<p><code>a`b</code> <code>`</code></p>'],
+  ['see https://a.example/b_c_d. And (https://e.example)', `<p>see ${link('https://a.example/b_c_d', 'https://a.example/b_c_d')}. And (${link('https://e.example/', 'https://e.example')})</p>`],
+  ['[a](https://b.example/c) [d](/e) [f](ftp://g)', `<p>${link('https://b.example/c', 'a', 'b.example')} [d](/e) [f](ftp://g)</p>`],
+  ['[a]( javascript:b) [c](java\tscript:d) [e](vbscript:f) [g](https:javascript)', '<p>[a]( javascript:b) [c](java\tscript:d) [e](vbscript:f) [g](https:javascript)</p>'],
+  ['# a\n## b ##\n### c\n#d', '<h3>a</h3><h4>b</h4><h5>c</h5><p>#d</p>'],
+  ['a\n\n---\nb', '<p>a</p><hr><p>b</p>'],
+  ['- a\n- b\n  - c\n\n  d\n\n3. e\n4. f', '<ul><li><p>a</p></li><li><p>b</p><ul><li><p>c</p></li></ul><p>d</p></li></ul><ol start="3"><li><p>e</p></li><li><p>f</p></li></ol>'],
+  ['> a\n> b\n\nc', '<blockquote><p>a\nb</p></blockquote><p>c</p>'],
+  ['&lt;b&gt; <!-- a --> &#60;', '<p>&amp;lt;b&amp;gt; &lt;!-- a --&gt; &amp;#60;</p>'],
+];
+
 export interface ChatPage extends ExamplePage {
   /** Writes into the field, sends it, and waits for the answer. */
   say(text: string): Promise<void>;

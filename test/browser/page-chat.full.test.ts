@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EMBEDDED } from '../support/files.js';
 import type { Files } from '../support/checkpoints.js';
 import { NO_BROWSER } from './chromium.js';
-import { chatDriver, HOSTILE, PLAIN, RICH, THOUGHTFUL, type ChatPage } from './chat-page.js';
+import { chatDriver, HOSTILE, MARKS, PLAIN, RICH, THOUGHTFUL, type ChatPage } from './chat-page.js';
 import { withPage } from './example-page.js';
 import { expectChatLooks } from './chat-looks.js';
 import { scriptedModel } from './scripted-model.js';
@@ -49,7 +49,7 @@ describe.skipIf(NO_BROWSER)(`the example page with a model that converses${NO_BR
     expect(await page.evaluate("document.querySelector('.thought').open")).toBe(false);
     expect(await page.words('.thought p')).toBe('Somebody says hello. I should be friendly.');
     expect(await page.evaluate("document.querySelector('.prose').innerHTML")).toBe('<p dir="auto">Hello <strong>you</strong>, and good day!</p>');
-    expect(await page.text('#memory-text')).toMatch(/for \d+ tokens\.$/);
+    await page.until("/for \\d+ tokens\\.$/.test(document.querySelector('#memory-text').textContent)");
     const tokens = async (): Promise<number> => Number(/for ([\d,]+) tokens\.$/.exec(await page.text('#memory-text'))![1]!.replace(',', ''));
     const before = await tokens();
     await page.say('Again');
@@ -164,6 +164,34 @@ describe.skipIf(NO_BROWSER)(`the example page with a model that converses${NO_BR
     for (const part of ['<img src=x onerror="globalThis.pwned=1">', '<script>globalThis.pwned=2</script>', '[click](javascript:globalThis.pwned=3)', '[data](data:text/html,x)', '<svg/onload=globalThis.pwned=4>']) expect(text).toContain(part);
     await page.screen(320, 568, { phone: true });
     expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
+  });
+
+  it('shows the same while an answer comes in pieces as of the whole of it, and each of the marks', async () => {
+    const page = await start('thoughtful');
+    const [cases, seed, differing] = await page.evaluate<[string[], number, string[]]>(`import('/app/prose.js').then(({ Prose }) => {
+      const show = (...pieces) => {
+        const box = document.createElement('div');
+        const prose = new Prose(box);
+        for (const piece of pieces) {
+          prose.add(piece);
+          prose.finish();
+        }
+        return box.innerHTML.replaceAll(' dir="auto"', '');
+      };
+      const cases = ${JSON.stringify(MARKS.map(([text]) => text))}.map((text) => show(text));
+      const seed = Math.floor(Math.random() * 2 ** 32);
+      let state = seed;
+      const random = (n) => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 8) % n;
+      const parts = ['a', ' word ', '\\n', '\\n\\n', '- ', '* ', '1. ', '  ', '\`\`\`', '~~~', '\`', '**', '_', '#', '## ', '> ', '---', '[x](https://a.example)', '<b>', '\\\\', '   ', '=', '10) ', '•'];
+      const differing = [];
+      for (let n = 0; n < 2000; n++) {
+        const pieces = Array.from({ length: 1 + random(24) }, () => parts[random(parts.length)]);
+        if (show(...pieces) !== show(pieces.join(''))) differing.push(JSON.stringify(pieces.join('')));
+      }
+      return [cases, seed, differing];
+    })`);
+    expect(cases).toEqual(MARKS.map(([, html]) => html));
+    expect(differing, `seed ${seed}`).toEqual([]);
   });
 
   it('stays quick with text that is made to be slow', async () => {

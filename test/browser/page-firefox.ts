@@ -60,9 +60,9 @@ async function drive(): Promise<void> {
   }
   /** With a model that converses: a thought, an answer with marks, hostile text, another message in place of one; and no wider than a small screen. */
   async function converse(): Promise<Record<string, unknown>> {
-    const page = frame.contentDocument!;
-    const given = new DataTransfer();
-    for (const name of (await (await fetch('/chat-model')).json()) as string[]) given.items.add(new File([await (await fetch(`/chat-model/${name}`)).blob()], name));
+    const [page, view] = [frame.contentDocument!, frame.contentWindow as Window & typeof globalThis];
+    const given = new view.DataTransfer(); // one of its own kind
+    for (const name of (await (await fetch('/chat-model')).json()) as string[]) given.items.add(new view.File([await (await fetch(`/chat-model/${name}`)).blob()], name));
     at<HTMLInputElement>('file-input').files = given.files;
     at('file-input').dispatchEvent(new Event('change'));
     await until(() => at('said').checkVisibility());

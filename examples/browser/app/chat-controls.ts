@@ -25,12 +25,14 @@ export function chatControls({ plots, rate, model, showError }: Page): Mode {
       plots.add([piece], tokens);
       if (rate.add([piece.ms])) follow(view);
     },
-    onEnd({ result }, view) {
+    onEnd({ result }, view, tokens) {
+      plots.add([], tokens);
       if (result) rate.finish(result);
       const words = view.spoken;
       announce(`${result ? 'The answer' : 'Stopped'}: ${words.length > SPOKEN ? `${words.slice(0, SPOKEN)} … and more` : words}`);
       follow(view);
     },
+    onCut: () => plots.reset(),
     onTakenBack(text) {
       announce('Stopped before the answer.');
       if (said.value.trim() === '') write(text);
@@ -98,6 +100,7 @@ export function chatControls({ plots, rate, model, showError }: Page): Mode {
     said.focus();
   });
   growWithText(said);
+  showState();
 
   return {
     name: 'chat',

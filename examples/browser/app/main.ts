@@ -1,9 +1,8 @@
 /* The page: puts its parts together. strand.ts and dialogue.ts are where the model is used. */
 import { BackendError } from 'matmulfree/worker';
-import { chatControls } from './chat-controls.js';
 import { offerModels } from './chooser.js';
 import { watchDock } from './dock.js';
-import { showMode, type Page } from './mode.js';
+import { showMode, type Mode, type Page } from './mode.js';
 import { EMBEDDED, Models, type LoadedModel } from './models.js';
 import { keepForOffline } from './offline.js';
 import { element } from './page.js';
@@ -16,8 +15,8 @@ import { inPlainWords, showTrouble } from './trouble.js';
 const models = new Models(async ({ lm, info }: LoadedModel, isAgain) => {
   if (isAgain) return mode.moveTo(lm);
   plots.setModel({ layers: lm.config.layers, hiddenSize: lm.config.hiddenSize, stateBytes: info.stateBytes, stateBytesPerToken: info.stateBytesPerToken });
-  await Promise.all([story.clear(), chat.clear()]); // they were another model's
-  const next = lm.hasChatTemplate ? chat : story;
+  await mode.clear(); // it was another model's
+  const next = lm.hasChatTemplate ? await (chat ??= import('./chat-controls.js').then(({ chatControls }) => chatControls(page))) : story;
   if (next !== mode) showMode(next);
   mode = next;
 });
@@ -33,7 +32,8 @@ const page: Page = {
   },
 };
 const story = storyControls(page);
-const chat = chatControls(page);
+/** Fetched when there is a model that converses. */
+let chat: Promise<Mode> | undefined;
 let mode = story;
 
 element('controls').addEventListener('submit', (event) => {

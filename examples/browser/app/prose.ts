@@ -1,9 +1,14 @@
 import { inline } from './inline.js';
-import { parseBlocks, type Block } from './markdown.js';
+import { parseBlocks, type Block, type Placed } from './markdown.js';
 import { create } from './page.js';
 
 /** What is written again with each piece: with more of it, less often. */
 const MS_PER_CHARACTER = 0.01;
+
+/** A block on the page that may still change. */
+interface Shown extends Placed {
+  readonly element: HTMLElement;
+}
 
 /**
  * An answer on the page while it is written. All of it becomes text in elements that are made here: nothing of it is ever markup. Only its last
@@ -11,9 +16,9 @@ const MS_PER_CHARACTER = 0.01;
  */
 export class Prose {
   readonly element: HTMLElement;
-  /** Lines of the block that may still change. */
+  /** The text of what may still change. */
   private open = '';
-  private shown: HTMLElement[] = [];
+  private shown: Shown[] = [];
   private frame = 0;
   private last = -Infinity;
 
@@ -44,16 +49,21 @@ export class Prose {
 
   private write(): void {
     const lines = this.open.split('\n');
-    const blocks = parseBlocks(lines);
-    for (const element of this.shown) element.remove();
-    this.shown = [];
-    const elements = blocks.map(({ block }) => elementOf(block));
-    this.element.append(...elements);
-    const last = blocks.at(-1);
-    if (!last) return;
-    this.shown = elements.filter((_, n) => blocks[n]!.from === last.from);
-    this.open = lines.slice(last.from).join('\n');
+    const shown = parseBlocks(lines).map((placed, n) => ({ ...placed, element: grown(this.shown[n], placed.block) ?? elementOf(placed.block) }));
+    for (const { element } of this.shown) if (!shown.some((each) => each.element === element)) element.remove();
+    for (const [n, { element }] of shown.entries()) if (element !== this.shown[n]?.element) this.element.append(element);
+    // Before the last block of whole lines, nothing changes any more. A line that is not whole may yet become anything.
+    const settled = parseBlocks(lines.slice(0, -1)).at(-1)?.from ?? 0;
+    this.shown = shown.filter(({ from }) => from >= settled);
+    this.open = lines.slice(settled).join('\n');
   }
+}
+
+/** The element of a block that is the same, or code that has only grown: what its reader has scrolled or selected there stays. */
+function grown(before: Shown | undefined, block: Block): HTMLElement | undefined {
+  if (block.kind === 'code' && before?.block.kind === 'code' && before.block.language === block.language) before.element.querySelector('code')!.textContent = block.text;
+  else if (JSON.stringify(before?.block) !== JSON.stringify(block)) return undefined;
+  return before?.element;
 }
 
 function elementOf(block: Block): HTMLElement {
@@ -91,8 +101,8 @@ function codeElement(language: string, text: string): HTMLElement {
   frame.tabIndex = 0; // so that it can be scrolled with the keyboard
   frame.role = 'region';
   frame.ariaLabel = language ? `Code, ${language}` : 'Code';
-  frame.append(create('code', '', text));
-  head.append(copyButton(() => text));
+  const code = frame.appendChild(create('code', '', text));
+  head.append(copyButton(() => code.textContent ?? ''));
   box.append(head, frame);
   return box;
 }

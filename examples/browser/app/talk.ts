@@ -14,7 +14,9 @@ export interface TalkEvents {
   onChange(): void;
   /** @param tokens length of the conversation with this piece. */
   onPiece(piece: TimedPiece, tokens: number, view: AnswerView): void;
-  onEnd(answered: Answered, view: AnswerView): void;
+  onEnd(answered: Answered, view: AnswerView, tokens: number): void;
+  /** The conversation is shorter than before. */
+  onCut(): void;
   /** Nothing was written when it was stopped: what was said is taken back. */
   onTakenBack(said: string): void;
   onError(error: unknown): void;
@@ -107,6 +109,7 @@ export class Talk {
       const at = this.exchanges.indexOf(exchange);
       await this.dialogues[0]!.takeBack(this.exchanges.length - at);
       this.cut(at);
+      this.events.onCut();
       await this.sayNext(text, signal);
     });
   }
@@ -153,7 +156,7 @@ export class Talk {
     const answered = await dialogue.say(exchange.said, options, onPiece, this.meter, signal);
     if (answered.text === undefined) return false;
     view.finish(answered, options.maxNewTokens);
-    this.events.onEnd(answered, view);
+    this.events.onEnd(answered, view, await dialogue.tokens());
     return true;
   }
 
