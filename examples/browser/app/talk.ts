@@ -4,7 +4,7 @@ import { Dialogue, type Answered, type TimedPiece } from './dialogue.js';
 import { Exchange } from './exchange.js';
 import type { Meter } from './meter.js';
 import { OneAtATime } from './one-at-a-time.js';
-import { element } from './page.js';
+import { announce, element } from './page.js';
 
 /** How to answer, from the controls. */
 export type Answering = WorkerSayOptions & { readonly maxNewTokens: number };
@@ -132,6 +132,7 @@ export class Talk {
     void this.stop().then(() => {
       if (!this.isForked) return; // the second one had nothing yet
       this.keepOne(answer);
+      announce(`${answer === 0 ? 'One answer' : 'Another answer'} is kept.`);
       this.showState();
     });
   }

@@ -12,7 +12,7 @@ export interface Trouble {
 
 type Case = readonly [kind: new (message?: string) => Error, words: RegExp, what: string, advice: string];
 
-/** The first one that fits is taken. The library's messages name file, tensor, byte or address; these are for people who want a story. */
+/** The first one that fits is taken; the words are those of name and message. The library's messages name file, tensor, byte or address; these are for people who want a story. */
 const CASES: readonly Case[] = [
   [BackendError, /cannot allocate|more than the 4 GiB/, 'There is not enough memory for this model.', 'Close other tabs and programs and try again, or take a smaller model.'],
   [BackendError, /worker cannot be started/, 'The model’s worker could not be started.', 'Reload the page. If that does not help: this browser may be too old, or something may block the page’s scripts.'],
@@ -32,12 +32,13 @@ const CASES: readonly Case[] = [
   [SourceError, /tried \d+ times|status|redirect/, 'The model could not be fetched.', 'Check the connection and try again: a download goes on where it stopped. The server may also forbid other sites to load from it; then download the file and drop it here.'],
   [SourceError, /./, 'The model could not be opened.', 'Check its name or address, or choose other files.'],
   [ArgumentError, /hf:|URL|cannot be|%/, 'This is not a name or an address of a model.', 'Write hf:owner/name, or the address of a .gguf file, beginning with https://.'],
+  [Error, /^ChatTemplateError/, 'The model’s chat template refuses this.', 'It may know no system message: there is a setting for that. Otherwise, another version of the model may have a template that can be used.'],
 ];
 
 /** @param error whatever was thrown. */
 export function inPlainWords(error: unknown): Trouble {
   const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  const found = CASES.find(([kind, words]) => error instanceof kind && words.test(error.message));
+  const found = CASES.find(([kind, words]) => error instanceof kind && words.test(detail));
   if (error instanceof SourceError && !navigator.onLine) {
     return { what: 'There is no network.', advice: 'Models that were downloaded before, and files on this device, work without one.', detail };
   }
