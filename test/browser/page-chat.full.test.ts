@@ -6,12 +6,12 @@ import { EMBEDDED } from '../support/files.js';
 import type { Files } from '../support/checkpoints.js';
 import { NO_BROWSER } from './chromium.js';
 import { chatDriver, HOSTILE, MARKS, PLAIN, RICH, THOUGHTFUL, type ChatPage } from './chat-page.js';
-import { withPage } from './example-page.js';
+import { TROUBLE, withPage } from './example-page.js';
 import { expectChatLooks } from './chat-looks.js';
 import { scriptedModel } from './scripted-model.js';
 
 describe.skipIf(NO_BROWSER)(`the example page with a model that converses${NO_BROWSER}`, () => {
-  const open = withPage();
+  const open = withPage({ script: 'globalThis.workers = []; globalThis.Worker = class extends Worker { constructor(...given) { super(...given); workers.push(this); } };' });
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'matmulfree-chat-'));
@@ -81,6 +81,59 @@ describe.skipIf(NO_BROWSER)(`the example page with a model that converses${NO_BR
     await page.atRest();
     expect(await page.words('.prose')).toBe(text);
     expect(await page.evaluate("document.querySelectorAll('.exchange').length")).toBe(2);
+  });
+
+  it('gives back what was said, when it is stopped before the first word', async () => {
+    const page = await start('thoughtful');
+    await page.say('One');
+    const length = 200_000; // takes long to read
+    await page.evaluate(`void (document.querySelector('#said').value = 'two '.repeat(${length / 4}), document.querySelector('#send').click())`);
+    await page.until("document.querySelectorAll('.exchange').length === 2");
+    expect(await page.words('.exchange:nth-child(2) .wait')).toBe('Reading…');
+    await page.evaluate("document.querySelector('#send').click()");
+    await page.atRest();
+    expect(await page.evaluate("[document.querySelectorAll('.exchange').length, document.querySelector('#said').value.length]")).toEqual([1, length - 1]);
+    await page.evaluate("void (document.querySelector('#said').value = '')");
+    await page.say('Three');
+    expect(await page.evaluate("[...document.querySelectorAll('.bubble')].map((each) => each.textContent)")).toEqual(['One', 'Three']);
+  });
+
+  it('never keeps its main thread for long while it answers', async () => {
+    const page = await start('endless');
+    await page.set('length', '10000');
+    await page.evaluate('void (globalThis.long = [], new PerformanceObserver((list) => long.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" }))');
+    await page.type('Talk');
+    await page.press('Enter');
+    await page.until("document.querySelector('.prose')?.textContent.length > 20000");
+    await page.press('Escape');
+    await page.atRest();
+    const long = await page.evaluate<number[]>('long');
+    console.log(`tasks over 50 ms: ${long.map((ms) => ms.toFixed(0)).join(', ') || 'none'}`);
+    expect(Math.max(0, ...long)).toBeLessThan(200);
+  });
+
+  it('goes on with a conversation whose model has died, once it has been loaded again', async () => {
+    const page = await start('thoughtful');
+    for (const text of ['One', 'Two']) await page.say(text);
+    const before = await page.words('#chat');
+    await page.evaluate("workers.forEach((worker) => worker.dispatchEvent(new ErrorEvent('error', { message: 'out of memory' })))");
+    await page.evaluate("document.querySelector('#said').focus()");
+    await page.type('Three');
+    await page.press('Enter');
+    await page.until(TROUBLE);
+    expect(await page.text('#trouble')).toMatch(/The browser has stopped the model/);
+    expect([await page.words('#chat'), await page.value('said')]).toEqual([before, 'Three']);
+    await page.click('#trouble .primary');
+    await page.until(`!(${TROUBLE}) && /is ready/.test(document.querySelector('#announce').textContent)`);
+    await page.click('#said');
+    await page.press('Enter');
+    await page.until("document.querySelectorAll('.exchange').length === 3");
+    await page.atRest();
+    await page.click('.exchange:nth-child(1) .said .link');
+    await page.press('Enter');
+    await page.until("document.querySelectorAll('.exchange').length === 1");
+    await page.atRest();
+    expect([await page.words('.bubble'), await page.evaluate(TROUBLE)]).toEqual(['One', false]);
   });
 
   it('takes another message in place of one, and goes on from there', async () => {

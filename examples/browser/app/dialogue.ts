@@ -1,6 +1,4 @@
-import {
-  ArgumentError, type AnswerPiece, type ChatMessage, type ChatResult, type MatMulFreeWorker, type WorkerChat, type WorkerSayOptions,
-} from 'matmulfree/worker';
+import type { AnswerPiece, ChatMessage, ChatResult, MatMulFreeWorker, WorkerChat, WorkerSayOptions } from 'matmulfree/worker';
 import type { Meter } from './meter.js';
 import type { TokenTime } from './times.js';
 
@@ -19,30 +17,27 @@ const WARM_UP = 16;
 
 /** A conversation with a model. The page uses no other part of it, so this is the place to see how conversations in `matmulfree/worker` are used. */
 export class Dialogue {
-  private readonly lm: MatMulFreeWorker;
-  private chat: WorkerChat;
+  private readonly chat: WorkerChat;
   /** Known here as well, for when the worker has died. */
-  private messages: readonly ChatMessage[] = [];
+  private messages: readonly ChatMessage[];
 
-  private constructor(lm: MatMulFreeWorker, chat: WorkerChat) {
-    this.lm = lm;
+  private constructor(chat: WorkerChat, messages: readonly ChatMessage[]) {
     this.chat = chat;
+    this.messages = messages;
   }
 
   /** @param system what the model is told before all else; '' for nothing. */
   static async begin(lm: MatMulFreeWorker, system: string): Promise<Dialogue> {
-    return Dialogue.of(lm, await lm.chat(system === '' ? {} : { system }));
+    return Dialogue.of(await lm.chat(system === '' ? {} : { system }));
   }
 
-  private static async of(lm: MatMulFreeWorker, chat: WorkerChat): Promise<Dialogue> {
-    const made = new Dialogue(lm, chat);
-    made.messages = await chat.messages();
-    return made;
+  private static async of(chat: WorkerChat): Promise<Dialogue> {
+    return new Dialogue(chat, await chat.messages());
   }
 
   /** The same conversation with the same model, loaded once more. It is read again when something is said. */
   async moveTo(lm: MatMulFreeWorker): Promise<Dialogue> {
-    return Dialogue.of(lm, await lm.chat({ messages: this.messages }));
+    return Dialogue.of(await lm.chat({ messages: this.messages }));
   }
 
   /** How long its text is. */
@@ -73,23 +68,14 @@ export class Dialogue {
 
   /** The same conversation once more, without what was said last and its answer. */
   async another(): Promise<Dialogue> {
-    const other = await Dialogue.of(this.lm, await this.chat.fork());
+    const other = await Dialogue.of(await this.chat.fork());
     await other.takeBack(1);
     return other;
   }
 
   /** Takes back what was said, so many times, and the answers. */
   async takeBack(times: number): Promise<void> {
-    const said = this.messages.flatMap(({ role }, at) => (role === 'user' ? [at] : []));
-    try {
-      await this.chat.rewind(times);
-    } catch (error) {
-      if (!(error instanceof ArgumentError)) throw error;
-      // No place to go back to is known in a conversation that was read again. So all before is read once more.
-      const { chat } = this;
-      this.chat = await this.lm.chat({ messages: this.messages.slice(0, said.at(-times)) });
-      chat.dispose();
-    }
+    await this.chat.rewind(times);
     this.messages = await this.chat.messages();
   }
 
