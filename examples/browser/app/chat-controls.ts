@@ -1,6 +1,6 @@
 import type { AnswerView } from './answer.js';
 import { followAnswer } from './dock.js';
-import { growWithText, isSending } from './exchange.js';
+import { growWithText, isSending } from './field.js';
 import { Meter } from './meter.js';
 import type { Mode, Page } from './mode.js';
 import { announce, element } from './page.js';

@@ -1,5 +1,7 @@
 import { AnswerView } from './answer.js';
-import { create } from './page.js';
+import { showBranches } from './branches.js';
+import { growWithText, isSending } from './field.js';
+import { button, create } from './page.js';
 
 export interface ExchangeEvents {
   /** Something else is to have been said there. */
@@ -10,7 +12,7 @@ export interface ExchangeEvents {
   onKeep(exchange: Exchange, answer: number): void;
 }
 
-const BRANCHES = [{ sign: '−', name: 'One answer' }, { sign: '+', name: 'Another answer' }];
+export const BRANCHES = ['One answer', 'Another answer'];
 
 /** What somebody said, and the answer to it, or two of them side by side. */
 export class Exchange {
@@ -59,23 +61,11 @@ export class Exchange {
   /** While the model writes, nothing is changed. */
   set isBusy(isBusy: boolean) {
     this.element.classList.toggle('is-busy', isBusy);
-    this.again.disabled = isBusy;
   }
 
   private split(): void {
-    this.side.replaceChildren();
-    for (const [n, { sign, name }] of BRANCHES.entries()) {
-      const section = create('section', 'branch');
-      section.ariaLabel = name;
-      const head = create('p', 'branch-head');
-      const mark = create('span', 'sign', sign);
-      mark.ariaHidden = 'true';
-      head.append(mark, button('Keep this one', () => this.events.onKeep(this, n)));
-      section.append(head, this.answers[n]!.element);
-      this.side.append(section);
-    }
     this.element.append(this.side);
-    this.side.lastElementChild!.scrollIntoView({ block: 'nearest' });
+    showBranches(this.side, BRANCHES, this.answers.map(({ element }) => element), (n) => this.events.onKeep(this, n));
   }
 
   private showSaid(): void {
@@ -114,27 +104,4 @@ export class Exchange {
     growWithText(field);
     field.focus();
   }
-}
-
-/** Enter, but not with Shift, nor while a character is being composed. */
-export function isSending({ key, shiftKey, isComposing }: KeyboardEvent): boolean {
-  return key === 'Enter' && !shiftKey && !isComposing;
-}
-
-/** A field is as high as its text, in older browsers too; how high at most, the style says. */
-export function growWithText(field: HTMLTextAreaElement): void {
-  if (CSS.supports('field-sizing', 'content')) return;
-  const fit = (): void => {
-    field.style.height = 'auto';
-    field.style.height = `${field.scrollHeight + field.offsetHeight - field.clientHeight}px`;
-  };
-  field.addEventListener('input', fit);
-  fit();
-}
-
-function button(text: string, onClick: () => void): HTMLButtonElement {
-  const made = create('button', 'link', text);
-  made.type = 'button';
-  made.addEventListener('click', onClick);
-  return made;
 }

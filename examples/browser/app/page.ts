@@ -13,6 +13,14 @@ export function create<K extends keyof HTMLElementTagNameMap>(name: K, className
   return made;
 }
 
+/** A new button that looks like a link. */
+export function button(text: string, onClick: () => void): HTMLButtonElement {
+  const made = create('button', 'link', text);
+  made.type = 'button';
+  made.addEventListener('click', onClick);
+  return made;
+}
+
 /** Tells people who listen to the page, when they are not listening to something else. */
 export function announce(text: string): void {
   element('announce').textContent = text;

@@ -1,6 +1,6 @@
 import { inline } from './inline.js';
 import { parseBlocks, type Block, type Placed } from './markdown.js';
-import { create } from './page.js';
+import { button, create } from './page.js';
 
 /** What is written again with each piece: with more of it, less often. */
 const MS_PER_CHARACTER = 0.01;
@@ -108,10 +108,13 @@ function codeElement(language: string, text: string): HTMLElement {
 }
 
 export function copyButton(text: () => string): HTMLButtonElement {
-  const button = create('button', 'link', 'Copy');
-  button.type = 'button';
-  button.addEventListener('click', () => {
-    navigator.clipboard.writeText(text()).then(() => { button.textContent = 'Copied'; }, () => { button.textContent = 'Copying is not allowed here'; });
-  });
-  return button;
+  const copy = button('Copy', () => void (async () => {
+    try {
+      await navigator.clipboard.writeText(text()); // there is none where a page is not secure
+      copy.textContent = 'Copied';
+    } catch {
+      copy.textContent = 'Copying is not allowed here';
+    }
+  })());
+  return copy;
 }

@@ -1,5 +1,6 @@
 import { Card } from './card.js';
 import { follow } from './dock.js';
+import { isSending } from './field.js';
 import { Meter } from './meter.js';
 import type { Mode, Page } from './mode.js';
 import { announce, element } from './page.js';
@@ -122,7 +123,7 @@ export function storyControls({ plots, rate, model, showError }: Page): Mode {
   });
   prompt.addEventListener('input', showState);
   prompt.addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    if (!isSending(event)) return;
     event.preventDefault();
     void story.stop().then(writeStory);
   });

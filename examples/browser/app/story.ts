@@ -1,4 +1,5 @@
 import type { GenerateResult, MatMulFreeWorker } from 'matmulfree/worker';
+import { showBranches } from './branches.js';
 import type { Meter } from './meter.js';
 import { OneAtATime } from './one-at-a-time.js';
 import { announce, create, element } from './page.js';
@@ -23,7 +24,7 @@ export interface StoryEvents {
   onError(error: unknown): void;
 }
 
-const BRANCHES = [{ sign: '−', name: 'One way on' }, { sign: '+', name: 'Another way on' }];
+const BRANCHES = ['One way on', 'Another way on'];
 
 /** The story on the page: a beginning, what the model wrote, and from a fork on two ways on, side by side. */
 export class Story {
@@ -191,30 +192,16 @@ export class Story {
     const at = other.tokens.length;
     this.trunk.cut(at);
     this.strands = [strand, other];
-    this.branches = BRANCHES.map(({ sign, name }, n) => {
-      const section = create('section', 'branch');
-      section.setAttribute('aria-label', name);
-      const keep = create('button', 'link', 'Keep this one');
-      keep.type = 'button';
-      keep.addEventListener('click', () => {
-        element('story').focus({ preventScroll: true }); // this button will be gone
-        void this.stop().then(() => {
-          this.keep(n);
-          announce(`${name} is kept.`);
-        });
+    const texts = BRANCHES.map(() => create('div'));
+    showBranches(this.side, BRANCHES, texts, (n) => {
+      element('story').focus({ preventScroll: true }); // this button will be gone
+      void this.stop().then(() => {
+        this.keep(n);
+        announce(`${BRANCHES[n]!} is kept.`);
       });
-      const head = create('p', 'branch-head');
-      const mark = create('span', 'sign', sign);
-      mark.setAttribute('aria-hidden', 'true');
-      head.append(mark, keep);
-      const text = create('div');
-      section.append(head, text);
-      this.side.append(section);
-      return new Passage(text, at);
     });
+    this.branches = texts.map((text) => new Passage(text, at));
     this.branches[0]!.add(strand.tokens.slice(at));
-    this.side.hidden = false;
-    this.side.lastElementChild!.scrollIntoView({ block: 'nearest' }); // it may begin far from where its reader is
     this.events.onChange();
   }
 

@@ -1,7 +1,7 @@
 import type { MatMulFreeWorker, WorkerSayOptions } from 'matmulfree/worker';
 import type { AnswerView } from './answer.js';
 import { Dialogue, type Answered, type TimedPiece } from './dialogue.js';
-import { Exchange } from './exchange.js';
+import { BRANCHES, Exchange } from './exchange.js';
 import type { Meter } from './meter.js';
 import { OneAtATime } from './one-at-a-time.js';
 import { announce, element } from './page.js';
@@ -132,7 +132,7 @@ export class Talk {
     void this.stop().then(() => {
       if (!this.isForked) return; // the second one had nothing yet
       this.keepOne(answer);
-      announce(`${answer === 0 ? 'One answer' : 'Another answer'} is kept.`);
+      announce(`${BRANCHES[answer]!} is kept.`);
       this.showState();
     });
   }
