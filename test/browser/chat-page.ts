@@ -93,7 +93,7 @@ export async function chatDriver(page: ExamplePage, folder: string, name: string
         await page.set('seed', String(seed));
         await chat.say('?');
         const thinks = await page.evaluate<boolean>("document.querySelector('.exchange:last-child .thought') !== null");
-        await page.click('#anew');
+        await page.evaluate("document.querySelector('#anew').click()");
         await page.until("document.querySelectorAll('.exchange').length === 0");
         if (thinks === (kind === 'thought')) return String(seed);
       }
