@@ -129,7 +129,7 @@ async function readTernary(
   else await checkpoint.readTernary(tensor, matrix.scales, onRow, { ...reading, onBlocks: kernels.packBlocks && onBlocks });
   if (zeros === rows * columns) {
     throw new FormatError(
-      `${checkpoint.name}: tensor "${tensor.hf}" holds nothing but zeros: a damaged upload? Take another revision of the files (microsoft/BitNet issue 608), or convert the original again`,
+      `${checkpoint.name}: tensor "${tensor.hf}" holds nothing but zeros: take another revision of the files (microsoft/BitNet issue 608), or convert the original again`,
     );
   }
   const hash = new Hash();

@@ -29,7 +29,7 @@ export class Growth {
   /** To be called before a step adds `units`. @throws TokenizerError naming the step if that is too much. */
   add(units: number, step: Json): void {
     if (!this.allows(units)) {
-      step.fail(`makes the text too long: the steps of a tokenizer may make it ${MAX_GROWTH} times as long and add ${FREE_GROWTH} characters`);
+      step.fail(`makes the text too long: more than ${MAX_GROWTH} times, and ${FREE_GROWTH} characters`);
     }
     if (units > 0) this.#left -= units;
   }
