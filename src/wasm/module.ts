@@ -20,6 +20,8 @@ export interface Func {
 /** What is written into a function body, statement by statement. */
 export interface Body {
   local<T extends ValueType>(type: T, value?: Expr<T>): Local<T>;
+  /** `count` of them. */
+  locals<T extends ValueType>(type: T, count: number): readonly Local<T>[];
   set<T extends ValueType>(local: Local<T>, value: Expr<T>): void;
   run(statement: Statement): void;
   /** local += value */
@@ -111,6 +113,7 @@ function createBody(code: number[], declare: (type: ValueType) => number): Body 
     for (const byte of bytes) code.push(byte);
   };
   const body: Body = {
+    locals: (type, count) => Array.from({ length: count }, () => body.local(type)),
     local(type, value) {
       const local = localAt(type, declare(type));
       if (value) body.set(local, value);

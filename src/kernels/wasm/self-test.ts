@@ -52,8 +52,8 @@ interface Product {
 const ARENA_BYTES = 1 << 18;
 /** With what `MoreChecks` take. */
 const MORE_ARENA_BYTES = 1 << 20;
-/** Loops go by sixteen, eight, four and one of these. */
-const WIDTH = 47;
+/** Loops go by 24, 16, eight, four and one of these, or of a quarter of them. */
+const WIDTH = 107;
 const TOKENS = 6;
 const COUNT = TOKENS * WIDTH;
 const EPS = 0.1;

@@ -3,7 +3,7 @@ import type { Func, ModuleBuilder, Parameters } from '../../wasm/module.js';
 import { ACTIVATION_GROUP, PAGE_POSITIONS } from '../kernels.js';
 import { ATTENTION_PARAMETERS, emitAttention, pageAt } from './attention.js';
 import { emitDot4, ROWS } from './dot.js';
-import { forElements } from './elementwise.js';
+import { forElements, forVectors, TOGETHER } from './elementwise.js';
 import { createToHalf, emitWiden } from './half.js';
 import type { ProductParts } from './emit.js';
 import { emitGrouped, GROUPED_PARAMETERS } from './grouped.js';
@@ -114,17 +114,18 @@ function emitGlu(module: ModuleBuilder): Func {
   return module.func('glu', TRANSFORMER_PARAMETERS.glu, (b, p) => {
     const sigmoid = createSigmoid(b);
     const zero = b.local('v128', splatF32(0));
-    const values = b.local('v128');
     for (const pointer of [p.a, p.b, p.out]) b.increase(pointer, i32.shl(p.first, 2));
-    const all = (activate: (x: V128) => V128): void => {
-      forElements(b, i32.sub(p.last, p.first), 2, [[p.a, 4], [p.b, 4], [p.out, 4]], ({ load, store }) => {
-        b.run(store(p.out, mul(activate(load(p.a)), load(p.b))));
+    const all = (activate: (xs: readonly V128[]) => V128[]): void => {
+      forVectors(b, i32.sub(p.last, p.first), TOGETHER, [[p.a, 4], [p.b, 4], [p.out, 4]], (accesses) => {
+        activate(accesses.map(({ load }) => load(p.a))).forEach((value, k) => {
+          b.run(accesses[k]!.store(p.out, mul(value, accesses[k]!.load(p.b))));
+        });
       });
     };
-    b.if(p.isSilu, () => all((x) => mul(x, sigmoid(x))), () => all((x) => {
-      b.set(values, f32x4.pmax(zero, x));
-      return mul(values, values);
-    }));
+    b.if(p.isSilu, () => all((xs) => sigmoid(xs).map((value, k) => mul(xs[k]!, value))), () => all((xs) => xs.map((x) => {
+      const positive = b.local('v128', f32x4.pmax(zero, x));
+      return mul(positive, positive);
+    })));
   });
 }
 

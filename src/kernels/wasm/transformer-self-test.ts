@@ -151,9 +151,9 @@ const checks: Readonly<Record<TransformerKernelName, Check>> = {
     return [q, qScales];
   }),
   glu: likeScalar(({ transformer }, { f32 }, floats) => {
-    const [a, b, silu, relu2] = [floats(47, 8), floats(47), f32(47), f32(47)];
-    transformer!.glu(a, b, 'silu', 47, silu);
-    transformer!.glu(a, b, 'relu2', 47, relu2);
+    const [a, b, silu, relu2] = [floats(107, 8), floats(107), f32(107), f32(107)];
+    transformer!.glu(a, b, 'silu', 107, silu);
+    transformer!.glu(a, b, 'relu2', 107, relu2);
     return [silu, relu2];
   }),
   rotate: likeScalar(({ transformer }, _arena, floats) => {
