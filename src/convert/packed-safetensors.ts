@@ -4,8 +4,8 @@ import { parseOptional, type Checkpoint } from '../checkpoint/checkpoint.js';
 import { DEFAULT_TEMPLATE } from '../chat/template-sources.js';
 import { QUANTIZATION_CONFIG } from '../checkpoint/packed-weights.js';
 import { hfScaleName } from '../architectures/blueprint.js';
-import { droppedKeys } from '../architectures/dropped.js';
 import { familyOf } from '../architectures/registry.js';
+import { missingPart } from '../errors.js';
 import { givenOptions } from '../options.js';
 import { SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
 import { convertSource, toJson, type Change, type Layout, type SourceOptions, type TernaryLayout } from './plan.js';
@@ -71,6 +71,7 @@ function withTemplates(config: string | undefined, templates: ReadonlyMap<string
 
 /** What the model is, over what else the source's config.json says. */
 async function configJson({ blueprint, texts }: Checkpoint): Promise<string> {
+  const { droppedKeys } = await import('../architectures/dropped.js').catch(missingPart);
   const { architectures, ...config } = { ...(await (await familyOf(blueprint.architecture))!.keysOf(blueprint.full ?? blueprint, 'hf')), ...droppedKeys(blueprint) };
   return toJson('config.json', { architectures, ...parseOptional('config.json', texts.config), ...config, quantization_config: QUANTIZATION_CONFIG }, 2) + '\n';
 }
