@@ -138,7 +138,7 @@ export function isBitLinear(part: NormSpec | BitLinearSpec | FloatHeadSpec): par
 
 /** Whether the kernels of Transformers are needed: for attention, BitLinears without a norm of their own, a float head. */
 export function needsTransformer({ blocks, head }: Blueprint): boolean {
-  return 'table' in head || blocks.some((block) => block.tokenMixer?.kind === 'attention' || blockParts(block).some((part) => isBitLinear(part) && !part.norm));
+  return 'table' in head || !head.norm || blocks.some((block) => block.tokenMixer?.kind === 'attention' || blockParts(block).some((part) => isBitLinear(part) && !part.norm));
 }
 
 /** A tensor, and how it is held in memory: as it is stored, as float32, as trits with their scales, or as what is made of it. */
