@@ -28,6 +28,7 @@ const SIMILARITIES: Readonly<Record<keyof PrunePlan, (layer: LayerSimilarity) =>
  */
 export function planPruning(measured: LayerSimilarities, count: number, of: PruneKind): PrunePlan {
   if (!Object.hasOwn(COLUMNS, of)) throw new ArgumentError(`planPruning: ${show(of)} is not one of ${Object.keys(COLUMNS).join(', ')}`);
+  if (!Array.isArray(measured?.layers)) throw new ArgumentError(`planPruning: got ${show(measured)} in place of what measureLayers gave`);
   const candidates = COLUMNS[of].flatMap((part) => measured.layers.flatMap((layer) => {
     const similarity = SIMILARITIES[part](layer);
     return similarity === undefined ? [] : [{ part, layer: layer.layer, similarity }];
@@ -39,13 +40,13 @@ export function planPruning(measured: LayerSimilarities, count: number, of: Prun
   return Object.fromEntries(COLUMNS[of].map((part) => [part, chosen.filter((one) => one.part === part).map(({ layer }) => layer)]));
 }
 
-/** What a plan leaves out of a model. @throws ArgumentError for a layer that is not there, or has lost it before; for a plan of nothing. */
-export function droppedBy({ blocks: layers }: Blueprint, plan: PrunePlan): Dropped {
+/** What a plan leaves out of a model. @param what the caller's function. @throws ArgumentError for a layer that is not there, or has lost it before; for a plan of nothing. */
+export function droppedBy(what: string, { blocks: layers }: Blueprint, plan: PrunePlan): Dropped {
   const { tokenMixers = [], channelMixers = [], blocks = [] } = plan;
-  const still = (part: keyof BlockSpec, what: string, list: readonly number[]): readonly number[] => {
+  const still = (part: keyof BlockSpec, name: string, list: readonly number[]): readonly number[] => {
     const gone = list.find((n) => !layers[n]?.[part]);
     if (gone === undefined) return list;
-    throw new ArgumentError(`prune: the plan has ${what} ${show(gone)}; ${layers[gone] ? 'that one is left out already' : `there are layers from 0 to ${layers.length - 1}`}`);
+    throw new ArgumentError(`${what}: the plan has ${name} ${show(gone)}; ${layers[gone] ? 'that one is left out already' : `there are layers from 0 to ${layers.length - 1}`}`);
   };
   const has = (part: keyof BlockSpec): number[] => blocks.filter((n) => layers[n]?.[part]);
   still('tokenMixer', 'block', blocks.filter((n) => !has('channelMixer').includes(n)));
@@ -56,11 +57,11 @@ export function droppedBy({ blocks: layers }: Blueprint, plan: PrunePlan): Dropp
 }
 
 /** @throws ArgumentError unless it is a plan that leaves something out. */
-export function checkPlan(plan: PrunePlan): PrunePlan {
-  const given = givenOptions('prune: the plan', plan, Object.keys(SIMILARITIES));
+export function checkPlan(what: string, plan: PrunePlan): PrunePlan {
+  const given = givenOptions(`${what}: the plan`, plan, Object.keys(SIMILARITIES));
   for (const [name, list] of Object.entries(given) as [string, unknown][]) {
-    if (!Array.isArray(list) || !list.every(Number.isInteger)) throw new ArgumentError(`prune: the plan's ${name} are ${show(list)}, not a list of layers`);
+    if (!Array.isArray(list) || !list.every(Number.isInteger)) throw new ArgumentError(`${what}: the plan's ${name} are ${show(list)}, not a list of layers`);
   }
-  if (Object.values(given).every(({ length }: readonly number[]) => length === 0)) throw new ArgumentError('prune: the plan leaves nothing out; name layers in tokenMixers, channelMixers or blocks');
+  if (Object.values(given).every(({ length }: readonly number[]) => length === 0)) throw new ArgumentError(`${what}: the plan leaves nothing out; name layers in tokenMixers, channelMixers or blocks`);
   return given;
 }
