@@ -21,7 +21,8 @@ Options:
   --models LIST    default: bitnet-8m,hybrid-9m,tinystories-9m
   --stories N      the first N of the 100 (default: all)
   --orders N       random orders (default: 3)
-  --out FOLDER     pictures, one a model, and the figures as JSON`;
+  --out FOLDER     pictures, one a model, and the figures as JSON
+  --from FILE      draws such figures again, and measures nothing`;
 
 interface Curve {
   readonly name: string;
@@ -37,6 +38,11 @@ interface Outcome {
   readonly golden: number | undefined;
   readonly similarities: LayerSimilarities;
   readonly curves: readonly Curve[];
+}
+
+interface Found {
+  readonly machine: string;
+  readonly outcomes: readonly Outcome[];
 }
 
 const load = (source: string | Uint8Array): Promise<MatMulFreeLM> => MatMulFreeLM.load(source, { threads: 1 });
@@ -117,42 +123,48 @@ function table({ model, allStories, golden, similarities, curves }: Outcome): st
   ].join('\n');
 }
 
-function picture({ model, curves }: Outcome): string {
+function picture({ model, curves }: Outcome, where: string): string {
   const inks = { 'token mixers': 'ternary', 'channel mixers': 'transformer', blocks: 'float' } as const;
   const points = (perplexities: readonly number[]) => perplexities.map((y, x) => ({ x, y }));
   const series = Object.entries(inks).map(([name, ink]): Series => ({ name: name.replace(' ', '\n'), ink, points: points(curves.find((one) => one.name === name)!.perplexities) }));
   const random = curves.filter(({ name }) => name.includes('random order'));
   const mean = random[0]?.perplexities.map((_, n) => Math.exp(random.reduce((sum, { perplexities }) => sum + Math.log(perplexities[n]), 0) / random.length)) ?? [];
   const title = `${model}: what it costs to leave out layers`;
-  const plain = (value: number): string => (value >= 1000 ? value.toLocaleString('en-US') : String(value));
+  const plain = (value: number): string => (value >= 1000 ? `${value / 1000}k` : String(value));
   const chart = lineChart({
-    heading: title, series: [...series, ...(mean.length > 0 ? [{ name: 'token mixers,\nany order', ink: 'muted', points: points(mean), guide: true } as const] : [])],
+    heading: title, series: [...series, ...(mean.length > 0 ? [{ name: 'token mixers,\nrandom order', ink: 'muted', points: points(mean), guide: true } as const] : [])],
     description: `Perplexity of ${model} with 0 to ${series[0].points.length - 1} token mixers, channel mixers or blocks left out, those that change least first.`,
     x: { label: 'left out, those that change least first', kind: 'linear', format: String, ticks: series[0].points.map(({ x }) => x) },
     y: { label: 'perplexity, validation stories', kind: 'log', format: plain },
   });
-  return standaloneSvg({ id: `prune-${model}`, title, chart }, machine());
+  return standaloneSvg({ id: `prune-${model}`, title, chart }, where);
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       help: { type: 'boolean' }, models: { type: 'string', default: 'bitnet-8m,hybrid-9m,tinystories-9m' }, stories: { type: 'string', default: '100' },
-      orders: { type: 'string', default: '3' }, out: { type: 'string' },
+      orders: { type: 'string', default: '3' }, out: { type: 'string' }, from: { type: 'string' },
     },
   });
   if (values.help) return console.log(HELP);
-  enableRelaxedSimd();
-  const all = JSON.parse(readFileSync(shared('goldens/tinystories-9m/validation-stories.json'), 'utf8')) as number[][];
-  const stories = all.slice(0, wholeNumber('stories', values.stories));
-  console.log(machine());
-  const outcomes: Outcome[] = [];
-  for (const model of values.models.split(',')) outcomes.push(await run(model, stories, wholeNumber('orders', values.orders)));
-  for (const outcome of outcomes) console.log(table(outcome));
+  const found = values.from === undefined ? await measureAll(values.models.split(','), wholeNumber('stories', values.stories), wholeNumber('orders', values.orders))
+    : JSON.parse(readFileSync(values.from, 'utf8')) as Found;
+  for (const outcome of found.outcomes) console.log(table(outcome));
   if (values.out === undefined) return;
   await mkdir(values.out, { recursive: true });
-  for (const outcome of outcomes) await writeFile(join(values.out, `prune-${outcome.model}.svg`), picture(outcome));
-  await writeFile(join(values.out, 'prune.json'), `${JSON.stringify(outcomes, null, 1)}\n`);
+  for (const outcome of found.outcomes) await writeFile(join(values.out, `prune-${outcome.model}.svg`), picture(outcome, found.machine));
+  await writeFile(join(values.out, 'prune.json'), `${JSON.stringify(found, null, 1)}\n`);
+}
+
+async function measureAll(models: readonly string[], count: number, orders: number): Promise<Found> {
+  enableRelaxedSimd();
+  const all = JSON.parse(readFileSync(shared('goldens/tinystories-9m/validation-stories.json'), 'utf8')) as number[][];
+  const stories = all.slice(0, count);
+  console.log(machine());
+  const outcomes: Outcome[] = [];
+  for (const model of models) outcomes.push(await run(model, stories, orders));
+  return { machine: machine(), outcomes };
 }
 
 try {
