@@ -70,11 +70,12 @@ export interface GLUSpec {
   readonly activation: Activation;
 }
 
+/** A mixer may be left out, and its norm with it: then the residual passes by (dropped.ts). */
 export interface BlockSpec {
-  readonly tokenNorm: NormSpec;
-  readonly tokenMixer: MLGRUSpec | AttentionSpec;
-  readonly channelNorm: NormSpec;
-  readonly channelMixer: GLUSpec;
+  readonly tokenNorm?: NormSpec | undefined;
+  readonly tokenMixer?: MLGRUSpec | AttentionSpec | undefined;
+  readonly channelNorm?: NormSpec | undefined;
+  readonly channelMixer?: GLUSpec | undefined;
 }
 
 export interface Blueprint {
@@ -98,6 +99,9 @@ export interface Blueprint {
   readonly refusesFloats?: boolean;
   /** Names of tensors that may be there, and that nothing reads; `switches` says why. */
   readonly ignored?: readonly string[];
+  /** Of a model with mixers left out: what it would be with all of them, and which are left out. */
+  readonly full?: Blueprint;
+  readonly dropped?: Dropped;
   /** Longer texts are refused; Infinity for a model that has no such limit. */
   readonly maxPositions: number;
   /** What was decided in reading the configuration, and by what: for people. */
@@ -105,6 +109,15 @@ export interface Blueprint {
   /** Whole numbers that tell it from other models of its family, for the fingerprint. */
   readonly identity: readonly number[];
 }
+
+/** Layers without their token mixer, and layers without their channel mixer, ascending. */
+export interface Dropped {
+  readonly tokenMixers: readonly number[];
+  readonly channelMixers: readonly number[];
+}
+
+/** Keys of config.json, of every family, that say so. */
+export const DROP_KEYS = ['drop_attn_list', 'drop_mlp_list'] as const;
 
 export interface Switch {
   readonly name: string;
@@ -115,11 +128,8 @@ export interface Switch {
 
 /** The parts of a block in file order: norms and BitLinears. */
 export function blockParts({ tokenNorm, tokenMixer, channelNorm, channelMixer }: BlockSpec): readonly (NormSpec | BitLinearSpec)[] {
-  return [tokenNorm, ...partsOf(tokenMixer), channelNorm, ...partsOf(channelMixer)];
-}
-
-function partsOf({ parts }: BlockSpec['tokenMixer' | 'channelMixer']): (NormSpec | BitLinearSpec)[] {
-  return Object.values<NormSpec | BitLinearSpec | undefined>(parts).filter((part) => part !== undefined);
+  const parts: (NormSpec | BitLinearSpec | undefined)[] = [tokenNorm, ...Object.values(tokenMixer?.parts ?? {}), channelNorm, ...Object.values(channelMixer?.parts ?? {})];
+  return parts.filter((part) => part !== undefined);
 }
 
 export function isBitLinear(part: NormSpec | BitLinearSpec | FloatHeadSpec): part is BitLinearSpec {
@@ -128,7 +138,7 @@ export function isBitLinear(part: NormSpec | BitLinearSpec | FloatHeadSpec): par
 
 /** Whether the kernels of Transformers are needed: for attention, BitLinears without a norm of their own, a float head. */
 export function needsTransformer({ blocks, head }: Blueprint): boolean {
-  return 'table' in head || blocks.some((block) => block.tokenMixer.kind === 'attention' || blockParts(block).some((part) => isBitLinear(part) && !part.norm));
+  return 'table' in head || !head.norm || blocks.some((block) => block.tokenMixer?.kind === 'attention' || blockParts(block).some((part) => isBitLinear(part) && !part.norm));
 }
 
 /** A tensor, and how it is held in memory: as it is stored, as float32, as trits with their scales, or as what is made of it. */

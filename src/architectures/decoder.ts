@@ -72,11 +72,6 @@ function refuseVariants(keys: KeyReader): void {
   if (keys.has('sliding_window') && keys.value('use_sliding_window') !== false) {
     keys.fail('sliding_window', `is ${show(keys.value('sliding_window'))}; only a model that sees all of its text can be run`);
   }
-  // Layers left out, as indices or as a boolean for each (ternary-transformers.md §7): their tensors are often still there.
-  for (const key of ['drop_attn_list', 'drop_mlp_list']) {
-    const list = keys.value(key) ?? [];
-    if (!Array.isArray(list) || list.some((dropped) => dropped !== false)) keys.fail(key, `is ${show(list)}; a model with layers left out cannot be run`);
-  }
 }
 
 /** Whether the head is the table of the embeddings: a key says so, or in GGUF files the tensor that is not there. */
@@ -204,7 +199,7 @@ export function describeDecoder(keys: KeyReader, options: DecoderOptions): Bluep
 /** The keys of config.json that give a decoder again. */
 export function decoderKeys({ config, blocks: [first], embeddings, head }: Blueprint): JsonObject {
   const { tokenMixer, channelMixer } = first!;
-  if (tokenMixer.kind !== 'attention') return {};
+  if (tokenMixer?.kind !== 'attention' || !channelMixer) return {}; // no decoder of describeDecoder
   const { headDim, kvHeads, rope, parts: { queryProjection } } = tokenMixer;
   const { eosTokenIds } = config;
   return {

@@ -79,11 +79,11 @@ export function describeModel(model: Model): ModelInfo {
 }
 
 function blockMultiplications(block: BlockSpec): number {
-  const { tokenMixer, channelMixer: { activation, parts: { downProjection } } } = block;
-  const [, intermediate = 0] = downProjection.weight.shape;
+  const { tokenMixer, channelMixer } = block;
+  const [, intermediate = 0] = channelMixer?.parts.downProjection.weight.shape ?? [];
   // Of the gates: the recurrence has two sigmoids, the gated norm and the GLU one each.
-  const recurrent = tokenMixer.kind === 'mlgru' ? tokenMixer.parts.inputProjection.weight.shape[0]! : 0;
-  return sum(blockParts(block).map(partMultiplications)) + recurrent * (3 * SIGMOID + 6) + intermediate * (activation === 'silu' ? SIGMOID + 2 : 2);
+  const recurrent = tokenMixer?.kind === 'mlgru' ? tokenMixer.parts.inputProjection.weight.shape[0]! : 0;
+  return sum(blockParts(block).map(partMultiplications)) + recurrent * (3 * SIGMOID + 6) + intermediate * (channelMixer?.activation === 'silu' ? SIGMOID + 2 : 2);
 }
 
 /** A norm takes 3 a channel (square, 1/rms, weight), quantising 1 more, a product 2 a row (its scale). */

@@ -68,7 +68,7 @@ function allocateModel(
   return {
     weights: allocateWeights(arena, kernels, checkpoint, transformer?.groups),
     workspace: allocateWorkspace(arena, { hidden, recurrent, intermediate, ...transformer?.transformerWidths(blueprint) }, CHUNK_TOKENS),
-    liveState: blocks.map(({ tokenMixer }) => arena.f32(tokenMixer.kind === 'attention' ? 0 : CHUNK_TOKENS * recurrent)),
+    liveState: blocks.map(({ tokenMixer }) => arena.f32(tokenMixer?.kind === 'mlgru' ? CHUNK_TOKENS * recurrent : 0)),
     lengths: arena.u32(CHUNK_TOKENS),
     logits: arena.f32(CHUNK_TOKENS * vocabSize),
     transformer: transformer?.allocateTransformer(arena, blueprint, CHUNK_TOKENS, options),
@@ -124,7 +124,7 @@ export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, option
     logits,
     stateShape: {
       blocks: blueprint.blocks.map(({ tokenMixer }): BlockMemory =>
-        tokenMixer.kind === 'attention' ? tokenMixer : { width: config.recurrentSize }),
+        tokenMixer?.kind === 'attention' ? tokenMixer : { width: tokenMixer ? config.recurrentSize : 0 }),
       fingerprint: fingerprint(blueprint, weights, embeddings, counts),
     },
     pages: more?.pages,

@@ -1,7 +1,7 @@
 import { ArgumentError, show } from '../errors.js';
 import type { KeysAndValues, KeyValueShape } from './keys-and-values.js';
 
-/** What the token mixer of a block remembers of a text: a vector, or keys and values of the last `window` tokens. */
+/** What the token mixer of a block remembers of a text: a vector (of width 0 for none), or keys and values of the last `window` tokens. */
 export type BlockMemory = { readonly width: number } | KeyValueShape;
 
 /** What a state belongs to: states move only between models that agree in all of it. */

@@ -44,7 +44,7 @@ export function transformerWidths(blueprint: Blueprint): Pick<Widths, 'query' | 
 }
 
 function hasAttention({ blocks }: Blueprint): boolean {
-  return blocks.some(({ tokenMixer }) => tokenMixer.kind === 'attention');
+  return blocks.some(({ tokenMixer }) => tokenMixer?.kind === 'attention');
 }
 
 function groupedTensors({ embeddings, blocks, head }: Blueprint): TensorSpec[] {
