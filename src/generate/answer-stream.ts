@@ -1,4 +1,4 @@
-import { CALL, parseAnswer, PYTHON_TAG, THOUGHT } from './answer.js';
+import { CALL, parseAnswer, parseCall, PYTHON_TAG, THOUGHT } from './answer.js';
 
 /** A piece of an answer as it comes: of the thought before it, or of the answer. What is a call of a tool comes when all is there. */
 export interface AnswerPiece {
@@ -11,11 +11,14 @@ export class AnswerStream {
   private mode: 'start' | 'thinking' | 'gap' | 'text' | 'call' | 'bare';
   private hasBegun = false; // the text
   private held = '';
-  private readonly hasTools: boolean;
+  private readonly isThinking: boolean;
+  /** Whether calls are looked for. */
+  private hasTools: boolean;
 
   /** @param isThinking whether the prompt has opened the thought already. @param hasTools whether calls are kept back. */
   constructor(isThinking: boolean, hasTools: boolean) {
-    this.mode = isThinking ? 'thinking' : 'start';
+    this.mode = 'start';
+    this.isThinking = isThinking;
     this.hasTools = hasTools;
   }
 
@@ -30,8 +33,21 @@ export class AnswerStream {
   finish(): AnswerPiece[] {
     const { mode, held } = this;
     this.held = '';
-    if (held === '' || mode === 'call' || mode === 'gap' || (mode === 'bare' && parseAnswer(held, false, true).toolCalls)) return [];
-    return [{ type: mode === 'thinking' ? 'thinking' : 'text', text: held }];
+    const text = this.rest(held);
+    return text === '' ? [] : [{ type: mode === 'thinking' || (mode === 'start' && this.isThinking) ? 'thinking' : 'text', text }];
+  }
+
+  /** Of what was held back at the end, what is no call. */
+  private rest(held: string): string {
+    switch (this.mode) {
+      case 'gap': return '';
+      case 'call': return parseCall(held.trim()) ? '' : CALL.open + held;
+      case 'bare': {
+        const { content, toolCalls } = parseAnswer(held, false, true);
+        return toolCalls ? content : held;
+      }
+      default: return held;
+    }
   }
 
   /** @returns whether there may be more to do with what is held. */
@@ -39,10 +55,10 @@ export class AnswerStream {
     switch (this.mode) {
       case 'start': {
         const text = this.held.trimStart();
-        if (THOUGHT.open.startsWith(text)) return false;
+        if (text !== THOUGHT.open && THOUGHT.open.startsWith(text)) return false;
         const opens = text.startsWith(THOUGHT.open);
         if (opens) this.held = text.slice(THOUGHT.open.length);
-        this.mode = opens ? 'thinking' : 'text';
+        this.mode = opens || this.isThinking ? 'thinking' : 'text';
         return true;
       }
       case 'thinking':
@@ -66,8 +82,15 @@ export class AnswerStream {
         return false;
       case 'bare': // which is a call if it is one as a whole: Llama 3.1
         return false;
-      case 'call':
-        return this.upTo(CALL.close, 'gap', () => undefined);
+      case 'call': {
+        const end = this.held.indexOf(CALL.close);
+        if (end < 0) return false;
+        const isCall = parseCall(this.held.slice(0, end).trim()) !== undefined;
+        this.held = isCall ? this.held.slice(end + CALL.close.length) : CALL.open + this.held;
+        this.mode = isCall ? 'gap' : 'text';
+        this.hasTools = isCall; // behind what is no call, all is text
+        return true;
+      }
     }
   }
 

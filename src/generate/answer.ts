@@ -69,21 +69,23 @@ function splitCalls(text: string): { content: string; toolCalls: ToolCall[] } {
   content += text.slice(at);
   if (toolCalls.length === 0) {
     const trimmed = text.trim();
-    const bare = parseJsonCall(trimmed.startsWith(PYTHON_TAG) ? trimmed.slice(PYTHON_TAG.length).trimStart() : trimmed);
+    const bare = parseJsonCall(trimmed.startsWith(PYTHON_TAG) ? trimmed.slice(PYTHON_TAG.length).trimStart() : trimmed, true);
     if (bare) return { content: '', toolCalls: [bare] };
   }
   return { content: toolCalls.length > 0 ? content.trim() : content, toolCalls };
 }
 
-function parseCall(body: string): ToolCall | undefined {
-  return parseJsonCall(body) ?? parseTaggedCall(body);
+/** What stands between the marks of a call. Undefined for what is none. */
+export function parseCall(body: string): ToolCall | undefined {
+  return parseJsonCall(body, false) ?? parseTaggedCall(body);
 }
 
-function parseJsonCall(body: string): ToolCall | undefined {
+/** @param isBare without marks around it: then only its arguments tell it from other JSON, such as `{"name": "Ann", "age": 7}`. */
+function parseJsonCall(body: string, isBare: boolean): ToolCall | undefined {
   if (!body.startsWith('{')) return undefined;
   try {
     const { name, arguments: given, parameters } = JSON.parse(body) as { name?: unknown; arguments?: unknown; parameters?: unknown };
-    const raw = given ?? parameters ?? {};
+    const raw = given ?? parameters ?? (isBare ? undefined : {});
     const args: unknown = typeof raw === 'string' ? JSON.parse(raw) : raw;
     return typeof name === 'string' && isObject(args) ? { name, arguments: args } : undefined;
   } catch {

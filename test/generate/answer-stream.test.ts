@@ -22,6 +22,10 @@ function streamed(text: string, isThinking: boolean, hasTools: boolean, random =
 it.each([
   [CALL, ''], [` \n${CALL}`, ''], [`<|python_tag|>${CALL}`, ''], [`<think>a</think>\n\n${CALL}`, ''], // calls as Llama 3.1 has them
   ['{"name": "f"', '{"name": "f"'], ['{"a": 1}', '{"a": 1}'], ['<|python', '<|python'], [' {x} y', ' {x} y'], // what only begins like one
+  ['{"name": "Ann", "age": 7}', '{"name": "Ann", "age": 7}'], ['{"name": "f"}', '{"name": "f"}'], // JSON that is no call
+  ['a<tool_call>{"x"</tool_call> b', 'a<tool_call>{"x"</tool_call> b'], ['a<tool_call>', 'a<tool_call>'], ['<tool_call>{"name": "f"', '<tool_call>{"name": "f"'], // nor are these
+  ['{}<tool_call>{"name": "f"}</tool_call>', '{}'], ['<tool_call>{"name": "f"}</tool_call>', ''], ['<tool_call>{"name": "f"}</tool_call><tool_call>x', '<tool_call>x'],
+  ['<think>', ''], [' <think>', ''], ['<thin', '<thin'], // an answer that is cut at its beginning
   [`So: ${CALL}`, `So: ${CALL}`], ['a <tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>', 'a '], ['  a', '  a'], ['', ''],
 ])(`%j with tools is streamed as %j, however it is cut (seed ${seed})`, (text, content) => {
   for (let n = 0; n < 20; n++) {
@@ -36,4 +40,12 @@ it.each([
 it('without tools an answer in JSON comes as it is written', () => {
   const stream = new AnswerStream(false, false);
   expect(stream.push('{"name"')).toEqual([{ type: 'text', text: '{"name"' }]);
+});
+
+it.each(['<think>', '<think>a', '<thin', 'a</think>b', '\n<think>a</think>\n\nb', ''])('%j behind a prompt that has opened the thought is streamed as it is parsed', (text) => {
+  for (let n = 0; n < 20; n++) {
+    const { thinking, content } = streamed(text, true, false, randomFrom(seed + n));
+    const whole = parseAnswer(text, true, false);
+    expect([thinking, content]).toEqual([whole.thinking, whole.content]);
+  }
 });
