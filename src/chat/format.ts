@@ -1,4 +1,6 @@
-import { ArgumentError } from '../errors.js';
+import { ArgumentError, show } from '../errors.js';
+import { isJsonObject } from '../formats/bytes.js';
+import { checkBoolean } from '../options.js';
 import { ChatTemplate } from './chat-template.js';
 import { chatVariables, type ChatMessage, type Tool } from './messages.js';
 import { chooseTemplate } from './template-sources.js';
@@ -34,8 +36,12 @@ export async function createChatFormat(templates: ReadonlyMap<string, string>, t
     render(messages, { tools, enableThinking, templateVariables = {}, addGenerationPrompt }) {
       const template = compiled.get(chooseTemplate(templates, { tools: tools !== undefined })!)!;
       if (template instanceof Error) throw template;
+      if (enableThinking !== undefined) checkBoolean('enableThinking', enableThinking);
+      if (!isJsonObject(templateVariables)) throw new ArgumentError(`option templateVariables is ${show(templateVariables)}, not an object`);
       const options = { tools, enableThinking, variables: templateVariables, tokens, addGenerationPrompt };
-      return template.renderPieces(chatVariables(messages, options));
+      const pieces = template.renderPieces(chatVariables(messages, options));
+      if (addGenerationPrompt && pieces.every(({ text }) => text === '')) throw new ArgumentError('the chat template writes nothing for these messages: there is no prompt');
+      return pieces;
     },
   };
 }

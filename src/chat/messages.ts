@@ -48,17 +48,22 @@ export function chatVariables(messages: readonly ChatMessage[], options: Convers
   const { addGenerationPrompt = true, tools, enableThinking, tokens = {}, variables = {} } = options;
   if (!Array.isArray(messages)) throw new ArgumentError(`messages is ${show(messages)}, not a list`);
   if (messages.length === 0) throw new ArgumentError('messages is empty: give at least one message');
-  if (tools !== undefined && !Array.isArray(tools)) throw new ArgumentError(`tools is ${show(tools)}, not a list`);
   return {
     ...tokens,
     ...variables,
     messages: messages.map((message, i) => messageVariables(message, `messages[${i}]`)),
     // As transformers has it: none rather than undefined, also for an empty list.
-    tools: tools === undefined || tools.length === 0 ? null : tools.map((tool, i) => wrapped(tool, `tools[${i}]`)),
+    tools: tools === undefined || tools.length === 0 ? null : toolList(tools),
     documents: variables['documents'] ?? null,
     add_generation_prompt: addGenerationPrompt,
     ...(enableThinking === undefined ? {} : { enable_thinking: enableThinking }),
   };
+}
+
+/** Tools as OpenAI has them. @throws ArgumentError naming what is none. */
+export function toolList(tools: readonly Tool[]): { readonly function: { readonly name: string; readonly parameters?: unknown } }[] {
+  if (!Array.isArray(tools)) throw new ArgumentError(`tools is ${show(tools)}, not a list`);
+  return tools.map((tool, i) => wrapped(tool, `tools[${i}]`));
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -94,11 +99,15 @@ function contentText(content: unknown, path: string): string | null {
 }
 
 /** A tool, or a call of one, as templates know it: `{ type: 'function', function: … }`. */
-function wrapped(value: unknown, path: string): Record<string, unknown> {
+function wrapped(value: unknown, path: string): { function: { name: string } } {
   if (!isObject(value)) throw new ArgumentError(`${path} is ${show(value)}, not an object with a name`);
   const { id, type = 'function', function: inner, ...rest } = value;
   const outer = { ...(id === undefined ? {} : { id }), type };
   const named = inner === undefined ? rest : inner;
-  if (!isObject(named) || typeof named['name'] !== 'string') throw new ArgumentError(`${path}: has no name, neither in function nor beside it`);
-  return inner === undefined ? { ...outer, function: rest } : { ...outer, ...rest, function: inner };
+  if (!isNamed(named)) throw new ArgumentError(`${path}: has no name, neither in function nor beside it`);
+  return inner === undefined ? { ...outer, function: named } : { ...outer, ...rest, function: named };
+}
+
+function isNamed(value: unknown): value is { name: string } {
+  return isObject(value) && typeof value['name'] === 'string';
 }

@@ -1,5 +1,5 @@
 import type { ChatMessage } from '../chat/messages.js';
-import { ArgumentError } from '../errors.js';
+import { ArgumentError, messageOf } from '../errors.js';
 import { isJsonObject } from '../formats/bytes.js';
 
 /** A conversation beside its session. */
@@ -7,8 +7,10 @@ export interface SavedChat {
   readonly messages: readonly ChatMessage[];
   /** How many messages there were before each thing that was said. */
   readonly turns: readonly number[];
-  /** Ids of the rendered conversation up to the last of them. */
+  /** Ids of the rendered conversation up to the last of them, if the session has them. */
   readonly rendered: readonly number[];
+  /** Whether the session has the answer to it as well. */
+  readonly isWhole: boolean;
 }
 
 /** "MCH1", then the length of the JSON, the JSON, and the session's bytes. */
@@ -16,7 +18,7 @@ const MAGIC = 0x3148434d;
 const HEADER_BYTES = 8;
 
 export function encodeChat(chat: SavedChat, session: Uint8Array): Uint8Array {
-  const json = new TextEncoder().encode(JSON.stringify(chat));
+  const json = new TextEncoder().encode(toJson(chat));
   const bytes = new Uint8Array(HEADER_BYTES + json.length + session.length);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, MAGIC, true);
@@ -24,6 +26,14 @@ export function encodeChat(chat: SavedChat, session: Uint8Array): Uint8Array {
   bytes.set(json, HEADER_BYTES);
   bytes.set(session, HEADER_BYTES + json.length);
   return bytes;
+}
+
+function toJson(chat: SavedChat): string {
+  try {
+    return JSON.stringify(chat);
+  } catch (error) {
+    throw new ArgumentError(`chat.save: a message has what JSON cannot hold: ${messageOf(error)}`);
+  }
 }
 
 /** @throws ArgumentError for bytes that are none of a conversation. */
@@ -44,9 +54,9 @@ function parse(text: string): SavedChat {
     throw damaged();
   }
   if (!isJsonObject(json) || !Array.isArray(json['messages']) || !json['messages'].every(isJsonObject)) throw damaged();
-  const { messages, turns, rendered } = json;
-  if (!isList(turns) || !isList(rendered)) throw damaged();
-  return { messages: messages as unknown as ChatMessage[], turns, rendered };
+  const { messages, turns, rendered, isWhole } = json;
+  if (!isList(turns) || !isList(rendered) || typeof isWhole !== 'boolean') throw damaged();
+  return { messages: messages as unknown as ChatMessage[], turns, rendered, isWhole };
 }
 
 function isList(value: unknown): value is number[] {

@@ -1,11 +1,13 @@
 import { chatFormatOf } from '../chat/apply.js';
-import type { ChatFormat, RenderOptions } from '../chat/format.js';
+import type { ChatFormat } from '../chat/format.js';
 import type { ChatMessage } from '../chat/messages.js';
+import type { PageKeeper, PagePool } from '../model/pages.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import { answerPrompt, type AnswerOptions } from './answer-prompt.js';
 import { decodeChat } from './chat-bytes.js';
 import { encodeRendered } from './chat-ids.js';
 import { givenOptions } from '../options.js';
-import { CHAT_OPTIONS, Conversation, type ChatOptions } from './conversation.js';
+import { CHAT_OPTIONS, Conversation, inNameOf, type ChatOptions } from './conversation.js';
 import type { Session } from './session.js';
 import { Transcript, type Turn } from './transcript.js';
 
@@ -15,6 +17,7 @@ export { complete } from './complete.js';
 export interface ChatModel {
   readonly config: { readonly eosTokenIds: readonly number[] };
   readonly tokenizer: Tokenizer;
+  readonly model: { readonly parts: { readonly pages?: PagePool | undefined } };
   session(): Session;
   openSession(bytes: Uint8Array): Session;
 }
@@ -36,8 +39,8 @@ export class Chats {
   }
 
   /** Ids of a conversation that an answer is to follow. */
-  promptIds(messages: readonly ChatMessage[], options: RenderOptions): number[] {
-    return encodeRendered(this.tokenizer, this.format.render(messages, { ...options, addGenerationPrompt: true }), true);
+  promptIds(messages: readonly ChatMessage[], options: AnswerOptions): number[] {
+    return encodeRendered(this.tokenizer, answerPrompt(this.format, messages, options).pieces, true);
   }
 
   start(options: ChatOptions): Conversation {
@@ -46,14 +49,28 @@ export class Chats {
 
   /** Goes on from what `save` gave. @throws ArgumentError for bytes that are damaged, or another model's. */
   open(bytes: Uint8Array, options: ChatOptions): Conversation {
-    const { chat: { messages, turns, rendered }, session } = decodeChat(bytes);
+    const { chat: { messages, turns, rendered, isWhole }, session: content } = decodeChat(bytes);
     const { system: _system, ...given } = givenOptions('openChat', options, CHAT_OPTIONS);
-    const read = turns.map((before, n): Turn => ({ messages: before, rendered: n === turns.length - 1 && rendered.length > 0 ? rendered : undefined }));
-    return new Conversation('openChat', this, { ...given, messages }, new Transcript(this, this.model.openSession(session), read, rendered.length > 0));
+    const session = this.sessionOf(content);
+    const last = rendered.length === 0 ? {} : { rendered, mark: isWhole ? undefined : session.mark() };
+    const read = turns.map((before, n): Turn => ({ messages: before, ...(n === turns.length - 1 ? last : {}) }));
+    return new Conversation('openChat', this, { ...given, messages }, new Transcript(this, session, read, isWhole && rendered.length > 0));
+  }
+
+  private sessionOf(content: Uint8Array): Session {
+    try {
+      return this.model.openSession(content);
+    } catch (error) {
+      throw inNameOf('openChat', error);
+    }
   }
 
   session(): Session {
     return this.model.session();
+  }
+
+  askUnderPressure(keeper: PageKeeper): void {
+    this.model.model.parts.pages?.askUnderPressure(keeper);
   }
 }
 

@@ -1,12 +1,13 @@
 import { ArgumentError } from '../errors.js';
 import { givenOptions } from '../options.js';
 import { parseAnswer, type Answer } from './answer.js';
+import { answerPrompt } from './answer-prompt.js';
 import { TEXT } from './generate.js';
 import { TEXT_OPTIONS, type GenerateOptions, type GenerateResult } from './options.js';
 import { isMessages, type Prompt } from './prompt.js';
 import type { TextWriter } from './text-writer.js';
 import { askFor, type ToolOptions } from './tool-choice.js';
-import { answersInThought, type ChatHost } from './transcript.js';
+import type { ChatHost } from './transcript.js';
 
 export interface CompleteOptions extends GenerateOptions, ToolOptions {}
 
@@ -25,9 +26,9 @@ export async function complete(writer: TextWriter, lm: { chats(what: string): Ch
     return { ...result, text };
   }
   const chats = lm.chats(what);
-  const { render, constraint } = await askFor(what, chats, prompt, { tools, enableThinking, templateVariables, toolChoice }, options.constraint, options.eosTokenIds);
+  const { render, constraint, hasCalls } = await askFor(what, chats, prompt, { tools, enableThinking, templateVariables, toolChoice }, options.constraint, options.eosTokenIds);
   const { text, result } = await collect(writer, what, prompt, { ...options, ...render, constraint });
-  const { content, ...rest } = parseAnswer(text, answersInThought(chats, prompt, render), render.tools !== undefined);
+  const { content, ...rest } = parseAnswer(text, answerPrompt(chats.format, prompt, { ...render, constraint }).isThinking, hasCalls);
   return { ...result, text: content, ...rest };
 }
 

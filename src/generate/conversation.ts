@@ -47,6 +47,7 @@ export class Conversation {
   constructor(what: string, host: ChatHost, given: ChatOptions, transcript?: Transcript) {
     const options = givenOptions(what, given, CHAT_OPTIONS);
     const { system, messages = [] } = options;
+    if (!Array.isArray(messages)) throw new ArgumentError(`${what}: option messages is ${show(messages)}, not a list`);
     if (system !== undefined && typeof system !== 'string') throw new ArgumentError(`${what}: option system is ${show(system)}, not a text`);
     this.host = host;
     this.options = options;
@@ -93,22 +94,24 @@ export class Conversation {
     this.checkIdle(what);
     this.isAtWork = true;
     let written = '';
-    let hasTools = false;
+    let hasCalls = false;
     let isDone = false; // also with nothing to say
+    let isWhole = false; // the answer that is told is all that was written
     let prompt: { readonly tokens: number; readonly isThinking: boolean } | undefined;
     try {
       const asked = await askFor(what, this.host, messages, { tools, enableThinking, templateVariables, toolChoice }, generation.constraint, generation.eosTokenIds);
-      hasTools = asked.render.tools !== undefined;
-      prompt = await this.transcript.read(messages, this.all.length, asked.render, { onProgress, signal: generation.signal });
-      const stream = new AnswerStream(prompt.isThinking, hasTools);
+      hasCalls = asked.hasCalls;
+      prompt = await this.transcript.read(messages, this.all.length, { ...asked.render, constraint: asked.constraint }, { onProgress, signal: generation.signal });
+      const stream = new AnswerStream(prompt.isThinking, hasCalls);
       const answer = this.transcript.session.generate({ eosTokenIds: this.host.eosTokenIds, ...generation, constraint: asked.constraint });
       try {
         for (;;) {
           const { done, value } = await answer.next();
           if (done) {
             isDone = true;
+            isWhole = value.stopString === undefined;
             yield* stream.finish();
-            return { ...value, ...parseAnswer(written, prompt.isThinking, hasTools), promptTokens: prompt.tokens };
+            return { ...value, ...parseAnswer(written, prompt.isThinking, hasCalls), promptTokens: prompt.tokens };
           }
           written += value;
           yield* stream.push(value);
@@ -116,10 +119,15 @@ export class Conversation {
       } finally {
         await answer.return(undefined as never);
       }
+    } catch (error) {
+      throw inNameOf(what, error);
     } finally {
       this.isAtWork = false;
       if (prompt && !isDone && written === '') this.transcript.takeBack(this.transcript.turns.length - 1);
-      else if (prompt) this.all = [...messages, messageOf(parseAnswer(written, prompt.isThinking, hasTools))];
+      else if (prompt) {
+        this.all = [...messages, messageOf(parseAnswer(written, prompt.isThinking, hasCalls))];
+        if (!isWhole) this.transcript.leaveAnswer();
+      }
     }
   }
 
@@ -143,8 +151,8 @@ export class Conversation {
   /** The conversation as bytes: `lm.openChat` goes on from them, in another process too. @throws ArgumentError for one at work. */
   save(): Uint8Array {
     this.checkIdle('chat.save');
-    const { session, turns } = this.transcript;
-    return encodeChat({ messages: this.all, turns: turns.map(({ messages }) => messages), rendered: turns.at(-1)?.rendered ?? [] }, session.save());
+    const { session, ...saved } = this.transcript.save();
+    return encodeChat({ messages: this.all, turns: this.transcript.turns.map(({ messages }) => messages), ...saved }, session);
   }
 
   /** Lets go of its memory now, and not only when it is garbage-collected. @throws ArgumentError for a conversation at work. */
@@ -156,6 +164,12 @@ export class Conversation {
   private checkIdle(what: string): void {
     if (this.isAtWork) throw new ArgumentError(`${what}: the conversation is at work; wait until its answer is there, or fork it before`);
   }
+}
+
+/** An error of the session, which the caller knows nothing of. */
+export function inNameOf(what: string, error: unknown): unknown {
+  if (error instanceof ArgumentError) error.message = error.message.replace(/^(session\.\w+|openSession)(?=: )/, what);
+  return error;
 }
 
 /** Where somebody said something, in a conversation that is given whole. */

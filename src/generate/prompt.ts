@@ -4,5 +4,5 @@ import type { ChatMessage } from '../chat/messages.js';
 export type Prompt = string | ArrayLike<number> | readonly ChatMessage[];
 
 export function isMessages(prompt: Prompt): prompt is readonly ChatMessage[] {
-  return (prompt?.[0] as Partial<ChatMessage> | undefined)?.role !== undefined;
+  return typeof (prompt?.[0] ?? 0) === 'object';
 }

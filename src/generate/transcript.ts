@@ -1,8 +1,8 @@
-import type { ChatFormat, RenderOptions } from '../chat/format.js';
+import type { ChatFormat } from '../chat/format.js';
 import type { ChatMessage } from '../chat/messages.js';
-import type { TemplatePiece } from '../chat/text.js';
+import type { PageKeeper } from '../model/pages.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
-import { THOUGHT } from './answer.js';
+import { answerPrompt, toldOf, type AnswerOptions } from './answer-prompt.js';
 import { encodeRendered } from './chat-ids.js';
 import type { AppendOptions, Session, SessionMark } from './session.js';
 
@@ -13,6 +13,8 @@ export interface ChatHost {
   /** Ids that end an answer. */
   readonly eosTokenIds: readonly number[];
   session(): Session;
+  /** `keeper` is asked for memory when there is too little for keys and values. */
+  askUnderPressure(keeper: PageKeeper): void;
 }
 
 /** The conversation up to what somebody said. */
@@ -24,6 +26,8 @@ export interface Turn {
   /** The session there, and before it was read, for the last turns. */
   readonly mark?: SessionMark | undefined;
   readonly before?: SessionMark | undefined;
+  /** Whether the session had all up to the end of the last answer before, and nothing else. */
+  readonly wasWhole?: boolean | undefined;
 }
 
 /** So many turns can be taken back without reading anything again. A mark may take a page of keys and values of its own. */
@@ -35,11 +39,11 @@ const PLACEHOLDER = '\u{10FFFE}';
  * What a session has of a conversation. It is read on from where it was; where the template shows the past in another way (it leaves out a thought, or a
  * message is another one), it is read again from there.
  */
-export class Transcript {
+export class Transcript implements PageKeeper {
   private readonly host: ChatHost;
   private ofSession: Session;
   private list: readonly Turn[];
-  /** Whether the session has all up to the end of the last answer. */
+  /** Whether the session has all up to the end of the last answer, and nothing else. */
   private isWhole: boolean;
 
   /** @param isWhole whether `session` has the conversation with all its turns. */
@@ -48,6 +52,7 @@ export class Transcript {
     this.ofSession = session;
     this.list = turns;
     this.isWhole = isWhole;
+    host.askUnderPressure(this);
   }
 
   get session(): Session {
@@ -56,6 +61,23 @@ export class Transcript {
 
   get turns(): readonly Turn[] {
     return this.list;
+  }
+
+  /** The session has more than the last answer, such as a stop string that was found: the answer is read again when the conversation goes on. */
+  leaveAnswer(): void {
+    this.isWhole = false;
+  }
+
+  /** The session as bytes, up to the end of the last answer, or else up to the last thing that was said; and which ids of the rendered conversation it has. */
+  save(): { readonly session: Uint8Array; readonly rendered: readonly number[]; readonly isWhole: boolean } {
+    const { session, isWhole } = this;
+    const { rendered = [], mark } = this.list.at(-1) ?? {};
+    if (isWhole || !mark) return { session: session.save(), rendered: isWhole ? rendered : [], isWhole };
+    const saved = session.fork();
+    saved.rewind(mark);
+    const bytes = saved.save();
+    saved.dispose();
+    return { session: bytes, rendered, isWhole };
   }
 
   /** An independent one that goes on from here. */
@@ -76,10 +98,10 @@ export class Transcript {
    * Reads what is new of a conversation that ends with what somebody said, and the beginning of an answer.
    * @param known how many of the messages were there before.
    */
-  async read(messages: readonly ChatMessage[], known: number, render: RenderOptions, options: AppendOptions): Promise<{ tokens: number; isThinking: boolean }> {
+  async read(messages: readonly ChatMessage[], known: number, asked: AnswerOptions, options: AppendOptions): Promise<{ tokens: number; isThinking: boolean }> {
     const { format, tokenizer } = this.host;
-    const rendered = encodeRendered(tokenizer, format.render(messages, { ...render, addGenerationPrompt: false }), true);
-    const pieces = format.render(messages, { ...render, addGenerationPrompt: true });
+    const rendered = encodeRendered(tokenizer, format.render(messages, { ...toldOf(asked), addGenerationPrompt: false }), true);
+    const { pieces, isThinking } = answerPrompt(format, messages, asked);
     const whole = encodeRendered(tokenizer, pieces, true);
     const before = this.session.tokens > 0 ? this.session.mark() : undefined;
     const { list: turns, isWhole } = this;
@@ -87,7 +109,7 @@ export class Transcript {
     while (kept >= 0 && !startsWith(whole, turns[kept]!.rendered)) kept--;
     const { mark, rendered: start = [] } = turns[kept] ?? {};
     try {
-      let ids = isWhole && kept >= 0 && kept === turns.length - 1 ? this.behindAnswer(messages, known - 1, render) : undefined;
+      let ids = isWhole && kept >= 0 && kept === turns.length - 1 ? this.behindAnswer(messages, known - 1, asked) : undefined;
       if (!ids) {
         ids = mark ? whole.slice(start.length) : whole;
         this.goTo(mark);
@@ -97,15 +119,14 @@ export class Transcript {
       // The place behind what was said is one to come back to, if the beginning of an answer is tokens of its own.
       const tail = startsWith(whole, rendered) ? whole.length - rendered.length : 0;
       await this.session.append(ids.slice(0, ids.length - tail), options);
-      const turn = { messages: known, rendered: tail > 0 ? rendered : whole, mark: this.session.mark(), before };
-      await this.session.append(ids.slice(ids.length - tail), { signal: options.signal }).catch((error: unknown) => {
-        turn.mark.dispose();
-        throw error;
-      });
-      this.keep([...turns, turn]);
+      this.keep([...this.list, { messages: known, rendered: tail > 0 ? rendered : whole, mark: this.session.mark() }]);
+      await this.session.append(ids.slice(ids.length - tail), { signal: options.signal });
+      this.list = this.list.map((turn, n) => (n < turns.length ? turn : { ...turn, before, wasWhole: isWhole }));
       this.isWhole = true;
-      return { tokens: this.session.tokens - read, isThinking: opensThought(pieces) };
+      return { tokens: this.session.tokens - read, isThinking };
     } catch (error) {
+      this.list.slice(turns.length).forEach(forget);
+      this.list = this.list.slice(0, turns.length);
       this.goTo(before);
       this.isWhole = isWhole;
       before?.dispose();
@@ -115,11 +136,20 @@ export class Transcript {
 
   /** Takes back all from a turn on. */
   takeBack(from: number): void {
-    const { before } = this.list[from]!;
+    const { before, wasWhole = false } = this.list[from]!;
     this.goTo(before);
-    this.isWhole = before !== undefined;
+    this.isWhole = before !== undefined && wasWhole;
     this.list.slice(from).forEach(forget);
     this.list = this.list.slice(0, from);
+  }
+
+  /** Without a mark, what it stands for is read again when it is needed. */
+  evict(): boolean {
+    const at = this.list.findIndex(({ mark, before }) => mark ?? before);
+    if (at < 0) return false;
+    forget(this.list[at]!);
+    this.list = this.list.map((turn, n) => (n === at ? withoutMarks(turn) : turn));
+    return true;
   }
 
   dispose(): void {
@@ -132,7 +162,7 @@ export class Transcript {
   private keep(turns: readonly Turn[]): void {
     const old = turns.length - MARKED_TURNS;
     turns.slice(0, Math.max(old, 0)).forEach(forget);
-    this.list = turns.map(({ messages, rendered, mark, before }, n) => (n < old ? { messages, rendered } : { messages, rendered, mark, before }));
+    this.list = turns.map((turn, n) => (n < old ? withoutMarks(turn) : turn));
   }
 
   /**
@@ -140,11 +170,11 @@ export class Transcript {
    * thought left out, or calls.
    * @param at the message that is the answer.
    */
-  private behindAnswer(messages: readonly ChatMessage[], at: number, render: RenderOptions): number[] | undefined {
+  private behindAnswer(messages: readonly ChatMessage[], at: number, asked: AnswerOptions): number[] | undefined {
     const answer = messages[at];
     if (answer?.role !== 'assistant' || answer.tool_calls || answer.reasoning_content) return undefined;
     const { format, tokenizer } = this.host;
-    const pieces = format.render(messages.map((message, n) => (n === at ? { role: 'assistant', content: PLACEHOLDER } : message)), { ...render, addGenerationPrompt: true });
+    const { pieces } = answerPrompt(format, messages.map((message, n) => (n === at ? { role: 'assistant', content: PLACEHOLDER } : message)), asked);
     const [first, ...others] = pieces.slice(pieces.findIndex(({ text }) => text.includes(PLACEHOLDER)));
     const [, behind, more] = first?.text.split(PLACEHOLDER) ?? [];
     if (behind === undefined || more !== undefined || others.some(({ text }) => text.includes(PLACEHOLDER))) return undefined;
@@ -164,15 +194,10 @@ function forget({ mark, before }: Turn): void {
   before?.dispose();
 }
 
+function withoutMarks({ messages, rendered }: Turn): Turn {
+  return { messages, rendered };
+}
+
 function startsWith(ids: readonly number[], start: readonly number[] | undefined): boolean {
   return start !== undefined && start.length <= ids.length && start.every((id, n) => ids[n] === id);
-}
-
-/** Whether the answer to messages begins within a thought, as Qwen3.5's template has it. */
-export function answersInThought({ format }: Pick<ChatHost, 'format'>, messages: readonly ChatMessage[], options: RenderOptions): boolean {
-  return opensThought(format.render(messages, { ...options, addGenerationPrompt: true }));
-}
-
-export function opensThought(pieces: readonly TemplatePiece[]): boolean {
-  return pieces.at(-1)?.text.trimEnd().endsWith(THOUGHT.open) ?? false;
 }

@@ -1,7 +1,6 @@
-import { THOUGHT } from '../generate/answer.js';
+import { answerPrompt } from '../generate/answer-prompt.js';
 import { encodeRendered } from '../generate/chat-ids.js';
 import { forcedCall } from '../generate/tool-choice.js';
-import { opensThought } from '../generate/transcript.js';
 import type { MatMulFreeLM } from '../lm.js';
 import { readFormat, type Constraints } from './constraints.js';
 import type { Wanted } from './engine.js';
@@ -39,20 +38,17 @@ export function readChat(fields: Fields, lm: MatMulFreeLM, settings: ServerSetti
   const format = readFormat(fields);
   const sampling = readSampling(fields, lm, settings, settings.defaultTokens);
   const chats = lm.chats('the request');
-  const enableThinking = format || choice.forced ? false : readThinking(fields);
-  const render = { tools: choice.tools, enableThinking, templateVariables: readVariables(fields) };
-  const prompt = chats.format.render(messages, { ...render, addGenerationPrompt: true });
-  const isInThought = opensThought(prompt);
-  const call = choice.forced && { ...forcedCall(chats.format, messages, render, isInThought, choice.forced), field: 'tools' };
+  const render = { tools: choice.tools, enableThinking: readThinking(fields), templateVariables: readVariables(fields) };
+  const call = choice.forced && { ...forcedCall(chats.format, messages, render, choice.forced), field: 'tools' };
   const constraint = constraints.compile(call ?? format, chats.eosTokenIds);
-  const ids = encodeRendered(lm.tokenizer, prompt, true);
-  const closesThought = isInThought && format !== undefined && !call; // what is constrained is the answer, not the thought
-  if (closesThought) ids.push(...lm.tokenizer.encode(`\n${THOUGHT.close}\n\n`, { addSpecialTokens: false, continues: true }));
+  const { pieces, isThinking } = answerPrompt(chats.format, messages, { ...render, constraint });
+  const ids = encodeRendered(lm.tokenizer, pieces, true);
   const options = { ...sampling, eosTokenIds: chats.eosTokenIds };
   const topLogprobs = readLogprobs(fields);
   return {
     texts: Array.from({ length: readCount(fields) }, (_, n) => ({ ids, options: nth(options, n), constraint, topLogprobs })),
-    ...readStream(fields), isThinking: isInThought && !closesThought, isForced: call !== undefined, hasTools: choice.tools !== undefined, severalCalls: choice.several,
+    ...readStream(fields), isThinking, isForced: call !== undefined, severalCalls: choice.several,
+    hasTools: choice.tools !== undefined && (call !== undefined || !format), // what has to be JSON is no call, whatever it looks like
   };
 }
 
