@@ -7,20 +7,24 @@ import type { Handler } from '../server/index.js';
 /** For the head of a request, and for all of it. */
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 60_000;
+const UNREAD_MS = 3000;
 
 export interface HttpServer {
   /** http://host:port */
   readonly url: string;
   /** Whether it listens on this machine alone. */
   readonly isLocal: boolean;
-  /** Takes nothing new, and resolves when what runs has been answered. */
+  /** Takes nothing new, and resolves when what runs has been answered. Connections on which nothing has been asked are not waited for. */
   close(): Promise<void>;
 }
 
-/** Puts a handler behind `node:http`. @throws SourceError when it cannot listen there. */
-export async function startHttp(handler: Handler, host: string, port: number): Promise<HttpServer> {
+/** Puts a handler behind `node:http`. @param unreadMs for clients to read what they have been sent, when it stops. @throws SourceError when it cannot listen there. */
+export async function startHttp(handler: Handler, host: string, port: number, unreadMs = UNREAD_MS): Promise<HttpServer> {
   const isLocal = isLoopback(host);
+  const open = new Set<ServerResponse>();
   const server = createServer({ headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS }, (request, response) => {
+    open.add(response);
+    response.on('close', () => open.delete(response));
     void answer(handler, isLocal, request, response).catch(() => response.destroy());
   });
   try {
@@ -38,7 +42,10 @@ export async function startHttp(handler: Handler, host: string, port: number): P
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
       await handler.close();
-      server.closeIdleConnections();
+      const late = setTimeout(() => server.closeAllConnections(), unreadMs);
+      for (const response of open) await once(response, 'close');
+      clearTimeout(late);
+      server.closeAllConnections();
       await closed;
     },
   };

@@ -79,6 +79,23 @@ describe('the server behind node:http', () => {
     for (const host of ['localhost:1', '127.0.0.1', '[::1]:80']) expect(await request('GET /health', host)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
+  it('stops though somebody is connected who has not asked, or not to the end, or does not read', async () => {
+    const other = await startHttp(createHandler(lm, { maxTokens: 1e9, maxTimeMs: 400 }), '127.0.0.1', 0, 50);
+    const body = JSON.stringify({ messages: HI, max_tokens: 1e9, n: 16, stream: true, logprobs: true, top_logprobs: 20, logit_bias: { [TURN_END]: -100 } });
+    const asks = `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+    const sockets = ['', 'GET /health HTTP/1.1\r\nhost: loc', asks].map((text) => {
+      const socket = connect(Number(new URL(other.url).port), '127.0.0.1').on('error', () => undefined).pause();
+      if (text) socket.write(text);
+      return socket;
+    });
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+    const answer = await fetch(`${other.url}/v1/completions`, { method: 'POST', headers: JSON_TYPE, body: JSON.stringify({ prompt: 'a', max_tokens: 2 }) });
+    const reading = answer.json() as Promise<{ readonly choices: readonly unknown[] }>;
+    await other.close();
+    expect((await reading).choices).toHaveLength(1);
+    for (const socket of sockets) socket.destroy();
+  });
+
   it('says when it cannot listen', async () => {
     await expect(startHttp(createHandler(lm), '127.0.0.1', Number(new URL(server.url).port))).rejects.toThrow(/another program listens there/);
   });
