@@ -3,6 +3,7 @@ import { createHandler } from '../server/index.js';
 import { numberOption, parseCommand, UsageError } from './arguments.js';
 import { EMBEDDED_MODEL, loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import { startHttp } from './http-server.js';
+import { readInput } from './input.js';
 import type { Io } from './io.js';
 import { onOneLine } from './terminal.js';
 import { HELP } from './usage.js';
@@ -21,6 +22,7 @@ export async function serveCommand(args: readonly string[], io: Io): Promise<voi
     'batch-size': { type: 'string' },
     'max-queue': { type: 'string' },
     name: { type: 'string' },
+    'chat-template': { type: 'string' },
   }, false);
   if (values.help) return void io.stdout.write(`${HELP.serve}\n`);
   const port = numberOption('port', values.port) ?? DEFAULT_PORT;
@@ -33,11 +35,12 @@ export async function serveCommand(args: readonly string[], io: Io): Promise<voi
     maxQueue: numberOption('max-queue', values['max-queue']),
     onError: (error: unknown) => void io.stderr.write(`matmulfree: ${onOneLine(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`),
   };
-  const lm = await loadFromFlags(values, io);
+  const chatTemplate = values['chat-template'] === undefined ? undefined : await readInput(values['chat-template'], io);
+  const lm = await loadFromFlags(values, io, { chatTemplate });
   try {
     const handler = createHandler(lm, options);
     const server = await startHttp(handler, values.host ?? DEFAULT_HOST, port);
-    if (!values.quiet) io.stderr.write(`${options.modelName} is served at ${server.url}/v1${lm.hasChatTemplate ? '' : ' (it has no chat template, so it takes no chats)'}; Ctrl-C stops it\n`);
+    if (!values.quiet) io.stderr.write(`${options.modelName} is served at ${server.url}/v1${lm.hasChatTemplate ? '' : ' (it has no chat template, so it takes no chats; --chat-template FILE gives one)'}; Ctrl-C stops it\n`);
     if (!server.isLocal && options.apiKey === undefined) io.stderr.write('matmulfree: everybody who can reach this machine may ask it; --api-key or MATMULFREE_API_KEY lets in those alone who have a key\n');
     await stopped(io.signal);
     await server.close();

@@ -119,6 +119,7 @@ ${MODEL}
   --cors ORIGIN         pages of this origin may ask, such as https://example.com; may be given several times, * is all
   --batch-size N        texts at work at the same time, 1 to 64 (default 16)
   --max-queue N         texts that may wait; more are told to try again later (default 512)
+  --chat-template FILE  how a conversation is written (Jinja), in place of the template that came with the model
   --name NAME           what the model is called in requests and answers (default: that of its file)
   --quiet               no line about where it listens, and no progress
 

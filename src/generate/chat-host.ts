@@ -38,9 +38,9 @@ export class Chats {
     this.eosTokenIds = [...new Set([...config.eosTokenIds, ...turnEnds(tokenizer, format)])];
   }
 
-  /** Ids of a conversation that an answer is to follow. */
-  promptIds(messages: readonly ChatMessage[], options: AnswerOptions): number[] {
-    return encodeRendered(this.tokenizer, answerPrompt(this.format, messages, options).pieces, true);
+  /** Ids of a conversation that an answer is to follow, at the beginning of a text or behind what `state` has read. */
+  promptIds(messages: readonly ChatMessage[], options: AnswerOptions & { readonly state?: { readonly tokens: number } | undefined }): number[] {
+    return encodeRendered(this.tokenizer, answerPrompt(this.format, messages, options).pieces, !options.state?.tokens);
   }
 
   start(options: ChatOptions): Conversation {

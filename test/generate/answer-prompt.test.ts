@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ArgumentError, type ChatOptions, type MatMulFreeLM, type Tool } from 'matmulfree';
-import { Client, CONTROL_IDS, HI, loadChat, TEMPLATE } from '../server/support.js';
+import { json } from '../support/checkpoints.js';
+import { Client, CONTROL_IDS, HI, loadChat, recurrentFiles, TEMPLATE } from '../server/support.js';
 
 /** Looks like a call of a tool named Ann. */
 const schema = { type: 'object', properties: { name: { const: 'Ann' }, parameters: { enum: [{ a: 1 }, { a: 2 }] } }, required: ['name', 'parameters'], additionalProperties: false };
@@ -76,5 +77,25 @@ it('a template that writes nothing is said to, and a message that no file can ho
   await expect(lm.complete([{ role: 'user', content: '' }])).rejects.toThrow(nothing);
   expect((await new Client(lm).chat({ messages: [{ role: 'user', content: '' }] })).body.error.message).toMatch(nothing);
   expect(() => lm.chat({ messages: [{ role: 'user', content: 'a', size: 1n }] }).save()).toThrow(ArgumentError);
+  lm.dispose();
+});
+
+it('messages that follow a text get no token of its beginning', async () => {
+  const files = recurrentFiles();
+  const tokenizer = JSON.parse(new TextDecoder().decode(files['tokenizer.json'] as Uint8Array)) as object;
+  const config = json({ bos_token: 'B' });
+  const starting = json({ ...tokenizer, post_processor: { type: 'TemplateProcessing', single: [{ SpecialToken: { id: 'B', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }], pair: [], special_tokens: { B: { id: 'B', ids: [35], tokens: ['B'] } } } });
+  const lm = await loadChat({ ...files, 'tokenizer.json': starting, 'tokenizer_config.json': config });
+  const bos = lm.tokenizer.encode('')[0]!;
+  const plain = lm.tokenizer.encode(await lm.tokenizer.applyChatTemplate(HI, { addGenerationPrompt: true }), { addSpecialTokens: false });
+  const written = async (prompt: readonly number[] | typeof HI, before: readonly number[]): Promise<string> => {
+    const state = lm.createState();
+    if (before.length > 0) lm.forward(before, state);
+    let text = '';
+    for await (const piece of lm.generate(prompt, { state, temperature: 1, seed: 1, maxNewTokens: 20, eosTokenIds: [] })) text += piece;
+    return `${state.tokens}: ${text}`;
+  };
+  expect(await written(HI, [5, 6])).toBe(await written(plain, [5, 6]));
+  expect(await written(HI, [])).toBe(await written([bos, ...plain], []));
   lm.dispose();
 });
