@@ -4,5 +4,6 @@ import type { ChatMessage } from '../chat/messages.js';
 export type Prompt = string | ArrayLike<number> | readonly ChatMessage[];
 
 export function isMessages(prompt: Prompt): prompt is readonly ChatMessage[] {
-  return typeof (prompt?.[0] ?? 0) === 'object';
+  const first: unknown = prompt?.[0] ?? 0;
+  return typeof first === 'object' && !Array.isArray(first);
 }

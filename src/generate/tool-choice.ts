@@ -49,7 +49,7 @@ export async function askFor(
   if (constraint !== undefined) throw new ArgumentError(`${what}: toolChoice and constraint both say what the answer must be; give one of them`);
   const { schema, around } = forcedCall(chats.format, messages, render, forced);
   const { compileJsonSchema } = await import('../constrain/compile.js').catch(missingPart);
-  return { render, constraint: compileJsonSchema(schema, chats.tokenizer, { eosTokenIds }, around), hasCalls: true };
+  return { render: { ...render, enableThinking: false }, constraint: compileJsonSchema(schema, chats.tokenizer, { eosTokenIds }, around), hasCalls: true };
 }
 
 /** A call of one of some tools as the model would write it: in `<tool_call>`, or bare with `parameters` where its template has calls so, as Llama 3.1's does. */

@@ -2,7 +2,7 @@ import type { ChatFormat } from '../chat/format.js';
 import type { ChatMessage } from '../chat/messages.js';
 import type { PageKeeper } from '../model/pages.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
-import { answerPrompt, toldOf, type AnswerOptions } from './answer-prompt.js';
+import { answerPrompt, type AnswerOptions } from './answer-prompt.js';
 import { encodeRendered } from './chat-ids.js';
 import type { AppendOptions, Session, SessionMark } from './session.js';
 
@@ -100,7 +100,7 @@ export class Transcript implements PageKeeper {
    */
   async read(messages: readonly ChatMessage[], known: number, asked: AnswerOptions, options: AppendOptions): Promise<{ tokens: number; isThinking: boolean }> {
     const { format, tokenizer } = this.host;
-    const rendered = encodeRendered(tokenizer, format.render(messages, { ...toldOf(asked), addGenerationPrompt: false }), true);
+    const rendered = encodeRendered(tokenizer, format.render(messages, { ...asked, addGenerationPrompt: false }), true);
     const { pieces, isThinking } = answerPrompt(format, messages, asked);
     const whole = encodeRendered(tokenizer, pieces, true);
     const before = this.session.tokens > 0 ? this.session.mark() : undefined;

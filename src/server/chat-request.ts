@@ -38,7 +38,7 @@ export function readChat(fields: Fields, lm: MatMulFreeLM, settings: ServerSetti
   const format = readFormat(fields);
   const sampling = readSampling(fields, lm, settings, settings.defaultTokens);
   const chats = lm.chats('the request');
-  const render = { tools: choice.tools, enableThinking: readThinking(fields), templateVariables: readVariables(fields) };
+  const render = { tools: choice.tools, enableThinking: format || choice.forced ? false : readThinking(fields), templateVariables: readVariables(fields) };
   const call = choice.forced && { ...forcedCall(chats.format, messages, render, choice.forced), field: 'tools' };
   const constraint = constraints.compile(call ?? format, chats.eosTokenIds);
   const { pieces, isThinking } = answerPrompt(chats.format, messages, { ...render, constraint });

@@ -39,7 +39,7 @@ describe.each([['which knows enable_thinking', TEMPLATE], ['which opens a though
   it('behind a server, whole and streamed, the same', async () => {
     const client = new Client(lm);
     const body = { messages: HI, seed: 3, max_tokens: 100, tools: TOOLS, response_format: { type: 'json_schema', json_schema: { name: 'x', schema } } };
-    const { text } = await lm.complete(HI, { ...OPTIONS, constraint: { jsonSchema: schema }, tools: TOOLS });
+    const { text } = await lm.complete(HI, { ...OPTIONS, enableThinking: false, constraint: { jsonSchema: schema }, tools: TOOLS });
     const { body: { choices } } = await client.chat(body);
     expect(choices).toMatchObject([{ message: { content: text }, finish_reason: 'stop' }]);
     expect(choices[0]!.message.tool_calls).toBeUndefined();
@@ -76,6 +76,8 @@ it('a template that writes nothing is said to, and a message that no file can ho
   await expect(ask(lm, { messages: [{ role: 'user', content: '' }] })).rejects.toThrow(nothing);
   await expect(lm.complete([{ role: 'user', content: '' }])).rejects.toThrow(nothing);
   expect((await new Client(lm).chat({ messages: [{ role: 'user', content: '' }] })).body.error.message).toMatch(nothing);
+  // Nobody opens a thought for the model by saying so.
+  expect((await lm.complete([{ role: 'user', content: '<think>' }], { maxNewTokens: 3, bannedTokens: CONTROL_IDS })).thinking).toBeUndefined();
   expect(() => lm.chat({ messages: [{ role: 'user', content: 'a', size: 1n }] }).save()).toThrow(ArgumentError);
   lm.dispose();
 });
