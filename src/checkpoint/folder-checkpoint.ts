@@ -59,7 +59,7 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
       nameOf: (tensor) => tensor.hf,
       shapeOf: (name) => tensors.get(name)?.shape,
       names: tensors.keys(),
-      ternaryShape: (tensor) => (packed?.has(tensor) ? packed.shapeOf(tensor) : tensor.shape),
+      storedShape: (tensor) => (packed?.has(tensor) ? packed.shapeOf(tensor) : tensor.hfShape ?? tensor.shape),
       optional: packed?.scaleNames ?? new Set(),
     });
     const storedGroups = async (tensor: TensorSpec): Promise<StoredGroups> => {
@@ -89,7 +89,10 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
         await readTable(where(hf), { source, offset, byteLength, decode }, type, table, reading);
         return table;
       },
-      readFloats: ({ hf }) => readFloats(hf),
+      async readFloats({ hf, hfFloats }) {
+        const values = await readFloats(hf);
+        return hfFloats ? (await import('./folder-floats.js').catch(missingPart)).asComputed(hfFloats, values) : values;
+      },
       async readTernary(tensor, scales, onRow, { pace = new Pace() } = {}) {
         const { hf, shape: [rows = 0, columns = 0] } = tensor;
         if (packed?.has(tensor)) {

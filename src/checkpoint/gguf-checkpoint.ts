@@ -33,12 +33,14 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
     nameOf: (tensor) => tensor.gguf,
     shapeOf: (name) => tensors.get(name)?.shape,
     names: tensors.keys(),
-    ternaryShape: ({ gguf, shape: [rows = 0, columns = 0] }) => {
+    storedShape: ({ gguf, shape }, isTernaryWeight) => {
+      const [rows = 0, columns = 0] = shape;
+      if (!isTernaryWeight) return shape;
       const stored = tensors.get(gguf);
       const padded = alignUp(columns, alignment);
       return [rows, stored && (isTernary(stored.type) || stored.shape[1] === padded) ? padded : columns];
     },
-    optional: new Set([...ternaryTensors(blueprint).map(ggufScaleName), ...(blueprint.ignored ?? [])]),
+    optional: new Set(ternaryTensors(blueprint).map(ggufScaleName)),
   });
   // Only now: a vocabulary takes work, and one that has its embeddings in the file is real.
   const texts = await readTexts(file, metadata, blueprint.config.vocabSize, {

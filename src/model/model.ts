@@ -29,9 +29,9 @@ export interface ModelParts {
   readonly blocks: readonly Block[];
   readonly norm: RMSNorm;
   readonly head: Head;
-  /** [blocks][workspace.maxTokens, recurrent] the states of the sequences at work: kernels work on their own memory only. Empty for attention. */
+  /** [blocks][sequences, width] the states of the sequences at work: kernels work on their own memory only. Empty for attention. */
   readonly liveState: readonly Float32Array[];
-  /** [workspace.maxTokens] how many tokens each of them has in a chunk. */
+  /** [sequences] how many tokens each of them has in a chunk. */
   readonly lengths: Uint32Array;
   /** [workspace.maxTokens, vocab] */
   readonly logits: Float32Array;
@@ -87,7 +87,7 @@ export class Model {
 
   /** Whether states can be taken back to the middle of a pass: `StateHistory`. */
   get keepsHistory(): boolean {
-    return this.parts.blocks.every(({ parts: { tokenMixer } }) => !isRecurrent(tokenMixer) || tokenMixer.history !== undefined);
+    return this.parts.blocks.every(({ parts: { tokenMixer } }) => !isRecurrent(tokenMixer) || (tokenMixer.history ?? tokenMixer.replay) !== undefined);
   }
 
   /** Ends its kernels and lets go of their memory. Passes throw ArgumentError from then on. */
@@ -180,7 +180,7 @@ export class Model {
     for (let n = 0; n < blocks.length; n++) {
       const { tokenMixer } = blocks[n]!.parts;
       blocks[n]!.forward(residual, chunk.tokens, chunk.memory(inputs, n), chunk.lengths);
-      if (isRecurrent(tokenMixer)) chunk.keepHistory(inputs, n, tokenMixer.history);
+      if (isRecurrent(tokenMixer)) chunk.keepHistory(inputs, n, tokenMixer);
     }
     chunk.storeStates(inputs);
   }
