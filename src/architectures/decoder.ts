@@ -4,6 +4,7 @@ import { MAX_COLUMNS } from '../kernels/kernels.js';
 import type { GroupedActivations } from '../layers/grouped-linear.js';
 import type { RopeSpec } from '../layers/rope.js';
 import type { JsonObject } from '../formats/bytes.js';
+import { refuseRotated } from '../formats/ggml-refusals.js';
 import type { AttentionSpec, BitLinearSpec, BlockSpec, Blueprint, GatedDeltaNetSpec, NormSpec, Switch, TensorSpec } from './blueprint.js';
 import { bosId, checkVocabulary, eosIds, MAX_CONTEXT, MAX_LAYERS, MAX_VOCABULARY, rmsEpsilon, type KeyReader, type ModelConfig } from './config.js';
 import type { GgufContents, MetadataKey, TensorNames } from './family.js';
@@ -108,9 +109,11 @@ export function ggufContents(keys: KeyReader): GgufContents | undefined {
   return contents?.metadata instanceof Map ? (contents as GgufContents) : undefined;
 }
 
-/** @throws ConfigError for a GGUF file with more than these families compute. */
+/** @throws FormatError, ConfigError for a GGUF file with more than these families compute. */
 function refuseMore(keys: KeyReader): void {
-  if (ggufContents(keys)?.tensors.has('rope_freqs.weight')) {
+  const { metadata, tensors } = ggufContents(keys) ?? {};
+  if (metadata) refuseRotated(keys.file, metadata);
+  if (tensors?.has('rope_freqs.weight')) {
     keys.fail('rope_freqs.weight', 'is there, a tensor that scales the positions\' frequencies (Llama 3.1 and later), which cannot be read; take the model in safetensors, where rope_scaling says the same');
   }
 }

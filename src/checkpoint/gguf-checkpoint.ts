@@ -100,7 +100,12 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
       await readTable(name, table, type, bytes, reading);
       return bytes;
     },
-    readFloats: (tensor) => readFloats(at(tensor), tensor.gguf),
+    async readFloats(tensor) {
+      const values = await readFloats(at(tensor), tensor.gguf);
+      if (!tensor.ggufTiles) return values;
+      const { ggufRows, reordered } = await import('../architectures/gguf-order.js').catch(missingPart);
+      return reordered(values, ggufRows(tensor)!);
+    },
     async readTernary(tensor, scales, onRow, reading) {
       const weight = await weightOf(tensor);
       if (tensor.ggufPairs === undefined) return readTernaryWeight(weight, scales, onRow, reading);

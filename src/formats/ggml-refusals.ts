@@ -14,7 +14,7 @@ const READ_ROTATED = 'qwen35';
 const BONSAI = 'take Ternary-Bonsai (without 2), in Q2_0 or PQ2_0';
 
 /** @throws FormatError for a file whose weights belong to rotated activations, of an architecture that has none here. */
-function refuseRotated(file: string, metadata: GgufHeader['metadata']): void {
+export function refuseRotated(file: string, metadata: ReadonlyMap<string, { readonly value: unknown }>): void {
   const key = [...metadata.keys()].find((name) => name.startsWith(ROTATED));
   const architecture = metadata.get('general.architecture')?.value;
   if (key === undefined || architecture === READ_ROTATED) return;

@@ -3,7 +3,7 @@ import { MatMulFreeLM } from 'matmulfree';
 import { SOME_BACKENDS } from '../support/backends.js';
 import { comparePosition, expectSameBits, maxDifference } from '../support/compare.js';
 import { HAS_SHARED, readTensors, shared, SHARED_NOTE } from '../support/files.js';
-import { rotatedFolder } from '../support/qwen35.js';
+import { qwen35Folder, rotatedGolden } from '../support/qwen35.js';
 
 /* Qwen3.5 and Ternary Bonsai 2: gated delta nets with attention between, plain and rotated (bonsai.md §2.6, §3.4). */
 
@@ -22,7 +22,7 @@ function compare(actual: Float32Array, exact: ArrayLike<number>, vocab: number):
 describe.skipIf(!HAS_SHARED).each(SOME_BACKENDS)(`goldens, $name${SHARED_NOTE}`, ({ backend, threads }) => {
   it.each([
     { name: 'qwen35-plain', files: () => shared('models/tiny/qwen35-plain'), unflipped: 61, kl: 2e-3, klOfFloats: 0.03 },
-    { name: 'qwen35-rotated', files: () => rotatedFolder(), unflipped: 12, kl: 1e-4, klOfFloats: 2e-3 },
+    { name: 'qwen35-rotated', files: () => qwen35Folder(rotatedGolden()), unflipped: 12, kl: 1e-4, klOfFloats: 2e-3 },
   ])('$name: as the float64 evaluation until an int8 rounding falls the other way, which a state remembers; near transformers; one by one as all at once', async ({ name, files, unflipped, kl, klOfFloats }) => {
     const lm = await MatMulFreeLM.load(files(), { backend, threads, kvType: 'f32' });
     const golden = readTensors(shared(`models/tiny/${name}/golden.safetensors`));

@@ -1,40 +1,152 @@
 import { readFileSync } from 'node:fs';
 import { json, type Files } from './checkpoints.js';
 import { readTensors, shared } from './files.js';
-import { storedSafetensors } from './group-files.js';
 import { encodeExactly } from './group-blocks.js';
+import { storedSafetensors } from './group-files.js';
+import { randomFrom } from './random.js';
+import { roundTo, type TernaryModel, type TernaryTensor } from './ternary-models.js';
+
+/* Qwen3.5's text model, small and random, as `TernaryModel` has it; and rotated models (bonsai.md §2.6). */
+
+export interface TinyQwen35 {
+  readonly hidden: number;
+  readonly intermediate: number;
+  /** L: a gated delta net, A: attention. */
+  readonly layers: string;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly keyHeads: number;
+  readonly valueHeads: number;
+  readonly keyDim: number;
+  readonly valueDim: number;
+  readonly vocab: number;
+  readonly positions: number;
+  readonly isTied: boolean;
+  /** Columns that have a scale in common. */
+  readonly group: number;
+  /** Names begin with model.language_model, and the keys are in `text_config`. */
+  readonly isInside?: boolean;
+  /** The model is in a rotated basis of such blocks. */
+  readonly block?: number;
+}
+
+export const TINY_QWEN35: TinyQwen35 = {
+  hidden: 64, intermediate: 64, layers: 'LAL', heads: 4, kvHeads: 2, headDim: 16, keyHeads: 2, valueHeads: 4, keyDim: 8, valueDim: 16, vocab: 11, positions: 4096,
+  isTied: true, group: 64,
+};
+export const TINY_ROTATED: TinyQwen35 = { ...TINY_QWEN35, layers: 'LLA', isTied: false, block: 32 };
+
+/** @param extra keys of config.json, at its top. */
+export function randomQwen35(shape: TinyQwen35 = TINY_QWEN35, seed = 1, extra: Record<string, unknown> = {}): TernaryModel {
+  const { hidden: D, intermediate: F, layers, heads, kvHeads, headDim, keyHeads, valueHeads, keyDim, valueDim, vocab, isTied, group, isInside = false } = shape;
+  const random = randomFrom(seed);
+  const tensors: Record<string, TernaryTensor> = {};
+  const round = roundTo(11);
+  const root = isInside ? 'model.language_model' : 'model';
+  const floats = (name: string, dimensions: number[], mean = 0, deviation = 0.25): void => {
+    tensors[name] = { shape: dimensions, values: Float32Array.from({ length: dimensions.reduce((a, b) => a * b) }, () => round(mean + random.normal() * deviation)) };
+  };
+  const weight = (name: string, rows: number, columns: number, size = Math.sqrt(1.5 / columns)): void => {
+    const values = new Float32Array(rows * columns);
+    for (let at = 0; at < values.length; at += group) {
+      const scale = round(size * (0.5 + random.unit()));
+      for (let j = 0; j < group; j++) values[at + j] = scale * random.integer(-1, 1);
+    }
+    tensors[`${name}.weight`] = { shape: [rows, columns], values };
+  };
+  weight(`${root}.embed_tokens`, vocab, D, isTied ? 0.3 : 1);
+  Array.from(layers).forEach((kind, n) => {
+    const name = `${root}.layers.${n}`;
+    floats(`${name}.input_layernorm.weight`, [D]);
+    floats(`${name}.post_attention_layernorm.weight`, [D]);
+    if (kind === 'A') {
+      weight(`${name}.self_attn.q_proj`, 2 * heads * headDim, D);
+      for (const which of ['k', 'v']) weight(`${name}.self_attn.${which}_proj`, kvHeads * headDim, D);
+      weight(`${name}.self_attn.o_proj`, D, heads * headDim);
+      for (const which of ['q', 'k']) floats(`${name}.self_attn.${which}_norm.weight`, [headDim]);
+    } else {
+      const [key, value] = [keyHeads * keyDim, valueHeads * valueDim];
+      const own = `${name}.linear_attn`;
+      weight(`${own}.in_proj_qkv`, 2 * key + value, D);
+      weight(`${own}.in_proj_z`, value, D);
+      for (const which of ['a', 'b']) floats(`${own}.in_proj_${which}.weight`, [valueHeads, D], 0, 0.1);
+      floats(`${own}.conv1d.weight`, [2 * key + value, 1, 4], 0.2, 0.5);
+      floats(`${own}.A_log`, [valueHeads], -1, 1);
+      floats(`${own}.dt_bias`, [valueHeads], 0, 0.5);
+      floats(`${own}.norm.weight`, [valueDim], 1);
+      weight(`${own}.out_proj`, D, value);
+    }
+    for (const which of ['gate', 'up']) weight(`${name}.mlp.${which}_proj`, F, D);
+    weight(`${name}.mlp.down_proj`, D, F);
+  });
+  floats(`${root}.norm.weight`, [D]);
+  if (!isTied) weight('lm_head', vocab, D);
+  return { config: { ...qwen35Config(shape), ...(shape.block ? { prism_hadamard: randomRotation(shape, seed) } : {}), ...extra }, tensors };
+}
+
+function qwen35Config(shape: TinyQwen35): Record<string, unknown> {
+  const { hidden, intermediate, layers, heads, kvHeads, headDim, keyHeads, valueHeads, keyDim, valueDim, vocab, positions, isTied, isInside } = shape;
+  const text = {
+    model_type: 'qwen3_5_text', dtype: 'float16', hidden_act: 'silu', hidden_size: hidden, intermediate_size: intermediate, num_hidden_layers: layers.length,
+    num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headDim, vocab_size: vocab, max_position_embeddings: positions, rms_norm_eps: 1e-6,
+    attention_bias: false, attn_output_gate: true, layer_types: Array.from(layers, (kind) => (kind === 'A' ? 'full_attention' : 'linear_attention')),
+    linear_conv_kernel_dim: 4, linear_key_head_dim: keyDim, linear_value_head_dim: valueDim, linear_num_key_heads: keyHeads, linear_num_value_heads: valueHeads,
+    rope_parameters: { rope_theta: 10_000, rope_type: 'default', partial_rotary_factor: 0.25, mrope_section: [1, 1, 0], mrope_interleaved: true },
+  };
+  const ids = { bos_token_id: 1, eos_token_id: 2 };
+  return isInside
+    ? { architectures: ['Qwen3_5ForConditionalGeneration'], model_type: 'qwen3_5', text_config: { ...text, ...ids }, tie_word_embeddings: isTied, vision_config: { depth: 2 } }
+    : { architectures: ['Qwen3_5ForCausalLM'], ...text, ...ids, tie_word_embeddings: isTied };
+}
+
+/** `prism.hadamard.*` without the prefix, of a model all of whose ternary weights are rotated; signs as + and -. */
+export interface Rotation {
+  readonly version: number;
+  readonly block_size: number;
+  readonly sign_widths: readonly number[];
+  readonly sign_values: string;
+  readonly weight_names: readonly string[];
+  readonly [key: string]: unknown;
+}
+
+function rotation(block: number, signs: ReadonlyMap<number, string>, weight_names: readonly string[], isTied: boolean): Rotation {
+  return {
+    version: isTied ? 2 : 1, block_size: block, transform: 'normalized-sylvester-walsh-hadamard', axis: 'input-last-dimension', sign_mode: 'explicit',
+    sign_widths: [...signs.keys()], sign_values: [...signs.values()].join(''), weight_names, inverse_weight_names: ['token_embd.weight'], gdn_v_grouped: true,
+    ...(isTied ? { tied_output: true } : {}),
+  };
+}
+
+function randomRotation({ hidden, intermediate, layers, heads, headDim, valueHeads, valueDim, isTied, block }: TinyQwen35, seed: number): Rotation {
+  const random = randomFrom(seed + 77);
+  const widths = [hidden, intermediate, ...(layers.includes('A') ? [heads * headDim] : []), ...(layers.includes('L') ? [valueHeads * valueDim] : [])];
+  const signs = new Map(widths.map((width) => [width, Array.from({ length: width }, () => (random.unit() < 0.5 ? '+' : '-')).join('')]));
+  return rotation(block!, signs, rotatedNames(layers, isTied), isTied);
+}
+
+/** Names in GGUF of the weights of a model that are rotated. */
+function rotatedNames(layers: string, isTied: boolean): string[] {
+  const mixers: Record<string, string[]> = { A: ['attn_q', 'attn_k', 'attn_v', 'attn_output'], L: ['attn_qkv', 'attn_gate', 'ssm_out'] };
+  const names = Array.from(layers).flatMap((kind, n) => [...mixers[kind]!, 'ffn_gate', 'ffn_up', 'ffn_down'].map((name) => `blk.${n}.${name}.weight`));
+  return isTied ? names : [...names, 'output.weight'];
+}
 
 const ROTATED = 'models/tiny/qwen35-rotated';
-export const ROTATED_BLOCK = 128;
 
-/** The signs that the golden model was rotated with, by width. */
-export function rotatedSigns(): Map<number, readonly number[]> {
-  const tensors = readTensors(shared(`${ROTATED}/model.safetensors`));
-  return new Map(Object.entries(tensors).filter(([name]) => name.startsWith('prism.signs.')).map(([name, { values }]) => [Number(name.slice(12)), Array.from(values)]));
-}
-
-/** As `convertToSafetensors` keeps a rotation: in config.json. */
-export function rotatedFolder(): Files {
+/** The golden model whose weights are rotated, with what tells of it. */
+export function rotatedGolden(): TernaryModel {
   const config = JSON.parse(readFileSync(shared(`${ROTATED}/config.json`), 'utf8')) as Record<string, unknown>;
-  const tensors = Object.entries(readTensors(shared(`${ROTATED}/model.safetensors`))).filter(([name]) => !name.startsWith('prism.'));
-  const signs = rotatedSigns();
-  const rotation = {
-    version: 1, block_size: ROTATED_BLOCK, transform: 'normalized-sylvester-walsh-hadamard', axis: 'input-last-dimension', sign_mode: 'explicit',
-    sign_widths: [...signs.keys()], sign_values: [...signs.values()].flat().map((sign) => (sign < 0 ? '-' : '+')).join(''),
-    weight_names: rotatedNames(Number(config['num_hidden_layers'])), inverse_weight_names: ['token_embd.weight'], gdn_v_grouped: true,
-  };
+  const all = Object.entries(readTensors(shared(`${ROTATED}/model.safetensors`)));
+  const signs = new Map(all.filter(([name]) => name.startsWith('prism.signs.')).map(([name, { values }]) => [Number(name.slice(12)), Array.from(values, (sign) => (sign < 0 ? '-' : '+')).join('')]));
   return {
-    'config.json': json({ ...config, prism_hadamard: rotation }),
-    'model.safetensors': storedSafetensors(tensors.map(([name, { shape, values }]) => ({ name, dtype: 'F16', shape, bytes: encodeExactly('F16', Float32Array.from(values)) }))),
+    config: { ...config, prism_hadamard: rotation(128, signs, rotatedNames('LLLA', false), false) },
+    tensors: Object.fromEntries(all.filter(([name]) => !name.startsWith('prism.')).map(([name, { shape, values }]) => [name, { shape, values: Float32Array.from(values) }])),
   };
 }
 
-/** Names in GGUF of the weights of the tiny model that are rotated: all ternary ones. */
-export function rotatedNames(layers: number): string[] {
-  const names = ['output.weight'];
-  for (let n = 0; n < layers; n++) {
-    const mixer = (n + 1) % 4 === 0 ? ['attn_q', 'attn_k', 'attn_v', 'attn_output'] : ['attn_qkv', 'attn_gate', 'ssm_out'];
-    names.push(...[...mixer, 'ffn_gate', 'ffn_up', 'ffn_down'].map((name) => `blk.${n}.${name}.weight`));
-  }
-  return names;
+/** A folder in Hugging Face layout, with a rotation as convert keeps it: in config.json. */
+export function qwen35Folder({ config, tensors }: TernaryModel): Files {
+  const stored = Object.entries(tensors).map(([name, { shape, values }]) => ({ name, dtype: 'F16', shape, bytes: encodeExactly('F16', values) }));
+  return { 'config.json': json(config), 'model.safetensors': storedSafetensors(stored) };
 }
