@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { json, type Files } from './checkpoints.js';
 import { readTensors, shared } from './files.js';
-import { encodeExactly } from './group-blocks.js';
+import { gguf, type Entry, type TensorToWrite } from './gguf-files.js';
+import { encodeExactly, encodeWeight, fits, type Format } from './group-blocks.js';
 import { storedSafetensors } from './group-files.js';
 import { randomFrom } from './random.js';
 import { roundTo, type TernaryModel, type TernaryTensor } from './ternary-models.js';
@@ -149,4 +150,91 @@ export function rotatedGolden(): TernaryModel {
 export function qwen35Folder({ config, tensors }: TernaryModel): Files {
   const stored = Object.entries(tensors).map(([name, { shape, values }]) => ({ name, dtype: 'F16', shape, bytes: encodeExactly('F16', values) }));
   return { 'config.json': json(config), 'model.safetensors': storedSafetensors(stored) };
+}
+
+/** How its tensors are called in GGUF. */
+function ggufNameOf(hf: string): string {
+  const name = hf.replace('model.language_model.', 'model.');
+  const ends: Record<string, string> = { 'model.embed_tokens.weight': 'token_embd.weight', 'model.norm.weight': 'output_norm.weight', 'lm_head.weight': 'output.weight' };
+  const inLayer: readonly (readonly [string, string])[] = [
+    ['model.layers', 'blk'], ['input_layernorm', 'attn_norm'], ['post_attention_layernorm', 'post_attention_norm'], ['linear_attn.in_proj_qkv', 'attn_qkv'],
+    ['linear_attn.in_proj_z', 'attn_gate'], ['linear_attn.in_proj_a', 'ssm_alpha'], ['linear_attn.in_proj_b', 'ssm_beta'], ['linear_attn.conv1d', 'ssm_conv1d'],
+    ['linear_attn.A_log', 'ssm_a'], ['linear_attn.dt_bias', 'ssm_dt.bias'], ['linear_attn.norm', 'ssm_norm'], ['linear_attn.out_proj', 'ssm_out'],
+    ['self_attn.q_proj', 'attn_q'], ['self_attn.k_proj', 'attn_k'], ['self_attn.v_proj', 'attn_v'], ['self_attn.o_proj', 'attn_output'],
+    ['self_attn.q_norm', 'attn_q_norm'], ['self_attn.k_norm', 'attn_k_norm'], ['mlp.gate_proj', 'ffn_gate'], ['mlp.up_proj', 'ffn_up'], ['mlp.down_proj', 'ffn_down'],
+  ];
+  return ends[name] ?? inLayer.reduce((text, [from, to]) => text.replace(from, to), name);
+}
+
+export interface Qwen35GgufOptions {
+  readonly format: Format;
+  /** Of what the format cannot hold. */
+  readonly otherwise?: Format;
+  readonly metadata?: Readonly<Record<string, Entry | undefined>>;
+  readonly edit?: (tensors: Record<string, TensorToWrite>) => void;
+}
+
+/** `model.gguf` as llama.cpp's converter writes it (bonsai.md §3.4): value heads in tiled order, norms with 1 added, decays as they are used. */
+export function qwen35Gguf({ config, tensors }: TernaryModel, { format, otherwise = 'F16', metadata = {}, edit = () => {} }: Qwen35GgufOptions): Files {
+  const text = { ...config, ...(config['text_config'] as object | undefined) } as Record<string, unknown>;
+  const number = (key: string): number => Number(text[key]);
+  const [keyHeads, valueHeads, keyDim, valueDim] = ['linear_num_key_heads', 'linear_num_value_heads', 'linear_key_head_dim', 'linear_value_head_dim'].map(number) as [number, number, number, number];
+  const prism = config['prism_hadamard'] as Rotation | undefined;
+  /** Rows, of `width` for each value head from row `first` on: value j of key head k comes to place j · keyHeads + k. */
+  const tiled = (values: ArrayLike<number>, rowLength: number, first: number, width: number): Float32Array => {
+    const result = Float32Array.from(values);
+    const perKey = valueHeads / keyHeads;
+    for (let k = 0; k < keyHeads; k++) {
+      for (let j = 0; j < perKey; j++) {
+        const [from, to] = [first + (k * perKey + j) * width, first + (j * keyHeads + k) * width];
+        for (let n = 0; n < width * rowLength; n++) result[to * rowLength + n] = values[from * rowLength + n]!;
+      }
+    }
+    return result;
+  };
+  const turned = (values: ArrayLike<number>, rows: number, columns: number): Float32Array =>
+    Float32Array.from({ length: rows * columns }, (_, n) => values[(n % rows) * columns + Math.floor(n / rows)]!);
+  const written: Record<string, TensorToWrite> = {};
+  for (const [hf, { shape, values: stored }] of Object.entries(tensors)) {
+    const name = ggufNameOf(hf);
+    const kind = name.replace(/\.(weight|bias)$/, '').split('.').at(-1)!;
+    const [rows = 1, columns = 1] = kind === 'ssm_conv1d' ? [shape[0], 4] : shape;
+    let values: Float32Array = stored;
+    if (kind === 'attn_qkv' || kind === 'ssm_conv1d') values = tiled(values, columns, 2 * keyHeads * keyDim, valueDim);
+    if (kind === 'attn_gate') values = tiled(values, columns, 0, valueDim);
+    if (['ssm_alpha', 'ssm_beta', 'ssm_a', 'ssm_dt'].includes(kind)) values = tiled(values, columns, 0, 1);
+    if (kind === 'ssm_out' && prism?.['gdn_v_grouped'] !== true) values = turned(tiled(turned(values, rows, columns), rows, 0, valueDim), columns, rows);
+    if (kind === 'ssm_a') values = values.map((value) => -Math.exp(value));
+    if (/norm$/.test(kind) && kind !== 'ssm_norm') values = values.map((value) => 1 + value);
+    const isTernary = /^(token_embd|output|attn_qkv|attn_gate|ssm_out|attn_[qkv]|attn_output|ffn_gate|ffn_up|ffn_down)$/.test(kind);
+    const dimensions = kind === 'ssm_conv1d' ? [rows, columns] : shape;
+    const tensor = { shape: dimensions, values };
+    written[name] = encodeWeight(!isTernary ? 'F32' : fits(format, tensor) ? format : otherwise, tensor);
+  }
+  edit(written);
+  const rope = text['rope_parameters'] as Record<string, number>;
+  const keys: Record<string, Entry | undefined> = {
+    'general.architecture': ['string', 'qwen35'], 'general.file_type': ['u32', 41],
+    'qwen35.block_count': ['u32', number('num_hidden_layers')], 'qwen35.context_length': ['u32', number('max_position_embeddings')],
+    'qwen35.embedding_length': ['u32', number('hidden_size')], 'qwen35.feed_forward_length': ['u32', number('intermediate_size')],
+    'qwen35.attention.head_count': ['u32', number('num_attention_heads')], 'qwen35.attention.head_count_kv': ['u32', number('num_key_value_heads')],
+    'qwen35.attention.key_length': ['u32', number('head_dim')], 'qwen35.attention.value_length': ['u32', number('head_dim')],
+    'qwen35.attention.layer_norm_rms_epsilon': ['f32', number('rms_norm_eps')], 'qwen35.rope.freq_base': ['f32', rope['rope_theta']!],
+    'qwen35.rope.dimension_count': ['u32', number('head_dim') * rope['partial_rotary_factor']!], 'qwen35.rope.dimension_sections': [['i32'], [1, 1, 0, 0]],
+    'qwen35.full_attention_interval': ['u32', (text['layer_types'] as string[]).indexOf('full_attention') + 1],
+    'qwen35.ssm.conv_kernel': ['u32', 4], 'qwen35.ssm.state_size': ['u32', keyDim], 'qwen35.ssm.group_count': ['u32', keyHeads], 'qwen35.ssm.time_step_rank': ['u32', valueHeads],
+    'qwen35.ssm.inner_size': ['u32', valueHeads * valueDim], 'tokenizer.ggml.bos_token_id': ['u32', 1], 'tokenizer.ggml.eos_token_id': ['u32', 2],
+    ...(prism ? prismMetadata(prism) : {}), ...metadata,
+  };
+  const kept = Object.entries(keys).filter((entry): entry is [string, Entry] => entry[1] !== undefined);
+  return { 'model.gguf': gguf({ metadata: Object.fromEntries(kept), tensors: written }) };
+}
+
+function prismMetadata(prism: Rotation): Record<string, Entry> {
+  const texts = ['transform', 'axis', 'sign_mode'].map((key) => [key, ['string', prism[key]]]);
+  const numbers = [['version', ['u32', prism.version]], ['block_size', ['u32', prism.block_size]], ['sign_widths', [['i32'], prism.sign_widths]]];
+  const signs = ['sign_values', [['i32'], Array.from(prism.sign_values, (sign) => (sign === '-' ? -1 : 1))]];
+  const names = ['weight_names', 'inverse_weight_names'].map((key) => [key, [['string'], prism[key]]]);
+  const flags = ['gdn_v_grouped', 'tied_output'].filter((key) => prism[key] !== undefined).map((key) => [key, ['bool', prism[key]]]);
+  return Object.fromEntries([...numbers, ...texts, signs, ...names, ...flags].map(([key, value]) => [`prism.hadamard.${String(key)}`, value])) as Record<string, Entry>;
 }
