@@ -56,7 +56,7 @@ export const bitnet: Family = {
     const { activation, activationWhy } = activationOf(keys, sizes);
     const isGguf = ggufContents(keys) !== undefined;
     const isTied = keys.boolean('tie_word_embeddings', isGguf);
-    const ignored = isGguf && isTied && tensors.has('output.weight') ? ['output.weight'] : [];
+    const ignored = isGguf && isTied && tensors.has('output.weight') ? 'output.weight' : undefined;
     const blueprint = describeDecoder(keys, {
       ...sizes,
       architecture: bitnet.architecture,
@@ -70,9 +70,9 @@ export const bitnet: Family = {
     const why: Readonly<Record<string, string>> = {
       ...(activationWhy && { activation: activationWhy }),
       ...(isGguf && !keys.has('tie_word_embeddings') && { head: 'GGUF files of this architecture have no other' }),
-      ...(ignored.length > 0 && { head: `as llama.cpp has it: the tensor ${ignored.join()} is there, and is ignored` }),
+      ...(ignored !== undefined && { head: `as llama.cpp has it: the tensor ${ignored} is there, and is ignored` }),
     };
-    return { ...blueprint, ignored, switches: blueprint.switches.map((one) => ({ ...one, why: why[one.name] ?? one.why })) };
+    return { ...blueprint, ignored: ignored === undefined ? undefined : /^output\.weight$/, switches: blueprint.switches.map((one) => ({ ...one, why: why[one.name] ?? one.why })) };
   },
 
   keysOf: async (blueprint) => ({ architectures: ['BitNetForCausalLM'], model_type: 'bitnet', ...decoderKeys(blueprint) }),

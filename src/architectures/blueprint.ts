@@ -28,8 +28,6 @@ export interface TensorSpec {
   /** Rows, and columns, that are value heads, and which GGUF files have in another order. */
   readonly ggufTiles?: TiledHeads | undefined;
   readonly ggufColumnTiles?: TiledHeads | undefined;
-  /** In safetensors and PyTorch files, where it is another. */
-  readonly hfShape?: readonly number[] | undefined;
   /** What safetensors and PyTorch files have of a float x: x - 1, or ln(-x). */
   readonly hfFloats?: 'less one' | 'log' | undefined;
   /** Whether it is ternary with a scale for each row and group of columns; how wide groups are stands in the file. */
@@ -57,9 +55,10 @@ export interface BitLinearSpec {
   readonly norm?: NormSpec | undefined; // [in]
 }
 
-/** Numbers that a layer takes as they are, in float32. */
+/** Numbers that a layer takes as they are, in float32: no norm. */
 export interface FloatsSpec {
-  readonly floats: TensorSpec;
+  readonly weight: TensorSpec;
+  readonly eps: undefined;
 }
 
 /** A float product: its table may be that of the embeddings. */
@@ -140,12 +139,12 @@ export interface Blueprint {
   /** How activations are rounded for weights whose scales are for groups of columns. Default: int8. */
   readonly activations?: GroupedActivations | undefined;
   readonly rotation?: RotationSpec | undefined;
-  /** Kernels that it needs. */
-  readonly transformer?: KernelSet | undefined;
+  /** Kernels that it needs: those of Transformers (true) for attention, BitLinears without a norm of their own, weights in groups, a float head. */
+  readonly transformer: KernelSet;
   /** Whether floats of a ternary weight must be ternary already: they are no masters, to be quantised. */
   readonly refusesFloats?: boolean;
-  /** Names of tensors that may be there, or their beginnings with a `*` behind, and that nothing reads; `switches` says why. */
-  readonly ignored?: readonly string[];
+  /** Names of tensors that may be there, and that nothing reads; `switches` says why. */
+  readonly ignored?: RegExp | undefined;
   /** Longer texts are refused; Infinity for a model that has no such limit. */
   readonly maxPositions: number;
   /** What was decided in reading the configuration, and by what: for people. */
@@ -174,11 +173,6 @@ export function isBitLinear(part: AnyPartSpec | FloatHeadSpec): part is BitLinea
   return 'weight' in part && !('eps' in part);
 }
 
-/** The tensor of a part that is floats. */
-export function floatsOf(part: NormSpec | FloatsSpec): TensorSpec {
-  return 'floats' in part ? part.floats : part.weight;
-}
-
 /** A tensor, and how it is held in memory: as it is stored, as float32, as trits with their scales, or as what is made of it. */
 export interface Parameter {
   readonly tensor: TensorSpec;
@@ -195,7 +189,7 @@ export function parameters(blueprint: Blueprint): readonly Parameter[] {
       if (part.table !== embeddings) all.push({ tensor: part.table, held: 'table' });
       continue;
     }
-    if (!isBitLinear(part)) all.push({ tensor: floatsOf(part), held: 'vector' });
+    if (!isBitLinear(part)) all.push({ tensor: part.weight, held: 'vector' });
     else {
       if (part.norm) all.push({ tensor: part.norm.weight, held: 'vector' });
       if (part.weight !== embeddings) all.push({ tensor: part.weight, held: 'ternary' });

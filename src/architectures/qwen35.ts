@@ -12,8 +12,6 @@ import { readRope } from './rope.js';
 
 /** Where the tensors of the text's part begin in a checkpoint that has a vision tower too. */
 const INSIDE = 'model.language_model';
-/** Of such a checkpoint, and of the head that guesses several tokens: nothing of it is read. */
-const LEFT_OUT = ['model.visual.*', 'mtp.*'];
 /** A key of ours: norms and decays are stored as they are computed with, not less one, and not as a logarithm. */
 const AS_COMPUTED = 'weights_as_computed';
 const DEFAULT_INTERVAL = 4;
@@ -79,7 +77,7 @@ export const qwen35: Family = {
       ...blueprint,
       transformer: 'delta-net',
       rotation: rotation?.spec,
-      ignored: [...LEFT_OUT, ...ignoredLayers(keys, sizes.config.layers)],
+      ignored: leftOutNames(keys, sizes.config.layers),
       switches: [
         ...blueprint.switches,
         { name: 'layers', value: `${sizes.config.layers - attention} gated delta nets, ${attention} of attention`, why: keys.has('layer_types') ? 'layer_types' : 'full_attention_interval' },
@@ -141,8 +139,10 @@ function withoutGuessers(keys: KeyReader, sizes: DecoderSizes): DecoderSizes {
   return { ...sizes, config: { ...sizes.config, layers: layers - keys.integer('nextn_predict_layers', 0, 0, layers - 1) } };
 }
 
-function ignoredLayers(keys: KeyReader, layers: number): string[] {
-  return Array.from({ length: keys.integer('nextn_predict_layers', 0, 0, layers) }, (_, n) => `blk.${layers + n}.*`);
+/** Of the vision tower, and of the head that guesses several tokens: nothing of it is read. */
+function leftOutNames(keys: KeyReader, layers: number): RegExp {
+  const blocks = Array.from({ length: keys.integer('nextn_predict_layers', 0, 0, layers) }, (_, n) => `|blk\\.${layers + n}\\.`);
+  return new RegExp(`^(model\\.visual\\.|mtp\\.${blocks.join('')})`);
 }
 
 function leftOut(tensors: TensorNames, keys: KeyReader): Switch[] {
@@ -207,11 +207,11 @@ function deltaNet(
     parts: {
       inputProjection: weight('in_proj_qkv', 'attn_qkv', channels, D, tiles(2 * key, valueDim)),
       gateProjection: weight('in_proj_z', 'attn_gate', value, D, tiles(0, valueDim)),
-      rateProjection: { floats: { ...tensor(`${hf}.in_proj_b`, `${gguf}.ssm_beta`, valueHeads, D), ...tiles(0, 1) } },
-      decayProjection: { floats: { ...tensor(`${hf}.in_proj_a`, `${gguf}.ssm_alpha`, valueHeads, D), ...tiles(0, 1) } },
-      convolution: { floats: { ...tensor(`${hf}.conv1d`, `${gguf}.ssm_conv1d`, channels, TAPS), hfShape: isStoredAsTrained ? [channels, 1, TAPS] : undefined, ...tiles(2 * key, valueDim) } },
-      decayBias: { floats: { ...named('dt_bias', 'ssm_dt.bias', valueHeads), ...tiles(0, 1) } },
-      decay: { floats: { ...named('A_log', 'ssm_a', valueHeads), hfFloats: isStoredAsTrained ? 'log' : undefined, ...tiles(0, 1) } },
+      rateProjection: { eps: undefined, weight: { ...tensor(`${hf}.in_proj_b`, `${gguf}.ssm_beta`, valueHeads, D), ...tiles(0, 1) } },
+      decayProjection: { eps: undefined, weight: { ...tensor(`${hf}.in_proj_a`, `${gguf}.ssm_alpha`, valueHeads, D), ...tiles(0, 1) } },
+      convolution: { eps: undefined, weight: { ...tensor(`${hf}.conv1d`, `${gguf}.ssm_conv1d`, channels, TAPS), ...tiles(2 * key, valueDim) } },
+      decayBias: { eps: undefined, weight: { ...named('dt_bias', 'ssm_dt.bias', valueHeads), ...tiles(0, 1) } },
+      decay: { eps: undefined, weight: { ...named('A_log', 'ssm_a', valueHeads), hfFloats: isStoredAsTrained ? 'log' : undefined, ...tiles(0, 1) } },
       norm: { ...norm(`${hf}.norm`, `${gguf}.ssm_norm`, valueDim), weight: tensor(`${hf}.norm`, `${gguf}.ssm_norm`, valueDim) },
       outputProjection: weight('out_proj', 'ssm_out', D, value, hasGroupedOutput ? {} : { ggufColumnTiles: tiles(0, valueDim).ggufTiles }),
     },

@@ -94,8 +94,8 @@ export interface TensorListing {
   readonly nameOf: (tensor: TensorSpec) => string;
   readonly shapeOf: (name: string) => readonly number[] | undefined;
   readonly names: Iterable<string>;
-  /** The shape that a tensor is stored with. @param isTernary whether it is a ternary weight. */
-  readonly storedShape: (tensor: TensorSpec, isTernary: boolean) => readonly number[];
+  /** The shape a ternary weight is stored with. */
+  readonly ternaryShape: (tensor: TensorSpec) => readonly number[];
   /** Names that may be there or not. */
   readonly optional: ReadonlySet<string>;
 }
@@ -104,7 +104,7 @@ export interface TensorListing {
 export function checkTensors(where: string, blueprint: Blueprint, listing: TensorListing): void {
   const expected = new Map<string, readonly number[]>();
   for (const { tensor, held } of parameters(blueprint)) {
-    expected.set(listing.nameOf(tensor), listing.storedShape(tensor, held === 'ternary'));
+    expected.set(listing.nameOf(tensor), held === 'ternary' ? listing.ternaryShape(tensor) : tensor.shape);
   }
   for (const [name, shape] of expected) {
     if (!listing.shapeOf(name)) throw new ConfigError(`${where}: tensor "${name}" [${shape}] is missing`);
@@ -116,14 +116,10 @@ export function checkTensors(where: string, blueprint: Blueprint, listing: Tenso
     }
   }
   for (const name of listing.names) {
-    if (!expected.has(name) && !listing.optional.has(name) && !isIgnored(blueprint, name)) {
+    if (!expected.has(name) && !listing.optional.has(name) && !blueprint.ignored?.test(name)) {
       throw new ConfigError(`${where}: tensor ${show(name)} does not belong to a model of this configuration`);
     }
   }
-}
-
-function isIgnored({ ignored = [] }: Blueprint, name: string): boolean {
-  return ignored.some((known) => (known.endsWith('*') ? name.startsWith(known.slice(0, -1)) : name === known));
 }
 
 const CHECKED_VALUES = 4096;

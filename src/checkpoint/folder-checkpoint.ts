@@ -57,9 +57,12 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
     const packed = isQuantized ? (await import('./packed-weights.js').catch(missingPart)).findPackedWeights(files.name, quantization, blueprint, tensors) : undefined;
     checkTensors(files.name, blueprint, {
       nameOf: (tensor) => tensor.hf,
-      shapeOf: (name) => tensors.get(name)?.shape,
+      shapeOf: (name) => {
+        const shape = tensors.get(name)?.shape;
+        return shape?.length === 3 && shape[1] === 1 ? [shape[0]!, shape[2]!] : shape; // a convolution of each channel by itself has one input
+      },
       names: tensors.keys(),
-      storedShape: (tensor) => (packed?.has(tensor) ? packed.shapeOf(tensor) : tensor.hfShape ?? tensor.shape),
+      ternaryShape: (tensor) => (packed?.has(tensor) ? packed.shapeOf(tensor) : tensor.shape),
       optional: packed?.scaleNames ?? new Set(),
     });
     const storedGroups = async (tensor: TensorSpec): Promise<StoredGroups> => {

@@ -33,9 +33,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
     nameOf: (tensor) => tensor.gguf,
     shapeOf: (name) => tensors.get(name)?.shape,
     names: tensors.keys(),
-    storedShape: ({ gguf, shape }, isTernaryWeight) => {
-      const [rows = 0, columns = 0] = shape;
-      if (!isTernaryWeight) return shape;
+    ternaryShape: ({ gguf, shape: [rows = 0, columns = 0] }) => {
       const stored = tensors.get(gguf);
       const padded = alignUp(columns, alignment);
       return [rows, stored && (isTernary(stored.type) || stored.shape[1] === padded) ? padded : columns];
@@ -53,11 +51,9 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
   const readBytes = ({ source, offset, byteLength }: StoredGgufTensor): Promise<Uint8Array> => source.read(offset, byteLength);
 
   /** As float32, whatever the type. */
-  const readFloats = async (stored: StoredGgufTensor, name: string): Promise<Float32Array> => {
-    if (isFloat(stored.type)) return decodeFinite(where(stored, name), stored.type, await readBytes(stored));
-    const table = await (await import('./gguf-block-table.js').catch(missingPart)).readBlockTable(where(stored, name), stored);
-    return new Float32Array(table.buffer);
-  };
+  const readFloats = async (stored: StoredGgufTensor, name: string, tensor?: TensorSpec): Promise<Float32Array> =>
+    (isFloat(stored.type) && !tensor?.ggufTiles ? decodeFinite(where(stored, name), stored.type, await readBytes(stored))
+      : (await import('./gguf-block-table.js').catch(missingPart)).readOtherFloats(where(stored, name), stored, tensor));
 
   /** One scale, or one for each row; none where the blocks have it. */
   const readScales = async (tensor: TensorSpec): Promise<Float32Array | undefined> => {
@@ -100,12 +96,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
       await readTable(name, table, type, bytes, reading);
       return bytes;
     },
-    async readFloats(tensor) {
-      const values = await readFloats(at(tensor), tensor.gguf);
-      if (!tensor.ggufTiles) return values;
-      const { ggufRows, reordered } = await import('../architectures/gguf-order.js').catch(missingPart);
-      return reordered(values, ggufRows(tensor)!);
-    },
+    readFloats: (tensor) => readFloats(at(tensor), tensor.gguf, tensor),
     async readTernary(tensor, scales, onRow, reading) {
       const weight = await weightOf(tensor);
       if (tensor.ggufPairs === undefined) return readTernaryWeight(weight, scales, onRow, reading);

@@ -75,6 +75,6 @@ export async function createKernelsAndArena(
 }
 
 async function scalarKernels(transformer: KernelSet | undefined, backendNote?: string): Promise<Kernels> {
-  const more = transformer ? await (transformer === 'delta-net' ? import('./scalar/delta-net-kernels.js') : import('./scalar/transformer.js')).catch(missingPart) : undefined;
-  return createScalarKernels({ backendNote, transformer: more?.createScalarTransformer });
+  const more = transformer ? (await import('./scalar/load-transformer.js').catch(missingPart)).scalarTransformer(transformer) : undefined;
+  return createScalarKernels({ backendNote, transformer: await more });
 }

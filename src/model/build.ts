@@ -1,4 +1,4 @@
-import { floatsOf, isBitLinear, type AnyPartSpec, type BitLinearSpec, type BlockSpec, type Blueprint, type NormSpec } from '../architectures/blueprint.js';
+import { isBitLinear, type AnyPartSpec, type BitLinearSpec, type BlockSpec, type Blueprint, type NormSpec } from '../architectures/blueprint.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { BitLinear } from '../layers/bit-linear.js';
 import { Block } from '../layers/block.js';
@@ -57,7 +57,7 @@ export class Builder {
   /** Layers under the names that their specifications have. */
   private parts<Parts>(specs: { readonly [Name in keyof Parts]: AnyPartSpec | undefined }): Parts {
     const named = Object.entries<AnyPartSpec | undefined>(specs)
-      .map(([name, spec]) => [name, spec && (isBitLinear(spec) ? this.linear(spec) : 'eps' in spec ? this.norm(spec) : this.weights.vectors.get(floatsOf(spec)))]);
+      .map(([name, spec]) => [name, spec && (isBitLinear(spec) ? this.linear(spec) : spec.eps === undefined ? this.weights.vectors.get(spec.weight) : this.norm(spec))]);
     return Object.fromEntries(named) as Parts;
   }
 }

@@ -163,7 +163,7 @@ export class Chunk {
   keepHistory(inputs: readonly SequenceInput[], layer: number, mixer: RecurrentMixer): void {
     for (let piece = 0, row = 0; piece < this.pieces; row += this.allLengths[piece++]!) {
       const { history, state } = inputs[this.sequence[piece]!]!;
-      history?.keep(layer, this.first[piece]!, mixer, row, this.allLengths[piece]!, state.layers[layer]!);
+      history?.keep(layer, this.first[piece]!, mixer, row, this.allLengths[piece]!, state);
     }
   }
 

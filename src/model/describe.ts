@@ -1,4 +1,4 @@
-import { blockParts, floatsOf, isBitLinear, parameters, type AnyPartSpec, type BlockSpec, type Blueprint, type Switch, type TensorSpec } from '../architectures/blueprint.js';
+import { blockParts, isBitLinear, parameters, type AnyPartSpec, type BlockSpec, type Blueprint, type Switch, type TensorSpec } from '../architectures/blueprint.js';
 import type { Model } from './model.js';
 import type { KeyValueInfo } from './pages.js';
 
@@ -83,13 +83,14 @@ function blockMultiplications(block: BlockSpec): number {
   const [, intermediate = 0] = downProjection.weight.shape;
   // Of the gates: the recurrence has two sigmoids, the gated norm and the GLU one each.
   // The delta rule takes five for each element of its state.
-  const recurrent = tokenMixer.kind === 'attention' ? 0 : tokenMixer.stateSize * (tokenMixer.kind === 'mlgru' ? 3 * SIGMOID + 6 : 5);
+  const { kind, stateSize = 0 }: { kind: string; stateSize?: number } = tokenMixer;
+  const recurrent = stateSize * (kind === 'mlgru' ? 3 * SIGMOID + 6 : 5);
   return sum(blockParts(block).map(partMultiplications)) + recurrent + intermediate * (activation === 'silu' ? SIGMOID + 2 : 2);
 }
 
 /** A norm takes 3 a channel (square, 1/rms, weight), quantising 1 more, a product 2 a row (its scale). */
 function partMultiplications(part: AnyPartSpec): number {
-  if (!isBitLinear(part)) return ('floats' in part ? 1 : 3) * elements(floatsOf(part));
+  if (!isBitLinear(part)) return (part.eps === undefined ? 1 : 3) * elements(part.weight);
   const [rows = 0, columns = 0] = part.weight.shape;
   return (part.norm ? 4 : 1) * columns + 2 * rows;
 }

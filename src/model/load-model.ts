@@ -1,9 +1,9 @@
 import { missingPart } from '../errors.js';
-import { isBitLinear, parameters, type AttentionSpec } from '../architectures/blueprint.js';
+import { isBitLinear, parameters } from '../architectures/blueprint.js';
 import { measureArena, type Arena } from '../kernels/arena.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { Embedding } from '../layers/embedding.js';
-import { isRecurrent } from '../layers/mixers.js';
+import type { RecurrentMixer } from '../layers/mixers.js';
 import { allocateWorkspace, type Workspace } from '../layers/workspace.js';
 import { Pace } from '../platform/pace.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
@@ -121,8 +121,8 @@ export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, option
     lengths,
     logits,
     stateShape: {
-      blocks: blocks.map(({ parts: { tokenMixer: mixer } }, n): BlockMemory =>
-        isRecurrent(mixer) ? { width: mixer.stateSize, replay: mixer.replay } : blueprint.blocks[n]!.tokenMixer as AttentionSpec),
+      blocks: blueprint.blocks.map(({ tokenMixer }, n): BlockMemory =>
+        tokenMixer.kind === 'attention' ? tokenMixer : { width: tokenMixer.stateSize, replay: (blocks[n]!.parts.tokenMixer as RecurrentMixer).replay }),
       fingerprint: fingerprint(blueprint, weights, embeddings, counts),
     },
     pages: more?.pages,

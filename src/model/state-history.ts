@@ -1,6 +1,18 @@
 import { ArgumentError, show } from '../errors.js';
-import type { RecurrentMixer } from '../layers/mixers.js';
-import type { ModelState, StateShape } from './state.js';
+import type { Block } from '../layers/block.js';
+import { isRecurrent, type RecurrentMixer } from '../layers/mixers.js';
+import { requireShape, type ModelState, type StateShape } from './state.js';
+
+/** Of a model. */
+interface Parts {
+  readonly blocks: readonly Block[];
+  readonly stateShape: StateShape;
+}
+
+/** Whether states can be taken back to the middle of a pass. */
+export function keepsHistory({ blocks }: Pick<Parts, 'blocks'>): boolean {
+  return blocks.every(({ parts: { tokenMixer } }) => !isRecurrent(tokenMixer) || (tokenMixer.history ?? tokenMixer.replay) !== undefined);
+}
 
 /**
  * The states that a sequence went through in one forward pass of at most `positions` tokens, so that it can be taken back to after any of
@@ -19,11 +31,18 @@ export class StateHistory {
     this.before = shape.blocks.map((memory) => ('width' in memory && memory.replay ? new Float32Array(memory.width) : undefined));
   }
 
+  /** @internal @throws ArgumentError when it is no history for a pass of that model over `length` tokens. */
+  check(parts: Parts, length: number): void {
+    requireShape('forward: the history', this.shape, parts.stateShape);
+    if (!keepsHistory(parts)) throw new ArgumentError('forward: a token mixer of this model keeps no history, so no state can be taken back');
+    if (length > this.positions) throw new ArgumentError(`forward: a history of ${this.positions} positions cannot hold ${length}`);
+  }
+
   /** Notes the states of a layer after `count` positions, `first` and on: rows `row`, … of the mixer's last pass. @param before what the state was before it. */
-  keep(layer: number, first: number, { history, replay }: RecurrentMixer, row: number, count: number, before: Float32Array): void {
+  keep(layer: number, first: number, { history, replay }: RecurrentMixer, row: number, count: number, before: ModelState): void {
     const width = this.layers[layer]!.length / this.positions;
     if (!replay) return this.layers[layer]!.set(history!.subarray(row * width, (row + count) * width), first * width);
-    if (first === 0) this.before[layer]!.set(before);
+    if (first === 0) this.before[layer]!.set(before.layers[layer]!);
     for (let n = 0; n < count; n++) replay.note(row + n, this.layers[layer]!, (first + n) * width);
   }
 

@@ -114,7 +114,7 @@ describe('what cannot be run right is refused by name', () => {
     ['no widths', { 'prism.hadamard.sign_widths': undefined }, /prism\.hadamard\.sign_widths is missing/],
     ['a width that is missing', { 'prism.hadamard.sign_widths': [['i32'], [128, 256]] }, /prism\.hadamard\.sign_values has \d+ signs; sign_widths \(128, 256\) ask for 384/],
     ['a width that is missing, with its signs', { 'prism.hadamard.sign_widths': [['i32'], [128, 256]], ...signs((values) => values.slice(0, 384)) }, /prism\.hadamard\.sign_widths has no 768, the columns of "blk\.0\.ssm_out\.weight"/],
-    ['a sign that is none', signs((values) => values.with(5, 0)), /prism\.hadamard\.sign_values has 0 at 5; a sign is 1 or -1/],
+    ['a sign that is none', signs((values) => values.map((sign, n) => (n === 5 ? 0 : sign))), /prism\.hadamard\.sign_values has 0 at 5; a sign is 1 or -1/],
     ['a sign too few', signs((values) => values.slice(1)), /prism\.hadamard\.sign_values has \d+ signs/],
     ['no signs', { 'prism.hadamard.sign_values': undefined }, /prism\.hadamard\.sign_values is missing/],
     ['signs that are not asked for', { 'prism.hadamard.sign_mode': ['string', 'identity'] }, /prism\.hadamard\.sign_widths is there, but sign_mode is "identity"/],

@@ -236,5 +236,5 @@ function prismMetadata(prism: Rotation): Record<string, Entry> {
   const signs = ['sign_values', [['i32'], Array.from(prism.sign_values, (sign) => (sign === '-' ? -1 : 1))]];
   const names = ['weight_names', 'inverse_weight_names'].map((key) => [key, [['string'], prism[key]]]);
   const flags = ['gdn_v_grouped', 'tied_output'].filter((key) => prism[key] !== undefined).map((key) => [key, ['bool', prism[key]]]);
-  return Object.fromEntries([...numbers, ...texts, signs, ...names, ...flags].map(([key, value]) => [`prism.hadamard.${String(key)}`, value])) as Record<string, Entry>;
+  return Object.fromEntries([...numbers, ...texts, signs, ...names, ...flags].map(([key, value]) => [`prism.hadamard.${String(key)}`, value as unknown as Entry]));
 }

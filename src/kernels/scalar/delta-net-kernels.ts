@@ -3,12 +3,12 @@ import { convolve, deltaRule, gate, split } from './delta-net.js';
 import type { Gates } from './exp.js';
 import { hadamard } from './hadamard.js';
 import type { TernaryProduct } from './ternary.js';
-import { createScalarTransformer as createTransformer } from './transformer.js';
+import { createScalarTransformer } from './transformer.js';
 
-/** As `createScalarTransformer` of transformer.ts, with the definition of what gated delta nets compute. */
-export function createScalarTransformer(gates: Gates, ternary: () => TernaryProduct): TransformerKernels {
+/** As `createScalarTransformer`, with the definition of what gated delta nets compute. */
+export function createScalarDeltaNet(gates: Gates, ternary: () => TernaryProduct): TransformerKernels {
   return {
-    ...createTransformer(gates, ternary),
+    ...createScalarTransformer(gates, ternary),
     deltaNet: {
       hadamard,
       convolve: (x, weights, channels, first, count, state, tokens, out, lengths) => convolve(gates, x, weights, channels, first, count, state, tokens, out, lengths),

@@ -1,4 +1,4 @@
-import { createScalarTransformer } from '../scalar/delta-net-kernels.js';
+import { createScalarDeltaNet } from '../scalar/delta-net-kernels.js';
 import type { DeltaNetKernelName } from './delta-net-emit.js';
 import { likeScalar, type Check } from './self-test.js';
 import { MORE_CHECKS as OTHERS } from './transformer-self-test.js';
@@ -55,4 +55,4 @@ const checks: Readonly<Record<DeltaNetKernelName, Check>> = {
   }),
 };
 
-export const MORE_CHECKS = { checks: { ...OTHERS.checks, ...checks }, createScalarTransformer };
+export const MORE_CHECKS = { checks: { ...OTHERS.checks, ...checks }, createScalarTransformer: createScalarDeltaNet };
