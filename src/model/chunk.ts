@@ -181,8 +181,9 @@ export class Chunk {
   }
 }
 
-/** out = row `row` of `rows`. A loop, because a view for each would be garbage in the hottest of loops. */
+/** out = row `row` of `rows`. A loop, because a view for each would be garbage in the hottest of loops; but for rows that take longer than that. */
 function copyRow(rows: Float32Array, row: number, out: Float32Array): void {
   const start = row * out.length;
+  if (out.length > 1e4) return out.set(rows.subarray(start, start + out.length));
   for (let j = 0; j < out.length; j++) out[j] = rows[start + j]!;
 }

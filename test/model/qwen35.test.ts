@@ -1,9 +1,9 @@
-import { describe, expect, it } from 'vitest';
-import { MatMulFreeLM } from 'matmulfree';
-import { SOME_BACKENDS } from '../support/backends.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MatMulFreeLM, StateHistory } from 'matmulfree';
+import { FASTEST, SOME_BACKENDS } from '../support/backends.js';
 import { comparePosition, expectSameBits, maxDifference } from '../support/compare.js';
 import { HAS_SHARED, readTensors, shared, SHARED_NOTE } from '../support/files.js';
-import { qwen35Folder, rotatedGolden } from '../support/qwen35.js';
+import { qwen35Folder, randomQwen35, rotatedGolden, TINY_ROTATED, type TinyQwen35 } from '../support/qwen35.js';
 
 /* Qwen3.5 and Ternary Bonsai 2: gated delta nets with attention between, plain and rotated (bonsai.md §2.6, §3.4). */
 
@@ -41,5 +41,48 @@ describe.skipIf(!HAS_SHARED).each(SOME_BACKENDS)(`goldens, $name${SHARED_NOTE}`,
     for (let t = 0; t < ids.length; t++) expectSameBits(lm.forward(ids[t]!, single), all.slice(t * vocab, (t + 1) * vocab));
     expect(single.serialize()).toEqual(state.serialize());
     lm.dispose();
+  });
+});
+
+describe('states that are large', () => {
+  /** Of 17 MB: there is room for seven in a pass. */
+  const LARGE: TinyQwen35 = { ...TINY_ROTATED, layers: 'LLA', keyHeads: 1, valueHeads: 32, keyDim: 1024, valueDim: 64 };
+  let lm: MatMulFreeLM;
+  beforeAll(async () => {
+    lm = await MatMulFreeLM.load(qwen35Folder(randomQwen35(LARGE)), { backend: FASTEST.backend, threads: 1, contextTokens: 2048 });
+  });
+  afterAll(() => lm.dispose());
+
+  it('have the size that info tells, whatever the length of the text; and beside it what attention keeps of each token', () => {
+    const widths = 2 * (3 * (2 * 1024 + 32 * 64) + 32 * 1024 * 64);
+    expect(lm.info()).toMatchObject({ stateBytes: 4 * widths, stateBytesPerToken: 2 * 2 * 2 * 16 });
+    const state = lm.createState();
+    lm.forward([1, 2, 3], state);
+    expect(state.serialize()).toHaveLength(32 + 4 * widths + 4 + 3 * lm.info().stateBytesPerToken);
+  });
+
+  it('go through in several passes: each text gets what it gets alone', () => {
+    const texts = [[1, 2, 3], [4], [5, 6, 7, 8, 9], [10, 1], [2, 2, 2], [3], [4, 4], [9, 8, 7], [1, 2]];
+    const alone = texts.map((ids) => lm.forward(ids, lm.createState()));
+    const states = texts.map(() => lm.createState());
+    const together: Float32Array[] = [];
+    lm.model.forwardSequences(texts.map((ids, n) => ({ ids, state: states[n]!, want: 'last' as const })), (row, _position, sequence) => { together[sequence] = row.slice(); });
+    texts.forEach((_, n) => expectSameBits(together[n]!, alone[n]!));
+  });
+
+  it('can be taken back to the middle of a pass, again and again', () => {
+    const { model } = lm;
+    const ids = [3, 1, 4, 1, 5, 9];
+    const [state, history] = [lm.createState(), new StateHistory(model.parts.stateShape, ids.length)];
+    lm.forward([7, 8], state);
+    model.forwardSequences([{ ids, state, want: 'nothing', history }], () => {});
+    for (const position of [4, 1, 1, 0]) {
+      history.rollBack(state, position, position === 4 ? ids.length : position === 1 ? (state.tokens - 2) : 2);
+      const expected = lm.createState();
+      lm.forward([7, 8, ...ids.slice(0, position + 1)], expected);
+      expect(state.tokens).toBe(expected.tokens);
+      state.layers.forEach((layer, n) => expectSameBits(layer, expected.layers[n]!));
+      expectSameBits(lm.forward(6, state.clone()), lm.forward(6, expected));
+    }
   });
 });
