@@ -1,9 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MatMulFreeLM, StateHistory } from 'matmulfree';
 import { FASTEST, SOME_BACKENDS } from '../support/backends.js';
+import type { Files } from '../support/checkpoints.js';
 import { comparePosition, expectSameBits, maxDifference } from '../support/compare.js';
 import { HAS_SHARED, readTensors, shared, SHARED_NOTE } from '../support/files.js';
-import { qwen35Folder, randomQwen35, rotatedGolden, TINY_ROTATED, type TinyQwen35 } from '../support/qwen35.js';
+import { tries } from '../support/effort.js';
+import { qwen35Folder, randomQwen35, rotatedGolden, TINY_QWEN35, TINY_ROTATED, type TinyQwen35 } from '../support/qwen35.js';
+import { freshSeed, randomFrom } from '../support/random.js';
+import { readModel } from '../support/ternary-models.js';
+import { runQwen35Reference } from '../support/reference-qwen35.js';
 
 /* Qwen3.5 and Ternary Bonsai 2: gated delta nets with attention between, plain and rotated (bonsai.md §2.6, §3.4). */
 
@@ -19,10 +24,12 @@ function compare(actual: Float32Array, exact: ArrayLike<number>, vocab: number):
   };
 }
 
+let rotated: Files | undefined;
+
 describe.skipIf(!HAS_SHARED).each(SOME_BACKENDS)(`goldens, $name${SHARED_NOTE}`, ({ backend, threads }) => {
   it.each([
     { name: 'qwen35-plain', files: () => shared('models/tiny/qwen35-plain'), unflipped: 61, kl: 2e-3, klOfFloats: 0.03 },
-    { name: 'qwen35-rotated', files: () => qwen35Folder(rotatedGolden()), unflipped: 12, kl: 1e-4, klOfFloats: 2e-3 },
+    { name: 'qwen35-rotated', files: () => (rotated ??= qwen35Folder(rotatedGolden())), unflipped: 12, kl: 1e-4, klOfFloats: 2e-3 },
   ])('$name: as the float64 evaluation until an int8 rounding falls the other way, which a state remembers; near transformers; one by one as all at once', async ({ name, files, unflipped, kl, klOfFloats }) => {
     const lm = await MatMulFreeLM.load(files(), { backend, threads, kvType: 'f32' });
     const golden = readTensors(shared(`models/tiny/${name}/golden.safetensors`));
@@ -41,6 +48,40 @@ describe.skipIf(!HAS_SHARED).each(SOME_BACKENDS)(`goldens, $name${SHARED_NOTE}`,
     for (let t = 0; t < ids.length; t++) expectSameBits(lm.forward(ids[t]!, single), all.slice(t * vocab, (t + 1) * vocab));
     expect(single.serialize()).toEqual(state.serialize());
     lm.dispose();
+  });
+});
+
+describe('random models against a float64 evaluation', () => {
+  const firstSeed = freshSeed();
+  const SHAPES: readonly { readonly name: string; readonly shape: TinyQwen35 }[] = [
+    { name: 'plain', shape: { ...TINY_QWEN35, layers: 'LALL' } }, { name: 'rotated', shape: TINY_ROTATED },
+    { name: 'rotated, its head the table of the embeddings', shape: { ...TINY_QWEN35, block: 64, valueHeads: 6, keyHeads: 3, valueDim: 32, keyDim: 12 } },
+    { name: 'key heads of their own', shape: { ...TINY_QWEN35, keyHeads: 4, keyDim: 20, headDim: 32, heads: 2, kvHeads: 1 } },
+  ];
+  it.skipIf(!HAS_SHARED)(`the evaluation reproduces the golden one, roundings and all${SHARED_NOTE}`, () => {
+    const golden = readTensors(shared('models/tiny/qwen35-plain/golden.safetensors'));
+    const ids = Array.from(golden['input_ids']!.values).slice(0, 70);
+    const { config, tensors } = readModel(shared('models/tiny/qwen35-plain'));
+    const logits = runQwen35Reference(tensors, config, ids).flat();
+    expect(maxDifference(logits, golden['logits_exact']!.values.slice(0, logits.length))).toBeLessThan(1e-4);
+  });
+
+  it.each(SHAPES)(`$name: the same until a rounding falls the other way (seeds from ${firstSeed})`, async ({ shape }) => {
+    const found: number[] = [];
+    for (let seed = firstSeed; seed < firstSeed + tries(2, 20); seed++) {
+      const random = randomFrom(seed);
+      const ids = Array.from({ length: 12 }, () => random.integer(0, shape.vocab - 1));
+      const model = randomQwen35(shape, seed);
+      const exact = runQwen35Reference(model.tensors, model.config, ids).flat();
+      const lm = await MatMulFreeLM.load(qwen35Folder(model), { backend: FASTEST.backend, threads: 1, kvType: 'f32' });
+      const all = lm.forward(ids, lm.createState(), { all: true });
+      lm.dispose();
+      expect(compare(all, exact, shape.vocab).kl, `seed ${seed}`).toBeLessThan(0.05);
+      // Positions before the first rounding that does: there is at least one in most texts.
+      const near = ids.findIndex((_, t) => maxDifference(all.slice(t * shape.vocab, (t + 1) * shape.vocab), exact.slice(t * shape.vocab, (t + 1) * shape.vocab)) > 2e-5);
+      found.push(near < 0 ? ids.length : near);
+    }
+    expect(Math.max(...found), found.join()).toBeGreaterThan(3);
   });
 });
 
