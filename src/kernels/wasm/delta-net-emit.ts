@@ -1,6 +1,6 @@
 import { f32x4, i32, i8x16, v128, type I32, type V128 } from '../../wasm/instructions.js';
 import type { Body, Func, Local, ModuleBuilder, Parameters } from '../../wasm/module.js';
-import { forElements } from './elementwise.js';
+import { forVectors, TOGETHER } from './elementwise.js';
 import { UNITS, type SharedKernel } from './jobs.js';
 import { createSigmoid } from './sigmoid.js';
 import { bytes, ZERO } from './vectors.js';
@@ -161,7 +161,7 @@ function emitConvolve(module: ModuleBuilder): Func {
         b.set(now, v128.load(i32.add(i32.add(p.x, c), i32.mul(t, rowBytes))));
         b.set(sum, add(add(add(mul(taps[0], before[0]), mul(taps[1], before[1])), mul(taps[2], before[2])), mul(taps[3], now)));
         const out = i32.add(p.out, i32.shl(i32.add(i32.mul(t, p.count), i32.shl(unit, 2)), 2));
-        b.run(v128.store(out, mul(sum, sigmoid(sum))));
+        b.run(v128.store(out, mul(sum, sigmoid([sum])[0]!)));
         b.set(before[0], before[1]);
         b.set(before[1], before[2]);
         b.set(before[2], now);
@@ -265,6 +265,8 @@ function emitGate(module: ModuleBuilder): Func {
     const sigmoid = createSigmoid(b);
     b.increase(p.x, i32.shl(p.first, 2));
     b.increase(p.gate, i32.shl(p.first, 2));
-    forElements(b, i32.sub(p.last, p.first), 2, [[p.x, 4], [p.gate, 4]], ({ load, store }) => b.run(store(p.x, mul(load(p.x), sigmoid(load(p.gate))))));
+    forVectors(b, i32.sub(p.last, p.first), TOGETHER, [[p.x, 4], [p.gate, 4]], (all) => {
+      sigmoid(all.map(({ load }) => load(p.gate))).forEach((value, k) => b.run(all[k]!.store(p.x, mul(all[k]!.load(p.x), value))));
+    });
   });
 }
