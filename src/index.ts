@@ -91,6 +91,9 @@ export { convert, CONVERT_TYPES, type ConvertOptions, type ConvertType } from '.
 export { convertToSafetensors, type ConvertToSafetensorsOptions, type FilePart } from './convert/packed-safetensors.js';
 export { countWeights, type CountWeightsOptions, type WeightCounts } from './convert/count-weights.js';
 export { inspect, type FileInfo, type MetadataInfo, type TensorInfo } from './convert/inspect.js';
+export { measureLayers, prune, pruneToSafetensors } from './prune/prune.js';
+export { planPruning, type PruneKind, type PrunePlan } from './prune/plan.js';
+export type { CalibrationText, LayerSimilarities, LayerSimilarity, MeasuredModel, MeasureLayersOptions } from './prune/similarity.js';
 export type { GgufFile, GgufTensor } from './formats/gguf-reader.js';
 export { writeGguf, type GgufTensorToWrite } from './formats/gguf-writer.js';
 export type { GgufMetadata, GgufTensorType, GgufValue } from './formats/gguf.js';

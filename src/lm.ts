@@ -17,7 +17,7 @@ import { checkBoolean, checkNumber, checkTextOrIds, givenOptions } from './optio
 import type { Choice, ChooseOptions } from './scoring/choose.js';
 import type { EmbedOptions } from './scoring/embed.js';
 import type { Perplexity, PerplexityInput, PerplexityOptions } from './scoring/perplexity.js';
-import { scoreIds, scoreIdsAsync, type Score, type ScoreOptions } from './scoring/score.js';
+import { scoreIds, type Score, type ScoreOptions } from './scoring/score.js';
 import type { BackendName, Kernels } from './kernels/kernels.js';
 import { createKernelsAndArena } from './kernels/create.js';
 import type { ModelConfig } from './architectures/config.js';
@@ -285,7 +285,9 @@ export class MatMulFreeLM {
 
   /** As `score`, for long texts: lets other tasks run meanwhile, reports progress, and can be aborted. */
   async scoreAsync(textOrIds: string | ArrayLike<number>, options: ScoreOptions = {}): Promise<Score> {
-    return scoreIdsAsync(this.model, this.idsOf('score: the text', textOrIds, 'scoreBatch'), options);
+    const { model } = this;
+    const ids = this.idsOf('score: the text', textOrIds, 'scoreBatch');
+    return (await part('scoreBatch')).scoreIdsAsync(model, ids, options);
   }
 
   /** As `scoreAsync`, for several texts side by side: each gets the score it gets alone, bit for bit, and short ones get it sooner. */

@@ -21,8 +21,8 @@ export async function buildFloatMatMulFree(checkpoint: Checkpoint, options: Floa
     memory: { fixed: layers * recurrentSize * Float32Array.BYTES_PER_ELEMENT, perToken: 0 },
     embeddings: blueprint.embeddings.hf, norm: blueprint.norm.weight.hf, head: { weight: head.weight.hf, norm: head.norm!.weight.hf },
     allocateStage: (bench, arena) => (weights, n) => {
-      const { tokenNorm, tokenMixer, channelNorm, channelMixer: { parts: glu } } = blueprint.blocks[n];
-      if (tokenMixer.kind !== 'mlgru') throw new TypeError('no MatMul-free LM');
+      const { tokenNorm, tokenMixer, channelNorm, channelMixer } = blueprint.blocks[n];
+      if (!tokenNorm || tokenMixer?.kind !== 'mlgru' || !channelNorm || !channelMixer) throw new TypeError('no MatMul-free LM');
       const { parts: mixer, boundsRow } = tokenMixer;
       const linear = ({ weight, norm }: BitLinearSpec) => weights.linear([weight.hf], weight.shape[0], weight.shape[1], norm!.weight.hf);
       return {
@@ -34,8 +34,8 @@ export async function buildFloatMatMulFree(checkpoint: Checkpoint, options: Floa
           lowerBound: boundsRow !== undefined ? weights.vector(lowerBoundName(boundsRow), recurrentSize) : undefined,
         }, recurrentSize, rmsNormEps),
         channelNorm: weights.vector(channelNorm.weight.hf, hiddenSize),
-        gateUp: linear(glu.gateProjection),
-        down: linear(glu.downProjection),
+        gateUp: linear(channelMixer.parts.gateProjection),
+        down: linear(channelMixer.parts.downProjection),
       };
     },
   }, await floatWeightsOf(checkpoint), options);

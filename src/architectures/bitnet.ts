@@ -1,8 +1,8 @@
 import { show } from '../errors.js';
 import type { Activation } from '../kernels/kernels.js';
-import type { KeyReader } from './config.js';
+import { MAX_LAYERS, type KeyReader } from './config.js';
 import { decoderKeys, DECODER_METADATA, describeDecoder, ggufContents, readDecoderSizes, type DecoderSizes } from './decoder.js';
-import type { Family } from './family.js';
+import type { Family, TensorNames } from './family.js';
 import { readRope } from './rope.js';
 import { oneOf } from './nested-keys.js';
 
@@ -11,6 +11,19 @@ const SUB_NORMS = [
   { attention: 'attn_sub_norm', feedForward: 'ffn_sub_norm' },
   { attention: 'inner_attn_ln', feedForward: 'ffn_layernorm' },
 ];
+
+/** Which of them a checkpoint has: by the first layer with attention, or with a feed-forward part where no layer has attention left. */
+function subNormsIn(tensors: TensorNames, layers: number): (typeof SUB_NORMS)[number] | undefined {
+  const numbers = Array.from({ length: layers }, (_, n) => String(n));
+  const isBefore = (norm: string, projection: string): boolean | undefined => {
+    const has = (name: string, n: string): boolean => tensors.has(`${name.replace('#', n)}.weight`);
+    const first = numbers.find((n) => has(projection, n));
+    return first === undefined ? undefined : has(norm, first);
+  };
+  return SUB_NORMS.find(({ attention, feedForward }) =>
+    isBefore(`model.layers.#.self_attn.${attention}`, 'model.layers.#.self_attn.o_proj') ?? isBefore('blk.#.attn_sub_norm', 'blk.#.attn_output') ??
+    isBefore(`model.layers.#.mlp.${feedForward}`, 'model.layers.#.mlp.down_proj') ?? isBefore('blk.#.ffn_sub_norm', 'blk.#.ffn_down'));
+}
 
 /** Which of the family's names a GGUF file has. */
 const ARCHITECTURE = 'general.architecture';
@@ -41,9 +54,9 @@ export const bitnet: Family = {
     { json: 'tie_word_embeddings', gguf: 'tie_word_embeddings', type: 'bool' },
   ],
 
-  recognises: ({ model_type: type, architectures, weight_bits: bits }, tensors) =>
+  recognises: ({ model_type: type, architectures, weight_bits: bits, num_hidden_layers: layers }, tensors) =>
     type === 'bitnet' || (Array.isArray(architectures) && architectures.includes('BitnetForCausalLM')) || bits === 1 ||
-    SUB_NORMS.some(({ attention }) => tensors.has(`model.layers.0.self_attn.${attention}.weight`)),
+    subNormsIn(tensors, typeof layers === 'number' ? Math.min(layers, MAX_LAYERS) : 1) !== undefined,
 
   async blueprint(keys, generation, tensors) {
     if (tensors.has('model.embeddings.weight')) {
@@ -56,7 +69,7 @@ export const bitnet: Family = {
     const { activation, activationWhy } = activationOf(keys, sizes);
     const isGguf = ggufContents(keys) !== undefined;
     const isTied = keys.boolean('tie_word_embeddings', isGguf);
-    const ignored = isGguf && isTied && tensors.has('output.weight') ? 'output.weight' : undefined;
+    const ignored = isGguf && isTied && tensors.has('output.weight') ? ['output.weight'] : [];
     const blueprint = describeDecoder(keys, {
       ...sizes,
       architecture: bitnet.architecture,
@@ -64,15 +77,14 @@ export const bitnet: Family = {
       window: Infinity,
       activation,
       isTied,
-      subNorms: SUB_NORMS.find(({ attention }) =>
-        tensors.has(`model.layers.0.self_attn.${attention}.weight`) || tensors.has('blk.0.attn_sub_norm.weight')),
+      subNorms: subNormsIn(tensors, sizes.config.layers),
     });
     const why: Readonly<Record<string, string>> = {
       ...(activationWhy && { activation: activationWhy }),
       ...(isGguf && !keys.has('tie_word_embeddings') && { head: 'GGUF files of this architecture have no other' }),
-      ...(ignored !== undefined && { head: `as llama.cpp has it: the tensor ${ignored} is there, and is ignored` }),
+      ...(ignored.length > 0 && { head: `as llama.cpp has it: the tensor ${ignored.join()} is there, and is ignored` }),
     };
-    return { ...blueprint, ignored: ignored === undefined ? undefined : /^output\.weight$/, switches: blueprint.switches.map((one) => ({ ...one, why: why[one.name] ?? one.why })) };
+    return { ...blueprint, ignored, switches: blueprint.switches.map((one) => ({ ...one, why: why[one.name] ?? one.why })) };
   },
 
   keysOf: async (blueprint) => ({ architectures: ['BitNetForCausalLM'], model_type: 'bitnet', ...decoderKeys(blueprint) }),

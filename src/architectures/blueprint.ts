@@ -102,11 +102,12 @@ export interface GLUSpec {
   readonly activation: Activation;
 }
 
+/** A mixer may be left out, and its norm with it: then the residual passes by (dropped.ts). */
 export interface BlockSpec {
-  readonly tokenNorm: NormSpec;
-  readonly tokenMixer: MLGRUSpec | AttentionSpec | GatedDeltaNetSpec;
-  readonly channelNorm: NormSpec;
-  readonly channelMixer: GLUSpec;
+  readonly tokenNorm?: NormSpec | undefined;
+  readonly tokenMixer?: MLGRUSpec | AttentionSpec | GatedDeltaNetSpec | undefined;
+  readonly channelNorm?: NormSpec | undefined;
+  readonly channelMixer?: GLUSpec | undefined;
 }
 
 /** The basis in which weights are stored, if it is another: what they are multiplied with is brought to it (bonsai.md §2.6). */
@@ -144,7 +145,12 @@ export interface Blueprint {
   /** Whether floats of a ternary weight must be ternary already: they are no masters, to be quantised. */
   readonly refusesFloats?: boolean;
   /** Names of tensors that may be there, and that nothing reads; `switches` says why. */
-  readonly ignored?: RegExp | undefined;
+  readonly ignored?: readonly string[];
+  /** The same for all names that it finds. */
+  readonly leftOut?: RegExp | undefined;
+  /** Of a model with mixers left out: what it would be with all of them, and which are left out. */
+  readonly full?: Blueprint;
+  readonly dropped?: Dropped;
   /** Longer texts are refused; Infinity for a model that has no such limit. */
   readonly maxPositions: number;
   /** What was decided in reading the configuration, and by what: for people. */
@@ -152,6 +158,15 @@ export interface Blueprint {
   /** Whole numbers that tell it from other models of its family, for the fingerprint. */
   readonly identity: readonly number[];
 }
+
+/** Layers without their token mixer, and layers without their channel mixer, ascending. */
+export interface Dropped {
+  readonly tokenMixers: readonly number[];
+  readonly channelMixers: readonly number[];
+}
+
+/** Keys of config.json, of every family, that say so. */
+export const DROP_KEYS = ['drop_attn_list', 'drop_mlp_list'] as const;
 
 export interface Switch {
   readonly name: string;
@@ -162,11 +177,8 @@ export interface Switch {
 
 /** The parts of a block in file order. */
 export function blockParts({ tokenNorm, tokenMixer, channelNorm, channelMixer }: BlockSpec): readonly AnyPartSpec[] {
-  return [tokenNorm, ...partsOf(tokenMixer), channelNorm, ...partsOf(channelMixer)];
-}
-
-function partsOf({ parts }: BlockSpec['tokenMixer' | 'channelMixer']): AnyPartSpec[] {
-  return Object.values<AnyPartSpec | undefined>(parts).filter((part) => part !== undefined);
+  const parts: (AnyPartSpec | undefined)[] = [tokenNorm, ...Object.values(tokenMixer?.parts ?? {}), channelNorm, ...Object.values(channelMixer?.parts ?? {})];
+  return parts.filter((part) => part !== undefined);
 }
 
 export function isBitLinear(part: AnyPartSpec | FloatHeadSpec): part is BitLinearSpec {

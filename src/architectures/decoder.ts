@@ -91,11 +91,6 @@ function refuseVariants(keys: KeyReader, hasPartialRotation: boolean): void {
   if (keys.has('sliding_window') && keys.value('use_sliding_window') !== false) {
     keys.fail('sliding_window', `is ${show(keys.value('sliding_window'))}; only a model that sees all of its text can be run`);
   }
-  // Layers left out, as indices or as a boolean for each (ternary-transformers.md §7): their tensors are often still there.
-  for (const key of ['drop_attn_list', 'drop_mlp_list']) {
-    const list = keys.value(key) ?? [];
-    if (!Array.isArray(list) || list.some((dropped) => dropped !== false)) keys.fail(key, `is ${show(list)}; a model with layers left out cannot be run`);
-  }
 }
 
 /** Whether the head is the table of the embeddings: a key says so, or in GGUF files the tensor that is not there. */
@@ -227,8 +222,9 @@ export function describeDecoder(keys: KeyReader, options: DecoderOptions): Bluep
 
 /** The keys of config.json that give a decoder again. */
 export function decoderKeys({ config, blocks, embeddings, head }: Blueprint): JsonObject {
-  const attention = blocks.map(({ tokenMixer }) => tokenMixer).find((mixer) => mixer.kind === 'attention');
-  if (!attention) return {};
+  const attention = blocks.map(({ tokenMixer }) => tokenMixer).find((mixer) => mixer?.kind === 'attention');
+  const channelMixer = blocks[0]?.channelMixer;
+  if (!attention || !channelMixer) return {}; // no decoder of describeDecoder
   const { headDim, kvHeads, rope, parts: { outputProjection } } = attention;
   const { eosTokenIds } = config;
   return {
@@ -239,7 +235,7 @@ export function decoderKeys({ config, blocks, embeddings, head }: Blueprint): Js
     num_attention_heads: outputProjection.weight.shape[1]! / headDim,
     num_key_value_heads: kvHeads,
     head_dim: headDim,
-    hidden_act: blocks[0]!.channelMixer.activation,
+    hidden_act: channelMixer.activation,
     max_position_embeddings: config.trainedContext,
     rms_norm_eps: config.rmsNormEps,
     ...ropeKeys(rope),

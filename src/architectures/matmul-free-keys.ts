@@ -11,7 +11,7 @@ function perLayer({ blocks }: Blueprint, number: (layer: HybridLayer) => number)
 
 function hybridLayers(blocks: Blueprint['blocks']): (HybridLayer | undefined)[] {
   return blocks.map(({ tokenMixer }) => {
-    if (tokenMixer.kind !== 'attention') return undefined;
+    if (tokenMixer?.kind !== 'attention') return undefined;
     const { headDim, kvHeads, window, rope, parts } = tokenMixer;
     return { heads: parts.queryProjection.weight.shape[0]! / headDim, kvHeads, window, theta: rope.theta };
   });

@@ -3,7 +3,7 @@ import type { JsonObject } from '../formats/bytes.js';
 import type { Blueprint } from './blueprint.js';
 import { KeyReader } from './config.js';
 import type { Family, TensorNames } from './family.js';
-import { architectures, FAMILIES } from './registry.js';
+import { architectures, blueprintOf, FAMILIES } from './registry.js';
 
 /** What is known beside config.json. */
 export interface ConfigContext {
@@ -23,7 +23,7 @@ export async function parseConfig(file: string, json: JsonObject, { generation =
   const reader = new KeyReader(file, json);
   for (const load of [...families.map((family) => async () => family), ...Object.values(FAMILIES)]) {
     const family = await load();
-    if (family.recognises(json, tensors)) return family.blueprint(reader, generation, tensors);
+    if (family.recognises(json, tensors)) return blueprintOf(family, reader, generation, tensors);
   }
   const { model_type: type, architectures: classes } = json;
   return reader.fail('model_type', `is ${show(type)}${Array.isArray(classes) ? `, architectures ${show(classes[0])}` : ''}; only ${architectures()} can be run`);

@@ -72,12 +72,12 @@ export const qwen35: Family = {
     });
     rotation?.check(keys.file, blueprint);
     const { value } = deltaNetWidths(shape);
-    const attention = blueprint.blocks.filter(({ tokenMixer }) => tokenMixer.kind === 'attention').length;
+    const attention = blueprint.blocks.filter(({ tokenMixer }) => tokenMixer?.kind === 'attention').length;
     return {
       ...blueprint,
       transformer: 'delta-net',
       rotation: rotation?.spec,
-      ignored: leftOutNames(keys, sizes.config.layers),
+      leftOut: leftOutNames(keys, sizes.config.layers),
       switches: [
         ...blueprint.switches,
         { name: 'layers', value: `${sizes.config.layers - attention} gated delta nets, ${attention} of attention`, why: keys.has('layer_types') ? 'layer_types' : 'full_attention_interval' },
@@ -90,10 +90,10 @@ export const qwen35: Family = {
   },
 
   async keysOf(blueprint, layout) {
-    const { keyHeads, valueHeads, keyDim, valueDim } = blueprint.blocks.map(({ tokenMixer }) => tokenMixer).find((mixer) => mixer.kind === 'gated-delta-net') ?? NO_HEADS;
-    const attention = blueprint.blocks.map(({ tokenMixer }) => tokenMixer).find((mixer) => mixer.kind === 'attention');
+    const { keyHeads, valueHeads, keyDim, valueDim } = blueprint.blocks.map(({ tokenMixer }) => tokenMixer).find((mixer) => mixer?.kind === 'gated-delta-net') ?? NO_HEADS;
+    const attention = blueprint.blocks.map(({ tokenMixer }) => tokenMixer).find((mixer) => mixer?.kind === 'attention');
     const keys = decoderKeys(blueprint);
-    const types = blueprint.blocks.map(({ tokenMixer }) => (tokenMixer.kind === 'attention' ? 'full_attention' : 'linear_attention'));
+    const types = blueprint.blocks.map(({ tokenMixer }) => (tokenMixer?.kind === 'attention' ? 'full_attention' : 'linear_attention'));
     const common: JsonObject = {
       ...keys,
       linear_conv_kernel_dim: TAPS, linear_key_head_dim: keyDim, linear_num_key_heads: keyHeads, linear_num_value_heads: valueHeads,

@@ -1,5 +1,8 @@
 import { missingPart, show } from '../errors.js';
-import type { Family } from './family.js';
+import type { JsonObject } from '../formats/bytes.js';
+import { DROP_KEYS, type Blueprint } from './blueprint.js';
+import type { KeyReader } from './config.js';
+import type { Family, TensorNames } from './family.js';
 import { matmulFree } from './matmul-free.js';
 
 const bitnet = async (): Promise<Family> => (await import('./bitnet.js').catch(missingPart)).bitnet;
@@ -18,6 +21,12 @@ export const FAMILIES: Readonly<Record<string, () => Promise<Family>>> = {
 /** The family that GGUF files call so. */
 export async function familyOf(architecture: unknown): Promise<Family | undefined> {
   return typeof architecture === 'string' && Object.hasOwn(FAMILIES, architecture) ? FAMILIES[architecture]!() : undefined;
+}
+
+/** What a family makes of these keys, without the mixers that they leave out. @throws ConfigError as `family.blueprint` does. */
+export async function blueprintOf(family: Family, keys: KeyReader, generation: JsonObject, tensors: TensorNames): Promise<Blueprint> {
+  const blueprint = await family.blueprint(keys, generation, tensors);
+  return DROP_KEYS.some((key) => keys.has(key)) ? (await import('./dropped.js').catch(missingPart)).withoutDropped(keys, blueprint) : blueprint;
 }
 
 /** Names of all families, for messages. */

@@ -147,7 +147,7 @@ export function rotationMetadata(blueprint: Blueprint): GgufMetadata {
 }
 
 function hasGroupedOutput({ blocks }: Blueprint): boolean {
-  return blocks.some(({ tokenMixer }) => tokenMixer.kind === 'gated-delta-net' && tokenMixer.parts.outputProjection.weight.ggufColumnTiles === undefined);
+  return blocks.some(({ tokenMixer }) => tokenMixer?.kind === 'gated-delta-net' && tokenMixer.parts.outputProjection.weight.ggufColumnTiles === undefined);
 }
 
 /** The same in config.json. */

@@ -63,7 +63,7 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
       },
       names: tensors.keys(),
       ternaryShape: (tensor) => (packed?.has(tensor) ? packed.shapeOf(tensor) : tensor.shape),
-      optional: packed?.scaleNames ?? new Set(),
+      optional: new Set([...(packed?.scaleNames ?? []), ...(blueprint.ignored ?? [])]),
     });
     const storedGroups = async (tensor: TensorSpec): Promise<StoredGroups> => {
       const { floatGroups, packedGroups } = await import('./folder-grouped.js').catch(missingPart);

@@ -38,7 +38,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
       const padded = alignUp(columns, alignment);
       return [rows, stored && (isTernary(stored.type) || stored.shape[1] === padded) ? padded : columns];
     },
-    optional: new Set(ternaryTensors(blueprint).map(ggufScaleName)),
+    optional: new Set([...ternaryTensors(blueprint).map(ggufScaleName), ...(blueprint.ignored ?? [])]),
   });
   // Only now: a vocabulary takes work, and one that has its embeddings in the file is real.
   const texts = await readTexts(file, metadata, blueprint.config.vocabSize, {

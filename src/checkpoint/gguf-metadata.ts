@@ -1,7 +1,7 @@
 import { ConfigError, show } from '../errors.js';
-import type { Blueprint } from '../architectures/blueprint.js';
+import { DROP_KEYS, type Blueprint } from '../architectures/blueprint.js';
 import { KeyReader } from '../architectures/config.js';
-import { architectures, familyOf } from '../architectures/registry.js';
+import { architectures, blueprintOf, familyOf } from '../architectures/registry.js';
 import type { Family, GgufContents } from '../architectures/family.js';
 import type { JsonObject } from '../formats/bytes.js';
 import type { GgufMetadata } from '../formats/gguf.js';
@@ -45,12 +45,12 @@ export async function blueprintFromMetadata(
     bos_token_id: metadata.get(KEYS.bosTokenId)?.value ?? null,
     eos_token_id: eosTokenIds(metadata),
   };
-  for (const { json: key, gguf, isRequired } of family.metadata) {
+  for (const { json: key, gguf, isRequired } of [...family.metadata, ...DROP_KEYS.map((key) => ({ json: key, gguf: key, isRequired: false }))]) {
     const found = metadata.get(`${architecture}.${gguf}`);
     if (!found && isRequired) throw new ConfigError(`${file}: metadata key ${architecture}.${gguf} is missing`);
     if (found) setPath(json, key, found.type === 'f32' ? shortestDecimal(found.value) : found.value);
   }
-  return family.blueprint(new KeyReader(`${file} (metadata)`, json), generation, tensors);
+  return blueprintOf(family, new KeyReader(`${file} (metadata)`, json), generation, tensors);
 }
 
 /** The end of a text, and those of a turn and of a message where the file tells of them: as in llama.cpp, which passes over ids that no token has. */

@@ -8,7 +8,7 @@ import { ProgressLine } from './terminal.js';
 export const EMBEDDED_MODEL = new URL('../../examples/models/tinystories-9m.gguf', import.meta.url);
 
 export interface ModelFlags {
-  readonly model?: string | undefined;
+  readonly model?: string | Uint8Array | undefined;
   readonly backend?: string | undefined;
   readonly threads?: string | undefined;
   readonly 'context-tokens'?: string | undefined;

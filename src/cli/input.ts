@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { SourceError, textDecoderFor } from '../index.js';
+import { FormatError, SourceError, textDecoderFor } from '../index.js';
 import { UsageError } from './arguments.js';
 import type { Io } from './io.js';
 import { describeFileError } from './terminal.js';
@@ -113,4 +113,19 @@ export async function pipedInput({ stdin, signal }: Io): Promise<typeof STDIN | 
   const isGiven = await stdin.isGiven();
   signal.throwIfAborted();
   return isGiven ? STDIN : undefined;
+}
+
+/** The sequences of a file of ids. @throws FormatError */
+export function parseIds(file: string, text: string): number[][] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new FormatError(`${file}: broken JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const isIdList = (list: unknown): list is number[] => Array.isArray(list) && list.every((id) => Number.isInteger(id));
+  if (!Array.isArray(value) || value.length === 0 || !value.every(isIdList)) {
+    throw new FormatError(`${file}: must hold an array of arrays of token ids: [[1, 496, ...], ...]`);
+  }
+  return value;
 }

@@ -10,6 +10,7 @@ import { infoCommand } from './info.js';
 import type { Io } from './io.js';
 import { modelsCommand } from './models.js';
 import { perplexityCommand } from './perplexity.js';
+import { pruneCommand } from './prune.js';
 import { scoreCommand } from './score.js';
 import { serveCommand } from './serve.js';
 import { onOneLine } from './terminal.js';
@@ -24,6 +25,7 @@ const COMMANDS = new Map([
   ['eval', evalCommand],
   ['info', infoCommand],
   ['convert', convertCommand],
+  ['prune', pruneCommand],
   ['models', modelsCommand],
   ['cache', cacheCommand],
 ]);

@@ -1,7 +1,7 @@
-import { ArgumentError, FormatError, type MatMulFreeLM } from '../index.js';
+import { ArgumentError, type MatMulFreeLM } from '../index.js';
 import { parseCommand, UsageError } from './arguments.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
-import { nameOf, readInput, textArgument } from './input.js';
+import { nameOf, parseIds, readInput, textArgument } from './input.js';
 import type { Io } from './io.js';
 import { plural, ProgressLine } from './terminal.js';
 import { HELP } from './usage.js';
@@ -54,18 +54,4 @@ async function scoreAll(
     progress.clear();
   }
   return { tokens, nll };
-}
-
-function parseIds(file: string, text: string): number[][] {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new FormatError(`${file}: broken JSON: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  const isIdList = (list: unknown): list is number[] => Array.isArray(list) && list.every((id) => Number.isInteger(id));
-  if (!Array.isArray(value) || value.length === 0 || !value.every(isIdList)) {
-    throw new FormatError(`${file}: must hold an array of arrays of token ids: [[1, 496, ...], ...]`);
-  }
-  return value;
 }

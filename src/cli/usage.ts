@@ -15,10 +15,11 @@ Commands:
   eval                zero-shot tasks: multiple choice, last words
   info [file]         what a model is made of: weights, zeros, operations per token; what stands in a file
   convert             turn a checkpoint into one GGUF file that loads fast, or a folder of packed safetensors
+  prune               which layers change little, and a model without some of them
   models              list published models: what they take, and what they are good for
   cache               list the models that were downloaded, or remove them
 
-Without --model, generate, serve, score, perplexity, eval and info use the small model of children's stories that comes with the package.
+Without --model, generate, serve, score, perplexity, eval, info and prune use the small model of children's stories that comes with the package.
 
 Examples:
   matmulfree generate "The dragon" --seed 7
@@ -230,6 +231,43 @@ Examples:
   matmulfree convert --model ./MMfreeLM-370M --out mmfree-370m.gguf
   matmulfree convert --model ./MMfreeLM-370M --out MMfreeLM-370M-packed --type safetensors`;
 
+const PRUNE = `Usage: matmulfree prune (--text-file FILE | --ids FILE.json) [what to leave out] [--out FILE.gguf] [options]
+
+Layers differ in what they do. The token mixer of a layer (attention, or the recurrence that stands for it) and its channel mixer (the
+feed-forward part) each add something to what passes through. Where input and output are nearly the same, one may be dispensable: "What
+Matters in Transformers?" (He et al., 2024) found it for half of the attention of large float models. Whether it is so for yours is measured here:
+
+  matmulfree prune --model M --text-file T          how similar input and output of each part are (a cosine, 1: the same)
+  ... --drop 2                                      and the perplexity of T without the two token mixers that change least, before and after
+  ... --drop 2 --out smaller.gguf                   and the file, which loads like any other
+
+Measured once, on the whole model; nothing is trained again. What is left out takes no memory and no time, neither as weights nor as state
+or keys and values; the rest computes as before. The file says what is missing: the keys drop_attn_list and drop_mlp_list of config.json, in
+GGUF files ARCHITECTURE.drop_attn_list and .drop_mlp_list. A model that has lost layers can lose more.
+
+What to leave out:
+  --drop N              the N that change least
+  --of KIND             token-mixers (default), channel-mixers, blocks (both mixers of a layer), or mixers (of both kinds, whichever change least)
+  --token-mixers LIST, --channel-mixers LIST, --blocks LIST
+                        these layers in place of --drop, from 0: 2,5,7
+
+Options:
+${MODEL}
+  --text-file FILE      a text like those that the model is for; - is stdin. Perplexity is measured on it too: a text that it was not chosen
+                        by (--token-mixers LIST) judges more strictly
+  --ids FILE.json       [[1, 496, ...], ...] in place of a text, each read by itself
+  --context N           windows of N tokens, each read from an empty state (default: what the model was trained with, at most 2048)
+  --out NAME            a .gguf file, or with --type safetensors a folder in Hugging Face layout; loaded and measured before it gets its name
+  --type TYPE           as of convert
+  --svg FILE            a picture of the table
+  --json                the figures as JSON on stdout
+  --quiet               no progress
+
+Examples:
+  matmulfree prune --text-file story.txt --svg layers.svg
+  matmulfree prune --text-file story.txt --drop 1 --of channel-mixers
+  matmulfree prune --model model.gguf --text-file story.txt --blocks 5,6 --out shorter.gguf`;
+
 const MODELS = `Usage: matmulfree models [--json]
 
 Lists published ternary models that this version is made for: the name that --model takes, parameters, the download, memory of the
@@ -259,5 +297,5 @@ Examples:
   matmulfree cache clear hf:ridger/MMfreeLM-370M`;
 
 export const HELP = {
-  general: GENERAL, generate: GENERATE, chat: CHAT, serve: SERVE, score: SCORE, perplexity: PERPLEXITY, eval: EVAL, info: INFO, convert: CONVERT, models: MODELS, cache: CACHE,
+  general: GENERAL, generate: GENERATE, chat: CHAT, serve: SERVE, score: SCORE, perplexity: PERPLEXITY, eval: EVAL, info: INFO, convert: CONVERT, prune: PRUNE, models: MODELS, cache: CACHE,
 } as const;

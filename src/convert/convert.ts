@@ -13,7 +13,7 @@ import { metadataOf } from './gguf-keys.js';
 import { encodeGroupedRow, storedColumns, type ScaledBlockType } from './group-rows.js';
 import { SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
 import { ggmlTokenizer } from './gguf-tokenizer.js';
-import { convertSource, toJson, type Layout, type SourceOptions } from './plan.js';
+import { convertSource, toJson, type Change, type Layout, type SourceOptions } from './plan.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
 export interface ConvertOptions extends SourceOptions {
@@ -39,19 +39,24 @@ export const CONVERT_TYPES = Object.keys(FILE_TYPES) as ConvertType[];
  * logits, bit for bit; the same input gives the same bytes. One tensor is held at a time.
  * @throws as `MatMulFreeLM.load` does.
  */
-export async function* convert(source: ModelSource, options: ConvertOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-  const { type, name, ...opening } = givenOptions('convert', options, ['type', 'name', ...SOURCE_OPTIONS]);
-  if (type !== undefined && !CONVERT_TYPES.includes(type)) throw new ArgumentError(`convert: type is ${show(type)}, not one of ${CONVERT_TYPES.join(', ')}`);
-  if (name !== undefined && typeof name !== 'string') throw new ArgumentError(`convert: name is ${show(name)}, not a text`);
+export function convert(source: ModelSource, options: ConvertOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+  return convertChanged('convert', source, options);
+}
+
+/** @internal As `convert`, of what `change` leaves of the model. @param what the caller's function. */
+export async function* convertChanged(what: string, source: ModelSource, options: ConvertOptions, change?: Change): AsyncGenerator<Uint8Array, void, undefined> {
+  const { type, name, ...opening } = givenOptions(what, options, ['type', 'name', ...SOURCE_OPTIONS]);
+  if (type !== undefined && !CONVERT_TYPES.includes(type)) throw new ArgumentError(`${what}: type is ${show(type)}, not one of ${CONVERT_TYPES.join(', ')}`);
+  if (name !== undefined && typeof name !== 'string') throw new ArgumentError(`${what}: name is ${show(name)}, not a text`);
   const typeOf = ({ blueprint }: Checkpoint): ConvertType => {
     const isGrouped = ternaryTensors(blueprint).some((tensor) => tensor.isGrouped);
     if (type === undefined) return isGrouped ? 'Q2_0' : 'TQ2_0';
     if (isGrouped || type === 'TQ1_0' || type === 'TQ2_0') return type;
-    throw new ArgumentError(`convert: type is ${show(type)}, which is for models with scales for groups of columns; this one has a scale a row: take TQ2_0 or TQ1_0`);
+    throw new ArgumentError(`${what}: type is ${show(type)}, which is for models with scales for groups of columns; this one has a scale a row: take TQ2_0 or TQ1_0`);
   };
-  yield* convertSource('convert', source, opening, (checkpoint) => ggufLayout(typeOf(checkpoint), checkpoint.name), async function* (checkpoint, tokenizer, tensors) {
+  yield* convertSource(what, source, opening, (checkpoint) => ggufLayout(typeOf(checkpoint), checkpoint.name), async function* (checkpoint, tokenizer, tensors) {
     yield* writeGguf(await buildMetadata(checkpoint, tokenizer, typeOf(checkpoint), name ?? baseName(checkpoint.name)), tensors);
-  });
+  }, change);
 }
 
 /**

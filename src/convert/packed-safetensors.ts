@@ -5,9 +5,10 @@ import { DEFAULT_TEMPLATE } from '../chat/template-sources.js';
 import { QUANTIZATION_CONFIG } from '../checkpoint/packed-weights.js';
 import { hfScaleName } from '../architectures/blueprint.js';
 import { familyOf } from '../architectures/registry.js';
+import { missingPart } from '../errors.js';
 import { givenOptions } from '../options.js';
 import { SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
-import { convertSource, toJson, type Layout, type SourceOptions, type TernaryLayout } from './plan.js';
+import { convertSource, toJson, type Change, type Layout, type SourceOptions, type TernaryLayout } from './plan.js';
 
 export type ConvertToSafetensorsOptions = SourceOptions;
 
@@ -23,11 +24,16 @@ export interface FilePart {
  * model loaded from it gives the same logits, bit for bit; the same input gives the same bytes. One tensor is held at a time.
  * @throws as `MatMulFreeLM.load` does.
  */
-export async function* convertToSafetensors(
-  source: ModelSource, options: ConvertToSafetensorsOptions = {},
+export function convertToSafetensors(source: ModelSource, options: ConvertToSafetensorsOptions = {}): AsyncGenerator<FilePart, void, undefined> {
+  return convertChangedToSafetensors('convertToSafetensors', source, options);
+}
+
+/** @internal As `convertToSafetensors`, of what `change` leaves of the model. @param what the caller's function. */
+export async function* convertChangedToSafetensors(
+  what: string, source: ModelSource, options: ConvertToSafetensorsOptions, change?: Change,
 ): AsyncGenerator<FilePart, void, undefined> {
-  const given = givenOptions('convertToSafetensors', options, SOURCE_OPTIONS);
-  yield* convertSource('convertToSafetensors', source, given, () => LAYOUT, async function* (checkpoint, _tokenizer, tensors) {
+  const given = givenOptions(what, options, SOURCE_OPTIONS);
+  yield* convertSource(what, source, given, () => LAYOUT, async function* (checkpoint, _tokenizer, tensors) {
     const { generationConfig, tokenizer, tokenizerConfig, chatTemplates } = checkpoint.texts;
     const texts = {
       'config.json': await configJson(checkpoint), 'generation_config.json': generationConfig,
@@ -38,7 +44,7 @@ export async function* convertToSafetensors(
       if (text !== undefined) yield { file, bytes: new TextEncoder().encode(text) };
     }
     for await (const bytes of writeSafetensors(tensors, { format: 'pt' })) yield { file: 'model.safetensors', bytes };
-  });
+  }, change);
 }
 
 const LAYOUT: Layout<'U8'> = {
@@ -65,6 +71,7 @@ function withTemplates(config: string | undefined, templates: ReadonlyMap<string
 
 /** What the model is, over what else the source's config.json says. */
 async function configJson({ blueprint, texts }: Checkpoint): Promise<string> {
-  const { architectures, ...config } = await (await familyOf(blueprint.architecture))!.keysOf(blueprint, 'hf');
+  const { droppedKeys } = await import('../architectures/dropped.js').catch(missingPart);
+  const { architectures, ...config } = { ...(await (await familyOf(blueprint.architecture))!.keysOf(blueprint.full ?? blueprint, 'hf')), ...droppedKeys(blueprint) };
   return toJson('config.json', { architectures, ...parseOptional('config.json', texts.config), ...config, quantization_config: QUANTIZATION_CONFIG }, 2) + '\n';
 }

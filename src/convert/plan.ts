@@ -5,7 +5,7 @@ import type { TensorToWrite } from '../formats/stored-tensor.js';
 import type { Checkpoint, OnRow } from '../checkpoint/checkpoint.js';
 import type { Progress } from '../model/load-model.js';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.js';
-import { parameters, ternaryTensors, type TensorSpec } from '../architectures/blueprint.js';
+import { parameters, ternaryTensors, type Blueprint, type TensorSpec } from '../architectures/blueprint.js';
 import { inverted, reordered } from '../architectures/gguf-order.js';
 import { Pace } from '../platform/pace.js';
 import { openSource, type ModelSource } from '../sources/source.js';
@@ -48,6 +48,9 @@ export interface Layout<T extends string> {
   readonly columnsOf?: (weight: TensorSpec) => Int32Array | undefined;
 }
 
+/** What is written of a model, where that is not all of it. */
+export type Change = (blueprint: Blueprint) => Blueprint;
+
 type Tensors<T extends string> = TensorToWrite<T | FloatType>[];
 
 /**
@@ -56,15 +59,16 @@ type Tensors<T extends string> = TensorToWrite<T | FloatType>[];
  */
 export async function* convertSource<T extends string, Y>(
   what: string, source: ModelSource, options: SourceOptions, layoutOf: (checkpoint: Checkpoint) => Layout<T>,
-  write: (checkpoint: Checkpoint, tokenizer: Tokenizer | undefined, tensors: Tensors<T>) => AsyncGenerator<Y, void, undefined>,
+  write: (checkpoint: Checkpoint, tokenizer: Tokenizer | undefined, tensors: Tensors<T>) => AsyncGenerator<Y, void, undefined>, change: Change = (all) => all,
 ): AsyncGenerator<Y, void, undefined> {
   options.signal?.throwIfAborted();
-  const checkpoint = await openCheckpoint(await openSource(source, options, what));
+  const opened = await openCheckpoint(await openSource(source, options, what));
   try {
+    const checkpoint = { ...opened, blueprint: change(opened.blueprint) };
     const tokenizer = await loadTokenizer(checkpoint); // refuses here what `load` would refuse later
     yield* write(checkpoint, tokenizer, await planTensors(checkpoint, layoutOf(checkpoint), options));
   } finally {
-    await checkpoint.close();
+    await opened.close();
   }
 }
 

@@ -5,11 +5,12 @@ import { isRecurrent, type ChannelMixer, type MixerMemory, type TokenMixer } fro
 import type { RMSNorm } from './rms-norm.js';
 import type { Workspace } from './workspace.js';
 
+/** A mixer may be left out, and its norm with it. */
 export interface BlockParts {
-  readonly tokenNorm: RMSNorm; //    attn_norm [hidden]
-  readonly tokenMixer: TokenMixer;
-  readonly channelNorm: RMSNorm; //  mlp_norm [hidden]
-  readonly channelMixer: ChannelMixer;
+  readonly tokenNorm?: RMSNorm | undefined; //    attn_norm [hidden]
+  readonly tokenMixer?: TokenMixer | undefined;
+  readonly channelNorm?: RMSNorm | undefined; //  mlp_norm [hidden]
+  readonly channelMixer?: ChannelMixer | undefined;
 }
 
 /** A pre-norm residual block: r += tokenMixer(norm(r)); r += channelMixer(norm(r)) (hgrn-bit.md, "Block and model"). */
@@ -20,8 +21,10 @@ export class Block {
 
   /** @throws ArgumentError when the norms or the workspace do not fit together. */
   constructor(kernels: Kernels, workspace: Workspace, parts: BlockParts) {
-    const hidden = parts.tokenNorm.weight.length;
-    requireLength('Block: channel norm', parts.channelNorm.weight, hidden);
+    const { tokenNorm, tokenMixer, channelNorm, channelMixer } = parts;
+    if (!tokenNorm !== !tokenMixer || !channelNorm !== !channelMixer) throw new ArgumentError('Block: a mixer comes with its norm, or neither');
+    const hidden = (tokenNorm ?? channelNorm)?.weight.length ?? 0;
+    if (channelNorm) requireLength('Block: channel norm', channelNorm.weight, hidden);
     requireLength('Block: workspace.normed', workspace.normed, workspace.maxTokens * hidden, 'at least');
     this.kernels = kernels;
     this.workspace = workspace;
@@ -29,21 +32,24 @@ export class Block {
   }
 
   /**
-   * residual: [tokens, hidden], updated in place; the token mixer's memory is advanced. `lengths` tells how the tokens belong to
-   * several sequences (`RecurrentMixer.forward`).
+   * residual: [tokens, hidden], updated in place; the token mixer's memory, if there is one, is advanced. `lengths` tells how the tokens
+   * belong to several sequences (`RecurrentMixer.forward`).
    * @throws ArgumentError when the memory is of another kind of mixer.
    */
   forward(residual: Float32Array, tokens: number, memory: MixerMemory, lengths?: Uint32Array): void {
     const { tokenNorm, tokenMixer, channelNorm, channelMixer } = this.parts;
     const { normed, mixed, maxTokens } = this.workspace;
     requireTokens(tokens, maxTokens);
-    const count = tokens * tokenNorm.weight.length;
-    tokenNorm.forward(residual, tokens, normed);
-    mix(tokenMixer, normed, tokens, memory, mixed, lengths);
-    this.kernels.add(residual, mixed, count);
-    channelNorm.forward(residual, tokens, normed);
-    channelMixer.forward(normed, tokens, mixed);
-    this.kernels.add(residual, mixed, count);
+    if (tokenNorm && tokenMixer) {
+      tokenNorm.forward(residual, tokens, normed);
+      mix(tokenMixer, normed, tokens, memory, mixed, lengths);
+      this.kernels.add(residual, mixed, tokens * tokenNorm.weight.length);
+    }
+    if (channelNorm && channelMixer) {
+      channelNorm.forward(residual, tokens, normed);
+      channelMixer.forward(normed, tokens, mixed);
+      this.kernels.add(residual, mixed, tokens * channelNorm.weight.length);
+    }
   }
 }
 

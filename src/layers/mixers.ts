@@ -49,8 +49,8 @@ export interface AttentionMixer {
   forward(x: Float32Array, tokens: number, tables: readonly PageTable[], out: Float32Array): void;
 }
 
-export function isRecurrent(mixer: TokenMixer): mixer is RecurrentMixer {
-  return 'stateSize' in mixer;
+export function isRecurrent(mixer: TokenMixer | undefined): mixer is RecurrentMixer {
+  return mixer !== undefined && 'stateSize' in mixer;
 }
 
 /** Mixes the channels of each token by itself. */

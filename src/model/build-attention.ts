@@ -22,7 +22,7 @@ export interface AttentionMemory {
 }
 
 export function attentionSpecs({ blocks }: Blueprint): AttentionSpec[] {
-  return blocks.map(({ tokenMixer }: BlockSpec) => tokenMixer).filter((mixer) => mixer.kind === 'attention');
+  return blocks.map(({ tokenMixer }: BlockSpec) => tokenMixer).filter((mixer) => mixer?.kind === 'attention');
 }
 
 /** What attention needs of the work space. */

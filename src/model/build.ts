@@ -39,14 +39,14 @@ export class Builder {
 
   block({ tokenNorm, tokenMixer, channelNorm, channelMixer }: BlockSpec): Block {
     return new Block(this.kernels, this.workspace, {
-      tokenNorm: this.norm(tokenNorm),
-      tokenMixer: this.tokenMixer(tokenMixer),
-      channelNorm: this.norm(channelNorm),
-      channelMixer: new GLU(this.kernels, this.workspace, this.parts<GLUParts>(channelMixer.parts), channelMixer.activation),
+      tokenNorm: tokenNorm && this.norm(tokenNorm),
+      tokenMixer: tokenMixer && this.tokenMixer(tokenMixer),
+      channelNorm: channelNorm && this.norm(channelNorm),
+      channelMixer: channelMixer && new GLU(this.kernels, this.workspace, this.parts<GLUParts>(channelMixer.parts), channelMixer.activation),
     });
   }
 
-  private tokenMixer(spec: BlockSpec['tokenMixer']): TokenMixer {
+  private tokenMixer(spec: NonNullable<BlockSpec['tokenMixer']>): TokenMixer {
     if (spec.kind !== 'mlgru') return this.transformer!.mixer(spec, (specs) => this.parts(specs));
     const { lowerBounds } = this.blueprint;
     const lowerBound = lowerBounds && spec.boundsRow !== undefined

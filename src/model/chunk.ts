@@ -1,6 +1,6 @@
 import type { Lookup } from '../layers/embedding.js';
 import type { MixerMemory, RecurrentMixer } from '../layers/mixers.js';
-import type { ModelState } from './state.js';
+import type { ModelState, StateShape } from './state.js';
 import type { StateHistory } from './state-history.js';
 
 /** One sequence of a forward pass. */
@@ -44,7 +44,7 @@ export class Chunk {
   wantedRows = 0;
   private pieces = 0;
   private readonly maxTokens: number;
-  private readonly liveState: readonly Float32Array[]; // [blocks][pieces, width], empty for attention
+  private readonly liveState: readonly Float32Array[]; // [blocks][pieces, width], empty for attention and for none
   private readonly tables: KeyValueTables | undefined;
   private readonly attentionIndex: readonly number[]; //  [blocks] which of the blocks of attention it is, or -1
   private readonly allLengths: Uint32Array; //            [most pieces] tokens of each piece, in the kernels' memory
@@ -57,10 +57,10 @@ export class Chunk {
   private readonly wantedSequence: Int32Array; //         and that sequence
   private readonly next: Place = { ...START };
 
-  constructor(maxTokens: number, liveState: readonly Float32Array[], lengths: Uint32Array, tables?: KeyValueTables) {
+  constructor(maxTokens: number, { blocks }: StateShape, liveState: readonly Float32Array[], lengths: Uint32Array, tables?: KeyValueTables) {
     this.tables = tables;
     let attention = 0;
-    this.attentionIndex = liveState.map(({ length }) => (length > 0 ? -1 : attention++));
+    this.attentionIndex = blocks.map((memory) => ('width' in memory ? -1 : attention++));
     this.maxTokens = maxTokens;
     this.liveState = liveState;
     this.allLengths = lengths;

@@ -31,7 +31,7 @@ export function widestInput({ blocks }: Blueprint): number {
 }
 
 function deltaNets({ blocks }: Blueprint): GatedDeltaNetSpec[] {
-  return blocks.map(({ tokenMixer }) => tokenMixer).filter((mixer) => mixer.kind === 'gated-delta-net');
+  return blocks.map(({ tokenMixer }) => tokenMixer).filter((mixer) => mixer?.kind === 'gated-delta-net');
 }
 
 export function allocateDeltaNet(arena: Arena, blueprint: Blueprint, maxTokens: number): DeltaNetMemory {

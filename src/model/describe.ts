@@ -79,13 +79,13 @@ export function describeModel(model: Model): ModelInfo {
 }
 
 function blockMultiplications(block: BlockSpec): number {
-  const { tokenMixer, channelMixer: { activation, parts: { downProjection } } } = block;
-  const [, intermediate = 0] = downProjection.weight.shape;
+  const { tokenMixer, channelMixer } = block;
+  const [, intermediate = 0] = channelMixer?.parts.downProjection.weight.shape ?? [];
   // Of the gates: the recurrence has two sigmoids, the gated norm and the GLU one each.
   // The delta rule takes five for each element of its state.
-  const { kind, stateSize = 0 }: { kind: string; stateSize?: number } = tokenMixer;
+  const { kind, stateSize = 0 }: { kind?: string; stateSize?: number } = tokenMixer ?? {};
   const recurrent = stateSize * (kind === 'mlgru' ? 3 * SIGMOID + 6 : 5);
-  return sum(blockParts(block).map(partMultiplications)) + recurrent + intermediate * (activation === 'silu' ? SIGMOID + 2 : 2);
+  return sum(blockParts(block).map(partMultiplications)) + recurrent + intermediate * (channelMixer?.activation === 'silu' ? SIGMOID + 2 : 2);
 }
 
 /** A norm takes 3 a channel (square, 1/rms, weight), quantising 1 more, a product 2 a row (its scale). */

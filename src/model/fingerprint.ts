@@ -41,7 +41,7 @@ function floatsOf({ blocks, norm, head, lowerBounds }: Blueprint, { vectors, mat
     const parts = blockParts(block);
     const inBlock = parts.filter(isBitLinear).flatMap(ofLinear);
     for (const part of parts) if (!isBitLinear(part)) inBlock.push(ofNorm(part));
-    const boundsRow = block.tokenMixer.kind === 'mlgru' ? block.tokenMixer.boundsRow : undefined;
+    const boundsRow = block.tokenMixer?.kind === 'mlgru' ? block.tokenMixer.boundsRow : undefined;
     if (lowerBounds && boundsRow !== undefined) inBlock.push(lowerBoundOf(vectors.get(lowerBounds)!, lowerBounds.shape, boundsRow));
     return inBlock;
   });

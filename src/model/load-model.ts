@@ -65,7 +65,7 @@ function allocateModel(
   return {
     weights: allocateWeights(arena, kernels, checkpoint, transformer?.groups),
     workspace: allocateWorkspace(arena, { hidden, recurrent, intermediate, ...transformer?.widths }, CHUNK_TOKENS),
-    liveState: blocks.map(({ tokenMixer }) => arena.f32(tokenMixer.kind === 'attention' ? 0 : sequences * tokenMixer.stateSize)),
+    liveState: blocks.map(({ tokenMixer }) => arena.f32(tokenMixer && tokenMixer.kind !== 'attention' ? sequences * tokenMixer.stateSize : 0)),
     lengths: arena.u32(sequences),
     logits: arena.f32(CHUNK_TOKENS * vocabSize),
     transformer: transformer?.allocate(arena, CHUNK_TOKENS, options),
@@ -122,7 +122,7 @@ export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, option
     logits,
     stateShape: {
       blocks: blueprint.blocks.map(({ tokenMixer }, n): BlockMemory =>
-        tokenMixer.kind === 'attention' ? tokenMixer : { width: tokenMixer.stateSize, replay: (blocks[n]!.parts.tokenMixer as RecurrentMixer).replay }),
+        tokenMixer?.kind === 'attention' ? tokenMixer : { width: tokenMixer?.stateSize ?? 0, replay: (blocks[n]!.parts.tokenMixer as RecurrentMixer | undefined)?.replay }),
       fingerprint: fingerprint(blueprint, weights, embeddings, counts),
     },
     pages: more?.pages,

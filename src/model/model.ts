@@ -25,10 +25,10 @@ export interface ModelParts {
   readonly kernels: Kernels;
   readonly workspace: Workspace;
   readonly embeddings: Lookup;
-  readonly blocks: readonly Block[];
+  readonly blocks: readonly Pick<Block, 'parts' | 'forward'>[];
   readonly norm: RMSNorm;
   readonly head: Head;
-  /** [blocks][sequences, width] the states of the sequences at work: kernels work on their own memory only. Empty for attention. */
+  /** [blocks][sequences, width] the states of the sequences at work: kernels work on their own memory only. Empty for attention, and where there is no token mixer. */
   readonly liveState: readonly Float32Array[];
   /** [sequences] how many tokens each of them has in a chunk. */
   readonly lengths: Uint32Array;
@@ -70,7 +70,7 @@ export class Model {
     const rowsOf = (array: Float32Array, width: number): Float32Array[] =>
       Array.from({ length: maxTokens }, (_, row) => array.subarray(row * width, (row + 1) * width));
     this.parts = parts;
-    this.chunk = new Chunk(maxTokens, parts.liveState, parts.lengths, parts.tables);
+    this.chunk = new Chunk(maxTokens, parts.stateShape, parts.liveState, parts.lengths, parts.tables);
     this.logitsRows = rowsOf(logits, config.vocabSize);
     this.hiddenRows = rowsOf(normed, config.hiddenSize);
   }
@@ -151,10 +151,10 @@ export class Model {
 
   /** Runs a pass that a sink asks for, and leaves all as it was for the pass around it, which goes on handing over its rows. */
   private aside(run: () => void): void {
-    const { chunk, rowsOut, parts: { config, liveState, lengths, tables, logits, workspace: { maxTokens, normed } } } = this;
+    const { chunk, rowsOut, parts: { config, stateShape, liveState, lengths, tables, logits, workspace: { maxTokens, normed } } } = this;
     const keptLogits = logits.slice(0, rowsOut * config.vocabSize);
     const keptHidden = normed.slice(0, rowsOut * config.hiddenSize);
-    this.chunk = new Chunk(maxTokens, liveState, lengths, tables);
+    this.chunk = new Chunk(maxTokens, stateShape, liveState, lengths, tables);
     this.rowsOut = 0;
     try {
       run();

@@ -5,13 +5,13 @@ import { requireShape, type ModelState, type StateShape } from './state.js';
 
 /** Of a model. */
 interface Parts {
-  readonly blocks: readonly Block[];
+  readonly blocks: readonly Pick<Block, 'parts'>[];
   readonly stateShape: StateShape;
 }
 
 /** Whether states can be taken back to the middle of a pass. */
 export function keepsHistory({ blocks }: Pick<Parts, 'blocks'>): boolean {
-  return blocks.every(({ parts: { tokenMixer } }) => !isRecurrent(tokenMixer) || (tokenMixer.history ?? tokenMixer.replay) !== undefined);
+  return blocks.every(({ parts: { tokenMixer } }) => !tokenMixer || !isRecurrent(tokenMixer) || (tokenMixer.history ?? tokenMixer.replay) !== undefined);
 }
 
 /**

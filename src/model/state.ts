@@ -2,7 +2,7 @@ import { ArgumentError, show } from '../errors.js';
 import type { Replay } from '../layers/mixers.js';
 import type { KeysAndValues, KeyValueShape } from './keys-and-values.js';
 
-/** What the token mixer of a block remembers of a text: a vector, or keys and values of the last `window` tokens. */
+/** What the token mixer of a block remembers of a text: a vector (of width 0 for none), or keys and values of the last `window` tokens. */
 export type BlockMemory = VectorShape | KeyValueShape;
 
 export interface VectorShape {

@@ -65,7 +65,7 @@ export async function prepareTransformer(checkpoint: Checkpoint, pace: Pace): Pr
 }
 
 function hasAttention({ blocks }: Blueprint): boolean {
-  return blocks.some(({ tokenMixer }) => tokenMixer.kind === 'attention');
+  return blocks.some(({ tokenMixer }) => tokenMixer?.kind === 'attention');
 }
 
 function groupedTensors({ embeddings, blocks, head }: Blueprint): TensorSpec[] {

@@ -5,7 +5,9 @@ import { givenOptions } from '../options.js';
 import { Pace } from '../platform/pace.js';
 import { Lanes } from './lanes.js';
 import { logProbability } from '../sampling/logprobs.js';
-import { SCORE_OPTIONS, type Score, type ScoreOptions } from './score.js';
+import { requireTwo, type Score, type ScoreOptions } from './score.js';
+
+const OPTIONS: readonly (keyof ScoreOptions)[] = ['onProgress', 'signal'];
 
 /** See `lm.scoreBatch`. @param idsOf of a text, for messages that begin so. */
 export async function scoreTexts(
@@ -20,12 +22,25 @@ export async function scoreTexts(
  * @throws ArgumentError for fewer than two ids in one of them, or one out of range; the signal's reason.
  */
 export async function scoreBatch(model: Model, texts: readonly ArrayLike<number>[], options: ScoreOptions = {}): Promise<Score[]> {
-  const { onProgress, signal } = givenOptions('scoreBatch', options, SCORE_OPTIONS);
+  const given = givenOptions('scoreBatch', options, OPTIONS);
   const unused = model.createState();
   texts.forEach((ids, n) => {
     model.check(ids, unused, `scoreBatch: text ${n}`, ids.length - 1);
     if (ids.length < 2) throw new ArgumentError(`scoreBatch: text ${n} has fewer than two token ids, the second is the first to be predicted`);
   });
+  return scoreAll('scoreBatch', model, texts, given);
+}
+
+/** As `scoreIds`, in steps between which other tasks run. @throws also the signal's reason. */
+export async function scoreIdsAsync(model: Model, ids: ArrayLike<number>, options: ScoreOptions): Promise<Score> {
+  const given = givenOptions('score', options, OPTIONS);
+  requireTwo(model, ids, model.createState());
+  const [score] = await scoreAll('score', model, [ids], given);
+  return score!;
+}
+
+/** @param what the caller's function. */
+async function scoreAll(what: string, model: Model, texts: readonly ArrayLike<number>[], { onProgress, signal }: ScoreOptions): Promise<Score[]> {
   const nll = new Float64Array(texts.length);
   const inputs = texts.map((ids) => ({ ids, from: 1 }));
   const logprobs: Float64Array[] = [];
@@ -33,7 +48,7 @@ export async function scoreBatch(model: Model, texts: readonly ArrayLike<number>
     const logprob = logProbability(logits, id);
     logprobs[n]![position - 1] = logprob;
     nll[n]! -= logprob;
-  }, 'scoreBatch');
+  }, what);
   for (const ids of texts) logprobs.push(new Float64Array(ids.length - 1)); // now that they are known to be ids
   await lanes.run(new Pace(signal), onProgress);
   return logprobs.map((list, n) => ({ tokens: list.length, nll: nll[n]!, perplexity: exp(nll[n]! / list.length), logprobs: list }));

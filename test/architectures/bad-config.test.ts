@@ -138,7 +138,7 @@ describe('keys of config.json', () => {
         await refuses(family({ [key]: value }), ConfigError, new RegExp(`${key} is ${value}; only`));
       }
       for (const key of ['drop_attn_list', 'drop_mlp_list']) {
-        for (const list of [[1], [false, true], [0, true], 1, 'all']) await refuses(family({ [key]: list }), ConfigError, new RegExp(`${key} is .*layers left out`));
+        for (const list of [[2], [-1], [0.5], ['1'], [true], [false, true, false], [0, true], 1, 'all', {}]) await refuses(family({ [key]: list }), ConfigError, new RegExp(`${key} is .*, not a list of layers from 0 to 1, or of 2 booleans`));
       }
       await accepts(family({
         sliding_window: 4096, use_sliding_window: false, rope_interleaved: false, partial_rotary_factor: 1, rotary_pct: 1, parallel_attn: false,

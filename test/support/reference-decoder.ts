@@ -1,4 +1,4 @@
-import { absmean, add, attend, clamp, matrix, once, plainFrequencies, rmsNorm, roundHalfToEven, sigmoid, ternaryProduct, turned, type Tensors, type Ternary } from './reference-parts.js';
+import { absmean, add, attend, clamp, matrix, once, plainFrequencies, rmsNorm, roundHalfToEven, sigmoid, ternaryProduct, turned, type Tensors, type Ternary, type Watch } from './reference-parts.js';
 
 /*
  * A second implementation of ternary Transformers (BitNet, ternary Llama) in float64: what the library is compared with. All switches are
@@ -8,7 +8,7 @@ import { absmean, add, attend, clamp, matrix, once, plainFrequencies, rmsNorm, r
 type Json = Record<string, unknown>;
 
 /** @returns the logits of each position. */
-export function runDecoderReference(tensors: Tensors, config: Json, ids: readonly number[]): number[][] {
+export function runDecoderReference(tensors: Tensors, config: Json, ids: readonly number[], watch?: Watch): number[][] {
   const number = (key: string): number => Number(config[key]);
   const heads = number('num_attention_heads');
   const kvHeads = Number(config['num_key_value_heads'] ?? heads);
@@ -34,16 +34,19 @@ export function runDecoderReference(tensors: Tensors, config: Json, ids: readonl
     layers.forEach(({ keys, values }, n) => {
       const name = `model.layers.${n}`;
       const attention = `${name}.self_attn`;
+      watch?.(n, 'before', residual);
       const a = norm(`${name}.input_layernorm`, residual);
       const turn = (x: readonly number[]): number[] => turned(x, headDim, position, frequencies, magnitude);
       keys.push(turn(linear(`${attention}.k_proj`, a)));
       values.push(linear(`${attention}.v_proj`, a));
       const o = attend(turn(linear(`${attention}.q_proj`, a)), keys, values, headDim, kvHeads, Infinity);
       residual = add(residual, linear(`${attention}.o_proj`, subNorm([`${attention}.attn_sub_norm`, `${attention}.inner_attn_ln`], o)));
+      watch?.(n, 'between', residual);
       const m = norm(`${name}.post_attention_layernorm`, residual);
       const up = linear(`${name}.mlp.up_proj`, m);
       const u = linear(`${name}.mlp.gate_proj`, m).map((z, j) => activate(z) * up[j]!);
       residual = add(residual, linear(`${name}.mlp.down_proj`, subNorm([`${name}.mlp.ffn_sub_norm`, `${name}.mlp.ffn_layernorm`], u)));
+      watch?.(n, 'after', residual);
     });
     const x = norm('model.norm', residual);
     return head.map((row) => row.reduce((sum, w, j) => sum + w * x[j]!, 0));

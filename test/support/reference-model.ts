@@ -1,4 +1,4 @@
-import { absmean, add, attend, matrix, once, plainFrequencies, rmsNorm, roundHalfAway, sigmoid, ternaryProduct, turned, type Tensors } from './reference-parts.js';
+import { absmean, add, attend, matrix, once, plainFrequencies, rmsNorm, roundHalfAway, sigmoid, ternaryProduct, turned, type Tensors, type Watch } from './reference-parts.js';
 
 /**
  * A second implementation of the whole model in float64, straight from the formulas, slow and plain: what the library is
@@ -20,7 +20,7 @@ interface AttentionConfig {
 }
 
 export function runReference(
-  tensors: Tensors, config: Record<string, unknown>, ids: readonly number[], activations: 'int8' | 'as they are' = 'int8',
+  tensors: Tensors, config: Record<string, unknown>, ids: readonly number[], activations: 'int8' | 'as they are' = 'int8', watch?: Watch,
 ): ReferenceResult {
   const layers = Number(config['num_hidden_layers']);
   const useLowerBound = config['use_lower_bound'] !== false;
@@ -63,15 +63,18 @@ export function runReference(
     hidden[0]!.push([...residual]);
     for (let n = 0; n < layers; n++) {
       const name = `model.layers.${n}`;
+      watch?.(n, 'before', residual);
       const x = rmsNorm(residual, values(`${name}.attn_norm.weight`), eps);
       const layer = attn.find((each) => each.layers.includes(n));
       if (layer) state[n] = [];
       const o = layer ? attention(`${name}.attn`, layer, x, position) : mlgru(n, x);
       residual = add(residual, bitLinear(`${name}.attn.o_proj`, o));
+      watch?.(n, 'between', residual);
       const gateUp = bitLinear(`${name}.mlp.gate_proj`, rmsNorm(residual, values(`${name}.mlp_norm.weight`), eps));
       const width = gateUp.length / 2;
       const activated = Array.from({ length: width }, (_, j) => gateUp[j]! * sigmoid(gateUp[j]!) * gateUp[width + j]!);
       residual = add(residual, bitLinear(`${name}.mlp.down_proj`, activated));
+      watch?.(n, 'after', residual);
       hidden[n + 1]!.push([...residual]);
     }
     logits.push(bitLinear('lm_head', rmsNorm(residual, values('model.norm.weight'), eps)));

@@ -9,6 +9,9 @@ export function rmsNorm(x: readonly number[], weight: ArrayLike<number>, eps: nu
   return x.map((v, j) => (v / Math.sqrt(mean + eps)) * weight[j]!);
 }
 
+/** Told the residual of a token before a layer, after its token mixer, and after its channel mixer. */
+export type Watch = (layer: number, at: 'before' | 'between' | 'after', residual: readonly number[]) => void;
+
 export interface Ternary {
   readonly trits: readonly (readonly number[])[];
   readonly scale: number; // weight ≈ trit · scale

@@ -1,5 +1,5 @@
 import { rope } from './reference-decoder.js';
-import { add, attend, rmsNorm, roundHalfToEven, sigmoid, turned, type Tensors } from './reference-parts.js';
+import { add, attend, rmsNorm, roundHalfToEven, sigmoid, turned, type Tensors, type Watch } from './reference-parts.js';
 
 /*
  * Qwen3 in float64 (bonsai.md §3), for weights that are plain floats: the second implementation of Ternary Bonsai. Without q_norm and
@@ -16,11 +16,12 @@ export interface Qwen3Options {
   readonly floatHead?: boolean;
   /** Of RoPE, in place of those that config.json gives: goldens were made with float32 ones. */
   readonly frequencies?: ArrayLike<number>;
+  readonly watch?: Watch;
 }
 
 /** @returns the logits of each position, and `[layer][position]` the residuals: the embeddings, then what each layer left. */
 export function runQwen3Reference(
-  tensors: Tensors, config: Readonly<Record<string, unknown>>, ids: readonly number[], { activations = 'float', floatHead = false, frequencies: given }: Qwen3Options = {},
+  tensors: Tensors, config: Readonly<Record<string, unknown>>, ids: readonly number[], { activations = 'float', floatHead = false, frequencies: given, watch }: Qwen3Options = {},
 ): { logits: number[][]; hidden: number[][][] } {
   const number = (key: string): number => Number(config[key]);
   const heads = number('num_attention_heads');
@@ -47,14 +48,17 @@ export function runQwen3Reference(
       const attention = `model.layers.${n}.self_attn`;
       const mlp = `model.layers.${n}.mlp`;
       const turn = (x: readonly number[]): number[] => turned(x, headDim, position, used, magnitude);
+      watch?.(n, 'before', residual);
       const a = rounded(norm(`model.layers.${n}.input_layernorm`, residual));
       keys.push(turn(headNorm(`${attention}.k_norm`, linear(`${attention}.k_proj`, a))));
       values.push(linear(`${attention}.v_proj`, a));
       const q = turn(headNorm(`${attention}.q_norm`, linear(`${attention}.q_proj`, a)));
       residual = add(residual, linear(`${attention}.o_proj`, rounded(attend(q, keys, values, headDim, kvHeads, Infinity))));
+      watch?.(n, 'between', residual);
       const m = rounded(norm(`model.layers.${n}.post_attention_layernorm`, residual));
       const up = linear(`${mlp}.up_proj`, m);
       residual = add(residual, linear(`${mlp}.down_proj`, rounded(linear(`${mlp}.gate_proj`, m).map((z, j) => z * sigmoid(z) * up[j]!))));
+      watch?.(n, 'after', residual);
       hidden[n + 1]!.push(residual);
     });
     const x = norm('model.norm', residual);
