@@ -6,6 +6,8 @@ import { MORE_CHECKS as OTHERS } from './transformer-self-test.js';
 /* Checks of the kernels that only modules for gated delta nets have: see self-test.ts. */
 
 const TOKENS = 5;
+/** Four chunks of two threads, each with some for every loop. */
+const GATES = 4 * 31;
 /** Columns by sixteen and by four, and value heads that share a key head. */
 const HEADS = { keyHeads: 2, valueHeads: 4, keyDim: 12, valueDim: 24 };
 
@@ -49,8 +51,8 @@ const checks: Readonly<Record<DeltaNetKernelName, Check>> = {
     return [a, b];
   }),
   gate: likeScalar(({ transformer }, _arena, floats) => {
-    const x = floats(47);
-    transformer!.deltaNet!.gate(x, floats(47, 8), 47);
+    const x = floats(GATES);
+    transformer!.deltaNet!.gate(x, floats(GATES, 8), GATES);
     return [x];
   }),
 };
