@@ -22,13 +22,13 @@ const turns: Family = {
     const [D, L, V] = [keys.integer('width', NaN, HEAD, 4096), keys.integer('depth', NaN, 1, 100), keys.integer('vocabulary', NaN, 2, 65_536)] as const;
     if (D % HEAD !== 0) keys.fail('width', `is ${D}, not a multiple of ${HEAD}`);
     return {
-      architecture: 'turns', lowerBounds: undefined, roundsScales: false, maxPositions: Infinity, switches: [], identity: [D, L, V],
+      architecture: 'turns', lowerBounds: undefined, roundsScales: false, transformer: true, maxPositions: Infinity, switches: [], identity: [D, L, V],
       config: { vocabSize: V, hiddenSize: D, recurrentSize: D, intermediateSize: 2 * D, layers: L, rmsNormEps: 1e-6, trainedContext: 2048, bosTokenId: 1, eosTokenIds: [] },
       embeddings: tensor('embeddings', V, D),
       blocks: Array.from({ length: L }, (_, n) => ({
         tokenNorm: norm(`${n}.token_norm`, D),
         tokenMixer: n % 2 === 0 ? {
-          kind: 'mlgru', boundsRow: undefined,
+          kind: 'mlgru', boundsRow: undefined, stateSize: D,
           parts: {
             inputProjection: linear(`${n}.i`, D, D), forgetProjection: linear(`${n}.f`, D, D), gateProjection: linear(`${n}.g`, D, D),
             gateNorm: norm(`${n}.gate_norm`, D), outputProjection: linear(`${n}.o`, D, D),

@@ -13,7 +13,6 @@ import type { Prompt } from './generate/prompt.js';
 import { decodeSession } from './generate/session-bytes.js';
 import type { TokenPiece } from './generate/text-pieces.js';
 import { bytesOf, parseJsonObject } from './formats/bytes.js';
-import { needsTransformer } from './architectures/blueprint.js';
 import { checkBoolean, checkNumber, checkTextOrIds, givenOptions } from './options.js';
 import type { Choice, ChooseOptions } from './scoring/choose.js';
 import type { EmbedOptions } from './scoring/embed.js';
@@ -124,7 +123,7 @@ export class MatMulFreeLM {
       const tokenizer = await loadTokenizer(checkpoint, chatTemplate);
       const { texts, blueprint } = checkpoint;
       const defaults = texts.generationConfig === undefined ? {} : await readDefaults(texts.generationConfig, blueprint.config.vocabSize);
-      const wanted = { backend, threads, transformer: needsTransformer(blueprint) };
+      const wanted = { backend, threads, transformer: blueprint.transformer };
       const made = await createKernelsAndArena(wanted, (candidate) => modelBytes(checkpoint, candidate, { contextTokens, kvType }));
       kernels = made.kernels;
       const model = await loadModel(checkpoint, kernels, { ...given, arena: made.arena });

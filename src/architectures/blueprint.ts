@@ -1,6 +1,7 @@
 import { BIT_LINEAR_EPS } from '../layers/bit-linear.js';
-import type { Activation } from '../kernels/kernels.js';
+import type { Activation, KernelSet } from '../kernels/kernels.js';
 import type { AttentionParts } from '../layers/attention.js';
+import type { GatedDeltaNetParts, GatedDeltaNetShape } from '../layers/gated-delta-net.js';
 import type { GLUParts } from '../layers/glu.js';
 import type { GroupedActivations } from '../layers/grouped-linear.js';
 import type { Linear } from '../layers/mixers.js';
@@ -24,8 +25,24 @@ export interface TensorSpec {
    * Rows of a head, where GGUF files have them in pairs: first, middle, second, middle + 1, … (llama.cpp's rotary embedding turns neighbours).
    */
   readonly ggufPairs?: number | undefined;
+  /** Rows, and columns, that are value heads, and which GGUF files have in another order. */
+  readonly ggufTiles?: TiledHeads | undefined;
+  readonly ggufColumnTiles?: TiledHeads | undefined;
+  /** What safetensors and PyTorch files have of a float x: x - 1, or ln(-x). */
+  readonly hfFloats?: 'less one' | 'log' | undefined;
   /** Whether it is ternary with a scale for each row and group of columns; how wide groups are stands in the file. */
   readonly isGrouped?: boolean | undefined;
+}
+
+/**
+ * Heads of `width` rows, or columns, from `first` on, `perKey` for each of `keys` key heads. In the model those of a key head are together;
+ * in GGUF files the first of each come first, then the second of each (llama.cpp's "tiled" order).
+ */
+export interface TiledHeads {
+  readonly first: number;
+  readonly width: number;
+  readonly keys: number;
+  readonly perKey: number;
 }
 
 export interface NormSpec {
@@ -38,6 +55,12 @@ export interface BitLinearSpec {
   readonly norm?: NormSpec | undefined; // [in]
 }
 
+/** Numbers that a layer takes as they are, in float32: no norm. */
+export interface FloatsSpec {
+  readonly weight: TensorSpec;
+  readonly eps: undefined;
+}
+
 /** A float product: its table may be that of the embeddings. */
 export interface FloatHeadSpec {
   readonly table: TensorSpec; // [vocab, hidden]
@@ -45,13 +68,22 @@ export interface FloatHeadSpec {
 
 /** What a layer is built of, under the names of the layer's own parts; in the order in which files have them. */
 export type PartSpecs<Parts> = { readonly [Name in keyof Parts]: PartSpec<NonNullable<Parts[Name]>> | Extract<Parts[Name], undefined> };
-type PartSpec<Part> = Part extends Linear ? BitLinearSpec : Part extends RMSNorm ? NormSpec : never;
+type PartSpec<Part> = Part extends Linear ? BitLinearSpec : Part extends RMSNorm ? NormSpec : Part extends Float32Array ? FloatsSpec : never;
+export type AnyPartSpec = NormSpec | BitLinearSpec | FloatsSpec;
 
 export interface MLGRUSpec {
   readonly kind: 'mlgru';
   readonly parts: PartSpecs<Omit<MLGRUParts, 'lowerBound'>>;
   /** Its lower bound is this row of what the model's `lowerBounds` give; undefined for none. */
   readonly boundsRow: number | undefined;
+  /** Floats that it keeps of a text. */
+  readonly stateSize: number;
+}
+
+export interface GatedDeltaNetSpec extends GatedDeltaNetShape {
+  readonly kind: 'gated-delta-net';
+  readonly parts: PartSpecs<GatedDeltaNetParts>;
+  readonly stateSize: number;
 }
 
 export interface AttentionSpec {
@@ -73,9 +105,21 @@ export interface GLUSpec {
 /** A mixer may be left out, and its norm with it: then the residual passes by (dropped.ts). */
 export interface BlockSpec {
   readonly tokenNorm?: NormSpec | undefined;
-  readonly tokenMixer?: MLGRUSpec | AttentionSpec | undefined;
+  readonly tokenMixer?: MLGRUSpec | AttentionSpec | GatedDeltaNetSpec | undefined;
   readonly channelNorm?: NormSpec | undefined;
   readonly channelMixer?: GLUSpec | undefined;
+}
+
+/** The basis in which weights are stored, if it is another: what they are multiplied with is brought to it (bonsai.md §2.6). */
+export interface RotationSpec {
+  /** Columns that are mixed by one Walsh-Hadamard matrix. */
+  readonly block: number;
+  /** ±1 for each column of the widths that are rotated; undefined where all are 1. */
+  readonly signs: ReadonlyMap<number, Int8Array> | undefined;
+  /** Names in GGUF of the weights that are stored so. */
+  readonly weights: ReadonlySet<string>;
+  /** Whether the rows of the embeddings are, and are brought back when they are looked up. */
+  readonly hasEmbeddings: boolean;
 }
 
 export interface Blueprint {
@@ -95,10 +139,15 @@ export interface Blueprint {
   readonly roundsScales: boolean;
   /** How activations are rounded for weights whose scales are for groups of columns. Default: int8. */
   readonly activations?: GroupedActivations | undefined;
+  readonly rotation?: RotationSpec | undefined;
+  /** Kernels that it needs: those of Transformers (true) for attention, BitLinears without a norm of their own, weights in groups, a float head. */
+  readonly transformer: KernelSet;
   /** Whether floats of a ternary weight must be ternary already: they are no masters, to be quantised. */
   readonly refusesFloats?: boolean;
   /** Names of tensors that may be there, and that nothing reads; `switches` says why. */
   readonly ignored?: readonly string[];
+  /** The same for all names that it finds. */
+  readonly leftOut?: RegExp | undefined;
   /** Of a model with mixers left out: what it would be with all of them, and which are left out. */
   readonly full?: Blueprint;
   readonly dropped?: Dropped;
@@ -126,19 +175,14 @@ export interface Switch {
   readonly why: string;
 }
 
-/** The parts of a block in file order: norms and BitLinears. */
-export function blockParts({ tokenNorm, tokenMixer, channelNorm, channelMixer }: BlockSpec): readonly (NormSpec | BitLinearSpec)[] {
-  const parts: (NormSpec | BitLinearSpec | undefined)[] = [tokenNorm, ...Object.values(tokenMixer?.parts ?? {}), channelNorm, ...Object.values(channelMixer?.parts ?? {})];
+/** The parts of a block in file order. */
+export function blockParts({ tokenNorm, tokenMixer, channelNorm, channelMixer }: BlockSpec): readonly AnyPartSpec[] {
+  const parts: (AnyPartSpec | undefined)[] = [tokenNorm, ...Object.values(tokenMixer?.parts ?? {}), channelNorm, ...Object.values(channelMixer?.parts ?? {})];
   return parts.filter((part) => part !== undefined);
 }
 
-export function isBitLinear(part: NormSpec | BitLinearSpec | FloatHeadSpec): part is BitLinearSpec {
+export function isBitLinear(part: AnyPartSpec | FloatHeadSpec): part is BitLinearSpec {
   return 'weight' in part && !('eps' in part);
-}
-
-/** Whether the kernels of Transformers are needed: for attention, BitLinears without a norm of their own, a float head. */
-export function needsTransformer({ blocks, head }: Blueprint): boolean {
-  return 'table' in head || !head.norm || blocks.some((block) => block.tokenMixer?.kind === 'attention' || blockParts(block).some((part) => isBitLinear(part) && !part.norm));
 }
 
 /** A tensor, and how it is held in memory: as it is stored, as float32, as trits with their scales, or as what is made of it. */

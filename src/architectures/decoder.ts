@@ -5,7 +5,7 @@ import type { GroupedActivations } from '../layers/grouped-linear.js';
 import type { RopeSpec } from '../layers/rope.js';
 import type { JsonObject } from '../formats/bytes.js';
 import { refuseRotated } from '../formats/ggml-refusals.js';
-import type { AttentionSpec, BitLinearSpec, BlockSpec, Blueprint, NormSpec, Switch, TensorSpec } from './blueprint.js';
+import type { AttentionSpec, BitLinearSpec, BlockSpec, Blueprint, GatedDeltaNetSpec, NormSpec, Switch, TensorSpec } from './blueprint.js';
 import { bosId, checkVocabulary, eosIds, MAX_CONTEXT, MAX_LAYERS, MAX_VOCABULARY, rmsEpsilon, type KeyReader, type ModelConfig } from './config.js';
 import type { GgufContents, MetadataKey, TensorNames } from './family.js';
 import { ROPE_METADATA, ropeIdentity, ropeKeys } from './rope.js';
@@ -36,6 +36,23 @@ export interface DecoderOptions {
   readonly activations?: GroupedActivations | undefined;
   /** Whether embeddings and head are such weights too. */
   readonly hasTernaryTables?: boolean;
+  /** What the names of layers and embeddings begin with in Hugging Face's layout. Default: model. */
+  readonly prefix?: string;
+  /** How norms are stored there. */
+  readonly hfNorms?: TensorSpec['hfFloats'];
+  /** A block's second norm, as GGUF calls it. Default: ffn_norm. */
+  readonly channelNorm?: string;
+  /** Whether the queries' projection gives a gate for what attention gives. */
+  readonly hasOutputGate?: boolean;
+  /** The token mixer of layer `n` that is no attention. @param hf, gguf its layer's names. */
+  readonly mixerOf?: (n: number, hf: string, gguf: string, names: DecoderNames) => GatedDeltaNetSpec | undefined;
+}
+
+/** Parts under their names, without .weight. */
+export interface DecoderNames {
+  tensor(hf: string, gguf: string, ...shape: number[]): TensorSpec;
+  norm(hf: string, gguf: string, width: number): NormSpec;
+  linear(hf: string, gguf: string, out: number, input: number): BitLinearSpec;
 }
 
 /** What tells apart the decoders of one family. @param keys that they were read from. */
@@ -61,12 +78,14 @@ function switchesOf(keys: KeyReader, { rope: { theta, scaling }, window, activat
 export interface DecoderSizes extends Pick<DecoderOptions, 'config' | 'heads' | 'kvHeads' | 'headDim'> {}
 
 /** Keys that ask for what is not done here, with what they say when they ask for nothing. */
-const NOT_ASKED: Readonly<Record<string, unknown>> = { rope_interleaved: false, partial_rotary_factor: 1, rotary_pct: 1, parallel_attn: false, use_parallel_residual: false };
+const NOT_ASKED: Readonly<Record<string, unknown>> = { rope_interleaved: false, rotary_pct: 1, parallel_attn: false, use_parallel_residual: false };
+/** The same, of those whose heads are turned as a whole. */
+const NO_PART = { partial_rotary_factor: 1 };
 
 /** @throws ConfigError for a model that would run, and be another one. */
-function refuseVariants(keys: KeyReader): void {
+function refuseVariants(keys: KeyReader, hasPartialRotation: boolean): void {
   for (const bias of ['attention_bias', 'mlp_bias']) if (keys.boolean(bias, false)) keys.fail(bias, 'is true; no ternary model has one');
-  for (const [key, nothing] of Object.entries(NOT_ASKED)) {
+  for (const [key, nothing] of Object.entries(hasPartialRotation ? NOT_ASKED : { ...NOT_ASKED, ...NO_PART })) {
     if (keys.has(key) && keys.value(key) !== nothing) keys.fail(key, `is ${show(keys.value(key))}; only ${show(nothing)} can be run`);
   }
   if (keys.has('sliding_window') && keys.value('use_sliding_window') !== false) {
@@ -94,8 +113,11 @@ function refuseMore(keys: KeyReader): void {
   }
 }
 
-/** Sizes of a decoder from its keys, which have no defaults here but for those that published files leave out. */
-export function readDecoderSizes(keys: KeyReader, generation: JsonObject): DecoderSizes {
+/**
+ * Sizes of a decoder from its keys, which have no defaults here but for those that published files leave out.
+ * @param options hasPartialRotation: whether positions may turn a part of a head.
+ */
+export function readDecoderSizes(keys: KeyReader, generation: JsonObject, { hasPartialRotation = false } = {}): DecoderSizes {
   refuseMore(keys);
   const hiddenSize = keys.integer('hidden_size', NaN, 1, MAX_COLUMNS);
   const vocabSize = keys.integer('vocab_size', ggufContents(keys)?.tensors.get('token_embd.weight')?.shape[0] ?? NaN, 1, MAX_VOCABULARY);
@@ -108,9 +130,9 @@ export function readDecoderSizes(keys: KeyReader, generation: JsonObject): Decod
   if (headDim % 4 !== 0) keys.fail('head_dim', `is ${headDim}, not a multiple of 4`);
   if (heads * headDim > MAX_COLUMNS) keys.fail('head_dim', `is ${headDim}: ${heads} heads of it are wider than ${MAX_COLUMNS}`);
   for (const [key, whole] of [['value_length', 'values as wide as keys'], ['rope_dimension_count', 'all of a head turned by its position']] as const) {
-    if (keys.has(key) && keys.value(key) !== headDim) keys.fail(key, `is ${show(keys.value(key))} and a head ${headDim}; only ${whole} can be run`);
+    if (!(hasPartialRotation && key === 'rope_dimension_count') && keys.has(key) && keys.value(key) !== headDim) keys.fail(key, `is ${show(keys.value(key))} and a head ${headDim}; only ${whole} can be run`);
   }
-  refuseVariants(keys);
+  refuseVariants(keys, hasPartialRotation);
   return {
     heads, kvHeads, headDim,
     config: {
@@ -142,9 +164,10 @@ export const DECODER_METADATA: readonly MetadataKey[] = [
 
 export function describeDecoder(keys: KeyReader, options: DecoderOptions): Blueprint {
   const { architecture, config, heads, kvHeads, headDim, rope, window, activation, isTied, subNorms, hasPairedRows, hasQKNorm, activations, hasTernaryTables } = options;
+  const { prefix = 'model', hfNorms, channelNorm = 'ffn_norm', hasOutputGate, mixerOf } = options;
   const { vocabSize: V, hiddenSize: D, intermediateSize: F, layers: L, rmsNormEps: eps } = config;
   const tensor = (hf: string, gguf: string, ...shape: number[]): TensorSpec => ({ hf: `${hf}.weight`, gguf: `${gguf}.weight`, shape });
-  const norm = (hf: string, gguf: string, width: number): NormSpec => ({ weight: tensor(hf, gguf, width), eps });
+  const norm = (hf: string, gguf: string, width: number): NormSpec => ({ weight: { ...tensor(hf, gguf, width), hfFloats: hfNorms }, eps });
   const ternary = (hf: string, gguf: string, out: number, input: number): TensorSpec => ({ ...tensor(hf, gguf, out, input), isGrouped: activations && true });
   const linear = (hf: string, gguf: string, out: number, input: number): BitLinearSpec => ({ weight: ternary(hf, gguf, out, input) });
   const rotated = (hf: string, gguf: string, out: number): BitLinearSpec => ({
@@ -153,7 +176,7 @@ export function describeDecoder(keys: KeyReader, options: DecoderOptions): Bluep
   const attention = (hf: string, gguf: string): AttentionSpec => ({
     kind: 'attention', kvHeads, headDim, rope, window,
     parts: {
-      queryProjection: rotated(`${hf}.q_proj`, `${gguf}.attn_q`, heads * headDim),
+      queryProjection: rotated(`${hf}.q_proj`, `${gguf}.attn_q`, heads * headDim * (hasOutputGate ? 2 : 1)),
       keyProjection: rotated(`${hf}.k_proj`, `${gguf}.attn_k`, kvHeads * headDim),
       valueProjection: linear(`${hf}.v_proj`, `${gguf}.attn_v`, kvHeads * headDim, D),
       ...(hasQKNorm && { queryNorm: norm(`${hf}.q_norm`, `${gguf}.attn_q_norm`, headDim), keyNorm: norm(`${hf}.k_norm`, `${gguf}.attn_k_norm`, headDim) }),
@@ -162,12 +185,12 @@ export function describeDecoder(keys: KeyReader, options: DecoderOptions): Bluep
     },
   });
   const block = (n: number): BlockSpec => {
-    const hf = `model.layers.${n}`;
+    const hf = `${prefix}.layers.${n}`;
     const gguf = `blk.${n}`;
     return {
       tokenNorm: norm(`${hf}.input_layernorm`, `${gguf}.attn_norm`, D),
-      tokenMixer: attention(`${hf}.self_attn`, gguf),
-      channelNorm: norm(`${hf}.post_attention_layernorm`, `${gguf}.ffn_norm`, D),
+      tokenMixer: mixerOf?.(n, hf, gguf, { tensor, norm, linear }) ?? attention(`${hf}.self_attn`, gguf),
+      channelNorm: norm(`${hf}.post_attention_layernorm`, `${gguf}.${channelNorm}`, D),
       channelMixer: {
         kind: 'glu', activation,
         parts: {
@@ -180,16 +203,17 @@ export function describeDecoder(keys: KeyReader, options: DecoderOptions): Bluep
     };
   };
   const table = hasTernaryTables ? ternary : tensor;
-  const embeddings = table('model.embed_tokens', 'token_embd', V, D);
+  const embeddings = table(`${prefix}.embed_tokens`, 'token_embd', V, D);
   const head = isTied ? embeddings : table('lm_head', 'output', V, D);
   return {
     architecture, config, embeddings,
     lowerBounds: undefined,
     blocks: Array.from({ length: L }, (_, n) => block(n)),
-    norm: norm('model.norm', 'output_norm', D),
+    norm: norm(`${prefix}.norm`, 'output_norm', D),
     head: hasTernaryTables ? { weight: head } : { table: head },
     roundsScales: true,
     activations,
+    transformer: true,
     maxPositions: config.trainedContext,
     switches: switchesOf(keys, options),
     identity: [V, D, F, L, heads, kvHeads, headDim, activation === 'silu' ? 0 : 1, Number.isFinite(window) ? window : 0, ...ropeIdentity(rope), ...(activations === undefined ? [] : [activations === 'int8' ? 8 : 32])],
@@ -197,17 +221,18 @@ export function describeDecoder(keys: KeyReader, options: DecoderOptions): Bluep
 }
 
 /** The keys of config.json that give a decoder again. */
-export function decoderKeys({ config, blocks: [first], embeddings, head }: Blueprint): JsonObject {
-  const { tokenMixer, channelMixer } = first!;
-  if (tokenMixer?.kind !== 'attention' || !channelMixer) return {}; // no decoder of describeDecoder
-  const { headDim, kvHeads, rope, parts: { queryProjection } } = tokenMixer;
+export function decoderKeys({ config, blocks, embeddings, head }: Blueprint): JsonObject {
+  const attention = blocks.map(({ tokenMixer }) => tokenMixer).find((mixer) => mixer?.kind === 'attention');
+  const channelMixer = blocks[0]?.channelMixer;
+  if (!attention || !channelMixer) return {}; // no decoder of describeDecoder
+  const { headDim, kvHeads, rope, parts: { outputProjection } } = attention;
   const { eosTokenIds } = config;
   return {
     vocab_size: config.vocabSize,
     hidden_size: config.hiddenSize,
     intermediate_size: config.intermediateSize,
     num_hidden_layers: config.layers,
-    num_attention_heads: queryProjection.weight.shape[0]! / headDim,
+    num_attention_heads: outputProjection.weight.shape[1]! / headDim,
     num_key_value_heads: kvHeads,
     head_dim: headDim,
     hidden_act: channelMixer.activation,

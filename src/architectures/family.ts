@@ -1,4 +1,5 @@
 import type { JsonObject } from '../formats/bytes.js';
+import type { GgufMetadata } from '../formats/gguf.js';
 import type { Blueprint } from './blueprint.js';
 import type { KeyReader } from './config.js';
 
@@ -8,7 +9,7 @@ import type { KeyReader } from './config.js';
 export interface MetadataKey {
   readonly json: string;
   readonly gguf: string;
-  readonly type: 'u32' | 'f32' | 'bool' | 'string' | 'u32 list' | 'f32 list';
+  readonly type: 'u32' | 'f32' | 'bool' | 'string' | 'u32 list' | 'i32 list' | 'f32 list';
   /** A file without it is refused. */
   readonly isRequired?: boolean;
 }
@@ -39,4 +40,6 @@ export interface Family {
   blueprint(keys: KeyReader, generation: JsonObject, tensors: TensorNames): Promise<Blueprint>;
   /** The keys that give this blueprint again: all of config.json, or those that `metadata` names. */
   keysOf(blueprint: Blueprint, layout: Layout): Promise<JsonObject>;
+  /** Metadata of a GGUF file that do not stand behind the architecture's name. */
+  metadataOf?(blueprint: Blueprint): Promise<GgufMetadata>;
 }

@@ -15,6 +15,7 @@ export const FAMILIES: Readonly<Record<string, () => Promise<Family>>> = {
   bitnet,
   llama: async () => (await import('./llama.js').catch(missingPart)).llama,
   qwen3: async () => (await import('./qwen3.js').catch(missingPart)).qwen3,
+  qwen35: async () => (await import('./qwen35.js').catch(missingPart)).qwen35,
 };
 
 /** The family that GGUF files call so. */

@@ -116,7 +116,7 @@ export function checkTensors(where: string, blueprint: Blueprint, listing: Tenso
     }
   }
   for (const name of listing.names) {
-    if (!expected.has(name) && !listing.optional.has(name)) {
+    if (!expected.has(name) && !listing.optional.has(name) && !blueprint.leftOut?.test(name)) {
       throw new ConfigError(`${where}: tensor ${show(name)} does not belong to a model of this configuration`);
     }
   }

@@ -57,7 +57,10 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
     const packed = isQuantized ? (await import('./packed-weights.js').catch(missingPart)).findPackedWeights(files.name, quantization, blueprint, tensors) : undefined;
     checkTensors(files.name, blueprint, {
       nameOf: (tensor) => tensor.hf,
-      shapeOf: (name) => tensors.get(name)?.shape,
+      shapeOf: (name) => {
+        const shape = tensors.get(name)?.shape;
+        return shape?.length === 3 && shape[1] === 1 ? [shape[0]!, shape[2]!] : shape; // a convolution of each channel by itself has one input
+      },
       names: tensors.keys(),
       ternaryShape: (tensor) => (packed?.has(tensor) ? packed.shapeOf(tensor) : tensor.shape),
       optional: new Set([...(packed?.scaleNames ?? []), ...(blueprint.ignored ?? [])]),
@@ -89,7 +92,10 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
         await readTable(where(hf), { source, offset, byteLength, decode }, type, table, reading);
         return table;
       },
-      readFloats: ({ hf }) => readFloats(hf),
+      async readFloats({ hf, hfFloats }) {
+        const values = await readFloats(hf);
+        return hfFloats ? (await import('./folder-floats.js').catch(missingPart)).asComputed(hfFloats, values) : values;
+      },
       async readTernary(tensor, scales, onRow, { pace = new Pace() } = {}) {
         const { hf, shape: [rows = 0, columns = 0] } = tensor;
         if (packed?.has(tensor)) {

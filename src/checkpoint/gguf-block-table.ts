@@ -1,8 +1,11 @@
+import type { TensorSpec } from '../architectures/blueprint.js';
+import { ggufRows, reordered } from '../architectures/gguf-order.js';
 import { FormatError } from '../errors.js';
+import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
 import { typeInfo } from '../formats/ggml-types.js';
 import { decodeGgufFloats } from '../formats/gguf-floats.js';
 import type { StoredGgufTensor } from '../formats/gguf-model.js';
-import { readTable, type Reading } from './checkpoint.js';
+import { decodeFinite, readTable, type Reading } from './checkpoint.js';
 
 /** So many blocks are decoded at a time: to 4 MB at most. */
 const PIECE_BLOCKS = 4096;
@@ -20,4 +23,12 @@ export async function readBlockTable(where: string, stored: StoredGgufTensor, in
   };
   await readTable(where, { ...stored, decode, pieceBytes: PIECE_BLOCKS * blockBytes }, 'F32', bytes, reading);
   return bytes;
+}
+
+/** Numbers of any type as float32, checked to be finite. @param tensor whose rows the file may have in another order. */
+export async function readOtherFloats(where: string, stored: StoredGgufTensor, tensor?: TensorSpec): Promise<Float32Array> {
+  const { type, source, offset, byteLength } = stored;
+  const values = type in FLOAT_BYTES ? decodeFinite(where, type as FloatType, await source.read(offset, byteLength)) : new Float32Array((await readBlockTable(where, stored)).buffer);
+  const order = tensor && ggufRows(tensor);
+  return order ? reordered(values, order) : values;
 }

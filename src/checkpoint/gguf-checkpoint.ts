@@ -51,11 +51,9 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
   const readBytes = ({ source, offset, byteLength }: StoredGgufTensor): Promise<Uint8Array> => source.read(offset, byteLength);
 
   /** As float32, whatever the type. */
-  const readFloats = async (stored: StoredGgufTensor, name: string): Promise<Float32Array> => {
-    if (isFloat(stored.type)) return decodeFinite(where(stored, name), stored.type, await readBytes(stored));
-    const table = await (await import('./gguf-block-table.js').catch(missingPart)).readBlockTable(where(stored, name), stored);
-    return new Float32Array(table.buffer);
-  };
+  const readFloats = async (stored: StoredGgufTensor, name: string, tensor?: TensorSpec): Promise<Float32Array> =>
+    (isFloat(stored.type) && !tensor?.ggufTiles ? decodeFinite(where(stored, name), stored.type, await readBytes(stored))
+      : (await import('./gguf-block-table.js').catch(missingPart)).readOtherFloats(where(stored, name), stored, tensor));
 
   /** One scale, or one for each row; none where the blocks have it. */
   const readScales = async (tensor: TensorSpec): Promise<Float32Array | undefined> => {
@@ -98,7 +96,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
       await readTable(name, table, type, bytes, reading);
       return bytes;
     },
-    readFloats: (tensor) => readFloats(at(tensor), tensor.gguf),
+    readFloats: (tensor) => readFloats(at(tensor), tensor.gguf, tensor),
     async readTernary(tensor, scales, onRow, reading) {
       const weight = await weightOf(tensor);
       if (tensor.ggufPairs === undefined) return readTernaryWeight(weight, scales, onRow, reading);

@@ -1,5 +1,6 @@
 import type { TensorSpec } from '../architectures/blueprint.js';
-import { ggufRows } from '../architectures/paired-rows.js';
+import { ggufColumns, ggufRows } from '../architectures/gguf-order.js';
+import { FormatError } from '../errors.js';
 import { PIECE_BYTES } from '../formats/bytes.js';
 import { decodeFloats } from '../formats/floats.js';
 import { typeInfo } from '../formats/ggml-types.js';
@@ -35,6 +36,8 @@ async function storedGroups(weight: GgufWeight, tensor?: TensorSpec): Promise<St
   const reader = await rowReader(weight);
   const { step, rowBytes } = reader;
   const order = tensor && ggufRows(tensor);
+  const columnOrder = tensor && ggufColumns(tensor);
+  if (columnOrder) return reorderedColumns(await storedGroups(weight, { ...tensor, ggufColumnTiles: undefined }), columnOrder);
   const blocks = order || scale ? undefined : groupBlocks(weight.type);
   const each = async (onRow: OnGroupedRow, { pace = new Pace(), onBytes, onGroups }: GroupedReading): Promise<void> => {
     const trits = new Int8Array(storedColumns);
@@ -63,9 +66,37 @@ async function storedGroups(weight: GgufWeight, tensor?: TensorSpec): Promise<St
   return { where, rows, columns, step, each };
 }
 
+/** With column n of the file as column order[n]. Columns keep their places within every `FLOAT_STEP`, or come with scales of their own. */
+function reorderedColumns(stored: StoredGroups, order: Int32Array): StoredGroups {
+  const { where, columns, step } = stored;
+  const places = Array.from({ length: Math.ceil(columns / FLOAT_STEP) }, (_, n) => n * FLOAT_STEP);
+  if (step % FLOAT_STEP !== 0) throw new FormatError(`${where} has a scale for ${step} columns, and heads in another order; scales for ${FLOAT_STEP} columns or more can be read`);
+  return {
+    ...stored, step: FLOAT_STEP,
+    each(onRow, reading) {
+      const [trits, scales] = [new Int8Array(columns), new Float32Array(places.length)];
+      return stored.each((row, found, foundScales) => {
+        const scaleOf = new Float32Array(columns);
+        for (let n = 0; n < columns; n++) {
+          trits[order[n]!] = found[n]!;
+          scaleOf[order[n]!] = foundScales[Math.floor(n / step)]!;
+        }
+        places.forEach((first, n) => {
+          const own = scaleOf.subarray(first, first + FLOAT_STEP);
+          scales[n] = sharedScale(own, 0, own.length);
+          if (Number.isNaN(scales[n]) || own.some((scale, j) => scale === 0 && trits[first + j] !== 0)) {
+            throw new FormatError(`${where}, row ${row}: columns ${first} and on have several scales in the order of the model's heads`);
+          }
+        });
+        onRow(row, trits, scales);
+      }, { ...reading, onGroups: undefined });
+    },
+  };
+}
+
 /** `Checkpoint.groupOf`. */
 export async function ggufGroupOf(weight: GgufWeight, tensor: TensorSpec, reading?: Reading): Promise<number> {
-  return (await pairedScales(weight, reading)) ?? groupOf(await storedGroups(weight, tensor), reading);
+  return (tensor.ggufColumnTiles ? undefined : await pairedScales(weight, reading)) ?? groupOf(await storedGroups(weight, tensor), reading);
 }
 
 /** 128 for Q2_0 all of whose scales come in pairs: what Bonsai's groups are in it. Undefined where the weights tell. */

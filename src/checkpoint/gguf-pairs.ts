@@ -1,5 +1,5 @@
 import type { TensorSpec } from '../architectures/blueprint.js';
-import { ggufRows } from '../architectures/paired-rows.js';
+import { ggufRows } from '../architectures/gguf-order.js';
 import type { OnRow, TernaryReading } from './checkpoint.js';
 import type { readTernaryWeight } from './gguf-ternary.js';
 import type { GgufWeight } from './gguf-weight.js';

@@ -1,4 +1,3 @@
-import { needsTransformer } from '../architectures/blueprint.js';
 import { FormatError } from '../errors.js';
 import { arenaOn } from '../kernels/arena.js';
 import { createKernelsAndArena } from '../kernels/create.js';
@@ -43,7 +42,7 @@ export async function checkConversion(
   try {
     for (const model of [source, converted]) checkpoints.push(await openCheckpoint(await openSource(model, given, 'checkConversion')));
     const [original, copy] = checkpoints as [Checkpoint, Checkpoint];
-    const transformer = checkpoints.some(({ blueprint }) => needsTransformer(blueprint));
+    const transformer = checkpoints.map(({ blueprint }) => blueprint.transformer).find((needed) => needed);
     const bytes = async (candidate: Kernels): Promise<number> => Math.max(...(await Promise.all(checkpoints.map((checkpoint) => modelBytes(checkpoint, candidate)))));
     const made = await createKernelsAndArena({ transformer }, bytes);
     kernels = made.kernels;

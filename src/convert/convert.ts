@@ -7,7 +7,7 @@ import { encodeTernaryRow } from '../formats/ternary-encoder.js';
 import { givenOptions } from '../options.js';
 import { parseOptional, type Checkpoint } from '../checkpoint/checkpoint.js';
 import { ggufScaleName, ternaryTensors } from '../architectures/blueprint.js';
-import { ggufRows } from '../architectures/paired-rows.js';
+import { ggufColumns, ggufRows } from '../architectures/gguf-order.js';
 import { KEYS, rowAlignmentKey } from '../checkpoint/gguf-metadata.js';
 import { metadataOf } from './gguf-keys.js';
 import { encodeGroupedRow, storedColumns, type ScaledBlockType } from './group-rows.js';
@@ -68,6 +68,7 @@ function ggufLayout(type: ConvertType, file: string): Layout<ConvertType> {
     nameOf: (tensor) => tensor.gguf,
     scaleNameOf: ggufScaleName,
     rowsOf: ggufRows,
+    columnsOf: ggufColumns,
     grouped({ gguf, shape: [rows = 0, columns = 0] }, group) {
       const stored = storedColumns(type, columns);
       const { blockSize, blockBytes } = typeInfo(type);

@@ -6,6 +6,7 @@ import type { Checkpoint, OnRow } from '../checkpoint/checkpoint.js';
 import type { Progress } from '../model/load-model.js';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.js';
 import { parameters, ternaryTensors, type Blueprint, type TensorSpec } from '../architectures/blueprint.js';
+import { inverted, reordered } from '../architectures/gguf-order.js';
 import { Pace } from '../platform/pace.js';
 import { openSource, type ModelSource } from '../sources/source.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
@@ -44,6 +45,7 @@ export interface Layout<T extends string> {
   readonly grouped: (weight: TensorSpec, group: number) => GroupedLayout<T>;
   /** Which row of the model each row of a weight is, where they are not the same. */
   readonly rowsOf?: (weight: TensorSpec) => Int32Array | undefined;
+  readonly columnsOf?: (weight: TensorSpec) => Int32Array | undefined;
 }
 
 /** What is written of a model, where that is not all of it. */
@@ -96,12 +98,16 @@ async function planTensors<T extends string>(
       },
     });
   };
-  const floats = (tensor: TensorSpec): void => add(tensor, 'F32', tensor.shape, async () => asBytes(await checkpoint.readFloats(tensor)));
+  const floats = (tensor: TensorSpec): void => add(tensor, 'F32', tensor.shape, async () => {
+    const order = layout.rowsOf?.(tensor);
+    const values = await checkpoint.readFloats(tensor);
+    return asBytes(order ? reordered(values, inverted(order)) : values);
+  });
   const ternary = async (weight: TensorSpec): Promise<void> => {
     const [rows = 0, columns = 0] = weight.shape;
     const { type, shape, byteLength, putRow } = layout.ternary(rows, columns);
     const order = layout.rowsOf?.(weight);
-    const place = order && invert(order);
+    const place = order && inverted(order);
     const scales = new Float32Array(rows);
     let isRead = false;
     const read = async (onRow: OnRow): Promise<void> => {
@@ -133,7 +139,7 @@ async function planTensors<T extends string>(
     const groups = Math.ceil(columns / group);
     const { type, shape, byteLength, putRow, hasScaleTensor } = layout.grouped(weight, group);
     const order = layout.rowsOf?.(weight);
-    const place = order && invert(order);
+    const place = order && inverted(order);
     const scales = new Float32Array(groups * rows);
     const read = (onRow: OnRow): Promise<void> => checkpoint.readGrouped!(weight, group, scales, onRow, { pace });
     tellScanned(weight);
@@ -142,7 +148,9 @@ async function planTensors<T extends string>(
       const own = new Float32Array(groups);
       await read((row, trits) => {
         for (let g = 0; g < groups; g++) own[g] = scales[g * rows + row]!;
-        putRow(bytes, place ? place[row]! : row, trits, own);
+        const columnOrder = layout.columnsOf?.(weight);
+        if (columnOrder) putRow(bytes, place ? place[row]! : row, ...reorderColumns(layout.nameOf(weight), row, trits, own, group, columnOrder));
+        else putRow(bytes, place ? place[row]! : row, trits, own);
       });
       return bytes;
     });
@@ -169,11 +177,15 @@ async function planTensors<T extends string>(
   return tensors;
 }
 
-/** result[order[n]] = n */
-function invert(order: Int32Array): Int32Array {
-  const result = new Int32Array(order.length);
-  order.forEach((row, n) => { result[row] = n; });
-  return result;
+/** Trits and scales with column order[n] in place n. @throws FormatError where groups do not stay whole. */
+function reorderColumns(name: string, row: number, trits: Int8Array, scales: Float32Array, group: number, order: Int32Array): [Int8Array, Float32Array] {
+  const placed = Int8Array.from(order, (column) => trits[column]!);
+  const found = Float32Array.from(scales, (_, g) => {
+    const own = new Set(Array.from(order.subarray(g * group, (g + 1) * group), (column) => scales[Math.floor(column / group)]!).filter((scale) => scale !== 0));
+    if (own.size > 1) throw new FormatError(`tensor "${name}", row ${row}: a group of ${group} columns would have several scales in the order of heads that GGUF files have; convert it to safetensors`);
+    return [...own][0] ?? 0;
+  });
+  return [placed, found];
 }
 
 function asBytes(values: Float32Array): Uint8Array {

@@ -7,13 +7,18 @@ import { TWO_BIT } from './two-bit-layout.js';
  * ternary-transformers.md §4.5).
  */
 
-const ROTATED = 'prism.hadamard.';
+/** What keys begin with that tell of a rotated basis. */
+export const ROTATED = 'prism.hadamard.';
+/** The architecture whose weights may be in one. */
+const READ_ROTATED = 'qwen35';
 const BONSAI = 'take Ternary-Bonsai (without 2), in Q2_0 or PQ2_0';
 
-/** @throws FormatError for a file whose weights belong to rotated activations. */
-export function refuseRotated(file: string, metadata: { keys(): Iterable<string> }): void {
+/** @throws FormatError for a file whose weights belong to rotated activations, of an architecture that has none here. */
+export function refuseRotated(file: string, metadata: ReadonlyMap<string, { readonly value: unknown }>): void {
   const key = [...metadata.keys()].find((name) => name.startsWith(ROTATED));
-  if (key !== undefined) throw new FormatError(`${file}: has weights in a rotated basis (${key}; Bonsai 2), which cannot be run yet; ${BONSAI}`);
+  const architecture = metadata.get('general.architecture')?.value;
+  if (key === undefined || architecture === READ_ROTATED) return;
+  throw new FormatError(`${file}: has weights in a rotated basis (${key}), which can be run in a "${READ_ROTATED}" model (Bonsai 2), but not in one of ${show(architecture)}; ${BONSAI}`);
 }
 
 /** @throws FormatError for a file that says of itself that its weights are coded otherwise. */
@@ -35,7 +40,6 @@ export function isBitnetCpp({ metadata, infos }: GgufHeader): boolean {
 /** Why a type is not read, and what to use instead, behind "has the ggml type". */
 export function whyNotRead(id: number, name: string, readTypes: readonly string[]): string {
   if (name === 'TL1' || name === 'TL2') return `${name}, of bitnet.cpp, made for one machine; convert the original, or take the file in I2_S`;
-  if (id === 143) return `${name}, weights in a rotated basis (Bonsai 2), which cannot be run yet; ${BONSAI}`;
   if (id === 40) return `${name}, or an early Q1_0 of PrismML's in groups of 32; neither is read; take Q1_0 in groups of 128 (type 41)`;
   return `${name}, which is not read; write the file with types out of ${readTypes.join(', ')}`;
 }

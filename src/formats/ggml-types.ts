@@ -4,13 +4,14 @@ import { isBitnetCpp, refuseMarks, whyNotRead } from './ggml-refusals.js';
 import { twoBitLayout, TWO_BIT } from './two-bit-layout.js';
 
 /**
- * Ternary types that files of others have. Q1_0 and Q2_0: ggml-common.h; PQ2_0: PrismML's fork of it; I2_S: Microsoft's bitnet.cpp, which
+ * Ternary types that files of others have. Q1_0 and Q2_0: ggml-common.h; PQ2_0 and PTQ1_0: PrismML's fork of it; I2_S: Microsoft's bitnet.cpp, which
  * has one scale, a float32, behind all blocks.
  */
 export const LATE_TYPES: Readonly<Record<LateTensorType, TensorTypeInfo>> = {
   Q1_0: { id: 41, blockSize: 128, blockBytes: 18 },
   Q2_0: { id: TWO_BIT, blockSize: 64, blockBytes: 18 },
   PQ2_0: { id: 142, blockSize: 128, blockBytes: 34 },
+  PTQ1_0: { id: 143, blockSize: 128, blockBytes: 28 },
   I2_S: { id: 36, blockSize: 128, blockBytes: 32, tailBytes: 32 },
 };
 
@@ -24,8 +25,7 @@ export function typeInfo(type: GgufTensorType): TensorTypeInfo {
 type OtherType = readonly [id: number, name: string, blockSize?: number, blockBytes?: number];
 
 /**
- * Types that are listed, but not read: number, name, and the elements and bytes of a block (ggml.h, `enum ggml_type`; ggml-common.h). 143 is
- * of PrismML's fork.
+ * Types that are listed, but not read: number, name, and the elements and bytes of a block (ggml.h, `enum ggml_type`; ggml-common.h).
  */
 const OTHER_TYPES: readonly OtherType[] = [
   [2, 'Q4_0', 32, 18], [3, 'Q4_1', 32, 20], [6, 'Q5_0', 32, 22], [7, 'Q5_1', 32, 24], [9, 'Q8_1'],
@@ -34,7 +34,6 @@ const OTHER_TYPES: readonly OtherType[] = [
   [21, 'IQ3_S', 256, 110], [22, 'IQ2_S', 256, 82], [23, 'IQ4_XS', 256, 136], [29, 'IQ1_M', 256, 56],
   [24, 'I8', 1, 1], [25, 'I16', 1, 2], [26, 'I32', 1, 4], [27, 'I64', 1, 8], [28, 'F64', 1, 8],
   [31, 'Q4_0_4_4', 32, 18], [32, 'Q4_0_4_8', 32, 18], [33, 'Q4_0_8_8', 32, 18], [38, 'TL1'], [39, 'MXFP4', 32, 17], [40, 'NVFP4', 64, 36],
-  [143, 'PTQ1_0', 128, 28],
 ];
 
 const TL2: OtherType = [39, 'TL2'];

@@ -20,7 +20,7 @@ export const VALUE_TYPES = [
 /** Types that files of ours are written in. */
 export type OwnTensorType = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'TQ1_0' | 'TQ2_0';
 /** Types that are read as well: `LATE_TYPES` of ggml-types.ts. */
-export type LateTensorType = 'Q1_0' | 'Q2_0' | 'PQ2_0' | 'I2_S';
+export type LateTensorType = 'Q1_0' | 'Q2_0' | 'PQ2_0' | 'PTQ1_0' | 'I2_S';
 export type GgufTensorType = OwnTensorType | LateTensorType;
 
 export interface TensorTypeInfo {

@@ -5,7 +5,7 @@ import { BLOCK_WEIGHTS, blockScale, decodeTernaryRow, type TernaryBlockType } fr
 
 /*
  * Rows of ternary weights in blocks that have a scale each, or one for the whole tensor (I2_S). Layouts: ggml-common.h and
- * ggml-quants.c for Q1_0 and Q2_0, PrismML's fork of them for PQ2_0, bitnet.cpp's ggml-bitnet-mad.cpp for I2_S.
+ * ggml-quants.c for Q1_0 and Q2_0, PrismML's fork of them for PQ2_0 and PTQ1_0, bitnet.cpp's ggml-bitnet-mad.cpp for I2_S.
  */
 
 export type GroupType = LateTensorType | TernaryBlockType;
@@ -31,6 +31,7 @@ export interface RowDecoder {
 export function rowDecoder(type: GroupType, columns: number, tensor: { readonly scale: number; readonly layout: I2SLayout } = { scale: 1, layout: 'A' }): RowDecoder {
   if (type === 'I2_S') return plainCodes(columns, tensor.scale, tensor.layout === 'A' ? 32 : 16);
   if (type === 'TQ1_0' || type === 'TQ2_0') return ternaryBlocks(type, columns);
+  if (type === 'PTQ1_0') return fiveToAByte(columns);
   return scaleFirst(columns, typeInfo(type), type === 'Q1_0' ? ONE_BIT : TWO_BITS);
 }
 
@@ -121,6 +122,30 @@ function ternaryBlocks(type: TernaryBlockType, columns: number): RowDecoder {
         scales[block] = blockScale(type, bytes, from);
       }
       return isTernary ? -1 : firstAbove(trits, columns);
+    },
+  };
+}
+
+/** PTQ1_0: weights as TQ1_0 has them, five to a byte in 24 bytes, in stretches of 16 and 8, four in two more, and then the scale (bonsai.md §2.5). */
+function fiveToAByte(columns: number): RowDecoder {
+  const { blockSize, blockBytes } = typeInfo('PTQ1_0');
+  const rowBytes = (columns / blockSize) * blockBytes;
+  const stretches = [{ from: 0, bytes: 16, digits: 5 }, { from: 16, bytes: 8, digits: 5 }, { from: 24, bytes: 2, digits: 4 }];
+  return {
+    step: blockSize, rowBytes,
+    decode(bytes, at, trits, scales) {
+      let to = 0;
+      for (let block = 0, from = at; from < at + rowBytes; block++, from += blockBytes) {
+        for (const { from: first, bytes: count, digits } of stretches) {
+          for (let m = 0; m < count; m++) {
+            let byte = bytes[from + first + m]!;
+            for (let n = 0; n < digits; n++, byte = (3 * byte) & 255) trits[to + n * count + m] = ((3 * byte) >> 8) - 1;
+          }
+          to += count * digits;
+        }
+        scales[block] = float16ToNumber(bytes[from + blockBytes - 2]! | (bytes[from + blockBytes - 1]! << 8));
+      }
+      return -1;
     },
   };
 }

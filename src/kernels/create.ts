@@ -2,7 +2,7 @@ import { BackendError, messageOf, missingPart } from '../errors.js';
 import { checkNumber, givenOptions } from '../options.js';
 import { processors } from '../platform/threads.js';
 import type { Arena } from './arena.js';
-import type { BackendName, Kernels } from './kernels.js';
+import type { BackendName, Kernels, KernelSet } from './kernels.js';
 import { createScalarKernels } from './scalar/scalar.js';
 
 export interface KernelOptions {
@@ -10,8 +10,11 @@ export interface KernelOptions {
   readonly backend?: 'auto' | BackendName | undefined;
   /** Threads to use, the calling one included. Default 'auto': one less than there are processors. The scalar backend has one. */
   readonly threads?: 'auto' | number | undefined;
-  /** Whether layers of Transformers are wanted: attention, GLU with an up projection, BitLinear without a norm, float heads. Default false. */
-  readonly transformer?: boolean | undefined;
+  /**
+   * Whether layers of Transformers are wanted: attention, GLU with an up projection, BitLinear without a norm, float heads; 'delta-net': also gated delta
+   * nets, gates of attention, and rotated weights. Default false.
+   */
+  readonly transformer?: KernelSet | undefined;
 }
 
 const MAX_THREADS = 64;
@@ -66,12 +69,12 @@ export async function createKernelsAndArena(
     } catch (error) {
       kernels.dispose();
       if (!(error instanceof BackendError) || (options.backend ?? 'auto') !== 'auto' || kernels.backend === 'scalar') throw error;
-      kernels = await scalarKernels(options.transformer ?? false, error.message);
+      kernels = await scalarKernels(options.transformer, error.message);
     }
   }
 }
 
-async function scalarKernels(transformer: boolean, backendNote?: string): Promise<Kernels> {
-  const more = transformer ? await import('./scalar/transformer.js').catch(missingPart) : undefined;
-  return createScalarKernels({ backendNote, transformer: more?.createScalarTransformer });
+async function scalarKernels(transformer: KernelSet | undefined, backendNote?: string): Promise<Kernels> {
+  const more = transformer ? (await import('./scalar/load-transformer.js').catch(missingPart)).scalarTransformer(transformer) : undefined;
+  return createScalarKernels({ backendNote, transformer: await more });
 }

@@ -1,11 +1,15 @@
 import type { FloatType } from '../formats/floats.js';
 import type { Arena } from './arena.js';
+import type { DeltaNetKernels } from './delta-net.js';
 
 /**
  * Backends that exist. Every backend gives bit-identical results; `scalar` defines them. `simd` is WebAssembly with 128-bit
  * vectors, `relaxed` the same with instructions of relaxed SIMD.
  */
 export type BackendName = 'scalar' | 'simd' | 'relaxed';
+
+/** Which kernels beside those of MatMul-free LMs: none (false), those of Transformers (true), or those of gated delta nets as well. */
+export type KernelSet = boolean | 'delta-net';
 
 /** A ternary weight matrix in the packing of the backend that made it. */
 export interface TernaryMatrix {
@@ -206,4 +210,7 @@ export interface TransformerKernels {
    * @param bytes [rows, columns] of `type`.
    */
   floatMatmul(bytes: Uint8Array, type: FloatType, rows: number, x: Float32Array, columns: number, tokens: number, out: Float32Array): void;
+
+  /** Those that only models with gated delta nets have need of, if they were asked for. */
+  readonly deltaNet?: DeltaNetKernels | undefined;
 }

@@ -1,12 +1,13 @@
 import type { Kernels, KeyValuePages, PageTable, TransformerKernels } from '../kernels/kernels.js';
 import { requireLength, requireTransformer } from './check.js';
 import type { AttentionMixer, Linear } from './mixers.js';
+import { requireDeltaNet } from './require-delta-net.js';
 import type { RMSNorm } from './rms-norm.js';
 import type { Rope } from './rope.js';
 import type { Workspace } from './workspace.js';
 
 export interface AttentionParts {
-  readonly queryProjection: Linear; //         q_proj [heads·headDim, hidden]
+  readonly queryProjection: Linear; //         q_proj [heads·headDim, hidden]; with a gate [heads·2·headDim, hidden]: each head's queries, then its gate
   readonly keyProjection: Linear; //           k_proj [kvHeads·headDim, hidden]
   readonly valueProjection: Linear; //         v_proj [kvHeads·headDim, hidden]
   readonly queryNorm?: RMSNorm | undefined; //    q_norm [headDim], for each head
@@ -20,7 +21,7 @@ export interface AttentionParts {
  *
  *     q, k = RoPE(norm(q_proj(x))), RoPE(norm(k_proj(x)));  v = v_proj(x)
  *     o = softmax(q · kᵀ / √headDim) · v                     over the last `window` tokens
- *     out = o_proj(subNorm(o))
+ *     out = o_proj(subNorm(o)), or o_proj(o · sigmoid(gate)) (bonsai.md §3.4)
  */
 export class Attention implements AttentionMixer {
   readonly parts: AttentionParts;
@@ -30,6 +31,7 @@ export class Attention implements AttentionMixer {
   private readonly rope: Rope;
   private readonly pages: KeyValuePages;
   private readonly heads: number;
+  private readonly outputGate: Float32Array | undefined; // [maxTokens, heads·headDim], behind the queries
 
   /**
    * @param pages where its keys and values lie.
@@ -39,16 +41,18 @@ export class Attention implements AttentionMixer {
   constructor(kernels: Kernels, workspace: Workspace, parts: AttentionParts, rope: Rope, pages: KeyValuePages, window = Infinity) {
     const { queryProjection, keyProjection, valueProjection, queryNorm, keyNorm, subNorm, outputProjection } = parts;
     const { headDim, kvHeads } = pages;
-    const width = queryProjection.weight.rows;
+    const width = outputProjection.weight.columns;
+    const { rows } = queryProjection.weight;
     const kvWidth = kvHeads * headDim;
     requireLength('Attention: k_proj output', { length: keyProjection.weight.rows }, kvWidth);
     requireLength('Attention: v_proj output', { length: valueProjection.weight.rows }, kvWidth);
-    requireLength('Attention: o_proj input', { length: outputProjection.weight.columns }, width);
+    if (rows === 2 * width) requireDeltaNet('Attention with a gate', kernels);
+    else requireLength('Attention: o_proj input', { length: width }, rows);
     requireLength('Attention: o_proj output', { length: outputProjection.weight.rows }, queryProjection.weight.columns);
     requireLength('Attention: q_proj output, a multiple of kv heads,', { length: width % kvWidth }, 0);
     for (const norm of [queryNorm, keyNorm]) if (norm) requireLength('Attention: QK norm', norm.weight, headDim);
     if (subNorm) requireLength('Attention: sub-norm', subNorm.weight, width);
-    requireLength('Attention: workspace.query', workspace.query, workspace.maxTokens * width, 'at least');
+    requireLength('Attention: workspace.query', workspace.query, workspace.maxTokens * rows, 'at least');
     requireLength('Attention: workspace.key', workspace.key, workspace.maxTokens * kvWidth, 'at least');
     this.kernels = requireTransformer('Attention', kernels);
     this.workspace = workspace;
@@ -57,15 +61,19 @@ export class Attention implements AttentionMixer {
     this.pages = pages;
     this.window = window;
     this.heads = width / headDim;
+    this.outputGate = rows === width ? undefined : workspace.query.subarray(workspace.maxTokens * width, workspace.maxTokens * rows);
   }
 
   forward(x: Float32Array, tokens: number, tables: readonly PageTable[], out: Float32Array): void {
-    const { kernels, rope, pages, heads, window } = this;
+    const { kernels, rope, pages, heads, window, outputGate } = this;
     const { queryProjection, keyProjection, valueProjection, queryNorm, keyNorm, subNorm, outputProjection } = this.parts;
     const { query, key, value, attended } = this.workspace;
     const { kvHeads, headDim } = pages;
     const { pairs } = rope.spec;
-    queryProjection.forward(x, tokens, query);
+    if (outputGate) {
+      queryProjection.forward(x, tokens, attended);
+      kernels.deltaNet!.split(attended, headDim, tokens * heads, query, outputGate);
+    } else queryProjection.forward(x, tokens, query);
     keyProjection.forward(x, tokens, key);
     valueProjection.forward(x, tokens, value);
     queryNorm?.forward(query, tokens * heads, query);
@@ -77,6 +85,7 @@ export class Attention implements AttentionMixer {
       kernels.storeKeysValues(key, value, pages, table);
       kernels.attention(query, heads, pages, table, window, attended);
     }
+    if (outputGate) kernels.deltaNet!.gate(attended, outputGate, tokens * heads * headDim);
     subNorm?.forward(attended, tokens, attended);
     outputProjection.forward(attended, tokens, out);
   }

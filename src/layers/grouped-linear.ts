@@ -3,6 +3,8 @@ import { ACTIVATION_GROUP, type GroupedMatrix, type Kernels, type TransformerKer
 import { requireLength, requireTokens, requireTransformer } from './check.js';
 import { DIGITS, splitDigits } from './digits.js';
 import type { Linear } from './mixers.js';
+import { requireDeltaNet } from './require-delta-net.js';
+import type { Rotation } from './rotation.js';
 import type { Workspace } from './workspace.js';
 
 /**
@@ -39,9 +41,13 @@ export class GroupedLinear implements Linear {
   private readonly kernels: TransformerKernels;
   private readonly workspace: Workspace;
   private readonly grouped: GroupedWorkspace;
+  private readonly rotation: Rotation | undefined;
 
-  /** @throws ArgumentError when the workspaces do not fit the matrix, or hold too few tokens for float activations. */
-  constructor(kernels: Kernels, workspace: Workspace, grouped: GroupedWorkspace, weight: GroupedMatrix, activations: GroupedActivations = 'int8') {
+  /**
+   * @param rotation of a weight that is stored in another basis.
+   * @throws ArgumentError when the workspaces do not fit the matrix, or hold too few tokens for float activations.
+   */
+  constructor(kernels: Kernels, workspace: Workspace, grouped: GroupedWorkspace, weight: GroupedMatrix, activations: GroupedActivations = 'int8', rotation?: Rotation) {
     const { maxTokens } = workspace;
     requireLength('GroupedLinear: workspace.q', workspace.q, maxTokens * weight.columns, 'at least');
     requireLength('GroupedLinear: qScales', grouped.qScales, maxTokens * Math.ceil(weight.columns / ACTIVATION_GROUP), 'at least');
@@ -49,7 +55,13 @@ export class GroupedLinear implements Linear {
       requireLength('GroupedLinear with float activations: workspace.maxTokens', { length: maxTokens }, DIGITS, 'at least');
       requireLength('GroupedLinear: digitSums', grouped.digitSums, tokensAtOnce(maxTokens) * DIGITS * weight.rows, 'at least');
     }
+    if (rotation) {
+      requireDeltaNet('GroupedLinear with a rotation', kernels);
+      requireLength('GroupedLinear: columns, a multiple of the rotation\'s block,', { length: weight.columns % rotation.block }, 0);
+      requireLength('GroupedLinear: rotated', rotation.rotated, maxTokens * weight.columns, 'at least');
+    }
     this.kernels = requireTransformer('GroupedLinear', kernels);
+    this.rotation = rotation;
     this.workspace = workspace;
     this.grouped = grouped;
     this.weight = weight;
@@ -59,9 +71,14 @@ export class GroupedLinear implements Linear {
   /** x: [tokens, in]; out: [tokens, out]. @throws ArgumentError for more tokens than the workspace holds. */
   forward(x: Float32Array, tokens: number, out: Float32Array): void {
     requireTokens(tokens, this.workspace.maxTokens);
-    if (this.activations === 'float') return this.forwardFloat(x, tokens, out);
-    const { kernels, weight, grouped: { qScales }, workspace: { q } } = this;
-    kernels.quantizeGroups(x, weight.columns, tokens, q, qScales);
+    const { kernels, weight, rotation, grouped: { qScales }, workspace: { q } } = this;
+    let input = x;
+    if (rotation) {
+      input = rotation.rotated;
+      kernels.deltaNet!.hadamard(x, rotation.signs, rotation.block, weight.columns, tokens, input);
+    }
+    if (this.activations === 'float') return this.forwardFloat(input, tokens, out);
+    kernels.quantizeGroups(input, weight.columns, tokens, q, qScales);
     kernels.groupedMatmul(weight, q, qScales, tokens, out);
   }
 

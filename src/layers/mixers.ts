@@ -27,6 +27,18 @@ export interface RecurrentMixer {
    * without it works, but cannot be rolled back to the middle of a forward pass (speculative decoding).
    */
   readonly history?: Float32Array;
+  /** In place of `history`, of one whose states are too large to keep many. */
+  readonly replay?: Replay;
+}
+
+/** Takes a state back by going over some tokens again, from what has been noted of them. */
+export interface Replay {
+  /** Floats that are noted of a token. */
+  readonly size: number;
+  /** Notes row `row` of the last `forward` in `out[at, at + size)`, until another layer with the same workspace runs. */
+  note(row: number, out: Float32Array, at: number): void;
+  /** Advances `state` over `tokens` tokens. noted: [tokens, size] */
+  run(state: Float32Array, noted: Float32Array, tokens: number): void;
 }
 
 /** A token mixer that remembers keys and values of every token, or of the last `window`. */

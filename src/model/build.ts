@@ -1,6 +1,5 @@
-import { isBitLinear, type BitLinearSpec, type BlockSpec, type Blueprint, type NormSpec } from '../architectures/blueprint.js';
+import { isBitLinear, type AnyPartSpec, type BitLinearSpec, type BlockSpec, type Blueprint, type NormSpec } from '../architectures/blueprint.js';
 import type { Kernels } from '../kernels/kernels.js';
-import type { AttentionParts } from '../layers/attention.js';
 import { BitLinear } from '../layers/bit-linear.js';
 import { Block } from '../layers/block.js';
 import { GLU, type GLUParts } from '../layers/glu.js';
@@ -48,7 +47,7 @@ export class Builder {
   }
 
   private tokenMixer(spec: NonNullable<BlockSpec['tokenMixer']>): TokenMixer {
-    if (spec.kind === 'attention') return this.transformer!.mixer(spec, this.parts<AttentionParts>(spec.parts));
+    if (spec.kind !== 'mlgru') return this.transformer!.mixer(spec, (specs) => this.parts(specs));
     const { lowerBounds } = this.blueprint;
     const lowerBound = lowerBounds && spec.boundsRow !== undefined
       ? lowerBoundOf(this.weights.vectors.get(lowerBounds)!, lowerBounds.shape, spec.boundsRow) : undefined;
@@ -56,9 +55,9 @@ export class Builder {
   }
 
   /** Layers under the names that their specifications have. */
-  private parts<Parts>(specs: { readonly [Name in keyof Parts]: NormSpec | BitLinearSpec | undefined }): Parts {
-    const named = Object.entries<NormSpec | BitLinearSpec | undefined>(specs)
-      .map(([name, spec]) => [name, spec && (isBitLinear(spec) ? this.linear(spec) : this.norm(spec))]);
+  private parts<Parts>(specs: { readonly [Name in keyof Parts]: AnyPartSpec | undefined }): Parts {
+    const named = Object.entries<AnyPartSpec | undefined>(specs)
+      .map(([name, spec]) => [name, spec && (isBitLinear(spec) ? this.linear(spec) : spec.eps === undefined ? this.weights.vectors.get(spec.weight) : this.norm(spec))]);
     return Object.fromEntries(named) as Parts;
   }
 }

@@ -1,5 +1,5 @@
 import type { Lookup } from '../layers/embedding.js';
-import type { MixerMemory } from '../layers/mixers.js';
+import type { MixerMemory, RecurrentMixer } from '../layers/mixers.js';
 import type { ModelState, StateShape } from './state.js';
 import type { StateHistory } from './state-history.js';
 
@@ -35,7 +35,7 @@ interface Place {
 const START: Place = { sequence: 0, position: 0 };
 
 /**
- * The tokens of one pass through the blocks, at most `maxTokens`: pieces of one sequence or of several, one after another. Row r of the
+ * The tokens of one pass through the blocks, at most `maxTokens`: pieces of one sequence or of several, as many as there is room for states, one after another. Row r of the
  * residual is token r of the chunk. Nothing is allocated after the first pass with as many sequences.
  */
 export class Chunk {
@@ -44,10 +44,10 @@ export class Chunk {
   wantedRows = 0;
   private pieces = 0;
   private readonly maxTokens: number;
-  private readonly liveState: readonly Float32Array[]; // [blocks][maxTokens, width], empty for attention and for none
+  private readonly liveState: readonly Float32Array[]; // [blocks][pieces, width], empty for attention and for none
   private readonly tables: KeyValueTables | undefined;
   private readonly attentionIndex: readonly number[]; //  [blocks] which of the blocks of attention it is, or -1
-  private readonly allLengths: Uint32Array; //            [maxTokens] tokens of each piece, in the kernels' memory
+  private readonly allLengths: Uint32Array; //            [most pieces] tokens of each piece, in the kernels' memory
   private readonly lengthsOf: Uint32Array[] = []; //      [pieces] the first so many of allLengths
   private readonly statesOf: Float32Array[][] = []; //    [pieces][layers] the first so many rows of liveState
   private readonly sequence: Int32Array; //               [maxTokens] of each piece: which input it is of,
@@ -77,7 +77,7 @@ export class Chunk {
     this.tokens = 0;
     this.pieces = 0;
     this.wantedRows = 0;
-    while (sequence < inputs.length && this.tokens < this.maxTokens) {
+    while (sequence < inputs.length && this.tokens < this.maxTokens && this.pieces < this.allLengths.length) {
       const { ids, want } = inputs[sequence]!;
       const count = Math.min(this.maxTokens - this.tokens, ids.length - position);
       this.sequence[this.pieces] = sequence;
@@ -126,7 +126,7 @@ export class Chunk {
   /** [sequences, width] the states that block `n` advances. */
   private state(n: number): Float32Array {
     const { pieces } = this;
-    const views = (this.statesOf[pieces] ??= this.liveState.map((all) => all.subarray(0, (all.length / this.maxTokens) * pieces)));
+    const views = (this.statesOf[pieces] ??= this.liveState.map((all) => all.subarray(0, (all.length / this.allLengths.length) * pieces)));
     return views[n]!;
   }
 
@@ -160,9 +160,10 @@ export class Chunk {
   }
 
   /** Notes, for the sequences that ask for it, the states of a layer that its token mixer has just gone through. */
-  keepHistory(inputs: readonly SequenceInput[], layer: number, states: Float32Array | undefined): void {
+  keepHistory(inputs: readonly SequenceInput[], layer: number, mixer: RecurrentMixer): void {
     for (let piece = 0, row = 0; piece < this.pieces; row += this.allLengths[piece++]!) {
-      inputs[this.sequence[piece]!]!.history?.keep(layer, this.first[piece]!, states!, row, this.allLengths[piece]!);
+      const { history, state } = inputs[this.sequence[piece]!]!;
+      history?.keep(layer, this.first[piece]!, mixer, row, this.allLengths[piece]!, state);
     }
   }
 
@@ -180,8 +181,9 @@ export class Chunk {
   }
 }
 
-/** out = row `row` of `rows`. A loop, because a view for each would be garbage in the hottest of loops. */
+/** out = row `row` of `rows`. A loop, because a view for each would be garbage in the hottest of loops; but for rows that take longer than that. */
 function copyRow(rows: Float32Array, row: number, out: Float32Array): void {
   const start = row * out.length;
+  if (out.length > 1e4) return out.set(rows.subarray(start, start + out.length));
   for (let j = 0; j < out.length; j++) out[j] = rows[start + j]!;
 }

@@ -1,4 +1,4 @@
-import { blockParts, isBitLinear, parameters, type BitLinearSpec, type BlockSpec, type Blueprint, type NormSpec, type Switch, type TensorSpec } from '../architectures/blueprint.js';
+import { blockParts, isBitLinear, parameters, type AnyPartSpec, type BlockSpec, type Blueprint, type Switch, type TensorSpec } from '../architectures/blueprint.js';
 import type { Model } from './model.js';
 import type { KeyValueInfo } from './pages.js';
 
@@ -82,13 +82,15 @@ function blockMultiplications(block: BlockSpec): number {
   const { tokenMixer, channelMixer } = block;
   const [, intermediate = 0] = channelMixer?.parts.downProjection.weight.shape ?? [];
   // Of the gates: the recurrence has two sigmoids, the gated norm and the GLU one each.
-  const recurrent = tokenMixer?.kind === 'mlgru' ? tokenMixer.parts.inputProjection.weight.shape[0]! : 0;
-  return sum(blockParts(block).map(partMultiplications)) + recurrent * (3 * SIGMOID + 6) + intermediate * (channelMixer?.activation === 'silu' ? SIGMOID + 2 : 2);
+  // The delta rule takes five for each element of its state.
+  const { kind, stateSize = 0 }: { kind?: string; stateSize?: number } = tokenMixer ?? {};
+  const recurrent = stateSize * (kind === 'mlgru' ? 3 * SIGMOID + 6 : 5);
+  return sum(blockParts(block).map(partMultiplications)) + recurrent + intermediate * (channelMixer?.activation === 'silu' ? SIGMOID + 2 : 2);
 }
 
 /** A norm takes 3 a channel (square, 1/rms, weight), quantising 1 more, a product 2 a row (its scale). */
-function partMultiplications(part: NormSpec | BitLinearSpec): number {
-  if (!isBitLinear(part)) return 3 * elements(part.weight);
+function partMultiplications(part: AnyPartSpec): number {
+  if (!isBitLinear(part)) return (part.eps === undefined ? 1 : 3) * elements(part.weight);
   const [rows = 0, columns = 0] = part.weight.shape;
   return (part.norm ? 4 : 1) * columns + 2 * rows;
 }

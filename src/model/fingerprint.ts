@@ -1,4 +1,4 @@
-import { blockParts, isBitLinear, type BitLinearSpec, type Blueprint, type NormSpec } from '../architectures/blueprint.js';
+import { blockParts, isBitLinear, type BitLinearSpec, type Blueprint, type FloatsSpec, type NormSpec } from '../architectures/blueprint.js';
 import type { Lookup } from '../layers/embedding.js';
 import { Hash } from './hash.js';
 import { lowerBoundOf } from './lower-bounds.js';
@@ -35,7 +35,7 @@ export function fingerprint(
 
 /** Norms, scales and bounds, in an order that saved states depend on: of each block BitLinears first, of the model the head last. */
 function floatsOf({ blocks, norm, head, lowerBounds }: Blueprint, { vectors, matrices }: ModelWeights): Float32Array[] {
-  const ofNorm = ({ weight }: NormSpec): Float32Array => vectors.get(weight)!;
+  const ofNorm = ({ weight }: NormSpec | FloatsSpec): Float32Array => vectors.get(weight)!;
   const ofLinear = ({ norm: own, weight }: BitLinearSpec): Float32Array[] => [...(own ? [ofNorm(own)] : []), matrices.get(weight)!.scales];
   const floats = blocks.flatMap((block) => {
     const parts = blockParts(block);

@@ -1,8 +1,9 @@
 import { missingPart } from '../errors.js';
-import { isBitLinear, needsTransformer, parameters } from '../architectures/blueprint.js';
+import { isBitLinear, parameters } from '../architectures/blueprint.js';
 import { measureArena, type Arena } from '../kernels/arena.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { Embedding } from '../layers/embedding.js';
+import type { RecurrentMixer } from '../layers/mixers.js';
 import { allocateWorkspace, type Workspace } from '../layers/workspace.js';
 import { Pace } from '../platform/pace.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
@@ -11,8 +12,8 @@ import type { KeyValueType } from './build-attention.js';
 import { fingerprint } from './fingerprint.js';
 import { Model } from './model.js';
 import type { BlockMemory } from './state.js';
-import type { TransformerMemory } from './transformer-parts.js';
-import { allocateWeights, readWeights, type ModelWeights, type WeightGroups } from './weights.js';
+import type { Transformer, TransformerMemory } from './transformer-parts.js';
+import { allocateWeights, readWeights, type ModelWeights } from './weights.js';
 
 /** Progress of something that takes time. `loaded` and `total` are bytes. */
 export interface Progress {
@@ -51,13 +52,8 @@ interface ModelMemory {
 /** Tokens that a forward pass works on at once: enough to share the work per weight, small enough for the caches. */
 const CHUNK_TOKENS = 64;
 
-/** What only Transformers need, and the groups of the weights. */
-type Transformer = typeof import('./transformer-parts.js') & { readonly groups: WeightGroups };
-
 async function transformerOf(checkpoint: Checkpoint, { signal }: LoadModelOptions): Promise<Transformer | undefined> {
-  if (!needsTransformer(checkpoint.blueprint)) return undefined;
-  const parts = await import('./transformer-parts.js').catch(missingPart);
-  return { ...parts, groups: await parts.findGroups(checkpoint, new Pace(signal)) };
+  return checkpoint.blueprint.transformer ? (await import('./transformer-parts.js').catch(missingPart)).prepareTransformer(checkpoint, new Pace(signal)) : undefined;
 }
 
 function allocateModel(
@@ -65,13 +61,14 @@ function allocateModel(
 ): ModelMemory {
   const { blueprint } = checkpoint;
   const { blocks, config: { hiddenSize: hidden, recurrentSize: recurrent, intermediateSize: intermediate, vocabSize } } = blueprint;
+  const sequences = transformer?.sequences ?? CHUNK_TOKENS;
   return {
     weights: allocateWeights(arena, kernels, checkpoint, transformer?.groups),
-    workspace: allocateWorkspace(arena, { hidden, recurrent, intermediate, ...transformer?.transformerWidths(blueprint) }, CHUNK_TOKENS),
-    liveState: blocks.map(({ tokenMixer }) => arena.f32(tokenMixer?.kind === 'mlgru' ? CHUNK_TOKENS * recurrent : 0)),
-    lengths: arena.u32(CHUNK_TOKENS),
+    workspace: allocateWorkspace(arena, { hidden, recurrent, intermediate, ...transformer?.widths }, CHUNK_TOKENS),
+    liveState: blocks.map(({ tokenMixer }) => arena.f32(tokenMixer && tokenMixer.kind !== 'attention' ? sequences * tokenMixer.stateSize : 0)),
+    lengths: arena.u32(sequences),
     logits: arena.f32(CHUNK_TOKENS * vocabSize),
-    transformer: transformer?.allocateTransformer(arena, blueprint, CHUNK_TOKENS, options),
+    transformer: transformer?.allocate(arena, CHUNK_TOKENS, options),
   };
 }
 
@@ -104,27 +101,28 @@ export async function loadModel(checkpoint: Checkpoint, kernels: Kernels, option
     options.onProgress?.({ stage: 'load', file: checkpoint.name, loaded, total });
   };
   const counts = await readWeights(checkpoint, kernels, weights, onBytes, new Pace(options.signal));
-  const more = parts && transformer && new parts.TransformerBuilder(kernels, workspace, checkpoint, weights, transformer);
+  const more = transformer && parts?.builder(kernels, workspace, weights, transformer);
   const builder = new Builder(kernels, workspace, blueprint, weights, more);
   const { embeddings: table, head } = blueprint;
   const embeddings = table.isGrouped ? more!.embedding(table)
     : new Embedding(checkpoint.tableType(table), weights.tables.get(table)!, config.vocabSize, config.hiddenSize);
 
+  const blocks = blueprint.blocks.map((block) => builder.block(block));
   return new Model({
     blueprint,
     config,
     kernels,
     workspace,
     embeddings,
-    blocks: blueprint.blocks.map((block) => builder.block(block)),
+    blocks,
     norm: builder.norm(blueprint.norm),
     head: isBitLinear(head) ? builder.linear(head) : more!.floatHead(head.table),
     liveState,
     lengths,
     logits,
     stateShape: {
-      blocks: blueprint.blocks.map(({ tokenMixer }): BlockMemory =>
-        tokenMixer?.kind === 'attention' ? tokenMixer : { width: tokenMixer ? config.recurrentSize : 0 }),
+      blocks: blueprint.blocks.map(({ tokenMixer }, n): BlockMemory =>
+        tokenMixer?.kind === 'attention' ? tokenMixer : { width: tokenMixer?.stateSize ?? 0, replay: (blocks[n]!.parts.tokenMixer as RecurrentMixer | undefined)?.replay }),
       fingerprint: fingerprint(blueprint, weights, embeddings, counts),
     },
     pages: more?.pages,

@@ -11,7 +11,6 @@ import type { Blueprint } from '../architectures/blueprint.js';
 import type { ModelConfig } from '../architectures/config.js';
 import type { PagePool } from './pages.js';
 import { ModelState, requireShape, requireState, type StateShape } from './state.js';
-import type { StateHistory } from './state-history.js';
 import type { TernaryCount } from './weights.js';
 
 /** Logits [tokens, vocab] of hidden states [tokens, hidden]: a BitLinear, or a float product. */
@@ -29,9 +28,9 @@ export interface ModelParts {
   readonly blocks: readonly Pick<Block, 'parts' | 'forward'>[];
   readonly norm: RMSNorm;
   readonly head: Head;
-  /** [blocks][workspace.maxTokens, recurrent] the states of the sequences at work: kernels work on their own memory only. Empty for attention, and where there is no token mixer. */
+  /** [blocks][sequences, width] the states of the sequences at work: kernels work on their own memory only. Empty for attention, and where there is no token mixer. */
   readonly liveState: readonly Float32Array[];
-  /** [workspace.maxTokens] how many tokens each of them has in a chunk. */
+  /** [sequences] how many tokens each of them has in a chunk. */
   readonly lengths: Uint32Array;
   /** [workspace.maxTokens, vocab] */
   readonly logits: Float32Array;
@@ -83,11 +82,6 @@ export class Model {
   /** Reads what `state.serialize()` wrote. @throws ArgumentError when the bytes are damaged or another model's, or there is no memory for them. */
   restoreState(bytes: Uint8Array, what?: string): ModelState {
     return ModelState.deserialize(bytes, this.parts.stateShape, this.parts.pages, what);
-  }
-
-  /** Whether states can be taken back to the middle of a pass: `StateHistory`. */
-  get keepsHistory(): boolean {
-    return this.parts.blocks.every(({ parts: { tokenMixer } }) => !isRecurrent(tokenMixer) || tokenMixer.history !== undefined);
   }
 
   /** Ends its kernels and lets go of their memory. Passes throw ArgumentError from then on. */
@@ -180,7 +174,7 @@ export class Model {
     for (let n = 0; n < blocks.length; n++) {
       const { tokenMixer } = blocks[n]!.parts;
       blocks[n]!.forward(residual, chunk.tokens, chunk.memory(inputs, n), chunk.lengths);
-      if (isRecurrent(tokenMixer)) chunk.keepHistory(inputs, n, tokenMixer.history);
+      if (isRecurrent(tokenMixer)) chunk.keepHistory(inputs, n, tokenMixer);
     }
     chunk.storeStates(inputs);
   }
@@ -189,17 +183,11 @@ export class Model {
     for (const { ids, state, history, holder, what = 'forward' } of inputs) {
       this.check(ids, state, what);
       state.checkFree(what, holder);
-      if (history) this.checkHistory(history, ids.length);
+      history?.check(this.parts, ids.length);
     }
     if (inputs.length > 1 && new Set(inputs.map(({ state }) => state)).size < inputs.length) {
       throw new ArgumentError('forward: two sequences have the same state; give each its own (state.clone())');
     }
-  }
-
-  private checkHistory({ shape, positions }: StateHistory, length: number): void {
-    requireShape('forward: the history', shape, this.parts.stateShape);
-    if (!this.keepsHistory) throw new ArgumentError('forward: a token mixer of this model keeps no history, so no state can be taken back');
-    if (length > positions) throw new ArgumentError(`forward: a history of ${positions} positions cannot hold ${length}`);
   }
 
   /**

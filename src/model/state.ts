@@ -1,8 +1,15 @@
 import { ArgumentError, show } from '../errors.js';
+import type { Replay } from '../layers/mixers.js';
 import type { KeysAndValues, KeyValueShape } from './keys-and-values.js';
 
 /** What the token mixer of a block remembers of a text: a vector (of width 0 for none), or keys and values of the last `window` tokens. */
-export type BlockMemory = { readonly width: number } | KeyValueShape;
+export type BlockMemory = VectorShape | KeyValueShape;
+
+export interface VectorShape {
+  readonly width: number;
+  /** How to take it back, where a history does not hold states. */
+  readonly replay?: Replay | undefined;
+}
 
 /** What a state belongs to: states move only between models that agree in all of it. */
 export interface StateShape {

@@ -2,7 +2,7 @@ import { ArgumentError, show } from '../errors.js';
 import { Model } from '../model/model.js';
 import { hasRoomFor } from '../model/room.js';
 import type { ModelState } from '../model/state.js';
-import { StateHistory } from '../model/state-history.js';
+import { keepsHistory, StateHistory } from '../model/state-history.js';
 import { ModelDrafter } from './draft-model.js';
 import { MAX_DRAFT, type Drafter, type SpeculateOptions } from './drafter.js';
 import { PromptLookup } from './prompt-lookup.js';
@@ -16,7 +16,7 @@ export class Drafting {
 
   /** @throws ArgumentError for the options `speculate` and `draftModel`, or a model that cannot take guesses back. */
   constructor(model: Model, { speculate, draftModel }: SpeculateOptions) {
-    if (!model.keepsHistory) {
+    if (!keepsHistory(model.parts)) {
       throw new ArgumentError('options speculate and draftModel: a token mixer of this model keeps no history, so guesses cannot be taken back');
     }
     this.model = model;

@@ -2,6 +2,7 @@ import { configJson, json, randomTensors, safetensors, type Files, type TinyConf
 import type { GoldenTensor } from './files.js';
 import { floatFolder } from './group-files.js';
 import { randomFrom } from './random.js';
+import { qwen35Folder, randomQwen35, TINY_QWEN35, TINY_ROTATED } from './qwen35.js';
 import { randomQwen3, SMALL_QWEN3 } from './ternary-models.js';
 
 /* Small random models of every family, in memory. Their weights are floats, which are quantised when they are loaded. */
@@ -106,6 +107,8 @@ export const FAMILIES: readonly { readonly name: string; readonly files: (seed?:
   { name: 'a Transformer with sub-norms', files: (seed) => tinyDecoder(TINY_BITNET, seed) },
   { name: 'a Transformer without', files: (seed) => tinyDecoder(TINY_LLAMA, seed) },
   { name: 'a Transformer whose scales are for groups', files: (seed) => floatFolder(randomQwen3(SMALL_QWEN3, seed)) },
+  { name: 'gated delta nets', files: (seed) => qwen35Folder(randomQwen35(TINY_QWEN35, seed)) },
+  { name: 'gated delta nets in a rotated basis', files: (seed) => qwen35Folder(randomQwen35(TINY_ROTATED, seed)) },
   { name: 'a hybrid', files: (seed) => tinyHybrid(undefined, TINY_HYBRID, seed) },
   { name: 'a hybrid with a window', files: (seed) => tinyHybrid([{ layers: [0], num_heads: 2, window_size: 70 }, { layers: [2], num_heads: 4, num_kv_heads: 1 }], TINY_HYBRID, seed) },
 ];

@@ -28,7 +28,7 @@ export interface GoldenTensor {
   readonly dtype?: string;
 }
 
-/** A safetensors reader of the tests' own: floats, I32, small I64 and U8 only, no checks. */
+/** A safetensors reader of the tests' own: floats, I32, small I64, I8 and U8 only, no checks. */
 export function readTensors(path: string): Record<string, GoldenTensor> {
   const file = readFileSync(path);
   const headerBytes = Number(file.readBigUInt64LE(0));
@@ -51,6 +51,7 @@ export function decode(dtype: string, bytes: Uint8Array): number[] | Float32Arra
   if (dtype === 'I32') return new Int32Array(bytes.buffer);
   if (dtype === 'I64') return Array.from(new BigInt64Array(bytes.buffer), Number);
   if (dtype === 'U8') return Array.from(bytes);
+  if (dtype === 'I8') return Array.from(new Int8Array(bytes.buffer));
   const view = new DataView(bytes.buffer);
   const values: number[] = [];
   for (let at = 0; at < bytes.length; at += 2) {

@@ -4,6 +4,7 @@
  */
 import { Sampler, type Constraint, type ConstraintState, type FinishReason, type GenerateOptions, type MatMulFreeLM, type SamplingOptions } from 'matmulfree';
 import { configJson, json, randomTensors, safetensors, type Files } from './checkpoints.js';
+import { qwen35Folder, randomQwen35, TINY_QWEN35, TINY_ROTATED } from './qwen35.js';
 import { TINY_BITNET, TINY_HYBRID, tinyDecoder, tinyHybrid } from './families.js';
 
 /** Every token of this tokenizer is of one kind: special, a space, letters, merged letters, bytes of '€'. */
@@ -22,6 +23,7 @@ const FAMILIES = {
   },
   attention: (seed: number, positions = 65_536) => tinyDecoder({ ...TINY_BITNET, vocab: VOCAB, positions }, seed, IDS),
   hybrid: (seed: number) => tinyHybrid([{ layers: [1], num_heads: 4, num_kv_heads: 2 }], { ...TINY_HYBRID, vocab: VOCAB }, seed, IDS),
+  'delta nets': (seed: number) => qwen35Folder(randomQwen35({ ...(seed % 2 === 0 ? TINY_QWEN35 : TINY_ROTATED), vocab: VOCAB }, seed, IDS)),
   'hybrid with windows': (seed: number) =>
     tinyHybrid([{ layers: [0], num_heads: 2, window_size: 70 }, { layers: [2], num_heads: 4, num_kv_heads: 1, window_size: 20 + (seed % 7) * 22 }], { ...TINY_HYBRID, vocab: VOCAB }, seed, IDS),
 };

@@ -151,7 +151,7 @@ export function isProjection(name: string): boolean {
 }
 
 /** To so many significant bits, in the range of float16. */
-function roundTo(bits: number): (value: number) => number {
+export function roundTo(bits: number): (value: number) => number {
   return (value) => {
     if (bits === 11) return halfToNumber(halfBits(value));
     const step = 2 ** (Math.floor(Math.log2(Math.abs(value) || 1)) - bits + 1);

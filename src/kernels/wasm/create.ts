@@ -1,17 +1,17 @@
 import { BackendError, missingPart } from '../../errors.js';
-import type { BackendName, Kernels } from '../kernels.js';
+import type { BackendName, Kernels, KernelSet } from '../kernels.js';
 import { missingBackends, wasmBackends, WASM_BACKENDS } from './probe.js';
-import { testedModule } from './tested-module.js';
+import { testedModule, transformerModule } from './tested-module.js';
 import type { ThreadPool } from './threads.js';
 import { kernelsOn } from './wasm.js';
 
 /**
  * Kernels of that backend, or of the best one, in WebAssembly.
  * @param threads to use, the calling one included.
- * @param transformer whether the kernels of Transformers are wanted.
+ * @param transformer of `KernelOptions`.
  * @throws BackendError when this engine lacks it, may not run it or computes it wrongly; for 'auto': all of them.
  */
-export async function createWasmKernels(backend: 'auto' | BackendName, threads: number, transformer: boolean): Promise<Kernels> {
+export async function createWasmKernels(backend: 'auto' | BackendName, threads: number, transformer: KernelSet): Promise<Kernels> {
   const wanted = await wasmBackends(backend);
   let pool: ThreadPool | undefined;
   if (threads > 1 && typeof SharedArrayBuffer !== 'undefined') { // pages that may not share memory need none of it
@@ -20,7 +20,7 @@ export async function createWasmKernels(backend: 'auto' | BackendName, threads: 
   }
   const shared = pool !== undefined && pool.size > 0;
   const notes: string[] = [];
-  const parts = transformer ? await import('./transformer.js').catch(missingPart) : undefined;
+  const parts = await transformerModule(transformer);
   for (const name of wanted) {
     const { module, fault } = await testedModule(name, shared, transformer);
     if (module) {
