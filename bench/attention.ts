@@ -15,7 +15,7 @@ against reading its keys and values at the rate of this machine's memory; a text
 
 Options:
   --layers N       of the model's 30 (default 4: the ratios do not depend on it)
-  --backend NAME   auto (default), scalar, simd or relaxed
+  --backend NAME   auto (default), scalar, simd, relaxed or dot
   --threads N      default 1
   --rounds N       default 5`;
 

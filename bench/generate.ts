@@ -17,7 +17,7 @@ that repeats itself (the last of its guesses all come true) and on one that neve
 Options:
   --shape NAME     370M (default), 1.3B or 2.7B
   --layers N       fewer layers than the model has
-  --backend NAME   auto (default), scalar, simd or relaxed
+  --backend NAME   auto (default), scalar, simd, relaxed or dot
   --threads N      default 1
   --rounds N       default 9`;
 

@@ -1,9 +1,8 @@
-import '../support/backends.js'; // switches relaxed SIMD on in Node 20
 import { describe, expect, it } from 'vitest';
 import { emitKernels } from '../../src/kernels/wasm/emit.js';
-import { supportsVectors } from '../../src/kernels/wasm/probe.js';
 import { findFault } from '../../src/kernels/wasm/self-test.js';
 import { FULL } from '../support/effort.js';
+import { MODULES, type KernelModule } from '../support/kernel-modules.js';
 import { readFunctions } from '../support/wasm-code.js';
 import { forgottenOperands, idleFunctions, otherInstructions, wrongStores, type Fault } from '../support/wasm-faults.js';
 
@@ -12,30 +11,24 @@ import { forgottenOperands, idleFunctions, otherInstructions, wrongStores, type 
  * self-test.ts fails here.
  */
 
-const MODULES = [false, true].flatMap((relaxed) => [false, true].map((shared) => {
-  const backend = relaxed ? 'relaxed' : 'simd';
-  const runs = !relaxed || supportsVectors(true);
-  return { name: `${backend}${shared ? ', threads' : ''}${runs ? '' : ' (skipped: this engine has no relaxed SIMD)'}`, backend, relaxed, shared, runs } as const;
-}));
-
 /** Lines that are brought into the caches, and what keeps that from being dropped: no result depends on them. */
 const ONLY_TOUCH = /^touch/;
 
-const test = ({ backend, shared }: (typeof MODULES)[number], bytes: Uint8Array<ArrayBuffer>): string | undefined =>
-  findFault({ backend, module: new WebAssembly.Module(bytes), shared });
+const test = ({ backend, products, shared }: KernelModule, bytes: Uint8Array<ArrayBuffer>): string | undefined =>
+  findFault({ backend, module: new WebAssembly.Module(bytes), products, shared });
 
 it.each(MODULES)('nothing is wrong in this engine: $name', (module) => {
-  if (module.runs) expect(test(module, emitKernels({ relaxed: module.relaxed, threads: module.shared }))).toBeUndefined();
+  if (module.runs) expect(test(module, emitKernels({ products: module.products, threads: module.shared }))).toBeUndefined();
 });
 
-/** Two of the four have all functions, and all instructions. */
-const SPOILT = MODULES.filter(({ relaxed, shared }) => relaxed === shared);
+/** These have all functions, and all instructions. */
+const SPOILT = MODULES.filter(({ backend, shared }) => (backend !== 'simd') === shared);
 
 describe.each(SPOILT)('the self-test of $name', (spoilt) => {
-  const { relaxed, shared, runs } = spoilt;
-  const bytes = emitKernels({ relaxed, threads: shared });
-  /** Whether all faults are tried; otherwise of each function the first and the last one. The modules differ in one instruction. */
-  const all = FULL && !relaxed;
+  const { backend, products, shared, runs } = spoilt;
+  const bytes = emitKernels({ products, threads: shared });
+  /** Whether all faults are tried; otherwise of each function the first and the last one. Two of the modules differ in one instruction. */
+  const all = FULL && backend !== 'relaxed';
   /** Faults that are not noticed. */
   const missed = (faults: Iterable<Fault>, harmless: RegExp = ONLY_TOUCH): string[] => {
     const list = [...faults].filter(({ name }) => !harmless.test(name));

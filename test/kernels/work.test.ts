@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { tileWorkBytes } from '../../src/kernels/wasm/tile.js';
-import { TILES } from '../../src/kernels/wasm/emit.js';
+import { TILES } from '../../src/kernels/wasm/lookup-products.js';
 import { WORK_BYTES } from '../../src/kernels/wasm/jobs.js';
 import { panelBlocks } from '../../src/kernels/wasm/layout.js';
 

@@ -1,6 +1,6 @@
 import { BackendError, missingPart } from '../../errors.js';
 import type { BackendName, Kernels } from '../kernels.js';
-import { missingBackends, wasmBackends, WASM_BACKENDS } from './probe.js';
+import { findBackends, wasmBackends } from './probe.js';
 import { testedModule } from './tested-module.js';
 import type { ThreadPool } from './threads.js';
 import { kernelsOn } from './wasm.js';
@@ -20,12 +20,9 @@ export async function createWasmKernels(backend: 'auto' | BackendName, threads: 
   }
   const shared = pool !== undefined && pool.size > 0;
   const notes: string[] = [];
-  const parts = transformer ? await import('./transformer.js').catch(missingPart) : undefined;
   for (const name of wanted) {
-    const { module, fault } = await testedModule(name, shared, transformer);
-    if (module) {
-      return kernelsOn({ backend: name, module, shared, transformer: parts, pool: shared ? pool : undefined, backendNote: notes.join('; ') || undefined });
-    }
+    const { tested, fault } = await testedModule(name, shared, transformer);
+    if (tested) return kernelsOn({ ...tested, pool: shared ? pool : undefined, backendNote: notes.join('; ') || undefined });
     notes.push(`backend ${name} is not available here: ${fault}`);
   }
   pool?.dispose();
@@ -34,10 +31,20 @@ export async function createWasmKernels(backend: 'auto' | BackendName, threads: 
 
 /** Why this engine lacks, may not run, or must not use a backend, by name. */
 export async function unavailableWasmBackends(): Promise<Partial<Record<BackendName, string>>> {
-  const reasons = await missingBackends();
-  for (const name of WASM_BACKENDS) {
-    const fault = reasons[name] ?? (await testedModule(name, false, false)).fault;
-    if (fault !== undefined) reasons[name] = fault;
+  return (await testAll()).reasons;
+}
+
+/** All others and the scalar one, slowest first. */
+export async function availableWasmBackends(): Promise<BackendName[]> {
+  const { there, reasons } = await testAll();
+  return ['scalar', ...there.filter((name) => reasons[name] === undefined).reverse()];
+}
+
+async function testAll(): ReturnType<typeof findBackends> {
+  const found = await findBackends();
+  for (const name of found.there) {
+    const { fault } = await testedModule(name, false, false);
+    if (fault !== undefined) found.reasons[name] = fault;
   }
-  return reasons;
+  return found;
 }

@@ -1,3 +1,5 @@
+import { i32, type I32 } from '../../wasm/instructions.js';
+
 /*
  * The packing of a ternary matrix that the WebAssembly kernels read, 2 bits a weight.
  *
@@ -18,6 +20,16 @@ export const COLUMN_BLOCK = 256;
 export const COLUMN_GROUP = 16;
 /** Bytes of one quad of a row block. */
 export const QUAD_BYTES = 32;
+/** Where kernels that pack put a quad's two vectors of sixteen rows. */
+export interface Places {
+  /** From one quad to the next. */
+  readonly quadBytes: 16 | 32;
+  /** From one half of a row block to the other, in a matrix of `columns` columns. */
+  half(columns: I32): I32;
+}
+
+export const LOOK_UP_PLACES: Places = { quadBytes: QUAD_BYTES, half: () => i32.const(QUAD_BYTES / 2) };
+
 /** A byte whose four weights are 0. */
 const ZERO_QUAD = 0x44;
 

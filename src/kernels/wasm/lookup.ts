@@ -93,12 +93,11 @@ export function emitBuildTables(module: ModuleBuilder): Func {
 }
 
 export const ROWS_PARAMETERS = {
-  packed: 'i32', blocks: 'i32', panelBlocks: 'i32', columns: 'i32', q: 'i32', rows: 'i32', scales: 'i32', qScale: 'f32', out: 'i32',
+  packed: 'i32', blocks: 'i32', panelBlocks: 'i32', columns: 'i32', q: 'i32', rows: 'i32', scales: 'i32', qScales: 'i32', out: 'i32',
   next: 'i32', nextPanel: 'i32', nextEnd: 'i32', first: 'i32', last: 'i32', work: 'i32',
 } as const;
 
-/** Parameters that products for one token have in common. */
-type RowsParameters = Omit<typeof ROWS_PARAMETERS, 'qScale'>;
+type RowsParameters = typeof ROWS_PARAMETERS;
 
 /** What of a product for one token depends on where its scales are. */
 export interface RowsParts {
@@ -114,7 +113,7 @@ export function emitTernaryRows(module: ModuleBuilder, buildTables: Func, relaxe
   const scaleRows = emitScaleRows(module);
   return emitRows(module, 'ternaryRows', ROWS_PARAMETERS, buildTables, (p) => ({
     addBlock: ({ weights, width, count, sums }) => addBlock.call(weights, p.work, width, count, sums),
-    write: (sums, row, end) => scaleRows.call(sums, row, end, p.rows, p.scales, p.qScale, p.out),
+    write: (sums, row, end) => scaleRows.call(sums, row, end, p.rows, p.scales, f32.load(p.qScales), p.out),
   }));
 }
 

@@ -1,23 +1,43 @@
 import { BackendError, messageOf, show } from '../../errors.js';
-import { i8x16, v128 } from '../../wasm/instructions.js';
+import { i32x4, i8x16, v128, type V128 } from '../../wasm/instructions.js';
 import { createModule } from '../../wasm/module.js';
 import type { BackendName } from '../kernels.js';
+import { ZERO } from './vectors.js';
 
 /** Backends that are a WebAssembly module. */
 export type WasmBackend = Exclude<BackendName, 'scalar'>;
 
-/** Fastest first. */
-export const WASM_BACKENDS: readonly WasmBackend[] = ['relaxed', 'simd'];
-
-/** Whether the engine takes modules with 128-bit vectors; with relaxed ones, if `relaxed`. */
-export function supportsVectors(relaxed: boolean): boolean {
-  if (typeof WebAssembly === 'undefined') return false;
+/** A module with a function that stores what an instruction makes of two vectors at address `x`, and of a third that is 0. */
+function probeOf(instruction: (a: V128, b: V128) => V128): Uint8Array<ArrayBuffer> {
   const module = createModule({ sharedMemory: false });
-  module.func('probe', { x: 'i32' }, (b, { x }) => {
-    const value = v128.load(x);
-    b.run(v128.store(x, (relaxed ? i8x16.relaxedSwizzle : i8x16.swizzle)(value, value)));
-  });
-  return WebAssembly.validate(module.encode());
+  module.func('probe', { x: 'i32' }, (b, { x }) => b.run(v128.store(x, instruction(v128.load(x), v128.load(x, 16)), 32)));
+  return module.encode();
+}
+
+const PROBES = {
+  simd: () => probeOf(i8x16.swizzle),
+  relaxed: () => probeOf(i8x16.relaxedSwizzle),
+  dot: () => probeOf((a, b) => i32x4.relaxedDotAdd(a, b, ZERO)),
+} as const satisfies Record<WasmBackend, () => Uint8Array>;
+
+/** Whether the engine takes modules with 128-bit vectors; with relaxed ones, or their dot products. */
+export function supportsVectors(backend: WasmBackend): boolean {
+  return typeof WebAssembly !== 'undefined' && WebAssembly.validate(PROBES[backend]());
+}
+
+/** Four times 127 · 255: all of it fits, as in `vpdpbusd`; x86 without that saturates sums of two to 16 bits, others take 255 for -1. */
+const ONE_INSTRUCTION = 129540;
+
+/**
+ * Whether dot products are one instruction here, which the sum of products with 255, beyond the 7 bits that are defined, gives away. The
+ * value chooses a backend and nothing else: that results are right is for the self-test to say.
+ */
+function hasFastDot(): boolean {
+  const memory = new WebAssembly.Memory({ initial: 1 });
+  const { probe } = new WebAssembly.Instance(new WebAssembly.Module(PROBES.dot()), { env: { memory } }).exports as { probe(x: number): void };
+  new Uint8Array(memory.buffer).fill(127, 0, 16).fill(255, 16, 32);
+  probe(0);
+  return new Int32Array(memory.buffer)[8] === ONE_INSTRUCTION;
 }
 
 /**
@@ -34,11 +54,28 @@ async function refusal(): Promise<string | undefined> {
   }
 }
 
-/** Why the engine cannot run a backend, by name; those that it can are missing. */
-export async function missingBackends(): Promise<Partial<Record<BackendName, string>>> {
-  const simd = supportsVectors(false) ? await refusal() : 'this engine has no WebAssembly SIMD';
-  if (simd !== undefined) return { simd, relaxed: simd };
-  return supportsVectors(true) ? {} : { relaxed: 'this engine has no relaxed SIMD' };
+interface Found {
+  /** Fastest first. */
+  readonly there: readonly WasmBackend[];
+  /** Why the engine cannot run the others. */
+  readonly reasons: Partial<Record<BackendName, string>>;
+  /** Those that 'auto' tries. */
+  readonly wanted: readonly WasmBackend[];
+}
+
+/** What this engine can run; whether it computes rightly is another question. */
+export async function findBackends(): Promise<Found> {
+  const none = supportsVectors('simd') ? await refusal() : 'this engine has no WebAssembly SIMD';
+  if (none !== undefined) return { there: [], wanted: [], reasons: { simd: none, relaxed: none, dot: none } };
+  const missing = 'this engine has no relaxed SIMD';
+  const [relaxed, dot] = [supportsVectors('relaxed'), supportsVectors('dot')];
+  const lookUps: readonly WasmBackend[] = relaxed ? ['relaxed', 'simd'] : ['simd'];
+  const isFast = dot && hasFastDot();
+  return {
+    there: !dot ? lookUps : isFast ? ['dot', ...lookUps] : [...lookUps, 'dot'],
+    wanted: isFast ? ['dot', ...lookUps] : lookUps,
+    reasons: { ...(!relaxed && { relaxed: missing }), ...(!dot && { dot: missing }) },
+  };
 }
 
 /**
@@ -46,12 +83,11 @@ export async function missingBackends(): Promise<Partial<Record<BackendName, str
  * @throws BackendError when there is none by this name, or none at all for 'auto'.
  */
 export async function wasmBackends(backend: 'auto' | BackendName): Promise<readonly WasmBackend[]> {
-  const missing = await missingBackends();
-  const there = WASM_BACKENDS.filter((name) => missing[name] === undefined);
-  const wanted = there.filter((name) => backend === 'auto' || name === backend);
-  if (wanted.length > 0) return wanted;
-  if (backend === 'auto') throw new BackendError(missing.simd);
-  const why = missing[backend];
-  const names = ['auto', 'scalar', ...there.reverse()].join(', ');
+  const { there, wanted, reasons } = await findBackends();
+  const chosen = backend === 'auto' ? wanted : there.filter((name) => name === backend);
+  if (chosen.length > 0) return chosen;
+  if (backend === 'auto') throw new BackendError(reasons.simd);
+  const why = reasons[backend];
+  const names = ['auto', 'scalar', ...[...there].reverse()].join(', ');
   throw new BackendError(`backend ${show(backend)} is not available here (available: ${names})${why === undefined ? '' : `: ${why}`}`);
 }

@@ -3,7 +3,7 @@ import { encodeTernaryRow } from '../../formats/ternary-encoder.js';
 import type { Arena } from '../arena.js';
 import type { Kernels, TernaryBlockType, TernaryMatrix } from '../kernels.js';
 import { createScalarKernels, type ScalarOptions } from '../scalar/scalar.js';
-import type { KernelName } from './emit.js';
+import type { ELEMENTWISE_PARAMETERS } from './elementwise.js';
 import { CONTROL } from './jobs.js';
 import { COLUMN_BLOCK } from './layout.js';
 import type { ThreadPool } from './threads.js';
@@ -58,8 +58,11 @@ const TOKENS = 6;
 const COUNT = TOKENS * WIDTH;
 const EPS = 0.1;
 
+type KernelName = keyof typeof ELEMENTWISE_PARAMETERS | 'ternaryRows' | 'ternaryPair' | 'ternaryTile8' | 'ternaryTile16' | 'packBlocks';
+
 const CHECKS: Readonly<Record<KernelName, Check>> = {
-  ternaryRows: (test) => multipliesRightly(test, test.large, 3),
+  ternaryRows: (test) => multipliesRightly(test, test.large, 3) && multipliesRightly(test, test.large, 1),
+  ternaryPair: (test) => multipliesRightly(test, test.large, 2) && multipliesRightly(test, test.small, 2),
   ternaryTile8: (test) => multipliesRightly(test, test.large, 8) && multipliesRightly(test, test.small, 5),
   ternaryTile16: (test) => multipliesRightly(test, test.large, 16) && multipliesRightly(test, test.small, 43),
   packBlocks: (test) => packsRightly(test, test.large, 'TQ2_0') && packsRightly(test, test.small, 'TQ1_0'),

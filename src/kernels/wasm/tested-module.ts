@@ -1,9 +1,15 @@
 import { messageOf, missingPart } from '../../errors.js';
 import { emitKernels } from './emit.js';
+import { lookUpProducts } from './lookup-products.js';
 import type { WasmBackend } from './probe.js';
+import type { Products } from './products.js';
+import type { WasmKernelsOptions } from './wasm.js';
 
-/** A backend's module, compiled; or why it must not be used. */
-export type Tested = { readonly module: WebAssembly.Module; readonly fault?: undefined } | { readonly module?: undefined; readonly fault: string };
+/** A backend's module, compiled, and what it was made with. */
+export type TestedModule = Pick<WasmKernelsOptions, 'backend' | 'module' | 'products' | 'shared' | 'transformer'>;
+
+/** The same; or why it must not be used. */
+export type Tested = { readonly tested: TestedModule; readonly fault?: undefined } | { readonly tested?: undefined; readonly fault: string };
 
 /**
  * The modules that have been tested, of each engine: that is of its `compile`, of which a process has one. All instances of a module run
@@ -23,12 +29,22 @@ export function testedModule(backend: WasmBackend, shared: boolean, transformer:
 }
 
 async function compileAndTest(backend: WasmBackend, shared: boolean, transformer: boolean): Promise<Tested> {
-  const parts = transformer ? await import('./transformer.js').catch(missingPart) : undefined;
-  const [{ findFault }, more, module] = await Promise.all([
-    import('./self-test.js').catch(missingPart), // on its way while this thread writes the module
+  const testing = import('./self-test.js').catch(missingPart); // on its way while this thread writes the module
+  const [products, parts, more] = await Promise.all([
+    productsOf(backend, transformer),
+    transformer ? import('./transformer.js').catch(missingPart) : undefined,
     transformer ? import('./transformer-self-test.js').catch(missingPart) : undefined,
-    WebAssembly.compile(emitKernels({ relaxed: backend === 'relaxed', threads: shared, more: parts?.emitTransformer })),
   ]);
-  const fault = findFault({ backend, module, shared, transformer: parts }, more?.MORE_CHECKS);
-  return fault === undefined ? { module } : { fault };
+  const module = await WebAssembly.compile(emitKernels({ products, threads: shared, transformer: parts }));
+  const tested = { backend, module, products, shared, transformer: parts };
+  const fault = (await testing).findFault(tested, more?.MORE_CHECKS);
+  return fault === undefined ? { tested } : { fault };
+}
+
+async function productsOf(backend: WasmBackend, grouped: boolean): Promise<Products> {
+  if (backend === 'dot') {
+    const [{ dotProducts }, more] = await Promise.all([import('./dot-products.js'), grouped ? import('./dot-grouped.js') : undefined]).catch(missingPart);
+    return dotProducts(more);
+  }
+  return lookUpProducts(backend === 'relaxed', grouped ? await import('./grouped.js').catch(missingPart) : undefined);
 }

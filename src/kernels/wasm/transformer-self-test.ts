@@ -3,6 +3,7 @@ import type { Arena } from '../arena.js';
 import { ACTIVATION_GROUP, PAGE_POSITIONS, type GroupBlockType, type Kernels, type KeyValuePages, type PageTable } from '../kernels.js';
 import { createScalarTransformer } from '../scalar/transformer.js';
 import { likeScalar, sameBytes, type Check } from './self-test.js';
+import type { GroupedKernelName } from './grouped.js';
 import type { TransformerKernelName } from './transformer-emit.js';
 
 /* Checks of the kernels that only modules for Transformers have: see self-test.ts. */
@@ -133,7 +134,7 @@ function packGroups(type: GroupBlockType, group: number): Check {
 
 const all = (...checks: readonly Check[]): Check => (test) => checks.every((check) => check(test));
 
-const checks: Readonly<Record<TransformerKernelName, Check>> = {
+const checks: Readonly<Record<TransformerKernelName | GroupedKernelName, Check>> = {
   quantize: likeScalar(({ transformer }, { i8, f32 }, floats) => {
     const [q, qScales] = [i8(TOKENS * WIDTH), f32(TOKENS)];
     const x = floats(TOKENS * WIDTH);

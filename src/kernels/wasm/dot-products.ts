@@ -1,0 +1,86 @@
+import { ACTIVATION_GROUP, type TernaryMatrix } from '../kernels.js';
+import { emitTernaryTile } from './batch.js';
+import { clearDotPadding, DOT_PLACES, packDotRow, ROW_GROUP } from './dot-layout.js';
+import { emitDotVectors } from './dot-pack.js';
+import { DOT_PARAMETERS, emitDotPair, emitDotRows, emitDotFunctions, MAX_DOT_TOKENS } from './dot-rows.js';
+import { DOT_TILES, emitDotTileFunctions } from './dot-tile.js';
+import { multiplyTiles, tileParameters } from './lookup-products.js';
+import { emitPackBlocks, PACK_PARAMETERS, packBlocks } from './pack.js';
+import { paddedColumns } from './layout.js';
+import type { Products } from './products.js';
+import type { Runner } from './runner.js';
+
+/** Bytes of weights that a thread should have at least before it takes a break: shorter streams are slower. */
+const MIN_SHARE_BYTES = 1 << 18;
+
+/**
+ * Products by dot products.
+ * @param grouped where products with scales for groups of columns are wanted.
+ */
+export function dotProducts(grouped?: typeof import('./dot-grouped.js')): Products {
+  return {
+    parameters: { ternaryRows: DOT_PARAMETERS, ternaryPair: DOT_PARAMETERS, ...tileParameters(DOT_TILES), packBlocks: PACK_PARAMETERS, ...grouped?.DOT_GROUPED_PARAMETERS },
+    emit(module) {
+      const functions = emitDotFunctions(module);
+      const tiles = DOT_TILES.map((tile) => emitDotTileFunctions(module, tile));
+      return [
+        emitDotRows(module, functions), emitDotPair(module, functions), ...tiles.map((tile) => emitTernaryTile(module, tile)),
+        emitPackBlocks(module, DOT_PLACES, emitDotVectors), ...(grouped?.emitDotGrouped(module, functions, tiles) ?? []),
+      ];
+    },
+    on(runner) {
+      const { at, pack, stage } = runner;
+      return {
+        clearPadding: clearDotPadding,
+        packRow: ({ packed, columns }, row, trits) => packDotRow(packed as Uint8Array, columns, row, trits),
+        packBlocks: (matrix, first, count, type, bytes) =>
+          packBlocks(matrix, { packed: at(matrix.packed), panelBlocks: 1 }, first, count, type, bytes, stage(), (args, units) => pack('packBlocks', args, units)),
+        multiply: (matrix, q, qScales, tokens, out) => multiply(runner, 'ternary', matrix, q, qScales, tokens, out, 1, 0),
+        grouped: grouped && {
+          unpackRow: ({ packed, columns }, row, trits) => grouped.unpackDotRow(packed as Uint8Array, columns, row, trits),
+          packGroups: (matrix, first, count, type, bytes) => grouped.packGroups(
+            matrix, { packed: at(matrix.packed), scales: at(matrix.scales), panelBlocks: 1 }, first, count, type, bytes, stage(), (args, units) => pack('packGroups', args, units)),
+          multiply: (matrix, q, qScales, tokens, out) =>
+            multiply(runner, 'grouped', matrix, q, qScales, tokens, out, Math.ceil(matrix.columns / ACTIVATION_GROUP), matrix.group),
+        },
+      };
+    },
+  };
+}
+
+function multiply(
+  runner: Runner, prefix: string, matrix: TernaryMatrix, activations: Int8Array, tokenScales: Float32Array, tokens: number, results: Float32Array, scalesPerToken: number, group: number,
+): void {
+  const { rows, columns } = matrix;
+  const [qAt, scalesAt, outAt] = [runner.at(activations), runner.at(tokenScales), runner.at(results)];
+  for (let t = 0; t < tokens; ) {
+    const left = tokens - t;
+    const width = left > 16 ? 32 : left > 8 ? 16 : 8;
+    const count = left >= width ? left - (left % width) : left; // whole tiles of 32, then one for the rest
+    const [q, qScales, out] = [qAt + t * columns, scalesAt + 4 * scalesPerToken * t, outAt + 4 * t * rows];
+    if (left <= MAX_DOT_TOKENS) multiplyFew(runner, prefix, matrix, q, qScales, left, out, group);
+    else multiplyTiles(runner, prefix, matrix, width, 1, q, qScales, count, out, group);
+    t += count;
+  }
+}
+
+/** Row groups of a chunk: a share of each thread, or several where it is long. */
+function shareOf({ threads }: Runner, { rows, columns }: TernaryMatrix): number {
+  const groups = Math.ceil(rows / ROW_GROUP);
+  const each = Math.ceil(groups / threads);
+  const parts = Math.max(1, Math.min(4, Math.floor((each * 4 * columns) / MIN_SHARE_BYTES)));
+  return Math.ceil(each / parts);
+}
+
+function multiplyFew(
+  runner: Runner, prefix: string, matrix: TernaryMatrix, q: number, qScales: number, tokens: number, out: number, group: number,
+): void {
+  const { rows, columns, packed, scales } = matrix;
+  const { at, call, expectedAfter } = runner;
+  const share = shareOf(runner, matrix);
+  const next = expectedAfter(matrix);
+  call(`${prefix}${tokens === 2 && prefix === 'ternary' ? 'Pair' : 'Rows'}`, [
+    at(packed), rows, columns, q, tokens, at(scales), qScales, out,
+    next ? at(next.packed) : 0, next ? Math.ceil(next.rows / ROW_GROUP) : 0, next ? paddedColumns(next.columns) : 0, next ? shareOf(runner, next) : 0, share, group,
+  ], Math.ceil(rows / ROW_GROUP), share, rows * columns * tokens);
+}

@@ -1,0 +1,116 @@
+import type { TernaryMatrix } from '../kernels.js';
+import { ACTIVATION_GROUP } from '../kernels.js';
+import { emitTernaryTile, emitTileFunctions, TILE_PARAMETERS } from './batch.js';
+import { clearPadding, LOOK_UP_PLACES, packedBytes, packRow, paddedColumns, panelBlocks, ROW_BLOCK, rowBlocks } from './layout.js';
+import { emitBuildTables, emitTernaryRows, ROWS_PARAMETERS } from './lookup.js';
+import { emitPackBlocks, emitPackVectors, PACK_PARAMETERS, packBlocks } from './pack.js';
+import type { Products } from './products.js';
+import type { Runner } from './runner.js';
+import type { TileShape } from './tile.js';
+
+/** Token tiles, widest last. */
+export const TILES: readonly TileShape[] = [{ tokens: 8, quads: 16 }, { tokens: 16, quads: 16 }];
+
+/** Row blocks of a task of the token tiles, at most: their sums should stay in the second-level cache. */
+const TILE_TASK_BLOCKS = 64;
+/** From so many tokens on, a tile of eight is as fast as one after another (relaxed, one thread), or faster. */
+const MIN_TILE_TOKENS = 4;
+/** Up to so many, a tile of eight and one or two alone are faster than a tile of sixteen. */
+const MAX_EIGHT_TOKENS = 10;
+
+/**
+ * Products by look-up and additions.
+ * @param relaxed whether with relaxed SIMD's swizzle, which takes half the instructions on x86.
+ * @param grouped where products with scales for groups of columns are wanted.
+ */
+export function lookUpProducts(relaxed: boolean, grouped?: typeof import('./grouped.js')): Products {
+  return {
+    parameters: {
+      ternaryRows: ROWS_PARAMETERS,
+      ...tileParameters(TILES),
+      packBlocks: PACK_PARAMETERS,
+      ...grouped?.GROUPED_PARAMETERS,
+    },
+    emit(module) {
+      const buildTables = emitBuildTables(module);
+      const tiles = TILES.map((tile) => emitTileFunctions(module, tile));
+      return [
+        emitTernaryRows(module, buildTables, relaxed), ...tiles.map((functions) => emitTernaryTile(module, functions)),
+        emitPackBlocks(module, LOOK_UP_PLACES, emitPackVectors),
+        ...(grouped?.emitGrouped(module, { relaxed, buildTables, tiles }) ?? []),
+      ];
+    },
+    on(runner) {
+      const { at, threads, pack, stage } = runner;
+      const panel = (rows: number): number => panelBlocks(rows, threads);
+      return {
+        clearPadding: (packed, rows, columns) => clearPadding(packed, rows, columns, panel(rows)),
+        packRow: ({ packed, rows, columns }, row, trits) => packRow(packed as Uint8Array, rows, columns, panel(rows), row, trits),
+        packBlocks: (matrix, first, count, type, bytes) =>
+          packBlocks(matrix, { packed: at(matrix.packed), panelBlocks: panel(matrix.rows) }, first, count, type, bytes, stage(), (args, units) => pack('packBlocks', args, units)),
+        multiply: (matrix, q, qScales, tokens, out) => multiply(runner, 'ternary', matrix, q, qScales, tokens, out, 1, 0),
+        grouped: grouped && {
+          unpackRow: ({ packed, rows, columns }, row, trits) => grouped.unpackRow(packed as Uint8Array, rows, columns, panel(rows), row, trits),
+          packGroups: (matrix, first, count, type, bytes) => grouped.packGroups(
+            matrix, { packed: at(matrix.packed), scales: at(matrix.scales), panelBlocks: panel(matrix.rows) }, first, count, type, bytes, stage(), (args, units) => pack('packGroups', args, units)),
+          multiply: (matrix, q, qScales, tokens, out) =>
+            multiply(runner, 'grouped', matrix, q, qScales, tokens, out, Math.ceil(matrix.columns / ACTIVATION_GROUP), matrix.group),
+        },
+      };
+    },
+  };
+}
+
+export function tileParameters(tiles: readonly TileShape[]): Products['parameters'] {
+  return Object.fromEntries(tiles.map(({ tokens }) => [`ternaryTile${tokens}`, TILE_PARAMETERS]));
+}
+
+/**
+ * By `<prefix>Rows` and `<prefix>Tile8`, `…16`.
+ * @param group the last argument of those that are grouped.
+ */
+function multiply(
+  runner: Runner, prefix: string, matrix: TernaryMatrix, q: Int8Array, qScales: Float32Array, tokens: number, out: Float32Array, scalesPerToken: number, group: number,
+): void {
+  const { rows, columns } = matrix;
+  const [qAt, scalesAt, outAt] = [runner.at(q), runner.at(qScales), runner.at(out)];
+  const scaleBytes = 4 * scalesPerToken;
+  let t = 0;
+  while (tokens - t >= MIN_TILE_TOKENS) {
+    const left = tokens - t;
+    // Whole tiles of 16, then one for the rest.
+    const width = left > MAX_EIGHT_TOKENS ? 16 : 8;
+    const count = left >= 16 ? left - (left % 16) : Math.min(left, width);
+    multiplyTiles(runner, prefix, matrix, width, panelBlocks(rows, runner.threads), qAt + t * columns, scalesAt + scaleBytes * t, count, outAt + 4 * t * rows, group);
+    t += count;
+  }
+  for (; t < tokens; t++) multiplyToken(runner, prefix, matrix, qAt + t * columns, scalesAt + scaleBytes * t, outAt + 4 * t * rows, group);
+}
+
+function multiplyToken({ at, threads, call, expectedAfter }: Runner, prefix: string, matrix: TernaryMatrix, q: number, qScales: number, out: number, group: number): void {
+  const { rows, columns, packed, scales } = matrix;
+  const blocks = rowBlocks(rows);
+  const panel = panelBlocks(rows, threads);
+  const next = expectedAfter(matrix);
+  const nextAt = next ? at(next.packed) : 0;
+  call(`${prefix}Rows`, [
+    at(packed), blocks, panel, paddedColumns(columns), q, rows, at(scales), qScales, out,
+    nextAt, next ? packedBytes(panelBlocks(next.rows, threads) * ROW_BLOCK, next.columns) : 0, next ? nextAt + next.packed.length : 0, group,
+  ], Math.ceil(blocks / panel), 1, rows * columns);
+}
+
+/** `tokens` tokens in tiles of `width`, on tasks of a whole number of panels. */
+export function multiplyTiles(
+  { at, threads, call, isShared }: Runner, prefix: string, matrix: TernaryMatrix, width: number, panel: number, q: number, qScales: number, tokens: number, out: number, group: number,
+): void {
+  const { rows, columns, packed, scales } = matrix;
+  const blocks = rowBlocks(rows);
+  const tiles = Math.ceil(tokens / width);
+  const work = rows * columns * tokens;
+  const even = isShared(work) ? Math.ceil(blocks / Math.ceil(threads / tiles)) : blocks;
+  const taskBlocks = Math.max(1, Math.floor(Math.min(even, TILE_TASK_BLOCKS) / panel)) * panel;
+  const tasks = Math.ceil(blocks / taskBlocks);
+  call(`${prefix}Tile${width}`, [
+    at(packed), blocks, panel, paddedColumns(columns), q, columns, qScales, tokens, rows, at(scales), out, taskBlocks, tasks, group,
+  ], tiles * tasks, 1, work);
+}
