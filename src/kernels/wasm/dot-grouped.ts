@@ -19,7 +19,7 @@ const ROWS = { ...DOT_ARGUMENTS, group: 'i32', ...UNITS } as const;
 
 const TILE = { ...TILE_ARGUMENTS, group: 'i32', ...UNITS } as const;
 
-export const DOT_GROUPED_PARAMETERS = { groupedRows: ROWS, groupedTile8: TILE, groupedTile16: TILE, groupedTile32: TILE, packGroups: PACK_GROUPS_PARAMETERS } as const satisfies Record<string, Parameters>;
+export const DOT_GROUPED_PARAMETERS = { groupedRows: ROWS, groupedTile16: TILE, groupedTile32: TILE, packGroups: PACK_GROUPS_PARAMETERS } as const satisfies Record<string, Parameters>;
 
 export { packGroups, unpackDotRow };
 

@@ -14,6 +14,12 @@ import type { Runner } from './runner.js';
 const MIN_SHARE_BYTES = 1 << 18;
 
 /**
+ * From so many tokens on, a tile of 16, or of 32, is faster than one token after another, or than a tile of 16 and the rest. Reckoned from what
+ * whole ones reach (bench/README.md): one after another 105 GMAC/s, 16 in a tile 130, 32 in a tile 150.
+ */
+const [MIN_TILE_16, MIN_TILE_32] = [13, 27];
+
+/**
  * Products by dot products.
  * @param grouped where products with scales for groups of columns are wanted.
  */
@@ -55,12 +61,13 @@ function multiply(
   const [qAt, scalesAt, outAt] = [runner.at(activations), runner.at(tokenScales), runner.at(results)];
   for (let t = 0; t < tokens; ) {
     const left = tokens - t;
-    const width = left > 16 ? 32 : left > 8 ? 16 : 8;
-    const count = left >= width ? left - (left % width) : left; // whole tiles of 32, then one for the rest
     const [q, qScales, out] = [qAt + t * columns, scalesAt + 4 * scalesPerToken * t, outAt + 4 * t * rows];
-    if (left <= MAX_DOT_TOKENS) multiplyFew(runner, prefix, matrix, q, qScales, left, out, group);
-    else multiplyTiles(runner, prefix, matrix, width, 1, q, qScales, count, out, group);
-    t += count;
+    const width = left >= MIN_TILE_32 ? 32 : 16;
+    const inTiles = left < MIN_TILE_16 ? 0 : left < width ? left : left - (left % width);
+    const few = Math.ceil(left / Math.ceil(left / MAX_DOT_TOKENS));
+    if (inTiles > 0) multiplyTiles(runner, prefix, matrix, width, 1, q, qScales, inTiles, out, group);
+    else multiplyFew(runner, prefix, matrix, q, qScales, few, out, group);
+    t += inTiles || few;
   }
 }
 

@@ -11,7 +11,7 @@ import { bytes, splatByte, ZERO } from './vectors.js';
  * group's weights beforehand, by dot products of the codes with their places, four rows at a time; then each row adds up its entries.
  */
 
-export const DOT_TILES: readonly TileShape[] = [{ tokens: 8, quads: 16 }, { tokens: 16, quads: 16 }, { tokens: 32, quads: 16 }];
+export const DOT_TILES: readonly TileShape[] = [{ tokens: 16, quads: 16 }, { tokens: 32, quads: 16 }];
 
 /** 3·c0 + c1 and 16 times 3·c2 + c3: the number of a quad's entry. */
 const PLACES = [3, 1, 48, 16] as const;
@@ -26,7 +26,7 @@ export function emitDotTileFunctions(module: ModuleBuilder, shape: TileShape): T
   const [addQuads, addQuad] = [emitAddQuads(module, `addQuads${tokens}`, quads, memory), emitAddQuads(module, `addQuad${tokens}`, 1, memory)];
   return {
     shape, memory, order: 'rows',
-    transpose: emitTranspose(module, `transpose${tokens}`, tokens === 8 ? 8 : 16, memory),
+    transpose: emitTranspose(module, `transpose${tokens}`, 16, memory),
     buildTables: emitBuildTables(module, `buildTables${tokens}`, memory),
     touch(b, p, { block, count, column, width }) {
       const from = i32.add(p.packed, i32.add(i32.mul(block, i32.mul(p.columns, ROW_BLOCK / 4)), i32.shl(column, 2)));
