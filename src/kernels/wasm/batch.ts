@@ -33,7 +33,8 @@ export interface TileFunctions {
   readonly shape: TileShape;
   readonly memory: TileMemory;
   readonly order: RowOrder;
-  readonly transpose: Func;
+  /** Puts int8 activations of `tokens` tokens from `q` on, `stride` bytes apart, into the work space as int16 of [column][token]. */
+  transpose(b: Body, q: I32, stride: I32, tokens: I32, width: I32, work: I32): void;
   readonly buildTables: Func;
   /** Brings weights of `count` row blocks from `block` on into the caches, of `width` columns from `column` on. */
   touch(b: Body, p: ParameterLocals<typeof TILE_PARAMETERS>, at: TilePlace): void;
@@ -44,9 +45,10 @@ export interface TileFunctions {
 /** What a task has of a matrix at a time. */
 export type TilePlace = Readonly<Record<'block' | 'count' | 'column' | 'width', Local<'i32'>>>;
 
-export function emitTileFunctions(module: ModuleBuilder, shape: TileShape): TileFunctions {
+export function emitTileFunctions(module: ModuleBuilder, shape: TileShape & { readonly tokens: 8 | 16 }): TileFunctions {
   const memory = tileMemory(shape);
   const touch = emitTouch(module, `touch${shape.tokens}`, memory);
+  const transpose = emitTranspose(module, `transpose${shape.tokens}`, shape.tokens, memory);
   const [addQuads, addQuad] = [
     emitAddQuads(module, `addQuads${shape.tokens}`, shape, memory), emitAddQuads(module, `addQuad${shape.tokens}`, { ...shape, quads: 1 }, memory),
   ];
@@ -63,7 +65,7 @@ export function emitTileFunctions(module: ModuleBuilder, shape: TileShape): Tile
   };
   return {
     shape, memory, order: 'bytes',
-    transpose: emitTranspose(module, `transpose${shape.tokens}`, shape.tokens === 8 ? 8 : 16, memory),
+    transpose: (b, ...args) => b.run(transpose.call(...args)),
     buildTables: emitBuildTables(module, `buildTables${shape.tokens}`, memory),
     touch(b, p, at) {
       eachPanel(b, p, at, (weights, count) => b.run(touch.call(weights, i32.mul(count, i32.mul(at.width, QUAD_BYTES / 4)), p.work)));
@@ -130,11 +132,7 @@ export function emitTile<P extends typeof TILE_PARAMETERS>(
       b.for(column, 0, p.columns, COLUMN_BLOCK, () => {
         b.set(width, i32.minU(COLUMN_BLOCK, i32.sub(p.columns, column)));
         touch(b, p, place);
-        b.run(transpose.call(i32.add(q, column), p.qStride, tokens, width, p.work));
-        // A second sixteen, if there are so many.
-        if (shape.tokens === 32) b.if(i32.gtS(tokens, 16), () => b.run(transpose.call(
-          i32.add(i32.add(q, column), i32.shl(p.qStride, 4)), p.qStride, i32.sub(tokens, 16), width, i32.add(p.work, 32),
-        )));
+        transpose(b, i32.add(q, column), p.qStride, tokens, width, p.work);
         b.set(quad, i32.const(0));
         b.set(groupEnd, i32.const(0));
         b.doWhile(() => {

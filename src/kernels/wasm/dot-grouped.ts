@@ -8,6 +8,8 @@ import { createDots, DOT_ARGUMENTS, groupsOf, halfOf, prepare, RESULTS, TOUCHED_
 import { emitGroupedTile } from './grouped.js';
 import { UNITS } from './jobs.js';
 import { emitPackGroups, packGroups, PACK_GROUPS_PARAMETERS } from './pack-groups.js';
+import type { GroupedCalls, Multiplier } from './products.js';
+import type { Runner } from './runner.js';
 import { ZERO } from './vectors.js';
 
 /*
@@ -21,7 +23,14 @@ const TILE = { ...TILE_ARGUMENTS, group: 'i32', ...UNITS } as const;
 
 export const DOT_GROUPED_PARAMETERS = { groupedRows: ROWS, groupedTile16: TILE, groupedTile32: TILE, packGroups: PACK_GROUPS_PARAMETERS } as const satisfies Record<string, Parameters>;
 
-export { packGroups, unpackDotRow };
+/** What JavaScript calls. */
+export function callsOn(runner: Runner, multiplyBy: Multiplier): GroupedCalls {
+  return {
+    unpackRow: ({ packed, columns }, row, trits) => unpackDotRow(packed as Uint8Array, columns, row, trits),
+    packGroups: (...args) => packGroups(runner, 1, ...args),
+    multiply: multiplyBy('grouped'),
+  };
+}
 
 /** In the order of `DOT_GROUPED_PARAMETERS`. */
 export function emitDotGrouped(module: ModuleBuilder, functions: DotFunctions, tiles: readonly TileFunctions[]): Func[] {

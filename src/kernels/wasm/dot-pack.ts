@@ -12,7 +12,7 @@ function createTurn(b: Body): (rows: readonly Local<'v128'>[]) => void {
   const other = b.local('v128');
   const [nibble, pair, low] = [b.local('v128', splatByte(0x0f)), b.local('v128', splatByte(0x33)), b.local('v128', splatByte(0x01))] as const;
   const swap = (x: Local<'v128'>, y: Local<'v128'>, bits: number, mask: V128): void => {
-    b.set(other, v128.and(v128.xor(i16x8.shrU(x, bits), y), mask));
+    b.set(other, v128.xor(v128.and(i16x8.shrU(x, bits), mask), v128.and(y, mask)));
     b.set(y, v128.xor(y, other));
     b.set(x, v128.xor(x, i16x8.shl(other, bits)));
   };

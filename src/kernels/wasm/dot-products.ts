@@ -1,4 +1,4 @@
-import { ACTIVATION_GROUP, type TernaryMatrix } from '../kernels.js';
+import type { TernaryMatrix } from '../kernels.js';
 import { emitTernaryTile } from './batch.js';
 import { clearDotPadding, DOT_PLACES, packDotRow, ROW_GROUP } from './dot-layout.js';
 import { emitDotVectors } from './dot-pack.js';
@@ -7,7 +7,7 @@ import { DOT_TILES, emitDotTileFunctions } from './dot-tile.js';
 import { multiplyTiles, tileParameters } from './lookup-products.js';
 import { emitPackBlocks, PACK_PARAMETERS, packBlocks } from './pack.js';
 import { paddedColumns } from './layout.js';
-import type { Products } from './products.js';
+import { multiplierOf, type Multiply, type Products } from './products.js';
 import type { Runner } from './runner.js';
 
 /** Bytes of weights that a thread should have at least before it takes a break: shorter streams are slower. */
@@ -35,41 +35,32 @@ export function dotProducts(grouped?: typeof import('./dot-grouped.js')): Produc
       ];
     },
     on(runner) {
-      const { at, pack, stage } = runner;
+      const multiplyBy = multiplierOf(runner, multiply);
       return {
         clearPadding: clearDotPadding,
         packRow: ({ packed, columns }, row, trits) => packDotRow(packed as Uint8Array, columns, row, trits),
-        packBlocks: (matrix, first, count, type, bytes) =>
-          packBlocks(matrix, { packed: at(matrix.packed), panelBlocks: 1 }, first, count, type, bytes, stage(), (args, units) => pack('packBlocks', args, units)),
-        multiply: (matrix, q, qScales, tokens, out) => multiply(runner, 'ternary', matrix, q, qScales, tokens, out, 1, 0),
-        grouped: grouped && {
-          unpackRow: ({ packed, columns }, row, trits) => grouped.unpackDotRow(packed as Uint8Array, columns, row, trits),
-          packGroups: (matrix, first, count, type, bytes) => grouped.packGroups(
-            matrix, { packed: at(matrix.packed), scales: at(matrix.scales), panelBlocks: 1 }, first, count, type, bytes, stage(), (args, units) => pack('packGroups', args, units)),
-          multiply: (matrix, q, qScales, tokens, out) =>
-            multiply(runner, 'grouped', matrix, q, qScales, tokens, out, Math.ceil(matrix.columns / ACTIVATION_GROUP), matrix.group),
-        },
+        packBlocks: (...args) => packBlocks(runner, 1, ...args),
+        multiply: multiplyBy('ternary'),
+        grouped: grouped?.callsOn(runner, multiplyBy),
       };
     },
   };
 }
 
-function multiply(
-  runner: Runner, prefix: string, matrix: TernaryMatrix, activations: Int8Array, tokenScales: Float32Array, tokens: number, results: Float32Array, scalesPerToken: number, group: number,
-): void {
+/** By `<prefix>Rows`, `<prefix>Tile16` and `…32`; and `ternaryPair`. */
+const multiply: Multiply = (runner, prefix, matrix, q, qScales, tokens, out, scaleBytes, group) => {
   const { rows, columns } = matrix;
-  const [qAt, scalesAt, outAt] = [runner.at(activations), runner.at(tokenScales), runner.at(results)];
   for (let t = 0; t < tokens; ) {
     const left = tokens - t;
-    const [q, qScales, out] = [qAt + t * columns, scalesAt + 4 * scalesPerToken * t, outAt + 4 * t * rows];
+    const at = [q + t * columns, qScales + scaleBytes * t] as const;
     const width = left >= MIN_TILE_32 ? 32 : 16;
     const inTiles = left < MIN_TILE_16 ? 0 : left < width ? left : left - (left % width);
     const few = Math.ceil(left / Math.ceil(left / MAX_DOT_TOKENS));
-    if (inTiles > 0) multiplyTiles(runner, prefix, matrix, width, 1, q, qScales, inTiles, out, group);
-    else multiplyFew(runner, prefix, matrix, q, qScales, few, out, group);
+    if (inTiles > 0) multiplyTiles(runner, prefix, matrix, width, 1, ...at, inTiles, out + 4 * t * rows, group);
+    else multiplyFew(runner, prefix, matrix, ...at, few, out + 4 * t * rows, group);
     t += inTiles || few;
   }
-}
+};
 
 /** Row groups of a chunk: a share of each thread, or several where it is long. */
 function shareOf({ threads }: Runner, { rows, columns }: TernaryMatrix): number {

@@ -22,11 +22,15 @@ const CACHE_LINE = 64;
 export function emitDotTileFunctions(module: ModuleBuilder, shape: TileShape): TileFunctions {
   const memory = tileMemory(shape);
   const { tokens, quads } = shape;
+  const transpose = emitTranspose(module, `transpose${tokens}`, 16, memory);
   const touch = emitTouch(module, `touch${tokens}`, memory);
   const [addQuads, addQuad] = [emitAddQuads(module, `addQuads${tokens}`, quads, memory), emitAddQuads(module, `addQuad${tokens}`, 1, memory)];
   return {
     shape, memory, order: 'rows',
-    transpose: emitTranspose(module, `transpose${tokens}`, 16, memory),
+    transpose(b, q, stride, count, width, work) {
+      b.run(transpose.call(q, stride, count, width, work));
+      if (tokens > 16) b.if(i32.gtS(count, 16), () => b.run(transpose.call(i32.add(q, i32.shl(stride, 4)), stride, i32.sub(count, 16), width, i32.add(work, 32))));
+    },
     buildTables: emitBuildTables(module, `buildTables${tokens}`, memory),
     touch(b, p, { block, count, column, width }) {
       const from = i32.add(p.packed, i32.add(i32.mul(block, i32.mul(p.columns, ROW_BLOCK / 4)), i32.shl(column, 2)));

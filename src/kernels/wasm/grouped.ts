@@ -3,9 +3,11 @@ import type { Func, ModuleBuilder, Parameters } from '../../wasm/module.js';
 import { ACTIVATION_GROUP } from '../kernels.js';
 import { emitTile, TILE_ARGUMENTS, type TileFunctions } from './batch.js';
 import { UNITS, WORK_BYTES } from './jobs.js';
-import { LOOK_UP_PLACES, ROW_BLOCK } from './layout.js';
+import { LOOK_UP_PLACES, panelBlocks, ROW_BLOCK } from './layout.js';
 import { emitPackGroups, emitPackGroupVectors, packGroups, PACK_GROUPS_PARAMETERS } from './pack-groups.js';
 import { biasOf, createLookUps, emitRows, QUAD_TABLE_BYTES } from './lookup.js';
+import type { GroupedCalls, Multiplier } from './products.js';
+import type { Runner } from './runner.js';
 import { emitWrite } from './tile.js';
 import { unpackRow } from './unpack.js';
 import { ZERO } from './vectors.js';
@@ -27,7 +29,15 @@ export const GROUPED_PARAMETERS = { groupedRows: ROWS, groupedTile8: TILE, group
 
 export type GroupedKernelName = keyof typeof GROUPED_PARAMETERS;
 
-export { packGroups, unpackRow };
+/** What JavaScript calls. */
+export function callsOn(runner: Runner, multiplyBy: Multiplier): GroupedCalls {
+  const panel = (rows: number): number => panelBlocks(rows, runner.threads);
+  return {
+    unpackRow: ({ packed, rows, columns }, row, trits) => unpackRow(packed as Uint8Array, rows, columns, panel(rows), row, trits),
+    packGroups: (matrix, ...rest) => packGroups(runner, panel(matrix.rows), matrix, ...rest),
+    multiply: multiplyBy('grouped'),
+  };
+}
 
 /** What ternary products by look-up are made of. */
 export interface ProductParts {

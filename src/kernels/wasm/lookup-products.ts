@@ -1,15 +1,14 @@
 import type { TernaryMatrix } from '../kernels.js';
-import { ACTIVATION_GROUP } from '../kernels.js';
 import { emitTernaryTile, emitTileFunctions, TILE_PARAMETERS } from './batch.js';
 import { clearPadding, LOOK_UP_PLACES, packedBytes, packRow, paddedColumns, panelBlocks, ROW_BLOCK, rowBlocks } from './layout.js';
 import { emitBuildTables, emitTernaryRows, ROWS_PARAMETERS } from './lookup.js';
 import { emitPackBlocks, emitPackVectors, PACK_PARAMETERS, packBlocks } from './pack.js';
-import type { Products } from './products.js';
+import { multiplierOf, type Multiply, type Products } from './products.js';
 import type { Runner } from './runner.js';
 import type { TileShape } from './tile.js';
 
 /** Token tiles, widest last. */
-export const TILES: readonly TileShape[] = [{ tokens: 8, quads: 16 }, { tokens: 16, quads: 16 }];
+export const TILES = [{ tokens: 8, quads: 16 }, { tokens: 16, quads: 16 }] as const;
 
 /** Row blocks of a task of the token tiles, at most: their sums should stay in the second-level cache. */
 const TILE_TASK_BLOCKS = 64;
@@ -41,21 +40,14 @@ export function lookUpProducts(relaxed: boolean, grouped?: typeof import('./grou
       ];
     },
     on(runner) {
-      const { at, threads, pack, stage } = runner;
-      const panel = (rows: number): number => panelBlocks(rows, threads);
+      const panel = (rows: number): number => panelBlocks(rows, runner.threads);
+      const multiplyBy = multiplierOf(runner, multiply);
       return {
         clearPadding: (packed, rows, columns) => clearPadding(packed, rows, columns, panel(rows)),
         packRow: ({ packed, rows, columns }, row, trits) => packRow(packed as Uint8Array, rows, columns, panel(rows), row, trits),
-        packBlocks: (matrix, first, count, type, bytes) =>
-          packBlocks(matrix, { packed: at(matrix.packed), panelBlocks: panel(matrix.rows) }, first, count, type, bytes, stage(), (args, units) => pack('packBlocks', args, units)),
-        multiply: (matrix, q, qScales, tokens, out) => multiply(runner, 'ternary', matrix, q, qScales, tokens, out, 1, 0),
-        grouped: grouped && {
-          unpackRow: ({ packed, rows, columns }, row, trits) => grouped.unpackRow(packed as Uint8Array, rows, columns, panel(rows), row, trits),
-          packGroups: (matrix, first, count, type, bytes) => grouped.packGroups(
-            matrix, { packed: at(matrix.packed), scales: at(matrix.scales), panelBlocks: panel(matrix.rows) }, first, count, type, bytes, stage(), (args, units) => pack('packGroups', args, units)),
-          multiply: (matrix, q, qScales, tokens, out) =>
-            multiply(runner, 'grouped', matrix, q, qScales, tokens, out, Math.ceil(matrix.columns / ACTIVATION_GROUP), matrix.group),
-        },
+        packBlocks: (matrix, ...rest) => packBlocks(runner, panel(matrix.rows), matrix, ...rest),
+        multiply: multiplyBy('ternary'),
+        grouped: grouped?.callsOn(runner, multiplyBy),
       };
     },
   };
@@ -65,27 +57,20 @@ export function tileParameters(tiles: readonly TileShape[]): Products['parameter
   return Object.fromEntries(tiles.map(({ tokens }) => [`ternaryTile${tokens}`, TILE_PARAMETERS]));
 }
 
-/**
- * By `<prefix>Rows` and `<prefix>Tile8`, `…16`.
- * @param group the last argument of those that are grouped.
- */
-function multiply(
-  runner: Runner, prefix: string, matrix: TernaryMatrix, q: Int8Array, qScales: Float32Array, tokens: number, out: Float32Array, scalesPerToken: number, group: number,
-): void {
+/** By `<prefix>Rows` and `<prefix>Tile8`, `…16`. */
+const multiply: Multiply = (runner, prefix, matrix, q, qScales, tokens, out, scaleBytes, group) => {
   const { rows, columns } = matrix;
-  const [qAt, scalesAt, outAt] = [runner.at(q), runner.at(qScales), runner.at(out)];
-  const scaleBytes = 4 * scalesPerToken;
   let t = 0;
   while (tokens - t >= MIN_TILE_TOKENS) {
     const left = tokens - t;
     // Whole tiles of 16, then one for the rest.
     const width = left > MAX_EIGHT_TOKENS ? 16 : 8;
     const count = left >= 16 ? left - (left % 16) : Math.min(left, width);
-    multiplyTiles(runner, prefix, matrix, width, panelBlocks(rows, runner.threads), qAt + t * columns, scalesAt + scaleBytes * t, count, outAt + 4 * t * rows, group);
+    multiplyTiles(runner, prefix, matrix, width, panelBlocks(rows, runner.threads), q + t * columns, qScales + scaleBytes * t, count, out + 4 * t * rows, group);
     t += count;
   }
-  for (; t < tokens; t++) multiplyToken(runner, prefix, matrix, qAt + t * columns, scalesAt + scaleBytes * t, outAt + 4 * t * rows, group);
-}
+  for (; t < tokens; t++) multiplyToken(runner, prefix, matrix, q + t * columns, qScales + scaleBytes * t, out + 4 * t * rows, group);
+};
 
 function multiplyToken({ at, threads, call, expectedAfter }: Runner, prefix: string, matrix: TernaryMatrix, q: number, qScales: number, out: number, group: number): void {
   const { rows, columns, packed, scales } = matrix;

@@ -3,7 +3,8 @@ import type { Body, Func, ModuleBuilder } from '../../wasm/module.js';
 import type { GroupBlockType, GroupedMatrix } from '../kernels.js';
 import { UNITS } from './jobs.js';
 import { paddedColumns, COLUMN_BLOCK, QUAD_BYTES, ROW_BLOCK, rowBlocks, type Places } from './layout.js';
-import { stageRows, transposeRows, type RunPack, type StageMemory } from './pack.js';
+import { stageRows, transposeRows } from './pack.js';
+import type { Runner } from './runner.js';
 import { bytes as constant, splatByte, ZERO } from './vectors.js';
 
 /*
@@ -181,11 +182,10 @@ export function emitPackGroupVectors(module: ModuleBuilder): Func {
 
 /**
  * See TransformerKernels.packGroups.
- * @param places of the matrix in memory.
+ * @param panel row blocks of a panel.
  */
 export function packGroups(
-  matrix: GroupedMatrix, places: { readonly packed: number; readonly scales: number; readonly panelBlocks: number }, first: number, count: number,
-  type: GroupBlockType, bytes: Uint8Array, memory: StageMemory, run: RunPack,
+  runner: Runner, panel: number, matrix: GroupedMatrix, first: number, count: number, type: GroupBlockType, bytes: Uint8Array,
 ): number {
   const { rows, columns, group } = matrix;
   const block = BLOCKS[type];
@@ -193,8 +193,8 @@ export function packGroups(
   const rowBytes = (columns / blockColumns) * block.bytes;
   const isWhole = columns % blockColumns === 0 && columns % group === 0 && group % (block.isBinary ? 128 : 64) === 0;
   if (!isWhole || first % ROW_BLOCK !== 0 || (count % ROW_BLOCK !== 0 && first + count !== rows) || bytes.length !== count * rowBytes) return -1;
-  return stageRows(bytes, count, rowBytes, memory, (stage) => stage.fill(ZERO_CODES), ({ source, results }, row, units) => run([
-    places.packed, rowBlocks(rows), places.panelBlocks, paddedColumns(columns), (first + row) / ROW_BLOCK, source, rowBytes, block.bytes,
-    block.vectors, group, Number(block.isBinary), places.scales, rows, results,
+  return stageRows(bytes, count, rowBytes, runner.stage(), (rest) => rest.fill(ZERO_CODES), ({ source, results }, row, units) => runner.pack('packGroups', [
+    runner.at(matrix.packed), rowBlocks(rows), panel, paddedColumns(columns), (first + row) / ROW_BLOCK, source, rowBytes, block.bytes,
+    block.vectors, group, Number(block.isBinary), runner.at(matrix.scales), rows, results,
   ], units));
 }

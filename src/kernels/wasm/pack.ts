@@ -3,6 +3,7 @@ import type { Body, Func, Local, ModuleBuilder } from '../../wasm/module.js';
 import type { TernaryBlockType, TernaryMatrix } from '../kernels.js';
 import { WORK_BYTES } from './jobs.js';
 import { COLUMN_BLOCK, paddedColumns, QUAD_BYTES, ROW_BLOCK, rowBlocks, type Places } from './layout.js';
+import type { Runner } from './runner.js';
 import { splatByte, ZERO } from './vectors.js';
 
 /*
@@ -258,16 +259,12 @@ function emitCheckPadding(module: ModuleBuilder): Func {
   });
 }
 
-/** Runs the kernel with these arguments over so many row blocks. */
-export type RunPack = (args: readonly number[], units: number) => void;
-
 /**
  * See Kernels.packBlocks.
- * @param places of the matrix in memory.
+ * @param panel row blocks of a panel.
  */
 export function packBlocks(
-  matrix: TernaryMatrix, places: { readonly packed: number; readonly panelBlocks: number }, first: number, count: number,
-  type: TernaryBlockType, bytes: Uint8Array, stage: StageMemory, run: RunPack,
+  runner: Runner, panel: number, matrix: TernaryMatrix, first: number, count: number, type: TernaryBlockType, bytes: Uint8Array,
 ): number {
   const { rows, columns } = matrix;
   const blockBytes = BLOCK_BYTES[type];
@@ -276,10 +273,11 @@ export function packBlocks(
   const whole = count % ROW_BLOCK === 0 || first + count === rows;
   if (first % ROW_BLOCK !== 0 || !whole || bytes.length !== count * rowBytes) return -1;
 
+  const stage = runner.stage();
   const mask = stage.work + MASK;
   new Uint8Array(stage.memory, mask, CODE_BYTES).set(paddingMask(columns));
-  const zeros = stageRows(bytes, count, rowBytes, stage, (rest) => fillZeros(type, rest), ({ source, results }, row, units) => run([
-    places.packed, rowBlocks(rows), places.panelBlocks, paddedColumns(columns), (first + row) / ROW_BLOCK,
+  const zeros = stageRows(bytes, count, rowBytes, stage, (rest) => fillZeros(type, rest), ({ source, results }, row, units) => runner.pack('packBlocks', [
+    runner.at(matrix.packed), rowBlocks(rows), panel, paddedColumns(columns), (first + row) / ROW_BLOCK,
     source, rowBytes, blockBytes, mask, results,
   ], units));
   // What is padding is zeros, which do not count.
