@@ -18,7 +18,7 @@ const MAX_THREADS = 64;
 
 /** Why backends are missing from `availableBackends`, by their names: the engine lacks something, or computes wrongly with them. */
 export async function unavailableBackends(): Promise<Partial<Record<BackendName, string>>> {
-  return (await import('./wasm/create.js').catch(missingPart)).unavailableWasmBackends();
+  return (await import('./wasm/available.js').catch(missingPart)).unavailableWasmBackends();
 }
 
 /**
@@ -26,7 +26,7 @@ export async function unavailableBackends(): Promise<Partial<Record<BackendName,
  * engine computes rightly (every kernel is tested, once a process).
  */
 export async function availableBackends(): Promise<BackendName[]> {
-  return (await import('./wasm/create.js').catch(missingPart)).availableWasmBackends();
+  return (await import('./wasm/available.js').catch(missingPart)).availableWasmBackends();
 }
 
 /**

@@ -127,7 +127,7 @@ describe('dot products', () => {
     vi.spyOn(WebAssembly, 'Instance').mockImplementation(function start(module: WebAssembly.Module, imports?: WebAssembly.Imports) {
       const instance = new Instance(module, imports);
       const { memory } = imports!['env'] as { memory: WebAssembly.Memory };
-      return 'probe' in instance.exports ? { exports: { probe: () => new Int32Array(memory.buffer).fill(sum, 8, 12) } } : instance;
+      return 'probe' in instance.exports ? { exports: { probe: () => new Int32Array(memory.buffer).fill(sum, 0, 4) } } : instance;
     });
   }
   const others = AVAILABLE.filter((backend) => backend !== 'dot' && backend !== 'scalar');

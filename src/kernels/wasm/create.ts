@@ -1,6 +1,6 @@
 import { BackendError, missingPart } from '../../errors.js';
 import type { BackendName, Kernels } from '../kernels.js';
-import { findBackends, wasmBackends } from './probe.js';
+import { wasmBackends } from './probe.js';
 import { testedModule } from './tested-module.js';
 import type { ThreadPool } from './threads.js';
 import { kernelsOn } from './wasm.js';
@@ -27,24 +27,4 @@ export async function createWasmKernels(backend: 'auto' | BackendName, threads: 
   }
   pool?.dispose();
   throw new BackendError(`${notes.join('; ')}${backend === 'auto' ? '' : '; use backend auto'}`);
-}
-
-/** Why this engine lacks, may not run, or must not use a backend, by name. */
-export async function unavailableWasmBackends(): Promise<Partial<Record<BackendName, string>>> {
-  return (await testAll()).reasons;
-}
-
-/** All others and the scalar one, slowest first. */
-export async function availableWasmBackends(): Promise<BackendName[]> {
-  const { there, reasons } = await testAll();
-  return ['scalar', ...there.filter((name) => reasons[name] === undefined).reverse()];
-}
-
-async function testAll(): ReturnType<typeof findBackends> {
-  const found = await findBackends();
-  for (const name of found.there) {
-    const { fault } = await testedModule(name, false, false);
-    if (fault !== undefined) found.reasons[name] = fault;
-  }
-  return found;
 }

@@ -1,28 +1,22 @@
 import { BackendError, messageOf, show } from '../../errors.js';
-import { i32x4, i8x16, v128, type V128 } from '../../wasm/instructions.js';
+import { i32x4, i8x16, v128 } from '../../wasm/instructions.js';
 import { createModule } from '../../wasm/module.js';
 import type { BackendName } from '../kernels.js';
-import { ZERO } from './vectors.js';
 
 /** Backends that are a WebAssembly module. */
 export type WasmBackend = Exclude<BackendName, 'scalar'>;
 
-/** A module with a function that stores what an instruction makes of two vectors at address `x`, and of a third that is 0. */
-function probeOf(instruction: (a: V128, b: V128) => V128): Uint8Array<ArrayBuffer> {
+/** A module with a function that stores what an instruction makes of the vectors at 0, 16 and 32 (0). Engines have all of relaxed SIMD, or nothing. */
+function probeOf(backend: WasmBackend): Uint8Array<ArrayBuffer> {
   const module = createModule({ sharedMemory: false });
-  module.func('probe', { x: 'i32' }, (b, { x }) => b.run(v128.store(x, instruction(v128.load(x), v128.load(x, 16)), 32)));
+  const [a, b] = [v128.load(0), v128.load(0, 16)];
+  module.func('probe', {}, (body) => body.run(v128.store(0, backend === 'simd' ? i8x16.swizzle(a, b) : i32x4.relaxedDotAdd(a, b, v128.load(0, 32)))));
   return module.encode();
 }
 
-const PROBES = {
-  simd: () => probeOf(i8x16.swizzle),
-  relaxed: () => probeOf(i8x16.relaxedSwizzle),
-  dot: () => probeOf((a, b) => i32x4.relaxedDotAdd(a, b, ZERO)),
-} as const satisfies Record<WasmBackend, () => Uint8Array>;
-
-/** Whether the engine takes modules with 128-bit vectors; with relaxed ones, or their dot products. */
+/** Whether the engine takes modules with the vectors of a backend. */
 export function supportsVectors(backend: WasmBackend): boolean {
-  return typeof WebAssembly !== 'undefined' && WebAssembly.validate(PROBES[backend]());
+  return typeof WebAssembly !== 'undefined' && WebAssembly.validate(probeOf(backend));
 }
 
 /** Four times 127 · 255: all of it fits, as in `vpdpbusd`; x86 without that saturates sums of two to 16 bits, others take 255 for -1. */
@@ -34,10 +28,10 @@ const ONE_INSTRUCTION = 129540;
  */
 function hasFastDot(): boolean {
   const memory = new WebAssembly.Memory({ initial: 1 });
-  const { probe } = new WebAssembly.Instance(new WebAssembly.Module(PROBES.dot()), { env: { memory } }).exports as { probe(x: number): void };
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(probeOf('dot')), { env: { memory } });
   new Uint8Array(memory.buffer).fill(127, 0, 16).fill(255, 16, 32);
-  probe(0);
-  return new Int32Array(memory.buffer)[8] === ONE_INSTRUCTION;
+  (exports['probe'] as () => void)();
+  return new Int32Array(memory.buffer)[0] === ONE_INSTRUCTION;
 }
 
 /**
@@ -59,23 +53,15 @@ interface Found {
   readonly there: readonly WasmBackend[];
   /** Why the engine cannot run the others. */
   readonly reasons: Partial<Record<BackendName, string>>;
-  /** Those that 'auto' tries. */
-  readonly wanted: readonly WasmBackend[];
 }
 
 /** What this engine can run; whether it computes rightly is another question. */
 export async function findBackends(): Promise<Found> {
   const none = supportsVectors('simd') ? await refusal() : 'this engine has no WebAssembly SIMD';
-  if (none !== undefined) return { there: [], wanted: [], reasons: { simd: none, relaxed: none, dot: none } };
+  if (none !== undefined) return { there: [], reasons: { simd: none, relaxed: none, dot: none } };
   const missing = 'this engine has no relaxed SIMD';
-  const [relaxed, dot] = [supportsVectors('relaxed'), supportsVectors('dot')];
-  const lookUps: readonly WasmBackend[] = relaxed ? ['relaxed', 'simd'] : ['simd'];
-  const isFast = dot && hasFastDot();
-  return {
-    there: !dot ? lookUps : isFast ? ['dot', ...lookUps] : [...lookUps, 'dot'],
-    wanted: isFast ? ['dot', ...lookUps] : lookUps,
-    reasons: { ...(!relaxed && { relaxed: missing }), ...(!dot && { dot: missing }) },
-  };
+  if (!supportsVectors('relaxed')) return { there: ['simd'], reasons: { relaxed: missing, dot: missing } };
+  return { there: hasFastDot() ? ['dot', 'relaxed', 'simd'] : ['relaxed', 'simd', 'dot'], reasons: {} };
 }
 
 /**
@@ -83,9 +69,10 @@ export async function findBackends(): Promise<Found> {
  * @throws BackendError when there is none by this name, or none at all for 'auto'.
  */
 export async function wasmBackends(backend: 'auto' | BackendName): Promise<readonly WasmBackend[]> {
-  const { there, wanted, reasons } = await findBackends();
-  const chosen = backend === 'auto' ? wanted : there.filter((name) => name === backend);
-  if (chosen.length > 0) return chosen;
+  const { there, reasons } = await findBackends();
+  // Dot products that are not the fastest are slower than look-ups.
+  const wanted = there.filter((name, n) => (backend === 'auto' ? name !== 'dot' || n === 0 : name === backend));
+  if (wanted.length > 0) return wanted;
   if (backend === 'auto') throw new BackendError(reasons.simd);
   const why = reasons[backend];
   const names = ['auto', 'scalar', ...[...there].reverse()].join(', ');
