@@ -6,9 +6,8 @@ import type { Arena } from './arena.js';
  * vectors, `relaxed` the same with instructions of relaxed SIMD; both look sums up and add, as `scalar` does. `dot` uses the dot products of
  * relaxed SIMD, and so multiplies: the fastest where the engine makes one instruction of them.
  */
-export type BackendName = (typeof BACKEND_NAMES)[number];
-
 export const BACKEND_NAMES = ['scalar', 'simd', 'relaxed', 'dot'] as const;
+export type BackendName = (typeof BACKEND_NAMES)[number];
 
 /** A ternary weight matrix in the packing of the backend that made it. */
 export interface TernaryMatrix {

@@ -6,6 +6,7 @@ import { bytes, splatByte, ZERO } from './vectors.js';
 /*
  * Ternary product for one token, by look-up ("LUT2"): for a pair of activations there are nine sums ±x0 ± x1, one for each code, and
  * a swizzle looks the sums of sixteen rows up at once. There is no multiplication in it: additions only.
+ * Where an engine has a dot product of bytes in one instruction, that is faster (dot-rows.ts), though it multiplies by -1, 0 and 1.
  *
  * A sum T of a pair has nine bits and a sign, so it is split: T = 23·high + low with |high|, |low| ≤ 11. Both are looked up, with 11
  * added, so that the sums over four quads (at most 8 · 22) fit unsigned bytes; these are then added up as 16-bit lanes.
