@@ -2,8 +2,7 @@
  * What attention costs on the shape of BitNet b1.58 2B4T, with random weights: npm run bench:attention (see README.md)
  */
 import { parseArgs } from 'node:util';
-import { createKernels, loadModel, type KernelOptions } from 'matmulfree';
-import { BACKEND_NAMES } from '../src/kernels/kernels.js';
+import { BACKEND_NAMES, createKernels, loadModel, type KernelOptions } from 'matmulfree';
 import { complain, enableRelaxedSimd, machine, residentBytes, wholeNumber } from './measure.js';
 import { random2B4T } from './random-model.js';
 import { createRoof } from './roof.js';

@@ -2,8 +2,7 @@
  * What batches and guesses are worth on a model with random weights: npm run bench:generate (see README.md)
  */
 import { parseArgs } from 'node:util';
-import { createKernels, type KernelOptions, type Model, type ModelState } from 'matmulfree';
-import { BACKEND_NAMES } from '../src/kernels/kernels.js';
+import { BACKEND_NAMES, createKernels, type KernelOptions, type Model, type ModelState } from 'matmulfree';
 import { Generation } from '../src/generate/generation.js';
 import type { GenerateIdsOptions } from '../src/generate/options.js';
 import { complain, enableRelaxedSimd, machine, wholeNumber } from './measure.js';

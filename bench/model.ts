@@ -3,8 +3,7 @@
  * (see README.md)
  */
 import { parseArgs } from 'node:util';
-import { createKernels, type KernelOptions, type Kernels, type Model } from 'matmulfree';
-import { BACKEND_NAMES } from '../src/kernels/kernels.js';
+import { BACKEND_NAMES, createKernels, type KernelOptions, type Kernels, type Model } from 'matmulfree';
 import { complain, enableRelaxedSimd, keepOneCoreBusy, machine, residentBytes, wholeNumber } from './measure.js';
 import { randomModel, SHAPES, type ShapeName } from './random-model.js';
 import { bitLinears, packedBytes } from './ternary-parts.js';

@@ -1,4 +1,4 @@
-import { BACKEND_NAMES } from '../kernels/kernels.js';
+import { BACKEND_NAMES } from '../index.js';
 import { commandList } from './chat-commands.js';
 
 /** What `--help` says. */

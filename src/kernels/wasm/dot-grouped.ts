@@ -8,7 +8,8 @@ import { createDots, DOT_ARGUMENTS, groupsOf, halfOf, prepare, RESULTS, TOUCHED_
 import { emitGroupedTile } from './grouped.js';
 import { UNITS } from './jobs.js';
 import { emitPackGroups, packGroups, PACK_GROUPS_PARAMETERS } from './pack-groups.js';
-import type { GroupedCalls, Multiplier } from './products.js';
+import type { Multiplier } from './multiply.js';
+import type { GroupedCalls } from './products.js';
 import type { Runner } from './runner.js';
 import { ZERO } from './vectors.js';
 

@@ -4,10 +4,10 @@ import { clearDotPadding, DOT_PLACES, packDotRow, ROW_GROUP } from './dot-layout
 import { emitDotVectors } from './dot-pack.js';
 import { DOT_PARAMETERS, emitDotPair, emitDotRows, emitDotFunctions, MAX_DOT_TOKENS } from './dot-rows.js';
 import { DOT_TILES, emitDotTileFunctions } from './dot-tile.js';
-import { multiplyTiles, tileParameters } from './lookup-products.js';
 import { emitPackBlocks, PACK_PARAMETERS, packBlocks } from './pack.js';
 import { paddedColumns } from './layout.js';
-import { multiplierOf, type Multiply, type Products } from './products.js';
+import { multiplierOf, multiplyTiles, tileParameters, type Multiply } from './multiply.js';
+import type { Products } from './products.js';
 import type { Runner } from './runner.js';
 
 /** Bytes of weights that a thread should have at least before it takes a break: shorter streams are slower. */

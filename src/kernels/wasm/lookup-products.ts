@@ -1,17 +1,15 @@
 import type { TernaryMatrix } from '../kernels.js';
-import { emitTernaryTile, emitTileFunctions, TILE_PARAMETERS } from './batch.js';
+import { emitTernaryTile, emitTileFunctions } from './batch.js';
 import { clearPadding, LOOK_UP_PLACES, packedBytes, packRow, paddedColumns, panelBlocks, ROW_BLOCK, rowBlocks } from './layout.js';
 import { emitBuildTables, emitTernaryRows, ROWS_PARAMETERS } from './lookup.js';
+import { multiplierOf, multiplyTiles, tileParameters, type Multiply } from './multiply.js';
 import { emitPackBlocks, emitPackVectors, PACK_PARAMETERS, packBlocks } from './pack.js';
-import { multiplierOf, type Multiply, type Products } from './products.js';
+import type { Products } from './products.js';
 import type { Runner } from './runner.js';
-import type { TileShape } from './tile.js';
 
 /** Token tiles, widest last. */
 export const TILES = [{ tokens: 8, quads: 16 }, { tokens: 16, quads: 16 }] as const;
 
-/** Row blocks of a task of the token tiles, at most: their sums should stay in the second-level cache. */
-const TILE_TASK_BLOCKS = 64;
 /** From so many tokens on, a tile of eight is as fast as one after another (relaxed, one thread), or faster. */
 const MIN_TILE_TOKENS = 4;
 /** Up to so many, a tile of eight and one or two alone are faster than a tile of sixteen. */
@@ -53,10 +51,6 @@ export function lookUpProducts(relaxed: boolean, grouped?: typeof import('./grou
   };
 }
 
-export function tileParameters(tiles: readonly TileShape[]): Products['parameters'] {
-  return Object.fromEntries(tiles.map(({ tokens }) => [`ternaryTile${tokens}`, TILE_PARAMETERS]));
-}
-
 /** By `<prefix>Rows` and `<prefix>Tile8`, `…16`. */
 const multiply: Multiply = (runner, prefix, matrix, q, qScales, tokens, out, scaleBytes, group) => {
   const { rows, columns } = matrix;
@@ -82,20 +76,4 @@ function multiplyToken({ at, threads, call, expectedAfter }: Runner, prefix: str
     at(packed), blocks, panel, paddedColumns(columns), q, rows, at(scales), qScales, out,
     nextAt, next ? packedBytes(panelBlocks(next.rows, threads) * ROW_BLOCK, next.columns) : 0, next ? nextAt + next.packed.length : 0, group,
   ], Math.ceil(blocks / panel), 1, rows * columns);
-}
-
-/** `tokens` tokens in tiles of `width`, on tasks of a whole number of panels. */
-export function multiplyTiles(
-  { at, threads, call, isShared }: Runner, prefix: string, matrix: TernaryMatrix, width: number, panel: number, q: number, qScales: number, tokens: number, out: number, group: number,
-): void {
-  const { rows, columns, packed, scales } = matrix;
-  const blocks = rowBlocks(rows);
-  const tiles = Math.ceil(tokens / width);
-  const work = rows * columns * tokens;
-  const even = isShared(work) ? Math.ceil(blocks / Math.ceil(threads / tiles)) : blocks;
-  const taskBlocks = Math.max(1, Math.floor(Math.min(even, TILE_TASK_BLOCKS) / panel)) * panel;
-  const tasks = Math.ceil(blocks / taskBlocks);
-  call(`${prefix}Tile${width}`, [
-    at(packed), blocks, panel, paddedColumns(columns), q, columns, qScales, tokens, rows, at(scales), out, taskBlocks, tasks, group,
-  ], tiles * tasks, 1, work);
 }

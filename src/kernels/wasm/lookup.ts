@@ -261,21 +261,15 @@ function emitScaleRows(module: ModuleBuilder): Func {
     b.set(p.to, i32.minU(p.to, p.rows));
     b.increase(p.out, i32.shl(p.from, 2));
     b.increase(p.scales, i32.shl(p.from, 2));
-    const end = b.local('i32', i32.add(p.out, i32.shl(i32.sub(p.to, p.from), 2)));
-    const wholeEnd = b.local('i32', i32.sub(end, 12));
-    const step = (bytesDone: number): void => {
-      b.increase(p.sums, bytesDone);
-      b.increase(p.scales, bytesDone);
-      b.increase(p.out, bytesDone);
-    };
-    b.while(i32.ltU(p.out, wholeEnd), () => {
-      const scale = f32x4.mul(v128.load(p.scales), f32x4.splat(p.qScale));
-      b.run(v128.store(p.out, f32x4.mul(f32x4.convertI32x4S(v128.load(p.sums)), scale)));
-      step(16);
+    const end = b.local('i32', i32.add(p.sums, i32.shl(i32.sub(p.to, p.from), 2)));
+    const at = b.local('i32', p.sums);
+    const qScale = b.local('v128', f32x4.splat(p.qScale));
+    // In place: what is behind the last row must not be written.
+    b.while(i32.ltU(at, end), () => {
+      b.run(v128.store(at, f32x4.mul(f32x4.convertI32x4S(v128.load(at)), f32x4.mul(v128.load(p.scales), qScale))));
+      b.increase(at, 16);
+      b.increase(p.scales, 16);
     });
-    b.while(i32.ltU(p.out, end), () => {
-      b.run(f32.store(p.out, f32.mul(f32.convertI32S(i32.load(p.sums)), f32.mul(f32.load(p.scales), p.qScale))));
-      step(4);
-    });
+    b.run(memory.copy(p.out, p.sums, i32.sub(end, p.sums)));
   });
 }

@@ -3,7 +3,7 @@ import type { Body, Func, Local, ModuleBuilder } from '../../wasm/module.js';
 import type { TernaryBlockType, TernaryMatrix } from '../kernels.js';
 import { WORK_BYTES } from './jobs.js';
 import { COLUMN_BLOCK, paddedColumns, QUAD_BYTES, ROW_BLOCK, rowBlocks, type Places } from './layout.js';
-import type { Runner } from './runner.js';
+import type { Runner, StageMemory } from './runner.js';
 import { splatByte, ZERO } from './vectors.js';
 
 /*
@@ -282,12 +282,6 @@ export function packBlocks(
   ], units));
   // What is padding is zeros, which do not count.
   return zeros < 0 ? zeros : zeros - (rowBlocks(count) * ROW_BLOCK * blocksPerRow * COLUMN_BLOCK - count * columns);
-}
-
-/** All memory, and where the work space of thread 0 is. */
-export interface StageMemory {
-  readonly memory: ArrayBufferLike;
-  readonly work: number;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Func, ModuleBuilder, Parameters } from '../../wasm/module.js';
-import { ACTIVATION_GROUP, type GroupBlockType, type GroupedMatrix, type Kernels, type TernaryBlockType, type TernaryMatrix, type TransformerKernels } from '../kernels.js';
+import type { GroupBlockType, GroupedMatrix, Kernels, TernaryBlockType, TernaryMatrix, TransformerKernels } from '../kernels.js';
 import type { Runner } from './runner.js';
 
 /** How a backend packs ternary weights and multiplies with them: by look-ups (lookup-products.ts), or by dot products (dot-products.ts). */
@@ -27,22 +27,4 @@ export interface GroupedCalls {
   unpackRow(matrix: TernaryMatrix, row: number, trits: Int8Array): void;
   packGroups(matrix: GroupedMatrix, first: number, count: number, type: GroupBlockType, bytes: Uint8Array): number;
   readonly multiply: TransformerKernels['groupedMatmul'];
-}
-
-/**
- * A product by kernels whose names begin with `prefix`: of the activations at `q`, `scaleBytes` of their scales a token.
- * @param group the last argument of those that are grouped.
- */
-export type Multiply = (
-  runner: Runner, prefix: string, matrix: TernaryMatrix, q: number, qScales: number, tokens: number, out: number, scaleBytes: number, group: number,
-) => void;
-
-/** Products by `multiply`, on views. */
-export type Multiplier = (prefix: 'ternary' | 'grouped') => (matrix: TernaryMatrix | GroupedMatrix, q: Int8Array, qScales: Float32Array, tokens: number, out: Float32Array) => void;
-
-export function multiplierOf(runner: Runner, multiply: Multiply): Multiplier {
-  return (prefix) => (matrix, q, qScales, tokens, out) => {
-    const [scales, group] = 'group' in matrix ? [Math.ceil(matrix.columns / ACTIVATION_GROUP), matrix.group] : [1, 0];
-    multiply(runner, prefix, matrix, runner.at(q), runner.at(qScales), tokens, runner.at(out), 4 * scales, group);
-  };
 }

@@ -1,9 +1,14 @@
 import type { TernaryMatrix } from '../kernels.js';
 import type { KernelMemory } from './memory.js';
-import type { StageMemory } from './pack.js';
 
 /** An argument of a kernel: an address or a whole number, or a float32. */
 export type Argument = number | { readonly f32: number };
+
+/** All memory, and where the work space of thread 0 is. */
+export interface StageMemory {
+  readonly memory: ArrayBufferLike;
+  readonly work: number;
+}
 
 /** How kernels of a module are called. */
 export interface Runner {

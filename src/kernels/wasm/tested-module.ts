@@ -1,6 +1,5 @@
 import { messageOf, missingPart } from '../../errors.js';
 import { emitKernels } from './emit.js';
-import { lookUpProducts } from './lookup-products.js';
 import type { WasmBackend } from './probe.js';
 import type { Products } from './products.js';
 import type { WasmKernelsOptions } from './wasm.js';
@@ -41,10 +40,12 @@ async function compileAndTest(backend: WasmBackend, shared: boolean, transformer
   return fault === undefined ? { tested } : { fault };
 }
 
+/** Of the ways to multiply, only the one that is used is loaded. */
 async function productsOf(backend: WasmBackend, grouped: boolean): Promise<Products> {
   if (backend === 'dot') {
     const [{ dotProducts }, more] = await Promise.all([import('./dot-products.js'), grouped ? import('./dot-grouped.js') : undefined]).catch(missingPart);
     return dotProducts(more);
   }
-  return lookUpProducts(backend === 'relaxed', grouped ? await import('./grouped.js').catch(missingPart) : undefined);
+  const [{ lookUpProducts }, more] = await Promise.all([import('./lookup-products.js'), grouped ? import('./grouped.js') : undefined]).catch(missingPart);
+  return lookUpProducts(backend === 'relaxed', more);
 }
