@@ -74,9 +74,9 @@ function multiplyFew(
   runner: Runner, prefix: string, matrix: TernaryMatrix, q: number, qScales: number, tokens: number, out: number, group: number,
 ): void {
   const { rows, columns, packed, scales } = matrix;
-  const { at, call, expectedAfter } = runner;
+  const { at, call, nextOf } = runner;
   const share = shareOf(runner, matrix);
-  const next = expectedAfter(matrix);
+  const next = nextOf(matrix);
   call(`${prefix}${tokens === 2 && prefix === 'ternary' ? 'Pair' : 'Rows'}`, [
     at(packed), rows, columns, q, tokens, at(scales), qScales, out,
     next ? at(next.packed) : 0, next ? Math.ceil(next.rows / ROW_GROUP) : 0, next ? paddedColumns(next.columns) : 0, next ? shareOf(runner, next) : 0, share, group,

@@ -66,11 +66,11 @@ const multiply: Multiply = (runner, prefix, matrix, q, qScales, tokens, out, sca
   for (; t < tokens; t++) multiplyToken(runner, prefix, matrix, q + t * columns, qScales + scaleBytes * t, out + 4 * t * rows, group);
 };
 
-function multiplyToken({ at, threads, call, expectedAfter }: Runner, prefix: string, matrix: TernaryMatrix, q: number, qScales: number, out: number, group: number): void {
+function multiplyToken({ at, threads, call, nextOf }: Runner, prefix: string, matrix: TernaryMatrix, q: number, qScales: number, out: number, group: number): void {
   const { rows, columns, packed, scales } = matrix;
   const blocks = rowBlocks(rows);
   const panel = panelBlocks(rows, threads);
-  const next = expectedAfter(matrix);
+  const next = nextOf(matrix);
   const nextAt = next ? at(next.packed) : 0;
   call(`${prefix}Rows`, [
     at(packed), blocks, panel, paddedColumns(columns), q, rows, at(scales), qScales, out,

@@ -9,6 +9,7 @@ import type { TileShape } from './tile.js';
 
 /** Row blocks of a task of the token tiles, at most: their sums should stay in the second-level cache. */
 const TILE_TASK_BLOCKS = 64;
+
 export function tileParameters(tiles: readonly TileShape[]): Products['parameters'] {
   return Object.fromEntries(tiles.map(({ tokens }) => [`ternaryTile${tokens}`, TILE_PARAMETERS]));
 }

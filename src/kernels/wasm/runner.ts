@@ -29,5 +29,5 @@ export interface Runner {
   /** All memory, and the work space of thread 0. */
   stage(): StageMemory;
   /** Which product other threads may expect after this one, if there are any: products come in the same order for every token. */
-  expectedAfter(matrix: TernaryMatrix): TernaryMatrix | undefined;
+  nextOf(matrix: TernaryMatrix): TernaryMatrix | undefined;
 }

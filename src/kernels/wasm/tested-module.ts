@@ -30,10 +30,8 @@ export function testedModule(backend: WasmBackend, shared: boolean, transformer:
 async function compileAndTest(backend: WasmBackend, shared: boolean, transformer: boolean): Promise<Tested> {
   const testing = import('./self-test.js').catch(missingPart); // on its way while this thread writes the module
   const [products, parts, more] = await Promise.all([
-    productsOf(backend, transformer),
-    transformer ? import('./transformer.js').catch(missingPart) : undefined,
-    transformer ? import('./transformer-self-test.js').catch(missingPart) : undefined,
-  ]);
+    productsOf(backend, transformer), ...(transformer ? [import('./transformer.js'), import('./transformer-self-test.js')] as const : []),
+  ]).catch(missingPart);
   const module = await WebAssembly.compile(emitKernels({ products, threads: shared, transformer: parts }));
   const tested = { backend, module, products, shared, transformer: parts };
   const fault = (await testing).findFault(tested, more?.MORE_CHECKS);
@@ -43,9 +41,9 @@ async function compileAndTest(backend: WasmBackend, shared: boolean, transformer
 /** Of the ways to multiply, only the one that is used is loaded. */
 async function productsOf(backend: WasmBackend, grouped: boolean): Promise<Products> {
   if (backend === 'dot') {
-    const [{ dotProducts }, more] = await Promise.all([import('./dot-products.js'), grouped ? import('./dot-grouped.js') : undefined]).catch(missingPart);
+    const [{ dotProducts }, more] = await Promise.all([import('./dot-products.js'), grouped ? import('./dot-grouped.js') : undefined]);
     return dotProducts(more);
   }
-  const [{ lookUpProducts }, more] = await Promise.all([import('./lookup-products.js'), grouped ? import('./grouped.js') : undefined]).catch(missingPart);
-  return lookUpProducts(backend === 'relaxed', more);
+  const { lookUpProducts } = await import('./lookup-products.js');
+  return lookUpProducts(backend === 'relaxed', grouped ? await import('./grouped.js') : undefined);
 }

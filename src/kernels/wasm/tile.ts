@@ -155,8 +155,6 @@ export function emitWrite(module: ModuleBuilder, name: string, shape: TileShape,
 /** Stores the first min(count, 4) lanes. */
 function storeRows(b: Body, to: Local<'i32'>, value: Local<'v128'>, count: I32): void {
   b.if(i32.geU(count, 4), () => b.run(v128.store(to, value)), () => {
-    b.run(v128.store32Lane(to, value, 0));
-    b.if(i32.geU(count, 2), () => b.run(v128.store32Lane(to, value, 1, 4)));
-    b.if(i32.geU(count, 3), () => b.run(v128.store32Lane(to, value, 2, 8)));
+    for (const lane of [0, 1, 2]) b.if(i32.geU(count, lane + 1), () => b.run(v128.store32Lane(to, value, lane, 4 * lane)));
   });
 }

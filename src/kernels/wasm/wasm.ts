@@ -85,7 +85,7 @@ export function kernelsOn({ backend, module, products, shared, transformer, pool
     call: (kernel, args, units, unitsPerChunk, work) => run(kernel, args, units, unitsPerChunk, runner.isShared(work)),
     pack: (kernel, args, units) => run(kernel, args, units, 0, units >= least * 2 * threads),
     stage: () => ({ memory: ints.buffer, work: CONTROL.end }),
-    expectedAfter(matrix) {
+    nextOf(matrix) {
       if (!pool) return undefined;
       if (lastMatrix) followers.set(lastMatrix, matrix);
       lastMatrix = matrix;
