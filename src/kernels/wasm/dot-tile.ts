@@ -112,7 +112,7 @@ function emitMakeAddresses(module: ModuleBuilder, name: string, quads: number, m
         const { up, start } = starts[f]!;
         b.set(codes, value);
         b.set(entries, i32x4.relaxedDotAdd(places, codes, start));
-        b.run(v128.store(to, up < 0 ? i32x4.shrU(entries, -up) : i32x4.shl(entries, up), memory.addresses + 16 * f));
+        b.run(v128.store(to, up === 0 ? entries : up < 0 ? i32x4.shrU(entries, -up) : i32x4.shl(entries, up), memory.addresses + 16 * f));
       });
       b.increase(p.w, DOT_QUAD_BYTES);
       b.increase(to, ADDRESS_BYTES);
