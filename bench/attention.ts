@@ -2,7 +2,7 @@
  * What attention costs on the shape of BitNet b1.58 2B4T, with random weights: npm run bench:attention (see README.md)
  */
 import { parseArgs } from 'node:util';
-import { createKernels, loadModel, type KernelOptions } from 'matmulfree';
+import { BACKEND_NAMES, createKernels, loadModel, type KernelOptions } from 'matmulfree';
 import { complain, enableRelaxedSimd, machine, residentBytes, wholeNumber } from './measure.js';
 import { random2B4T } from './random-model.js';
 import { createRoof } from './roof.js';
@@ -15,7 +15,7 @@ against reading its keys and values at the rate of this machine's memory; a text
 
 Options:
   --layers N       of the model's 30 (default 4: the ratios do not depend on it)
-  --backend NAME   auto (default), scalar, simd or relaxed
+  --backend NAME   auto (default), ${BACKEND_NAMES.join(', ')}
   --threads N      default 1
   --rounds N       default 5`;
 

@@ -2,7 +2,7 @@ import { createKernels, createScalarKernels, type BackendName } from 'matmulfree
 import { describeModel } from '../src/model/describe.js';
 import { CHUNK_TOKENS } from './baselines/build-model.js';
 import { buildFloatMatMulFree } from './baselines/float-matmulfree.js';
-import type { FloatKernels } from './baselines/float-kernels.js';
+import type { FloatKernelOptions } from './baselines/create.js';
 import type { FloatModel } from './baselines/float-model.js';
 import { randomWeights, transformerOf } from './baselines/random-transformer.js';
 import { buildTransformer } from './baselines/transformer.js';
@@ -69,7 +69,7 @@ export async function createTernary({ shape, layers, threads }: ContestantOption
   };
 }
 
-export async function createFloatMatMulFree({ shape, layers, threads }: ContestantOptions, backend: FloatKernels['backend']): Promise<Contestant> {
+export async function createFloatMatMulFree({ shape, layers, threads }: ContestantOptions, backend: FloatKernelOptions['backend']): Promise<Contestant> {
   const model = await buildFloatMatMulFree(randomCheckpoint(shape, layers), { backend, threads });
   const bytes = streamedBytes(model);
   return floatContestant('float MatMul-free', model, () => floatMatMulFreeCost(sizesOf(shape, layers), bytes));
@@ -77,7 +77,7 @@ export async function createFloatMatMulFree({ shape, layers, threads }: Contesta
 
 /** @param contextLength the most tokens that it will be asked to read in one text. */
 export async function createTransformer(
-  { shape, layers, threads }: ContestantOptions, backend: FloatKernels['backend'], contextLength: number,
+  { shape, layers, threads }: ContestantOptions, backend: FloatKernelOptions['backend'], contextLength: number,
 ): Promise<Contestant> {
   const model = await buildTransformer(transformerOf(shape, layers), randomWeights(1), contextLength + CHUNK_TOKENS, { backend, threads });
   const bytes = streamedBytes(model);

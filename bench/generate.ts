@@ -2,7 +2,7 @@
  * What batches and guesses are worth on a model with random weights: npm run bench:generate (see README.md)
  */
 import { parseArgs } from 'node:util';
-import { createKernels, type KernelOptions, type Model, type ModelState } from 'matmulfree';
+import { BACKEND_NAMES, createKernels, type KernelOptions, type Model, type ModelState } from 'matmulfree';
 import { Generation } from '../src/generate/generation.js';
 import type { GenerateIdsOptions } from '../src/generate/options.js';
 import { complain, enableRelaxedSimd, machine, wholeNumber } from './measure.js';
@@ -17,7 +17,7 @@ that repeats itself (the last of its guesses all come true) and on one that neve
 Options:
   --shape NAME     370M (default), 1.3B or 2.7B
   --layers N       fewer layers than the model has
-  --backend NAME   auto (default), scalar, simd or relaxed
+  --backend NAME   auto (default), ${BACKEND_NAMES.join(', ')}
   --threads N      default 1
   --rounds N       default 9`;
 

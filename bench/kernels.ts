@@ -29,7 +29,7 @@ function fastest(times: readonly number[][], candidates: readonly Candidate[], k
 async function measure(problem: Problem, scalar: Kernels, rounds: number): Promise<void> {
   const backends = (await availableBackends()).filter((backend) => backend !== 'scalar');
   const wasm = await Promise.all(backends.map((backend) => createKernels({ backend, threads: 1 })));
-  const float = await Promise.all((['js', ...backends] as const).map((backend) => createFloatKernels({ backend, threads: 1 })));
+  const float = await Promise.all((['js', ...backends.filter((backend) => backend !== 'dot')] as const).map((backend) => createFloatKernels({ backend, threads: 1 })));
   const candidates = [
     ...denseCandidates(problem),
     ...float.flatMap((kernels) => floatCandidates(kernels, problem)),

@@ -3,7 +3,7 @@
  * (see README.md)
  */
 import { parseArgs } from 'node:util';
-import { createKernels, type KernelOptions, type Kernels, type Model } from 'matmulfree';
+import { BACKEND_NAMES, createKernels, type KernelOptions, type Kernels, type Model } from 'matmulfree';
 import { complain, enableRelaxedSimd, keepOneCoreBusy, machine, residentBytes, wholeNumber } from './measure.js';
 import { randomModel, SHAPES, type ShapeName } from './random-model.js';
 import { bitLinears, packedBytes } from './ternary-parts.js';
@@ -17,7 +17,7 @@ Makes a model of a published size with random weights in memory (seconds) and me
 Options:
   --shape NAME       370M (default), 1.3B or 2.7B
   --layers N         fewer layers than the model has: quicker, and enough to compare kernels
-  --backend NAME     auto (default), scalar, simd or relaxed
+  --backend NAME     auto (default), ${BACKEND_NAMES.join(', ')}
   --threads N,N,…    thread counts to compare (default 1,auto; auto is what a program gets that asks for nothing)
   --rounds N         rounds in which all that is measured takes turns (default 9)
   --busy             another process keeps one core busy meanwhile; it is ended at the end

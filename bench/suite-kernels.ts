@@ -30,7 +30,7 @@ export async function measureKernels({ backends, only, tokens, rounds, roundMs, 
   for (const [n, shape] of shapes().filter(({ name }) => name.includes(only)).entries()) {
     const problem = randomProblem(shape);
     const ternaries = await Promise.all(backends.map((backend) => createKernels({ backend, threads: 1 })));
-    const floats = await Promise.all((['js', ...backends] as const).map((backend) => createFloatKernels({ backend, threads: 1 })));
+    const floats = await Promise.all((['js', ...new Set(backends.map((backend) => (backend === 'dot' ? 'relaxed' : backend)))] as const).map((backend) => createFloatKernels({ backend, threads: 1 })));
     const candidates = [
       ...floats.flatMap((kernels) => floatCandidates(kernels, problem)),
       ...[scalar, ...ternaries].flatMap((kernels) => ternaryCandidates(kernels, problem)),

@@ -3,7 +3,7 @@ import { readText, type FileSet } from '../src/formats/bytes.js';
 import { describeModel } from '../src/model/describe.js';
 import { scoreIds } from '../src/scoring/score.js';
 import { openCheckpoint } from '../src/checkpoint/open-checkpoint.js';
-import type { FloatKernels } from './baselines/float-kernels.js';
+import type { FloatKernelOptions } from './baselines/create.js';
 import { buildFloatMatMulFree } from './baselines/float-matmulfree.js';
 import type { FloatModel } from './baselines/float-model.js';
 import { openLlama } from './baselines/llama-checkpoint.js';
@@ -48,7 +48,7 @@ export async function measureQuality({ backend, stories, rounds, roundMs }: Qual
   if (!texts || !ternary) return tell.note('the trained model or its stories are not here: left out');
   const ids = (await storiesIn(texts)).slice(0, stories);
   const models: Trained[] = [];
-  const loadersOf = (ours: BackendName, theirs: FloatKernels['backend']) => [
+  const loadersOf = (ours: BackendName, theirs: FloatKernelOptions['backend']) => [
     () => trainedTernary(ternary, ours), () => trainedFloat(ternary, theirs), ...(llama ? [() => trainedLlama(llama, theirs)] : []),
   ];
   for (const load of loadersOf(backend, backend)) {
@@ -118,7 +118,7 @@ async function trainedTernary(files: FileSet, backend: BackendName): Promise<Tra
   };
 }
 
-async function trainedFloat(files: FileSet, backend: FloatKernels['backend']): Promise<Trained> {
+async function trainedFloat(files: FileSet, backend: FloatKernelOptions['backend']): Promise<Trained> {
   const checkpoint = await openCheckpoint(files);
   const { hiddenSize: hidden, recurrentSize: mixer, intermediateSize: intermediate, layers, vocabSize: vocab } = checkpoint.blueprint.config;
   const model = await buildFloatMatMulFree(checkpoint, { backend, threads: 1 });
@@ -126,7 +126,7 @@ async function trainedFloat(files: FileSet, backend: FloatKernels['backend']): P
   return floatTrained('float MatMul-free', model, (bytes) => floatMatMulFreeCost({ hidden, mixer, intermediate, layers, vocab, heads: 0 }, bytes));
 }
 
-async function trainedLlama(files: FileSet, backend: FloatKernels['backend']): Promise<Trained> {
+async function trainedLlama(files: FileSet, backend: FloatKernelOptions['backend']): Promise<Trained> {
   const { config, weights, close } = await openLlama(files);
   const model = await buildTransformer(config, weights, CONTEXT, { backend, threads: 1 });
   await close();

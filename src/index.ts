@@ -57,6 +57,7 @@ export type { LogitsProcessor, SamplerOptions, SamplingOptions, ValueByNumber } 
 
 // Pieces for models of your own.
 export { measureArena, type Arena } from './kernels/arena.js';
+export { BACKEND_NAMES } from './kernels/kernels.js';
 export type { Activation, BackendName, GroupedMatrix, Kernels, KeyValuePages, PageTable, TernaryMatrix, TransformerKernels } from './kernels/kernels.js';
 export { availableBackends, createKernels, unavailableBackends, type KernelOptions } from './kernels/create.js';
 export { createScalarKernels } from './kernels/scalar/scalar.js';

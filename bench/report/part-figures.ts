@@ -40,8 +40,8 @@ const DRAWN = [
   { pattern: /^float32 (relaxed|simd)$/, ink: 'transformer', name: 'float, 1 token', side: 'below' },
   { pattern: /^float32 (relaxed|simd), 32 tokens$/, ink: 'transformer', name: 'float, 32 tokens', side: 'below' },
   { pattern: /^ternary scalar$/, ink: 'fourth', name: 'ternary, JavaScript', side: 'below' },
-  { pattern: /^ternary (relaxed|simd)$/, ink: 'ternary', name: 'ternary, 1 token', side: 'right' },
-  { pattern: /^ternary (relaxed|simd), 32 tokens$/, ink: 'ternary', name: 'ternary, 32 tokens', side: 'below' },
+  { pattern: /^ternary (dot|relaxed|simd)$/, ink: 'ternary', name: 'ternary, 1 token', side: 'right' },
+  { pattern: /^ternary (dot|relaxed|simd), 32 tokens$/, ink: 'ternary', name: 'ternary, 32 tokens', side: 'below' },
 ] as const satisfies readonly { readonly pattern: RegExp; readonly ink: Ink; readonly name: string; readonly side: NonNullable<Series['scattered']> }[];
 
 export function roofline(lookup: Lookup): Figure | undefined {
@@ -49,8 +49,12 @@ export function roofline(lookup: Lookup): Figure | undefined {
   const points = kernelPoints(lookup);
   if (!bandwidth || !peak || points.length === 0) return undefined;
   // The best backend there is stands for each family.
-  const best = points.some(({ label }) => label.includes('relaxed')) ? 'relaxed' : 'simd';
-  const family = (pattern: RegExp): KernelPoint[] => points.filter(({ label }) => pattern.test(label) && (!/relaxed|simd/.test(label) || label.includes(best)));
+  const family = (pattern: RegExp): KernelPoint[] => {
+    const all = points.filter(({ label }) => pattern.test(label));
+    const speedOf = (one: string): number => Math.max(...all.filter(({ label }) => label === one).map(({ operations: [, median] }) => median));
+    const [best] = [...new Set(all.map(({ label }) => label))].sort((a, b) => speedOf(b) - speedOf(a));
+    return all.filter(({ label }) => label === best);
+  };
   const [left, start, right] = [0.3, 0.45, 700]; // the slope starts where no label is
   const knee = peak.median / bandwidth.median;
   const highest = Math.max(...points.map(({ operations: [, , high] }) => high), peak.median);

@@ -1,3 +1,4 @@
+import { BACKEND_NAMES } from '../index.js';
 import { commandList } from './chat-commands.js';
 
 /** What `--help` says. */
@@ -35,7 +36,7 @@ matmulfree <command> --help tells more; matmulfree --version tells which this is
 const MODEL = `  --model SOURCE        a folder (config.json, *.safetensors or pytorch_model.bin, tokenizer.json) or a .gguf file, on
                         disk or under a URL; hf:owner/name[@revision][/file.gguf] from the Hugging Face Hub (HF_TOKEN
                         for private models)
-  --backend NAME        auto (default: the fastest there is), relaxed, simd or scalar
+  --backend NAME        auto (default: the fastest there is), ${BACKEND_NAMES.join(', ')}
   --threads N           threads to use (default auto: one less than there are processors)
                         Neither changes a bit of the result.
   --context-tokens N    of a model with attention: tokens whose keys and values there is memory for (default 8192, or the

@@ -19,12 +19,9 @@ export interface KernelOptions {
 
 const MAX_THREADS = 64;
 
-/** Slowest first. */
-const BACKENDS = ['scalar', 'simd', 'relaxed'] as const satisfies readonly BackendName[];
-
 /** Why backends are missing from `availableBackends`, by their names: the engine lacks something, or computes wrongly with them. */
 export async function unavailableBackends(): Promise<Partial<Record<BackendName, string>>> {
-  return (await import('./wasm/create.js').catch(missingPart)).unavailableWasmBackends();
+  return (await import('./wasm/available.js').catch(missingPart)).unavailableWasmBackends();
 }
 
 /**
@@ -32,8 +29,7 @@ export async function unavailableBackends(): Promise<Partial<Record<BackendName,
  * engine computes rightly (every kernel is tested, once a process).
  */
 export async function availableBackends(): Promise<BackendName[]> {
-  const reasons = await unavailableBackends();
-  return BACKENDS.filter((backend) => reasons[backend] === undefined);
+  return (await import('./wasm/available.js').catch(missingPart)).availableWasmBackends();
 }
 
 /**

@@ -4,9 +4,11 @@ import type { DeltaNetKernels } from './delta-net.js';
 
 /**
  * Backends that exist. Every backend gives bit-identical results; `scalar` defines them. `simd` is WebAssembly with 128-bit
- * vectors, `relaxed` the same with instructions of relaxed SIMD.
+ * vectors, `relaxed` the same with instructions of relaxed SIMD; both look sums up and add, as `scalar` does. `dot` uses the dot products of
+ * relaxed SIMD, and so multiplies: the fastest where the engine makes one instruction of them.
  */
-export type BackendName = 'scalar' | 'simd' | 'relaxed';
+export const BACKEND_NAMES = ['scalar', 'simd', 'relaxed', 'dot'] as const;
+export type BackendName = (typeof BACKEND_NAMES)[number];
 
 /** Which kernels beside those of MatMul-free LMs: none (false), those of Transformers (true), or those of gated delta nets as well. */
 export type KernelSet = boolean | 'delta-net';

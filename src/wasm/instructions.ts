@@ -184,6 +184,8 @@ export const i8x16 = {
   shrU: v128Shift(0x6d),
   add: v128Binary(0x6e),
   sub: v128Binary(0x71),
+  /** (a + b + 1) >> 1, unsigned. */
+  avgrU: v128Binary(0x7b),
 };
 
 export const i16x8 = {
@@ -215,6 +217,11 @@ export const i32x4 = {
   extendLowI16x8U: v128Unary(0xa9),
   extendHighI16x8U: v128Unary(0xaa),
   extaddPairwiseI16x8U: v128Unary(0x7f),
+  /**
+   * c + the sums of four neighbouring products, a signed, b from 0 to 127: what a larger b gives depends on the machine. Node 20's
+   * baseline compiler gets it wrong: it may write over c before it reads it.
+   */
+  relaxedDotAdd: v128Ternary(0x113),
 };
 
 export const f32x4 = {

@@ -35,7 +35,7 @@ describe.skipIf(NO_BROWSER)(`the installed package in a browser${NO_BROWSER}`, (
     const lm = await MatMulFreeLM.load(EMBEDDED);
     let text = '';
     for await (const piece of lm.generate('The dragon', { temperature: 0.8, seed: 7, maxNewTokens: 60 })) text += piece;
-    right = { text, backend: 'relaxed', threads: 3 };
+    right = { text, backend: expect.stringMatching(/^(relaxed|dot)$/) as string, threads: 3 };
   }, 120_000);
   afterAll(async () => {
     await browser?.close();

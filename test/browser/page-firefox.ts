@@ -161,7 +161,7 @@ export function testPageInFirefox(browser: () => FirefoxBrowser): void {
       },
       small: { outside: 0, bar: [true, true, true], dialog: [true, 'chooser', true, 0], empty: 'attr(data-empty)' },
       first: { text: story }, again: { text: story }, alone: { text: story }, isEditable: true, offline: 'This page works without a network from now on.',
-      runsOn: expect.stringMatching(/^WebAssembly, relaxed SIMD, (one thread|\d+ threads)\. 8\.9 million parameters/),
+      runsOn: expect.stringMatching(/^WebAssembly, (?:relaxed SIMD|dot products), (one thread|\d+ threads)\. 8\.9 million parameters/),
     });
     const { again, alone } = report!;
     console.log(`${browser().version}: first token after a reload: ${again.firstMs.toFixed(0)} ms from the cache, ${alone.firstMs.toFixed(0)} ms without a server`);

@@ -40,7 +40,7 @@ describe.skipIf(NO_BROWSER)(`the example page${NO_BROWSER}`, () => {
     await page.until(AT_REST);
     expect(await page.words('#trunk')).toBe(PROMPT + (await next(await begun(), { ...OPTIONS, seed: 7 })));
     expect(Number((await page.text('#rate')).replace(',', ''))).toBeGreaterThan(10);
-    expect(await page.text('#runs-on')).toMatch(/^WebAssembly, relaxed SIMD, (one thread|\d+ threads)\. 8\.9 million parameters/);
+    expect(await page.text('#runs-on')).toMatch(/^WebAssembly, (?:relaxed SIMD|dot products), (one thread|\d+ threads)\. 8\.9 million parameters/);
     expect(await page.text('#memory-text')).toMatch(/^This model: 8\.2 kB, .* keeps 8\.2 kB for each token \(2 × 8 layers × 256 channels × 2 bytes\): [\d.]+ MB for \d+ tokens\.$/);
     expect(await page.text('#time-text')).toMatch(/^[\d.]+ (µs|ms) in the first half of the text, [\d.]+ (µs|ms) in the second\. .*warms up, are left out\.$/);
     expect(await page.words('#announce')).toMatch(/^The story has ended, after \d+ tokens\.$/);

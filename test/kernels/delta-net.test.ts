@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createKernels, type Arena, type Kernels } from 'matmulfree';
 import type { DeltaHeads, DeltaNetKernels } from '../../src/kernels/delta-net.js';
-import { emitTransformer } from '../../src/kernels/wasm/delta-net.js';
 import * as parts from '../../src/kernels/wasm/delta-net.js';
 import { DELTA_NET_PARAMETERS } from '../../src/kernels/wasm/delta-net-emit.js';
 import { MORE_CHECKS } from '../../src/kernels/wasm/delta-net-self-test.js';
 import { emitKernels } from '../../src/kernels/wasm/emit.js';
+import * as grouped from '../../src/kernels/wasm/grouped.js';
+import { lookUpProducts } from '../../src/kernels/wasm/lookup-products.js';
 import { findFault } from '../../src/kernels/wasm/self-test.js';
 import { BACKENDS, floatsIn } from '../support/backends.js';
 import { expectSameBits, maxDifference } from '../support/compare.js';
@@ -130,11 +131,12 @@ describe.each(BACKENDS)('kernels of gated delta nets, $name', ({ backend, thread
 });
 
 describe('the self-test of the module', () => {
-  const bytes = emitKernels({ relaxed: false, threads: false, more: emitTransformer });
+  const products = lookUpProducts(false, grouped);
+  const bytes = emitKernels({ products, threads: false, transformer: parts });
   const own = new Set<string>(Object.keys(DELTA_NET_PARAMETERS));
   const checks = Object.fromEntries(Object.entries(MORE_CHECKS.checks).filter(([name]) => own.has(name)));
   const test = (module: Uint8Array<ArrayBuffer>): string | undefined =>
-    findFault({ backend: 'simd', module: new WebAssembly.Module(module), shared: false, transformer: parts }, { ...MORE_CHECKS, checks });
+    findFault({ backend: 'simd', module: new WebAssembly.Module(module), products, shared: false, transformer: parts }, { ...MORE_CHECKS, checks });
 
   it('passes, and notices each function that does nothing, or stores something else', () => {
     expect(test(bytes)).toBeUndefined();

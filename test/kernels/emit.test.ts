@@ -1,22 +1,16 @@
-import '../support/backends.js'; // switches relaxed SIMD on in Node 20
 import { describe, expect, it } from 'vitest';
-import { emitKernels, SHARED_KERNELS } from '../../src/kernels/wasm/emit.js';
-import { supportsVectors } from '../../src/kernels/wasm/probe.js';
+import { emitKernels, kernelParameters } from '../../src/kernels/wasm/emit.js';
+import { MODULES } from '../support/kernel-modules.js';
 
-const MODULES = [false, true].flatMap((relaxed) => [false, true].map((threads) => {
-  const runs = !relaxed || supportsVectors(true);
-  return { name: `${relaxed ? 'relaxed' : 'simd'}${threads ? ', threads' : ''}${runs ? '' : ' (not compiled: this engine has no relaxed SIMD)'}`, relaxed, threads, runs };
-}));
-
-describe.each(MODULES)('the module of the kernels: $name', ({ relaxed, threads, runs }) => {
-  const bytes = emitKernels({ relaxed, threads });
+describe.each(MODULES)('the module of the kernels: $name', ({ products, shared: threads, compiles: runs }) => {
+  const bytes = emitKernels({ products, threads });
   const ownMemory = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: 80 });
   const sharedMemory = (): WebAssembly.Memory => new WebAssembly.Memory({ initial: 80, maximum: 80, shared: true });
 
   it.skipIf(!runs)('validates, compiles, and is the same each time', async () => {
     expect(WebAssembly.validate(bytes)).toBe(true);
     await expect(WebAssembly.compile(bytes)).resolves.toBeInstanceOf(WebAssembly.Module);
-    expect(emitKernels({ relaxed, threads })).toEqual(bytes);
+    expect(emitKernels({ products, threads })).toEqual(bytes);
   });
 
   it.skipIf(!runs)('imports its memory and nothing else', () => {
@@ -28,9 +22,9 @@ describe.each(MODULES)('the module of the kernels: $name', ({ relaxed, threads, 
     expect(exported.every(({ kind }) => kind === 'function')).toBe(true);
     const names = exported.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
-    expect(names).toEqual(expect.arrayContaining(SHARED_KERNELS.map(([name]) => name)));
+    expect(names).toEqual(expect.arrayContaining(Object.keys(kernelParameters(products))));
     expect(names).toEqual(expect.arrayContaining([
-      'ternaryRows', 'ternaryTile8', 'ternaryTile16', 'rmsNorm', 'rmsNormQuantize', 'mlgruRecurrence', 'gatedRmsNorm', 'swiglu', 'add', 'runChunk', 'runJob',
+      'ternaryRows', 'rmsNorm', 'rmsNormQuantize', 'mlgruRecurrence', 'gatedRmsNorm', 'swiglu', 'add', 'runChunk', 'runJob',
     ]));
     for (const name of ['takeChunks', 'join', 'worker']) expect(names.includes(name), name).toBe(threads);
   });
@@ -52,6 +46,6 @@ describe.each(MODULES)('the module of the kernels: $name', ({ relaxed, threads, 
 });
 
 it('each backend has a module of its own, and so have threads', () => {
-  const modules = MODULES.map(({ relaxed, threads }) => Buffer.from(emitKernels({ relaxed, threads })).toString('base64'));
-  expect(new Set(modules).size).toBe(4);
+  const modules = MODULES.map(({ products, shared }) => Buffer.from(emitKernels({ products, threads: shared })).toString('base64'));
+  expect(new Set(modules).size).toBe(6);
 });

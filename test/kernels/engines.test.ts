@@ -34,6 +34,9 @@ const ENGINES: readonly Engine[] = await effort(async () => [HERE], () => Promis
 const TIERS = ['--liftoff-only', '--no-liftoff'];
 const FLAGS = effort([['--no-enable-avx', '--liftoff-only']], [...TIERS.map((tier) => [tier]), ...TIERS.map((tier) => ['--no-enable-avx', tier]), ['--no-enable-avx'], []]);
 
+/** Node 22 does not know these instructions, nor a flag for them. */
+const MORE_FLAGS = effort([], [['--no-enable-avx-vnni'], ...TIERS.map((tier) => ['--no-enable-avx-vnni', tier])]);
+
 async function report(path: string, flags: readonly string[]): Promise<EngineReport> {
   const version = (await run(path, ['--version'])).stdout;
   const relaxed = version.startsWith('v20.') ? ['--experimental-wasm-relaxed-simd'] : []; // later ones have it without
@@ -44,18 +47,23 @@ async function report(path: string, flags: readonly string[]): Promise<EngineRep
 let here: EngineReport;
 beforeAll(async () => {
   here = await report(HERE.path, []);
-  expect(here.missing).toEqual({});
+  expect(here.backends['scalar']).toBeDefined();
 }, PATIENCE_MS);
 
-describe.each(ENGINES)('$name', ({ path }) => {
-  it.skipIf(path === undefined).each(FLAGS.map((flags) => ({ flags, name: flags.join(' ') || 'as it is' })))('$name computes the bits of the scalar backend, with all backends', { timeout: PATIENCE_MS }, async ({ flags }) => {
+describe.each(ENGINES)('$name', ({ name: engine, path }) => {
+  const flagsHere = /^Node (20|22)/.test(engine) ? FLAGS : [...FLAGS, ...MORE_FLAGS];
+  it.skipIf(path === undefined).each(flagsHere.map((flags) => ({ flags, name: flags.join(' ') || 'as it is' })))('$name computes the bits of the scalar backend, with all backends', { timeout: PATIENCE_MS }, async ({ flags }) => {
     const { logits, text } = here.backends['scalar']!;
-    const { node, backends, missing, programs } = await report(path!, flags);
+    const { node, backends, order, missing, programs } = await report(path!, flags);
     console.log(node, ...flags, logits.slice(0, 16), text.slice(0, 16));
-    expect(missing).toEqual({});
-    expect(backends).toEqual({
-      scalar: { used: 'scalar', logits, text }, simd: { used: 'simd', logits, text }, relaxed: { used: 'relaxed', logits, text }, auto: { used: 'relaxed', logits, text },
-    });
+    // Node 20's baseline compiler gets dot products wrong (kernels.md §4), so that they are left out unless its code never runs.
+    const hasDot = !node.startsWith('v20.') || flags.includes('--no-liftoff');
+    expect(missing).toEqual(hasDot ? {} : { dot: "this engine's WebAssembly gives wrong results (in a test before use: ternaryRows)" });
+    const names = ['scalar', 'simd', 'relaxed', ...(hasDot ? ['dot'] : [])];
+    const best = order.at(-1);
+    expect([...order].sort()).toEqual([...names].sort());
+    expect(['relaxed', 'dot']).toContain(best); // dot products where they are one instruction
+    expect(backends).toEqual({ ...Object.fromEntries(names.map((used) => [used, { used, logits, text }])), auto: { used: best, logits, text } });
     expect(programs).toBe(here.programs);
   });
 });

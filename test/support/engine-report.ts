@@ -11,6 +11,8 @@ import { hashPrograms } from './wasm-programs.js';
 export interface EngineReport {
   readonly node: string;
   readonly backends: Readonly<Record<string, { readonly used: BackendName; readonly note?: string; readonly logits: string; readonly text: string }>>;
+  /** Those that are there, slowest first. */
+  readonly order: readonly BackendName[];
   /** Why others are not there. */
   readonly missing: Readonly<Partial<Record<BackendName, string>>>;
   readonly programs: string;
@@ -23,7 +25,8 @@ async function hashText(lm: MatMulFreeLM): Promise<string> {
 }
 
 const backends: Record<string, EngineReport['backends'][string]> = {};
-for (const backend of ['auto', ...(await availableBackends())] as const) {
+const order = await availableBackends();
+for (const backend of ['auto', ...order] as const) {
   const options = { backend, threads: backend === 'auto' ? 2 : 1 };
   const lm = await MatMulFreeLM.load(EMBEDDED, options);
   backends[backend] = { used: lm.backend, note: lm.info().backendNote, logits: await hashLogits(options), text: await hashText(lm) };
@@ -31,5 +34,5 @@ for (const backend of ['auto', ...(await availableBackends())] as const) {
 }
 const missing = await unavailableBackends();
 const programs = missing.simd === undefined ? hashPrograms(1, 200, missing.relaxed === undefined) : '';
-const report: EngineReport = { node: process.version, backends, missing, programs };
+const report: EngineReport = { node: process.version, backends, order, missing, programs };
 console.log(JSON.stringify(report));

@@ -21,7 +21,7 @@ const UNARY: readonly Unary[] = [
 ];
 const BINARY: readonly Binary[] = [
   i8x16.swizzle, i16x8.q15MulrSat, // twice as often as others
-  v128.and, v128.or, v128.xor, i8x16.swizzle, i8x16.geU, i8x16.add, i8x16.sub, i16x8.add, i16x8.sub,
+  v128.and, v128.or, v128.xor, i8x16.swizzle, i8x16.geU, i8x16.add, i8x16.sub, i8x16.avgrU, i16x8.add, i16x8.sub,
   i16x8.mul, i16x8.q15MulrSat, i32x4.ltS, i32x4.add, i32x4.sub,
 ];
 const RELAXED: Binary = (a, b) => i8x16.relaxedSwizzle(a, v128.and(b, v128.const(new Array<number>(16).fill(0x0f))));

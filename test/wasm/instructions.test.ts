@@ -18,6 +18,8 @@ const NAMESPACES: Readonly<Record<string, object>> = { i32, i64, memory, atomic,
 
 /** Instructions that only some engines have. */
 const RELAXED = ['i8x16.relaxedSwizzle'];
+/** Node 20 computes this one wrongly: kernels.md §4. The backend that has it is left out there, by its self-test. */
+const WRONG_IN_20 = ['i32x4.relaxedDotAdd'];
 const HAS_RELAXED = [i8x16.relaxedSwizzle].every((instruction) => {
   const module = createModule({ sharedMemory: false });
   module.func('f', {}, (b) => b.run(v128.store(0, instruction(v128.load(0), v128.load(16)))));
@@ -462,6 +464,7 @@ const CASES: Readonly<Record<string, () => void | Promise<void>>> = {
   'i8x16.shrU': () => shift('u8', i8x16.shrU, (a, bits) => a >>> bits),
   'i8x16.add': () => lanewise('i8', i8x16.add, (a, b) => a + b),
   'i8x16.sub': () => lanewise('i8', i8x16.sub, (a, b) => a - b),
+  'i8x16.avgrU': () => lanewise('u8', i8x16.avgrU, (a, b) => (a + b + 1) >> 1),
 
   'i16x8.splat': () => splat('i16', i16x8.splat),
   'i16x8.shl': () => shift('i16', i16x8.shl, (a, bits) => a << bits),
@@ -488,6 +491,9 @@ const CASES: Readonly<Record<string, () => void | Promise<void>>> = {
   'i32x4.extendHighI16x8S': () => unary('i16', i32x4.extendHighI16x8S, (a) => vector('i32', (n) => a.i16[4 + n]!), 'i32'),
   'i16x8.extaddPairwiseI8x16U': () => unary('u8', i16x8.extaddPairwiseI8x16U, (a) => vector('i16', (n) => a.u8[2 * n]! + a.u8[2 * n + 1]!), 'i16'),
   'i32x4.extaddPairwiseI16x8U': () => unary('u16', i32x4.extaddPairwiseI16x8U, (a) => vector('i32', (n) => a.u16[2 * n]! + a.u16[2 * n + 1]!), 'i32'),
+  'i32x4.relaxedDotAdd': () => onVectors('i32', 3, i32x4.relaxedDotAdd, (a, b, c) => vector('i32', (n) => c.i32[n]! + [0, 1, 2, 3].reduce((sum, k) => sum + a.i8[4 * n + k]! * b.i8[4 * n + k]!, 0)), {
+    operand: (n) => (n === 1 ? vector('u8', () => random.integer(0, 127)) : anyVector('i32')),
+  }),
 
   'f32x4.splat': () => unary('f32', (a) => f32x4.splat(f32x4.extractLane(a, 0)), (a) => vector('f32', () => a.f32[0]!)),
   'f32x4.extractLane': () => [0, 1, 2, 3].forEach((lane) => unary('f32', (a) => f32x4.splat(f32x4.extractLane(a, lane)), (a) => vector('f32', () => a.f32[lane]!))),
@@ -560,8 +566,10 @@ describe(`instructions against their definitions (seed ${seed})`, () => {
   });
 
   for (const [name, check] of Object.entries(CASES)) {
-    const skipped = RELAXED.includes(name) && !HAS_RELAXED;
-    it.skipIf(skipped)(`${name}${skipped ? ' (skipped: this engine has no relaxed SIMD)' : ''}`, check);
+    const wrong = WRONG_IN_20.includes(name) && process.versions.node.startsWith('20.');
+    const missing = [...RELAXED, ...WRONG_IN_20].includes(name) && !HAS_RELAXED;
+    const why = missing ? ' (skipped: this engine has no relaxed SIMD)' : wrong ? ' (skipped: Node 20 is known to get it wrong)' : '';
+    it.skipIf(why !== '')(`${name}${why}`, check);
   }
 });
 

@@ -99,7 +99,7 @@ export class Models {
     const { lm, info } = this.current!;
     element('model-name').textContent = name;
     const threads = lm.threads === 1 ? 'one thread' : `${lm.threads} threads`;
-    const backend = { relaxed: 'WebAssembly, relaxed SIMD', simd: 'WebAssembly, SIMD', scalar: 'plain JavaScript' }[lm.backend];
+    const backend = { dot: 'WebAssembly, dot products', relaxed: 'WebAssembly, relaxed SIMD', simd: 'WebAssembly, SIMD', scalar: 'plain JavaScript' }[lm.backend];
     const reasons = [
       lm.backend === 'scalar' ? `${whyPlain(info.backendNote)}: that is some five times slower.` : '',
       lm.backend !== 'scalar' && !crossOriginIsolated ? 'More threads need a server that isolates the page.' : '',

@@ -1,8 +1,8 @@
 import { i16x8, i32, memory as bulk, v128, type I32, type Statement, type V128 } from '../../wasm/instructions.js';
-import type { Func, Local, ModuleBuilder, ParameterLocals } from '../../wasm/module.js';
+import type { Body, Func, Local, ModuleBuilder, ParameterLocals } from '../../wasm/module.js';
 import { UNITS } from './jobs.js';
 import { COLUMN_BLOCK, QUAD_BYTES, ROW_BLOCK } from './layout.js';
-import { emitTranspose, emitWiden, emitWrite, tileMemory, type TileMemory, type TileShape } from './tile.js';
+import { emitTranspose, emitWiden, emitWrite, tileMemory, type RowOrder, type TileMemory, type TileShape } from './tile.js';
 import { ZERO } from './vectors.js';
 
 /*
@@ -28,26 +28,55 @@ export const TILE_ARGUMENTS = {
 } as const;
 export const TILE_PARAMETERS = { ...TILE_ARGUMENTS, ...UNITS } as const;
 
-/** Functions that the products of tiles of one shape are made of. */
+/** What the products of tiles of one shape are made of: what of it depends on the packing. */
 export interface TileFunctions {
   readonly shape: TileShape;
   readonly memory: TileMemory;
-  readonly touch: Func;
-  readonly transpose: Func;
+  readonly order: RowOrder;
+  /** Puts int8 activations of `tokens` tokens from `q` on, `stride` bytes apart, into the work space as int16 of [column][token]. */
+  transpose(b: Body, q: I32, stride: I32, tokens: I32, width: I32, work: I32): void;
   readonly buildTables: Func;
-  readonly addQuads: Func;
-  readonly addQuad: Func;
+  /** Brings weights of `count` row blocks from `block` on into the caches, of `width` columns from `column` on. */
+  touch(b: Body, p: ParameterLocals<typeof TILE_PARAMETERS>, at: TilePlace): void;
+  /** Adds the entries that those of `quads` quads from `quad` of these columns on name to the sums: all that have tables, or one. */
+  add(b: Body, p: ParameterLocals<typeof TILE_PARAMETERS>, at: TilePlace & { readonly quad: Local<'i32'>; readonly sums: Local<'i32'> }, isOne: boolean): void;
 }
 
-export function emitTileFunctions(module: ModuleBuilder, shape: TileShape): TileFunctions {
+/** What a task has of a matrix at a time. */
+export type TilePlace = Readonly<Record<'block' | 'count' | 'column' | 'width', Local<'i32'>>>;
+
+export function emitTileFunctions(module: ModuleBuilder, shape: TileShape & { readonly tokens: 8 | 16 }): TileFunctions {
   const memory = tileMemory(shape);
+  const touch = emitTouch(module, `touch${shape.tokens}`, memory);
+  const transpose = emitTranspose(module, `transpose${shape.tokens}`, shape.tokens, memory);
+  const [addQuads, addQuad] = [
+    emitAddQuads(module, `addQuads${shape.tokens}`, shape, memory), emitAddQuads(module, `addQuad${shape.tokens}`, { ...shape, quads: 1 }, memory),
+  ];
+  /** `count` row blocks of a panel and the `weights` of their column block: those of a panel are [column block][row block][quad]. */
+  const eachPanel = (
+    b: Body, p: ParameterLocals<typeof TILE_PARAMETERS>, { block, count: blocks, column }: TilePlace, body: (weights: Local<'i32'>, count: Local<'i32'>) => void,
+  ): void => {
+    const [panel, weights, count] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    b.for(panel, block, i32.add(block, blocks), p.panelBlocks, () => {
+      b.set(count, i32.minU(p.panelBlocks, i32.sub(p.blocks, panel)));
+      b.set(weights, i32.add(i32.add(p.packed, i32.mul(panel, i32.mul(p.columns, ROW_BLOCK / 4))), i32.mul(count, i32.mul(column, QUAD_BYTES / 4))));
+      body(weights, count);
+    });
+  };
   return {
-    shape, memory,
-    touch: emitTouch(module, `touch${shape.tokens}`, memory),
-    transpose: emitTranspose(module, `transpose${shape.tokens}`, shape, memory),
+    shape, memory, order: 'bytes',
+    transpose: (b, ...args) => b.run(transpose.call(...args)),
     buildTables: emitBuildTables(module, `buildTables${shape.tokens}`, memory),
-    addQuads: emitAddQuads(module, `addQuads${shape.tokens}`, shape, memory),
-    addQuad: emitAddQuads(module, `addQuad${shape.tokens}`, { ...shape, quads: 1 }, memory),
+    touch(b, p, at) {
+      eachPanel(b, p, at, (weights, count) => b.run(touch.call(weights, i32.mul(count, i32.mul(at.width, QUAD_BYTES / 4)), p.work)));
+    },
+    add(b, p, at, isOne) {
+      const sums = b.local('i32', at.sums);
+      eachPanel(b, p, at, (weights, count) => {
+        b.run((isOne ? addQuad : addQuads).call(i32.add(weights, i32.mul(at.quad, QUAD_BYTES)), i32.mul(at.width, QUAD_BYTES / 4), count, p.work, sums));
+        b.increase(sums, i32.mul(count, ROW_BLOCK * memory.vector));
+      });
+    },
   };
 }
 
@@ -65,7 +94,7 @@ export interface TileParts {
 export function emitTernaryTile(module: ModuleBuilder, functions: TileFunctions): Func {
   const { shape, memory } = functions;
   const widen = emitWiden(module, `widen${shape.tokens}`, memory);
-  const write = emitWrite(module, `write${shape.tokens}`, shape);
+  const write = emitWrite(module, `write${shape.tokens}`, shape, functions.order);
   return emitTile(module, `ternaryTile${shape.tokens}`, TILE_PARAMETERS, functions, (p) => ({
     groupQuads: i32.const(COLUMN_BLOCK / 4),
     takeOver: ({ sums16, sums32 }, rows) => widen.call(sums16, sums32, rows),
@@ -81,28 +110,20 @@ export function emitTernaryTile(module: ModuleBuilder, functions: TileFunctions)
 export function emitTile<P extends typeof TILE_PARAMETERS>(
   module: ModuleBuilder, name: string, parameters: P, functions: TileFunctions, partsOf: (p: ParameterLocals<P>) => TileParts,
 ): Func {
-  const { shape, memory, touch, transpose, buildTables, addQuads, addQuad } = functions;
+  const { shape, memory, touch, transpose, buildTables, add } = functions;
   return module.func(name, parameters, (b, named) => {
     const p: ParameterLocals<typeof TILE_PARAMETERS> = named;
     const parts = partsOf(named);
     const task = b.local('i32');
     const [tile, firstBlock, count] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const [q, tokens, column, width, quad, groupEnd] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [panel, panelEnd, panelCount, weights, rows16, sums32] =
-      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const rowBytes = b.local('i32', i32.mul(p.columns, ROW_BLOCK / 4)); // of a row block
+    const sums32 = b.local('i32');
     const sums16 = b.local('i32', i32.add(p.work, memory.sums16));
-    /** `panelCount` row blocks of a panel and the `weights` of their column block: those of a panel are [column block][row block][quad]. */
-    const eachPanel = (body: () => void): void => b.for(panel, firstBlock, panelEnd, p.panelBlocks, () => {
-      b.set(panelCount, i32.minU(p.panelBlocks, i32.sub(p.blocks, panel)));
-      b.set(weights, i32.add(i32.add(p.packed, i32.mul(panel, rowBytes)), i32.mul(panelCount, i32.mul(column, QUAD_BYTES / 4))));
-      body();
-    });
+    const place = { block: firstBlock, count, column, width };
     b.for(task, p.first, p.last, 1, () => {
       b.set(tile, i32.divU(task, p.tasks));
       b.set(firstBlock, i32.mul(i32.sub(task, i32.mul(tile, p.tasks)), p.taskBlocks));
       b.set(count, i32.minU(p.taskBlocks, i32.sub(p.blocks, firstBlock)));
-      b.set(panelEnd, i32.add(firstBlock, count));
       b.set(tile, i32.mul(tile, shape.tokens));
       b.set(tokens, i32.minU(shape.tokens, i32.sub(p.tokens, tile)));
       b.set(q, i32.add(p.q, i32.mul(tile, p.qStride)));
@@ -110,24 +131,20 @@ export function emitTile<P extends typeof TILE_PARAMETERS>(
       b.run(bulk.fill(sums16, 0, i32.mul(count, ROW_BLOCK * memory.rowBytes)));
       b.for(column, 0, p.columns, COLUMN_BLOCK, () => {
         b.set(width, i32.minU(COLUMN_BLOCK, i32.sub(p.columns, column)));
-        eachPanel(() => b.run(touch.call(weights, i32.mul(panelCount, i32.mul(width, QUAD_BYTES / 4)), p.work)));
-        b.run(transpose.call(i32.add(q, column), p.qStride, tokens, width, p.work));
+        touch(b, p, place);
+        transpose(b, i32.add(q, column), p.qStride, tokens, width, p.work);
         b.set(quad, i32.const(0));
         b.set(groupEnd, i32.const(0));
         b.doWhile(() => {
           b.set(groupEnd, i32.minU(i32.add(groupEnd, parts.groupQuads), i32.shrU(width, 2)));
-          const pass = (quads: number, add: Func): void => {
+          const pass = (quads: number, isOne: boolean): void => {
             b.run(buildTables.call(p.work, quad, quads));
-            b.set(rows16, sums16);
-            eachPanel(() => {
-              b.run(add.call(i32.add(weights, i32.mul(quad, QUAD_BYTES)), i32.mul(width, QUAD_BYTES / 4), panelCount, p.work, rows16));
-              b.increase(rows16, i32.mul(panelCount, ROW_BLOCK * memory.vector));
-            });
+            add(b, p, { ...place, quad, sums: sums16 }, isOne);
             b.increase(quad, quads);
           };
           b.doWhile(() => {
             const whole = i32.leU(i32.add(quad, shape.quads), groupEnd);
-            b.if(whole, () => pass(shape.quads, addQuads), () => pass(1, addQuad));
+            b.if(whole, () => pass(shape.quads, false), () => pass(1, true));
           }, () => i32.ltU(quad, groupEnd));
           b.run(parts.takeOver({ sums16, sums32, column, quad, block: firstBlock, tile }, i32.mul(count, ROW_BLOCK)));
         }, () => i32.ltU(quad, i32.shrU(width, 2)));
@@ -155,7 +172,7 @@ function emitTouch(module: ModuleBuilder, name: string, memory: TileMemory): Fun
 }
 
 /** The tables of `count` quads from quad `quad` of the column block on. */
-function emitBuildTables(module: ModuleBuilder, name: string, memory: TileMemory): Func {
+export function emitBuildTables(module: ModuleBuilder, name: string, memory: TileMemory): Func {
   const { vector } = memory;
   return module.func(name, { work: 'i32', quad: 'i32', count: 'i32' }, (b, p) => {
     const x = b.local('i32', i32.add(p.work, i32.mul(p.quad, 4 * vector)));

@@ -1,7 +1,7 @@
 import { BackendError, missingPart } from '../../errors.js';
 import type { BackendName, Kernels, KernelSet } from '../kernels.js';
-import { missingBackends, wasmBackends, WASM_BACKENDS } from './probe.js';
-import { testedModule, transformerModule } from './tested-module.js';
+import { wasmBackends } from './probe.js';
+import { testedModule } from './tested-module.js';
 import type { ThreadPool } from './threads.js';
 import { kernelsOn } from './wasm.js';
 
@@ -20,24 +20,11 @@ export async function createWasmKernels(backend: 'auto' | BackendName, threads: 
   }
   const shared = pool !== undefined && pool.size > 0;
   const notes: string[] = [];
-  const parts = await transformerModule(transformer);
   for (const name of wanted) {
-    const { module, fault } = await testedModule(name, shared, transformer);
-    if (module) {
-      return kernelsOn({ backend: name, module, shared, transformer: parts, pool: shared ? pool : undefined, backendNote: notes.join('; ') || undefined });
-    }
+    const { tested, fault } = await testedModule(name, shared, transformer);
+    if (tested) return kernelsOn({ ...tested, pool: shared ? pool : undefined, backendNote: notes.join('; ') || undefined });
     notes.push(`backend ${name} is not available here: ${fault}`);
   }
   pool?.dispose();
   throw new BackendError(`${notes.join('; ')}${backend === 'auto' ? '' : '; use backend auto'}`);
-}
-
-/** Why this engine lacks, may not run, or must not use a backend, by name. */
-export async function unavailableWasmBackends(): Promise<Partial<Record<BackendName, string>>> {
-  const reasons = await missingBackends();
-  for (const name of WASM_BACKENDS) {
-    const fault = reasons[name] ?? (await testedModule(name, false, false)).fault;
-    if (fault !== undefined) reasons[name] = fault;
-  }
-  return reasons;
 }

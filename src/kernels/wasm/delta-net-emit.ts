@@ -1,7 +1,7 @@
 import { f32x4, i32, i8x16, v128, type I32, type V128 } from '../../wasm/instructions.js';
 import type { Body, Func, Local, ModuleBuilder, Parameters } from '../../wasm/module.js';
 import { forVectors, TOGETHER } from './elementwise.js';
-import { UNITS, type SharedKernel } from './jobs.js';
+import { UNITS } from './jobs.js';
 import { createSigmoid } from './sigmoid.js';
 import { bytes, ZERO } from './vectors.js';
 
@@ -32,11 +32,11 @@ export const DELTA_NET_PARAMETERS = {
 
 export type DeltaNetKernelName = keyof typeof DELTA_NET_PARAMETERS;
 
-export function emitDeltaNet(module: ModuleBuilder): readonly SharedKernel[] {
+export function emitDeltaNet(module: ModuleBuilder): readonly Func[] {
   const functions: Readonly<Record<DeltaNetKernelName, Func>> = {
     hadamard: emitHadamard(module), convolve: emitConvolve(module), deltaRule: emitDeltaRule(module), split: emitSplit(module), gate: emitGate(module),
   };
-  return Object.entries(DELTA_NET_PARAMETERS).map(([name, parameters]) => ({ func: functions[name as DeltaNetKernelName], parameters }));
+  return Object.keys(DELTA_NET_PARAMETERS).map((name) => functions[name as DeltaNetKernelName]);
 }
 
 const lanes = (...order: readonly number[]): number[] => order.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte));

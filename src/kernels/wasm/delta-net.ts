@@ -1,9 +1,6 @@
-import type { ModuleBuilder } from '../../wasm/module.js';
+import type { Func, ModuleBuilder } from '../../wasm/module.js';
 import type { TransformerKernels } from '../kernels.js';
 import { DELTA_NET_PARAMETERS, emitDeltaNet, VALUE_COLUMNS } from './delta-net-emit.js';
-import type { ProductParts } from './emit.js';
-import type { SharedKernel } from './jobs.js';
-import type { Runner } from './runner.js';
 import * as base from './transformer.js';
 import { hadamardFactor } from '../scalar/hadamard.js';
 
@@ -11,14 +8,14 @@ import { hadamardFactor } from '../scalar/hadamard.js';
 
 export const TRANSFORMER_PARAMETERS = { ...base.TRANSFORMER_PARAMETERS, ...DELTA_NET_PARAMETERS };
 
-export function emitTransformer(module: ModuleBuilder, products: ProductParts): readonly SharedKernel[] {
-  return [...base.emitTransformer(module, products), ...emitDeltaNet(module)];
+export function emitTransformer(module: ModuleBuilder): readonly Func[] {
+  return [...base.emitTransformer(module), ...emitDeltaNet(module)];
 }
 
-export function createWasmTransformer(runner: Runner): TransformerKernels {
-  const { at, call, elements } = runner;
+export function createWasmTransformer(...args: Parameters<typeof base.createWasmTransformer>): TransformerKernels {
+  const [{ at, call, elements }] = args;
   return {
-    ...base.createWasmTransformer(runner),
+    ...base.createWasmTransformer(...args),
     deltaNet: {
       hadamard(x, signs, block, width, tokens, out) {
         elements('hadamard', [at(x), signs ? at(signs) : 0, block, width, { f32: hadamardFactor(block) }, at(out)], (tokens * width) / block, tokens * width * Math.log2(block));

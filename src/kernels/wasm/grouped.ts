@@ -2,12 +2,15 @@ import { f32, f32x4, i16x8, i32, i32x4, memory as bulk, v128, type V128 } from '
 import type { Func, ModuleBuilder, Parameters } from '../../wasm/module.js';
 import { ACTIVATION_GROUP } from '../kernels.js';
 import { emitTile, TILE_ARGUMENTS, type TileFunctions } from './batch.js';
-import type { ProductParts } from './emit.js';
 import { UNITS, WORK_BYTES } from './jobs.js';
-import { ROW_BLOCK } from './layout.js';
-import { emitPackGroups, PACK_GROUPS_PARAMETERS } from './pack-groups.js';
+import { LOOK_UP_PLACES, panelBlocks, ROW_BLOCK } from './layout.js';
+import { emitPackGroups, emitPackGroupVectors, packGroups, PACK_GROUPS_PARAMETERS } from './pack-groups.js';
 import { biasOf, createLookUps, emitRows, QUAD_TABLE_BYTES } from './lookup.js';
+import type { Multiplier } from './multiply.js';
+import type { GroupedCalls } from './products.js';
+import type { Runner } from './runner.js';
 import { emitWrite } from './tile.js';
+import { unpackRow } from './unpack.js';
 import { ZERO } from './vectors.js';
 
 /*
@@ -25,9 +28,29 @@ const TILE = { ...TILE_ARGUMENTS, group: 'i32', ...UNITS } as const;
 
 export const GROUPED_PARAMETERS = { groupedRows: ROWS, groupedTile8: TILE, groupedTile16: TILE, packGroups: PACK_GROUPS_PARAMETERS } as const satisfies Record<string, Parameters>;
 
+export type GroupedKernelName = keyof typeof GROUPED_PARAMETERS;
+
+/** What JavaScript calls. */
+export function callsOn(runner: Runner, multiplyBy: Multiplier): GroupedCalls {
+  const panel = (rows: number): number => panelBlocks(rows, runner.threads);
+  return {
+    unpackRow: ({ packed, rows, columns }, row, trits) => unpackRow(packed as Uint8Array, rows, columns, panel(rows), row, trits),
+    packGroups: (matrix, ...rest) => packGroups(runner, panel(matrix.rows), matrix, ...rest),
+    multiply: multiplyBy('grouped'),
+  };
+}
+
+/** What ternary products by look-up are made of. */
+export interface ProductParts {
+  readonly relaxed: boolean;
+  /** Tables for one token. */
+  readonly buildTables: Func;
+  readonly tiles: readonly TileFunctions[];
+}
+
 /** In the order of `GROUPED_PARAMETERS`. */
 export function emitGrouped(module: ModuleBuilder, products: ProductParts): Func[] {
-  return [emitGroupedRows(module, products), ...products.tiles.map((functions) => emitGroupedTile(module, functions)), emitPackGroups(module)];
+  return [emitGroupedRows(module, products), ...products.tiles.map((functions) => emitGroupedTile(module, functions)), emitPackGroups(module, LOOK_UP_PLACES, emitPackGroupVectors)];
 }
 
 const ACTIVATION_SHIFT = Math.log2(ACTIVATION_GROUP);
@@ -87,12 +110,12 @@ function emitAddGroups(module: ModuleBuilder, relaxed: boolean): Func {
 }
 
 /** In the work space of a task: the scale of each token, of one group. */
-const TOKEN_SCALES = WORK_BYTES - 64;
+const TOKEN_SCALES = WORK_BYTES - 128;
 
-function emitGroupedTile(module: ModuleBuilder, functions: TileFunctions): Func {
+export function emitGroupedTile(module: ModuleBuilder, functions: TileFunctions): Func {
   const { tokens } = functions.shape;
   const scaleGroup = emitScaleGroup(module, `scaleGroup${tokens}`, functions);
-  const write = emitWrite(module, `writeScaled${tokens}`, functions.shape, true);
+  const write = emitWrite(module, `writeScaled${tokens}`, functions.shape, functions.order, true);
   return emitTile(module, `groupedTile${tokens}`, TILE, functions, (p) => ({
     groupQuads: i32.shrU(p.group, 2),
     takeOver({ sums16, sums32, column, quad, block, tile }, rows) {
@@ -106,9 +129,11 @@ function emitGroupedTile(module: ModuleBuilder, functions: TileFunctions): Func 
   }));
 }
 
-/** sums32 += sums16 · scales, and sums16 = 0, for `rows` rows in the order of the bytes (layout.ts): whole row blocks. */
-function emitScaleGroup(module: ModuleBuilder, name: string, { shape, memory }: TileFunctions): Func {
+/** sums32 += sums16 · scales, and sums16 = 0, for `rows` rows: whole row blocks. */
+function emitScaleGroup(module: ModuleBuilder, name: string, { shape, memory, order }: TileFunctions): Func {
   const { vector } = memory;
+  /** Of two rows that are next to each other, and of two pairs, how far their scales are apart. */
+  const [apart, step, span] = order === 'rows' ? [4, 8, 4 * ROW_BLOCK] : [32, 4, 32];
   return module.func(name, {
     sums16: 'i32', sums32: 'i32', rows: 'i32', scales: 'i32', qScales: 'i32', perToken: 'i32', tokens: 'i32', to: 'i32',
   }, (b, p) => {
@@ -123,11 +148,10 @@ function emitScaleGroup(module: ModuleBuilder, name: string, { shape, memory }: 
     qScale.forEach((value, n) => b.set(value, v128.load(p.to, 16 * n)));
     b.set(end, i32.add(p.sums16, i32.mul(p.rows, vector)));
     b.doWhile(() => {
-      // Of sixteen rows, those that are eight apart are next to each other.
-      b.set(half, i32.add(p.scales, 32));
+      b.set(half, i32.add(p.scales, span));
       b.doWhile(() => {
         for (const row of [0, 1]) {
-          b.set(scale, v128.load32Splat(p.scales, 32 * row));
+          b.set(scale, v128.load32Splat(p.scales, apart * row));
           for (let n = 0; n < vector / 16; n++) {
             b.set(sums, v128.load(p.sums16, row * vector + 16 * n));
             b.run(v128.store(p.sums16, ZERO, row * vector + 16 * n));
@@ -139,9 +163,9 @@ function emitScaleGroup(module: ModuleBuilder, name: string, { shape, memory }: 
         }
         b.increase(p.sums16, 2 * vector);
         b.increase(p.sums32, 4 * vector);
-        b.increase(p.scales, 4);
+        b.increase(p.scales, step);
       }, () => i32.ltU(p.scales, half));
-      b.increase(p.scales, 32);
+      if (order === 'bytes') b.increase(p.scales, span);
     }, () => i32.ltU(p.sums16, end));
   });
 }

@@ -1,3 +1,5 @@
+import { i32, type I32 } from '../../wasm/instructions.js';
+
 /*
  * The packing of a ternary matrix that the WebAssembly kernels read, 2 bits a weight.
  *
@@ -18,6 +20,16 @@ export const COLUMN_BLOCK = 256;
 export const COLUMN_GROUP = 16;
 /** Bytes of one quad of a row block. */
 export const QUAD_BYTES = 32;
+/** Where kernels that pack put a quad's two vectors of sixteen rows. */
+export interface Places {
+  /** From one quad to the next. */
+  readonly quadBytes: 16 | 32;
+  /** From one half of a row block to the other, in a matrix of `columns` columns. */
+  half(columns: I32): I32;
+}
+
+export const LOOK_UP_PLACES: Places = { quadBytes: QUAD_BYTES, half: () => i32.const(QUAD_BYTES / 2) };
+
 /** A byte whose four weights are 0. */
 const ZERO_QUAD = 0x44;
 
@@ -48,20 +60,13 @@ export function packRow(
   packed: Uint8Array, rows: number, columns: number, panel: number, row: number, trits: Int8Array,
 ): void {
   const padded = paddedColumns(columns);
-  const whole = columns & ~3;
+  const values = new Int8Array(padded);
+  values.set(trits.subarray(0, columns));
   for (let start = 0; start < padded; start += COLUMN_BLOCK) {
     const end = Math.min(start + COLUMN_BLOCK, padded);
-    const wholeEnd = Math.min(end, whole);
     let at = placeOfRow(rows, padded, panel, row, start, end);
-    let c = start;
-    for (; c < wholeEnd; c += 4, at += QUAD_BYTES) {
-      // 3·(w0 + 1) + (w1 + 1) = 3·w0 + w1 + 4, and the same 16 times.
-      packed[at] = 3 * trits[c] + trits[c + 1] + 16 * (3 * trits[c + 2] + trits[c + 3]) + ZERO_QUAD;
-    }
-    for (; c < end; c += 4, at += QUAD_BYTES) {
-      const trit = (k: number): number => (c + k < columns ? trits[c + k] : 0);
-      packed[at] = 3 * trit(0) + trit(1) + 16 * (3 * trit(2) + trit(3)) + ZERO_QUAD;
-    }
+    // 3·(w0 + 1) + (w1 + 1) = 3·w0 + w1 + 4, and the same 16 times.
+    for (let c = start; c < end; c += 4, at += QUAD_BYTES) packed[at] = 3 * values[c]! + values[c + 1]! + 16 * (3 * values[c + 2]! + values[c + 3]!) + ZERO_QUAD;
   }
 }
 

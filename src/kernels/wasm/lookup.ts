@@ -6,6 +6,7 @@ import { bytes, splatByte, ZERO } from './vectors.js';
 /*
  * Ternary product for one token, by look-up ("LUT2"): for a pair of activations there are nine sums ±x0 ± x1, one for each code, and
  * a swizzle looks the sums of sixteen rows up at once. There is no multiplication in it: additions only.
+ * Where an engine has a dot product of bytes in one instruction, that is faster (dot-rows.ts), though it multiplies by -1, 0 and 1.
  *
  * A sum T of a pair has nine bits and a sign, so it is split: T = 23·high + low with |high|, |low| ≤ 11. Both are looked up, with 11
  * added, so that the sums over four quads (at most 8 · 22) fit unsigned bytes; these are then added up as 16-bit lanes.
@@ -93,12 +94,11 @@ export function emitBuildTables(module: ModuleBuilder): Func {
 }
 
 export const ROWS_PARAMETERS = {
-  packed: 'i32', blocks: 'i32', panelBlocks: 'i32', columns: 'i32', q: 'i32', rows: 'i32', scales: 'i32', qScale: 'f32', out: 'i32',
+  packed: 'i32', blocks: 'i32', panelBlocks: 'i32', columns: 'i32', q: 'i32', rows: 'i32', scales: 'i32', qScales: 'i32', out: 'i32',
   next: 'i32', nextPanel: 'i32', nextEnd: 'i32', first: 'i32', last: 'i32', work: 'i32',
 } as const;
 
-/** Parameters that products for one token have in common. */
-type RowsParameters = Omit<typeof ROWS_PARAMETERS, 'qScale'>;
+type RowsParameters = typeof ROWS_PARAMETERS;
 
 /** What of a product for one token depends on where its scales are. */
 export interface RowsParts {
@@ -114,7 +114,7 @@ export function emitTernaryRows(module: ModuleBuilder, buildTables: Func, relaxe
   const scaleRows = emitScaleRows(module);
   return emitRows(module, 'ternaryRows', ROWS_PARAMETERS, buildTables, (p) => ({
     addBlock: ({ weights, width, count, sums }) => addBlock.call(weights, p.work, width, count, sums),
-    write: (sums, row, end) => scaleRows.call(sums, row, end, p.rows, p.scales, p.qScale, p.out),
+    write: (sums, row, end) => scaleRows.call(sums, row, end, p.rows, p.scales, f32.load(p.qScales), p.out),
   }));
 }
 
@@ -261,21 +261,15 @@ function emitScaleRows(module: ModuleBuilder): Func {
     b.set(p.to, i32.minU(p.to, p.rows));
     b.increase(p.out, i32.shl(p.from, 2));
     b.increase(p.scales, i32.shl(p.from, 2));
-    const end = b.local('i32', i32.add(p.out, i32.shl(i32.sub(p.to, p.from), 2)));
-    const wholeEnd = b.local('i32', i32.sub(end, 12));
-    const step = (bytesDone: number): void => {
-      b.increase(p.sums, bytesDone);
-      b.increase(p.scales, bytesDone);
-      b.increase(p.out, bytesDone);
-    };
-    b.while(i32.ltU(p.out, wholeEnd), () => {
-      const scale = f32x4.mul(v128.load(p.scales), f32x4.splat(p.qScale));
-      b.run(v128.store(p.out, f32x4.mul(f32x4.convertI32x4S(v128.load(p.sums)), scale)));
-      step(16);
+    const end = b.local('i32', i32.add(p.sums, i32.shl(i32.sub(p.to, p.from), 2)));
+    const at = b.local('i32', p.sums);
+    const qScale = b.local('v128', f32x4.splat(p.qScale));
+    // In place: what is behind the last row must not be written.
+    b.while(i32.ltU(at, end), () => {
+      b.run(v128.store(at, f32x4.mul(f32x4.convertI32x4S(v128.load(at)), f32x4.mul(v128.load(p.scales), qScale))));
+      b.increase(at, 16);
+      b.increase(p.scales, 16);
     });
-    b.while(i32.ltU(p.out, end), () => {
-      b.run(f32.store(p.out, f32.mul(f32.convertI32S(i32.load(p.sums)), f32.mul(f32.load(p.scales), p.qScale))));
-      step(4);
-    });
+    b.run(memory.copy(p.out, p.sums, i32.sub(end, p.sums)));
   });
 }

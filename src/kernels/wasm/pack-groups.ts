@@ -2,8 +2,9 @@ import { f32, i16x8, i32, i32x4, i8x16, v128, type I32, type V128 } from '../../
 import type { Body, Func, ModuleBuilder } from '../../wasm/module.js';
 import type { GroupBlockType, GroupedMatrix } from '../kernels.js';
 import { UNITS } from './jobs.js';
-import { paddedColumns, COLUMN_BLOCK, QUAD_BYTES, ROW_BLOCK, rowBlocks } from './layout.js';
-import { stageRows, transposeRows, type RunPack, type StageMemory } from './pack.js';
+import { paddedColumns, COLUMN_BLOCK, QUAD_BYTES, ROW_BLOCK, rowBlocks, type Places } from './layout.js';
+import { stageRows, transposeRows } from './pack.js';
+import type { Runner } from './runner.js';
 import { bytes as constant, splatByte, ZERO } from './vectors.js';
 
 /*
@@ -33,8 +34,8 @@ const ZERO_CODES = 0x55;
  * packGroups: row blocks first … last - 1 of those at `source`, of which the first is `firstBlock` of the matrix. vectors: of a block; group: columns of a
  * scale of the matrix, one or two vectors. The result of each: how many weights are 0; or -1 for rows that must be decoded.
  */
-export function emitPackGroups(module: ModuleBuilder): Func {
-  const packVectors = emitPackVectors(module);
+export function emitPackGroups(module: ModuleBuilder, { quadBytes, half: halfOf }: Places, emitVectors: (module: ModuleBuilder) => Func): Func {
+  const packVectors = emitVectors(module);
   const takeScales = emitTakeScales(module);
   return module.func('packGroups', PACK_GROUPS_PARAMETERS, (b, p) => {
     const [unit, n, panel, count, out] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
@@ -61,15 +62,14 @@ export function emitPackGroups(module: ModuleBuilder): Func {
       b.doWhile(() => {
         // A column block, of which this row block has width / 4 quads.
         b.set(width, i32.minU(COLUMN_BLOCK, i32.sub(p.columns, columns)));
-        b.set(at, i32.add(out, i32.mul(n, i32.mul(width, QUAD_BYTES / 4))));
+        b.set(at, i32.add(out, i32.mul(n, i32.mul(width, quadBytes / 4))));
         b.increase(columns, width);
-        b.increase(out, i32.mul(count, i32.mul(width, QUAD_BYTES / 4)));
+        b.increase(out, i32.mul(count, i32.mul(width, quadBytes / 4)));
         b.doWhile(() => {
           b.set(codes, i32.add(rows, place(vector)));
-          for (const half of [0, 1]) {
-            b.run(packVectors.call(i32.add(codes, half ? i32.shl(p.rowBytes, 4) : 0), p.rowBytes, i32.add(at, half * 16), p.isBinary));
-          }
-          b.increase(at, i32.mul(vectorColumns, QUAD_BYTES / 4));
+          b.run(packVectors.call(codes, p.rowBytes, at, p.isBinary));
+          b.run(packVectors.call(i32.add(codes, i32.shl(p.rowBytes, 4)), p.rowBytes, i32.add(at, halfOf(p.columns)), p.isBinary));
+          b.increase(at, i32.mul(vectorColumns, quadBytes / 4));
           b.increase(vector, 1);
         }, () => i32.ltU(i32.mul(vector, vectorColumns), columns));
       }, () => i32.ltU(columns, p.columns));
@@ -147,9 +147,11 @@ function addToTotal(b: Body, work: I32, counts: V128): V128 {
   return ZERO;
 }
 
-/** packVectors(from, stride, out, isBinary): 16 bytes of codes of 16 rows to 16 or 32 vectors of the packing, of as many quads. */
-function emitPackVectors(module: ModuleBuilder): Func {
-  return module.func('packGroupVectors', { from: 'i32', stride: 'i32', out: 'i32', isBinary: 'i32' }, (b, { from, stride, out, isBinary }) => {
+export const GROUP_VECTORS_PARAMETERS = { from: 'i32', stride: 'i32', out: 'i32', isBinary: 'i32' } as const;
+
+/** packGroupVectors(from, stride, out, isBinary): 16 bytes of codes of 16 rows to 16 or 32 vectors of the packing, of as many quads. */
+export function emitPackGroupVectors(module: ModuleBuilder): Func {
+  return module.func('packGroupVectors', GROUP_VECTORS_PARAMETERS, (b, { from, stride, out, isBinary }) => {
     const [x, at] = [b.local('v128'), b.local('i32')] as const;
     const rows = Array.from({ length: 16 }, () => b.local('v128'));
     const nibble = b.local('v128', splatByte(15));
@@ -180,11 +182,10 @@ function emitPackVectors(module: ModuleBuilder): Func {
 
 /**
  * See TransformerKernels.packGroups.
- * @param places of the matrix in memory.
+ * @param panel row blocks of a panel.
  */
 export function packGroups(
-  matrix: GroupedMatrix, places: { readonly packed: number; readonly scales: number; readonly panelBlocks: number }, first: number, count: number,
-  type: GroupBlockType, bytes: Uint8Array, memory: StageMemory, run: RunPack,
+  runner: Runner, panel: number, matrix: GroupedMatrix, first: number, count: number, type: GroupBlockType, bytes: Uint8Array,
 ): number {
   const { rows, columns, group } = matrix;
   const block = BLOCKS[type];
@@ -192,8 +193,8 @@ export function packGroups(
   const rowBytes = (columns / blockColumns) * block.bytes;
   const isWhole = columns % blockColumns === 0 && columns % group === 0 && group % (block.isBinary ? 128 : 64) === 0;
   if (!isWhole || first % ROW_BLOCK !== 0 || (count % ROW_BLOCK !== 0 && first + count !== rows) || bytes.length !== count * rowBytes) return -1;
-  return stageRows(bytes, count, rowBytes, memory, (stage) => stage.fill(ZERO_CODES), ({ source, results }, row, units) => run([
-    places.packed, rowBlocks(rows), places.panelBlocks, paddedColumns(columns), (first + row) / ROW_BLOCK, source, rowBytes, block.bytes,
-    block.vectors, group, Number(block.isBinary), places.scales, rows, results,
+  return stageRows(bytes, count, rowBytes, runner.stage(), (rest) => rest.fill(ZERO_CODES), ({ source, results }, row, units) => runner.pack('packGroups', [
+    runner.at(matrix.packed), rowBlocks(rows), panel, paddedColumns(columns), (first + row) / ROW_BLOCK, source, rowBytes, block.bytes,
+    block.vectors, group, Number(block.isBinary), runner.at(matrix.scales), rows, results,
   ], units));
 }

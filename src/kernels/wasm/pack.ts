@@ -2,7 +2,8 @@ import { i16x8, i32, i32x4, i8x16, memory, v128, type V128 } from '../../wasm/in
 import type { Body, Func, Local, ModuleBuilder } from '../../wasm/module.js';
 import type { TernaryBlockType, TernaryMatrix } from '../kernels.js';
 import { WORK_BYTES } from './jobs.js';
-import { COLUMN_BLOCK, paddedColumns, panelBlocks, QUAD_BYTES, ROW_BLOCK, rowBlocks } from './layout.js';
+import { COLUMN_BLOCK, paddedColumns, QUAD_BYTES, ROW_BLOCK, rowBlocks, type Places } from './layout.js';
+import type { Runner, StageMemory } from './runner.js';
 import { splatByte, ZERO } from './vectors.js';
 
 /*
@@ -50,16 +51,16 @@ export const PACK_PARAMETERS = {
  * packBlocks: row blocks first … last - 1 of those at `source`, of which the first is `firstBlock` of the matrix; `columns` is a
  * multiple of 16. The result of each: how many of its codes are zeros, or -1 for rows that are not plain (see Kernels.packBlocks).
  */
-export function emitPackBlocks(module: ModuleBuilder): Func {
-  const packVectors = emitPackVectors(module);
+export function emitPackBlocks(module: ModuleBuilder, { quadBytes, half: halfOf }: Places, emitVectors: (module: ModuleBuilder) => Func): Func {
+  const packVectors = emitVectors(module);
   const decodeTQ1 = emitDecodeTQ1(module);
   const checkScales = emitCheckScales(module);
   const checkPadding = emitCheckPadding(module);
   return module.func('packBlocks', PACK_PARAMETERS, (b, p) => {
     const [unit, column, width, rows, from, stride] =
       [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [panel, count, out, to, n, at] =
-      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [panel, count, out, to, n, at, half, isWhole] =
+      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const total = b.local('v128');
     b.for(unit, p.first, p.last, 1, () => {
       b.run(v128.store(p.work, ZERO, ZEROS));
@@ -81,17 +82,21 @@ export function emitPackBlocks(module: ModuleBuilder): Func {
           b.set(stride, i32.const(CODE_BYTES));
         });
         // A block has 64 quads, of which the last ones may be padding that the packing has no place for.
-        b.set(at, i32.add(out, i32.mul(n, i32.mul(width, QUAD_BYTES / 4))));
-        b.set(to, i32.select(at, i32.add(p.work, TILE), i32.eq(width, COLUMN_BLOCK)));
+        b.set(at, i32.add(out, i32.mul(n, i32.mul(width, quadBytes / 4))));
+        b.set(isWhole, i32.eq(width, COLUMN_BLOCK));
+        b.set(to, i32.select(at, i32.add(p.work, TILE), isWhole));
+        b.set(half, halfOf(i32.select(p.columns, COLUMN_BLOCK, isWhole)));
         for (let vector = 0; vector < CODE_BYTES / 16; vector++) {
-          const quads = 32 * (vector >> 1) + 4 * (vector & 1);
-          for (const half of [0, 1]) {
-            const halfRows = i32.add(from, half ? i32.shl(stride, 4) : 0);
-            b.run(packVectors.call(i32.add(halfRows, vector * 16), stride, i32.add(to, quads * QUAD_BYTES + half * 16), p.work));
-          }
+          const codes = i32.add(from, vector * 16);
+          const quads = i32.add(to, (32 * (vector >> 1) + 4 * (vector & 1)) * quadBytes);
+          b.run(packVectors.call(codes, stride, quads, p.work));
+          b.run(packVectors.call(i32.add(codes, i32.shl(stride, 4)), stride, i32.add(quads, half), p.work));
         }
-        b.if(i32.ne(to, at), () => b.run(memory.copy(at, to, i32.mul(width, QUAD_BYTES / 4))));
-        b.increase(out, i32.mul(count, i32.mul(width, QUAD_BYTES / 4)));
+        b.if(i32.eqz(isWhole), () => {
+          b.run(memory.copy(at, to, i32.mul(width, quadBytes / 4)));
+          if (quadBytes === 16) b.run(memory.copy(i32.add(at, halfOf(p.columns)), i32.add(to, half), i32.mul(width, quadBytes / 4)));
+        });
+        b.increase(out, i32.mul(count, i32.mul(width, quadBytes / 4)));
         b.increase(rows, p.blockBytes);
       });
       // `from` and `stride` are those of the last block.
@@ -109,13 +114,31 @@ function addFaults(b: Body, work: Local<'i32'>, faults: V128): void {
   b.run(v128.store(work, v128.or(v128.load(work, FAULTS), faults), FAULTS));
 }
 
+/** Code that looks through vectors of codes, on variables of its own. */
+export function createCodeCheck(b: Body, work: Local<'i32'>): { look(x: Local<'v128'>): void; finish(): void } {
+  const [low, faults, zeros] = [b.local('v128'), b.local('v128', ZERO), b.local('v128', ZERO)] as const;
+  const oneOfFour = b.local('v128', splatByte(0x55));
+  return {
+    look(x) {
+      b.set(low, v128.and(x, oneOfFour));
+      b.set(zeros, i8x16.add(zeros, i8x16.popcnt(low))); // a code of 1, as 3 is a fault
+      b.set(faults, v128.or(faults, v128.and(low, i16x8.shrU(x, 1))));
+    },
+    finish() {
+      b.run(v128.store(work, i32x4.add(v128.load(work, ZEROS), i32x4.extaddPairwiseI16x8U(i16x8.extaddPairwiseI8x16U(zeros))), ZEROS));
+      addFaults(b, work, faults);
+    },
+  };
+}
+
+export const VECTORS_PARAMETERS = { from: 'i32', stride: 'i32', out: 'i32', work: 'i32' } as const;
+
 /** packVectors(from, stride, out, work): 16 bytes of codes of 16 rows to 16 vectors of the packing, 4 quads for each n. */
-function emitPackVectors(module: ModuleBuilder): Func {
-  return module.func('packVectors', { from: 'i32', stride: 'i32', out: 'i32', work: 'i32' }, (b, { from, stride, out, work }) => {
-    const [low, faults, zeros] = [b.local('v128'), b.local('v128', ZERO), b.local('v128', ZERO)] as const;
+export function emitPackVectors(module: ModuleBuilder): Func {
+  return module.func('packVectors', VECTORS_PARAMETERS, (b, { from, stride, out, work }) => {
+    const check = createCodeCheck(b, work);
     const [x, pairs] = [b.local('v128'), b.local('v128')] as const;
     const rows = Array.from({ length: 16 }, () => b.local('v128'));
-    const oneOfFour = b.local('v128', splatByte(0x55));
     const twoOfFour = b.local('v128', splatByte(0x33));
     const timesThree = b.local('v128', i16x8.splat(0x0301));
     const stay = b.local('v128', i32x4.splat(0xf0f00f0f));
@@ -125,9 +148,7 @@ function emitPackVectors(module: ModuleBuilder): Func {
     for (let row = 0; row < 16; row++) {
       b.set(x, v128.load(from));
       if (row < 15) b.increase(from, stride);
-      b.set(low, v128.and(x, oneOfFour));
-      b.set(zeros, i8x16.add(zeros, i8x16.popcnt(low))); // a code of 1, as 3 is a fault
-      b.set(faults, v128.or(faults, v128.and(low, i16x8.shrU(x, 1))));
+      check.look(x);
       // For a pair of bytes c0, c1: 256·(3·c0 + c1) and c0, where each of their nibbles holds a code; even n first, then odd n.
       const even = i16x8.shrU(i16x8.mul(v128.and(x, twoOfFour), timesThree), 8);
       const odd = v128.and(i16x8.mul(v128.and(i16x8.shrU(x, 2), twoOfFour), timesThree), highByte);
@@ -138,8 +159,7 @@ function emitPackVectors(module: ModuleBuilder): Func {
         v128.or(v128.and(i32x4.shrU(pairs, 12), down), v128.and(i32x4.shl(pairs, 12), up)),
       ));
     }
-    b.run(v128.store(work, i32x4.add(v128.load(work, ZEROS), i32x4.extaddPairwiseI16x8U(i16x8.extaddPairwiseI8x16U(zeros))), ZEROS));
-    addFaults(b, work, faults);
+    check.finish();
     // Byte 4j + n of each row: quad j of n.
     transposeRows(b, rows, x).forEach((vector, i) => b.run(v128.store(out, vector, (8 * (i & 3) + (i >> 2)) * QUAD_BYTES)));
   });
@@ -239,17 +259,12 @@ function emitCheckPadding(module: ModuleBuilder): Func {
   });
 }
 
-/** Runs the kernel with these arguments over so many row blocks. */
-export type RunPack = (args: readonly number[], units: number) => void;
-
 /**
  * See Kernels.packBlocks.
- * @param memory all of it.
- * @param work the address of thread 0's work space.
+ * @param panel row blocks of a panel.
  */
 export function packBlocks(
-  matrix: TernaryMatrix, packedAt: number, threads: number, first: number, count: number, type: TernaryBlockType, bytes: Uint8Array,
-  memory: ArrayBufferLike, work: number, run: RunPack,
+  runner: Runner, panel: number, matrix: TernaryMatrix, first: number, count: number, type: TernaryBlockType, bytes: Uint8Array,
 ): number {
   const { rows, columns } = matrix;
   const blockBytes = BLOCK_BYTES[type];
@@ -258,19 +273,15 @@ export function packBlocks(
   const whole = count % ROW_BLOCK === 0 || first + count === rows;
   if (first % ROW_BLOCK !== 0 || !whole || bytes.length !== count * rowBytes) return -1;
 
-  new Uint8Array(memory, work + MASK, CODE_BYTES).set(paddingMask(columns));
-  const zeros = stageRows(bytes, count, rowBytes, { memory, work }, (stage) => fillZeros(type, stage), ({ source, results }, row, units) => run([
-    packedAt, rowBlocks(rows), panelBlocks(rows, threads), paddedColumns(columns), (first + row) / ROW_BLOCK,
-    source, rowBytes, blockBytes, work + MASK, results,
+  const stage = runner.stage();
+  const mask = stage.work + MASK;
+  new Uint8Array(stage.memory, mask, CODE_BYTES).set(paddingMask(columns));
+  const zeros = stageRows(bytes, count, rowBytes, stage, (rest) => fillZeros(type, rest), ({ source, results }, row, units) => runner.pack('packBlocks', [
+    runner.at(matrix.packed), rowBlocks(rows), panel, paddedColumns(columns), (first + row) / ROW_BLOCK,
+    source, rowBytes, blockBytes, mask, results,
   ], units));
   // What is padding is zeros, which do not count.
   return zeros < 0 ? zeros : zeros - (rowBlocks(count) * ROW_BLOCK * blocksPerRow * COLUMN_BLOCK - count * columns);
-}
-
-/** All memory, and where the work space of thread 0 is. */
-export interface StageMemory {
-  readonly memory: ArrayBufferLike;
-  readonly work: number;
 }
 
 /**

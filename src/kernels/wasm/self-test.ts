@@ -3,7 +3,8 @@ import { encodeTernaryRow } from '../../formats/ternary-encoder.js';
 import type { Arena } from '../arena.js';
 import type { Kernels, TernaryBlockType, TernaryMatrix } from '../kernels.js';
 import { createScalarKernels, type ScalarOptions } from '../scalar/scalar.js';
-import type { KernelName } from './emit.js';
+import type { ELEMENTWISE_PARAMETERS } from './elementwise.js';
+import { kernelParameters } from './emit.js';
 import { CONTROL } from './jobs.js';
 import { COLUMN_BLOCK } from './layout.js';
 import type { ThreadPool } from './threads.js';
@@ -33,7 +34,7 @@ interface Test {
   readonly scalar: Kernels;
   readonly scalarArena: Arena;
   readonly pool: LonelyPool;
-  /** Two row blocks, and rows left over by loops of four; two column blocks, the second with a group that is not full. */
+  /** Two row blocks, and rows left over by loops of four; two column blocks, the second with a group that is not full. Tokens for the widest tile. */
   readonly large: Product;
   /** Few rows, and tokens for two tiles of sixteen, and a third that is not full. */
   readonly small: Product;
@@ -51,17 +52,21 @@ interface Product {
 
 const ARENA_BYTES = 1 << 18;
 /** With what `MoreChecks` take. */
-const MORE_ARENA_BYTES = 1 << 20;
+const MORE_ARENA_BYTES = 1 << 21;
 /** Loops go by 24, 16, eight, four and one of these, or of a quarter of them. */
 const WIDTH = 107;
 const TOKENS = 6;
 const COUNT = TOKENS * WIDTH;
 const EPS = 0.1;
 
+type KernelName = keyof typeof ELEMENTWISE_PARAMETERS | 'ternaryRows' | 'ternaryPair' | 'ternaryTile8' | 'ternaryTile16' | 'ternaryTile32' | 'packBlocks';
+
 const CHECKS: Readonly<Record<KernelName, Check>> = {
-  ternaryRows: (test) => multipliesRightly(test, test.large, 3),
+  ternaryRows: (test) => multipliesRightly(test, test.large, 3) && multipliesRightly(test, test.large, 1, 3),
+  ternaryPair: (test) => multipliesRightly(test, test.large, 2, 2) && multipliesRightly(test, test.large, 2, 3),
   ternaryTile8: (test) => multipliesRightly(test, test.large, 8) && multipliesRightly(test, test.small, 5),
   ternaryTile16: (test) => multipliesRightly(test, test.large, 16) && multipliesRightly(test, test.small, 43),
+  ternaryTile32: (test) => multipliesRightly(test, test.large, 32) && multipliesRightly(test, test.small, 43),
   packBlocks: (test) => packsRightly(test, test.large, 'TQ2_0') && packsRightly(test, test.small, 'TQ1_0'),
   rmsNorm: likeScalar((kernels, { f32 }, floats) => {
     const out = f32(COUNT);
@@ -113,7 +118,8 @@ export function findFault(options: WasmKernelsOptions, more?: MoreChecks): strin
     }
   };
   const checks = { ...CHECKS, ...more?.checks, ...(options.shared && { worker: worksAsThread }) };
-  const wrong = Object.entries(checks).find(([, check]) => !passes(check));
+  const kernels = { ...kernelParameters(options.products, options.transformer), worker: {} };
+  const wrong = Object.entries(checks).find(([name, check]) => name in kernels && !passes(check));
   return wrong && `this engine's WebAssembly gives wrong results (in a test before use: ${wrong[0]})`;
 }
 
@@ -129,6 +135,7 @@ function createTest(options: WasmKernelsOptions, more: MoreChecks | undefined): 
     const [q, qScales, expected] = [arena.i8(tokens * columns), arena.f32(tokens), new Float32Array(tokens * rows)];
     for (let i = 0; i < q.length; i++) q[i] = Math.round(127 * next());
     q.fill(127, 0, columns);
+    q.fill(-127, 3 * columns, 4 * columns);
     for (let c = 0; c < columns; c++) q[columns + c] = 5 + (c & 1); // sums of which lookup.ts keeps the most in the lower half
     for (let t = 0; t < tokens; t++) qScales[t] = next();
     const trits = Array.from({ length: rows }, (_, r) => {
@@ -145,7 +152,7 @@ function createTest(options: WasmKernelsOptions, more: MoreChecks | undefined): 
   };
   return {
     kernels, arena, scalar, scalarArena: scalar.createArena(arenaBytes), pool,
-    large: product(35, COLUMN_BLOCK + 20, 16), small: product(3, COLUMN_BLOCK + 16, 43),
+    large: product(35, COLUMN_BLOCK + 20, 32), small: product(3, COLUMN_BLOCK + 16, 43),
   };
 }
 
@@ -155,10 +162,10 @@ function dotProduct(row: Int8Array, q: Int8Array, start: number): number {
   return sum;
 }
 
-function multipliesRightly({ kernels, arena }: Test, { matrix, q, qScales, expected }: Product, tokens: number): boolean {
+function multipliesRightly({ kernels, arena }: Test, { matrix, q, qScales, expected }: Product, tokens: number, first = 0): boolean {
   const out = arena.f32(tokens * matrix.rows);
-  kernels.ternaryMatmul(matrix, q, qScales, tokens, out);
-  return sameBytes(out, expected.subarray(0, out.length));
+  kernels.ternaryMatmul(matrix, q.subarray(first * matrix.columns), qScales.subarray(first), tokens, out);
+  return sameBytes(out, expected.subarray(first * matrix.rows, first * matrix.rows + out.length));
 }
 
 /** Blocks come to the bytes of `packRow`, and those that are not plain are refused (Kernels.packBlocks). */

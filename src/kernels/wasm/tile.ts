@@ -7,7 +7,7 @@ import { ZERO } from './vectors.js';
 
 /** Tokens of a tile, and the quads whose tables are in use at a time. */
 export interface TileShape {
-  readonly tokens: 8 | 16;
+  readonly tokens: 8 | 16 | 32;
   readonly quads: number;
 }
 
@@ -19,6 +19,7 @@ export interface TileMemory {
   /** Bytes of one 16-bit value for each token. */
   readonly vector: number;
   readonly activations: number; // [COLUMN_BLOCK][vector]
+  readonly addresses: number; //   [quads][16] of entries: of a row group that is packed for dot products (dot-tile.ts)
   readonly touched: number; //     a word that nobody reads
   readonly tables: number; //      [quads][TABLE_ENTRIES][vector]
   readonly tableBytes: number;
@@ -30,10 +31,11 @@ export interface TileMemory {
 export function tileMemory({ tokens, quads }: TileShape): TileMemory {
   const vector = tokens * 2;
   const activations = 0;
-  const touched = activations + COLUMN_BLOCK * vector;
-  const tables = touched + 16;
+  const addresses = activations + COLUMN_BLOCK * vector;
+  const touched = addresses + quads * 64;
+  const tables = touched + 64; // entries of 64 bytes are a cache line each
   const tableBytes = TABLE_ENTRIES * vector;
-  return { vector, activations, touched, tables, tableBytes, sums16: tables + quads * tableBytes, rowBytes: 3 * vector };
+  return { vector, activations, addresses, touched, tables, tableBytes, sums16: tables + quads * tableBytes, rowBytes: 3 * vector };
 }
 
 /** Bytes of work space of a task of `blocks` row blocks. */
@@ -42,8 +44,8 @@ export function tileWorkBytes(shape: TileShape, blocks: number): number {
   return memory.sums16 + blocks * ROW_BLOCK * memory.rowBytes;
 }
 
-/** q [tokens, columns] int8 → activations [column][token] int16. Tokens that are missing repeat the last one. */
-export function emitTranspose(module: ModuleBuilder, name: string, { tokens }: TileShape, memory: TileMemory): Func {
+/** q [tokens, columns] int8 → activations [column][token] int16, of 8 or 16 tokens. Tokens that are missing repeat the last one. */
+export function emitTranspose(module: ModuleBuilder, name: string, tokens: 8 | 16, memory: TileMemory): Func {
   return module.func(name, { q: 'i32', stride: 'i32', tokens: 'i32', width: 'i32', to: 'i32' }, (b, p) => {
     const end = b.local('i32', i32.add(p.q, p.width));
     const from = b.local('i32');
@@ -65,9 +67,11 @@ export function emitTranspose(module: ModuleBuilder, name: string, { tokens }: T
         }
         [a, c] = [c, a];
       }
+      // Sixteen bytes are a column, or two.
+      const step = tokens === 8 ? 2 * memory.vector : memory.vector;
       a.forEach((bytes, n) => {
-        b.run(v128.store(p.to, i16x8.extendLowI8x16S(bytes), 32 * n));
-        b.run(v128.store(p.to, i16x8.extendHighI8x16S(bytes), 32 * n + 16));
+        b.run(v128.store(p.to, i16x8.extendLowI8x16S(bytes), step * n));
+        b.run(v128.store(p.to, i16x8.extendHighI8x16S(bytes), step * n + 16));
       });
       b.increase(p.q, COLUMN_GROUP);
       b.increase(p.to, COLUMN_GROUP * memory.vector);
@@ -99,10 +103,16 @@ export function emitWiden(module: ModuleBuilder, name: string, memory: TileMemor
 }
 
 /**
- * out[t, r] = sums32[r][t] · (scales[r] · qScales[t]), 4 × 4 at a time. In `sums`, rows are in the order of the bytes (layout.ts).
+ * In which order the rows of sums are: as their numbers; or as their bytes are in layout.ts, where of sixteen those that are eight apart are
+ * next to each other.
+ */
+export type RowOrder = 'rows' | 'bytes';
+
+/**
+ * out[t, r] = sums32[r][t] · (scales[r] · qScales[t]), 4 × 4 at a time.
  * @param isScaled whether sums are float32, and are written as they are.
  */
-export function emitWrite(module: ModuleBuilder, name: string, shape: TileShape, isScaled = false): Func {
+export function emitWrite(module: ModuleBuilder, name: string, shape: TileShape, order: RowOrder, isScaled = false): Func {
   return module.func(name, {
     sums: 'i32', rows: 'i32', outRows: 'i32', scales: 'i32', qScales: 'i32', tokens: 'i32', out: 'i32',
   }, (b, p) => {
@@ -115,9 +125,9 @@ export function emitWrite(module: ModuleBuilder, name: string, shape: TileShape,
     b.for(t, 0, p.tokens, 4, () => {
       b.set(scale, p.scales);
       b.for(r, 0, p.rows, 4, () => {
-        b.set(from, i32.add(i32.and(r, -16), i32.add(i32.shl(i32.and(r, 7), 1), i32.and(i32.shrU(r, 3), 1))));
+        b.set(from, order === 'rows' ? r : i32.add(i32.and(r, -16), i32.add(i32.shl(i32.and(r, 7), 1), i32.and(i32.shrU(r, 3), 1))));
         b.set(from, i32.add(i32.add(p.sums, i32.shl(t, 2)), i32.mul(from, shape.tokens * 4)));
-        values.forEach((value, n) => b.set(value, v128.load(from, 2 * n * shape.tokens * 4)));
+        values.forEach((value, n) => b.set(value, v128.load(from, (order === 'rows' ? n : 2 * n) * shape.tokens * 4)));
         b.set(pairs[0]!, low(values[0]!, values[2]!));
         b.set(pairs[1]!, high(values[0]!, values[2]!));
         b.set(pairs[2]!, low(values[1]!, values[3]!));
@@ -145,8 +155,6 @@ export function emitWrite(module: ModuleBuilder, name: string, shape: TileShape,
 /** Stores the first min(count, 4) lanes. */
 function storeRows(b: Body, to: Local<'i32'>, value: Local<'v128'>, count: I32): void {
   b.if(i32.geU(count, 4), () => b.run(v128.store(to, value)), () => {
-    b.run(v128.store32Lane(to, value, 0));
-    b.if(i32.geU(count, 2), () => b.run(v128.store32Lane(to, value, 1, 4)));
-    b.if(i32.geU(count, 3), () => b.run(v128.store32Lane(to, value, 2, 8)));
+    for (const lane of [0, 1, 2]) b.if(i32.geU(count, lane + 1), () => b.run(v128.store32Lane(to, value, lane, 4 * lane)));
   });
 }

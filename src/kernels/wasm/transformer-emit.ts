@@ -5,9 +5,7 @@ import { ATTENTION_PARAMETERS, emitAttention, pageAt } from './attention.js';
 import { emitDot4, ROWS } from './dot.js';
 import { forElements, forVectors, TOGETHER } from './elementwise.js';
 import { createToHalf, emitWiden } from './half.js';
-import type { ProductParts } from './emit.js';
-import { emitGrouped, GROUPED_PARAMETERS } from './grouped.js';
-import { UNITS, type SharedKernel } from './jobs.js';
+import { UNITS } from './jobs.js';
 import { createSigmoid } from './sigmoid.js';
 import { INTEGER_IN_LOW_BITS, splatF32 } from './vectors.js';
 
@@ -38,21 +36,18 @@ export const TRANSFORMER_PARAMETERS = {
   attention: ATTENTION_PARAMETERS,
   /** Units are groups of four rows. */
   floatMatmul: { table: 'i32', stored: 'i32', rows: 'i32', x: 'i32', columns: 'i32', tokens: 'i32', out: 'i32', ...UNITS },
-  ...GROUPED_PARAMETERS,
 } as const satisfies Record<string, Parameters>;
 
 export type TransformerKernelName = keyof typeof TRANSFORMER_PARAMETERS;
 
 /** In the order of `TRANSFORMER_PARAMETERS`. */
-export function emitTransformer(module: ModuleBuilder, products: ProductParts): readonly SharedKernel[] {
-  const P = TRANSFORMER_PARAMETERS;
+export function emitTransformer(module: ModuleBuilder): readonly Func[] {
   const dot4 = emitDot4(module);
   const widen = emitWiden(module);
-  const funcs = [
+  return [
     emitQuantize(module), emitQuantizeGroups(module), emitGlu(module), emitRotate(module), emitStoreKeysValues(module), emitAttention(module, dot4, widen),
-    emitFloatMatmul(module, dot4, widen), ...emitGrouped(module, products),
+    emitFloatMatmul(module, dot4, widen),
   ];
-  return Object.values(P).map((parameters, n) => ({ func: funcs[n]!, parameters }));
 }
 
 function emitQuantize(module: ModuleBuilder): Func {

@@ -3,6 +3,8 @@ import type { Arena } from '../arena.js';
 import { ACTIVATION_GROUP, PAGE_POSITIONS, type GroupBlockType, type Kernels, type KeyValuePages, type PageTable } from '../kernels.js';
 import { createScalarTransformer } from '../scalar/transformer.js';
 import { likeScalar, sameBytes, type Check } from './self-test.js';
+import type { DOT_GROUPED_PARAMETERS } from './dot-grouped.js';
+import type { GroupedKernelName } from './grouped.js';
 import type { TransformerKernelName } from './transformer-emit.js';
 
 /* Checks of the kernels that only modules for Transformers have: see self-test.ts. */
@@ -133,7 +135,7 @@ function packGroups(type: GroupBlockType, group: number): Check {
 
 const all = (...checks: readonly Check[]): Check => (test) => checks.every((check) => check(test));
 
-const checks: Readonly<Record<TransformerKernelName, Check>> = {
+const checks: Readonly<Record<TransformerKernelName | GroupedKernelName | keyof typeof DOT_GROUPED_PARAMETERS, Check>> = {
   quantize: likeScalar(({ transformer }, { i8, f32 }, floats) => {
     const [q, qScales] = [i8(TOKENS * WIDTH), f32(TOKENS)];
     const x = floats(TOKENS * WIDTH);
@@ -163,9 +165,10 @@ const checks: Readonly<Record<TransformerKernelName, Check>> = {
   }),
   storeKeysValues: all(...[true, false].map((isHalf) => likeScalar((kernels, arena, floats) => [remember(kernels, arena, floats, isHalf).pages.elements]))),
   attention: all(attend(true, Infinity), attend(false, 17)),
-  groupedRows: all(multiplyGroups(128, 1), multiplyGroups(32, 1)),
+  groupedRows: all(multiplyGroups(128, 1), multiplyGroups(32, 1, 3)),
   groupedTile8: multiplyGroups(128, 8, 5),
   groupedTile16: multiplyGroups(64, 16, 13),
+  groupedTile32: multiplyGroups(64, 32, 29),
   packGroups: all(packGroups('Q2_0', 64), packGroups('Q2_0', 128), packGroups('PQ2_0', 128), packGroups('Q1_0', 128)),
   floatMatmul: all(multiplyFloats('F32'), multiplyFloats('F16'), multiplyFloats('BF16')),
 };

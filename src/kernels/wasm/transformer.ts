@@ -1,13 +1,12 @@
 import { ArgumentError } from '../../errors.js';
 import type { FloatType } from '../../formats/floats.js';
+import type { Arena } from '../arena.js';
 import { checkGroup } from '../group.js';
-import { ACTIVATION_GROUP, PAGE_POSITIONS, type KeyValuePages, type PageTable, type TransformerKernels } from '../kernels.js';
+import { PAGE_POSITIONS, type KeyValuePages, type PageTable, type TransformerKernels } from '../kernels.js';
 import { STORED } from './half.js';
-import { CONTROL, WORK_BYTES } from './jobs.js';
-import { packRow, panelBlocks } from './layout.js';
-import { packGroups } from './pack-groups.js';
+import { WORK_BYTES } from './jobs.js';
+import type { GroupedCalls, ProductCalls } from './products.js';
 import type { Runner } from './runner.js';
-import { unpackRow } from './unpack.js';
 import { attentionStateBytes, MAX_HEAD_DIM, QUERY_TOKENS } from './attention.js';
 import { emitTransformer, TRANSFORMER_PARAMETERS } from './transformer-emit.js';
 
@@ -16,8 +15,13 @@ const NO_WINDOW = 0x3fffffff;
 
 export { emitTransformer, TRANSFORMER_PARAMETERS };
 
-/** The kernels of Transformers on a module that has them. */
-export function createWasmTransformer({ at, call, elements, multiply, pack, threads, allocate }: Runner): TransformerKernels {
+/**
+ * The kernels of Transformers on a module that has them.
+ * @param allocate gives memory for a matrix's packed weights.
+ */
+export function createWasmTransformer(
+  { at, call, elements }: Runner, { packRow }: ProductCalls, grouped: GroupedCalls, allocate: (arena: Arena, rows: number, columns: number) => Uint8Array,
+): TransformerKernels {
   const rowsOf = ({ pages, firstPage, row, position }: PageTable): [pages: number, firstPage: number, row: number, position: number] =>
     [at(pages), firstPage, row, position];
   const memoryOf = ({ elements: cells, pageElements, kvHeads, headDim }: KeyValuePages): number[] =>
@@ -33,15 +37,10 @@ export function createWasmTransformer({ at, call, elements, multiply, pack, thre
       checkGroup(columns, group);
       return { rows, columns, group, packed: allocate(arena, rows, columns), scales: arena.f32(Math.ceil(columns / group) * rows) };
     },
-    packGroupedRow: ({ packed, rows, columns }, row, trits) => packRow(packed as Uint8Array, rows, columns, panelBlocks(rows, threads), row, trits),
-    packGroups(matrix, first, count, type, bytes) {
-      const places = { packed: at(matrix.packed), scales: at(matrix.scales), panelBlocks: panelBlocks(matrix.rows, threads) };
-      return packGroups(matrix, places, first, count, type, bytes, { memory: matrix.packed.buffer, work: CONTROL.end }, (args, units) => pack('packGroups', args, units));
-    },
-    unpackRow: ({ packed, rows, columns }, row, trits) => unpackRow(packed as Uint8Array, rows, columns, panelBlocks(rows, threads), row, trits),
-    groupedMatmul(matrix, q, qScales, tokens, out) {
-      multiply('grouped', matrix, q, qScales, tokens, out, Math.ceil(matrix.columns / ACTIVATION_GROUP), matrix.group);
-    },
+    packGroupedRow: packRow,
+    packGroups: grouped.packGroups,
+    unpackRow: grouped.unpackRow,
+    groupedMatmul: grouped.multiply,
     glu(a, b, activation, count, out) {
       elements('glu', [at(a), at(b), activation === 'silu' ? 1 : 0, at(out)], count, count);
     },
