@@ -43,7 +43,7 @@ export class AnswerStream {
       case 'gap': return '';
       case 'call': return parseCall(held.trim()) ? '' : CALL.open + held;
       case 'bare': {
-        const { content, toolCalls } = parseAnswer(held, false, true);
+        const { content, toolCalls } = parseAnswer(held, false, []);
         return toolCalls ? content : held;
       }
       default: return held;

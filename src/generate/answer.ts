@@ -1,4 +1,4 @@
-import type { ChatMessage } from '../chat/messages.js';
+import { toolList, type ChatMessage, type Tool } from '../chat/messages.js';
 
 /** A call of a tool. */
 export interface ToolCall {
@@ -25,11 +25,11 @@ export const PYTHON_TAG = '<|python_tag|>';
  * Takes an answer apart: `<think>…</think>` in front, and calls in the forms of Qwen3 (JSON in `<tool_call>`), Qwen3.5 (`<function=…>` with parameters in
  * `<tool_call>`) and Llama 3.1 (one JSON object with `name` and `parameters`, and nothing else).
  * @param isThinking whether the prompt has opened the thought already.
- * @param hasTools whether calls are looked for.
+ * @param tools that may be called; undefined: calls are not looked for.
  */
-export function parseAnswer(text: string, isThinking: boolean, hasTools: boolean): Answer {
+export function parseAnswer(text: string, isThinking: boolean, tools: readonly Tool[] | undefined): Answer {
   const { thinking, rest } = splitThought(text, isThinking);
-  const { content, toolCalls } = hasTools ? splitCalls(rest) : { content: rest, toolCalls: [] };
+  const { content, toolCalls } = tools ? splitCalls(rest, tools) : { content: rest, toolCalls: [] };
   return { content, ...(thinking === undefined ? {} : { thinking }), ...(toolCalls.length > 0 ? { toolCalls } : {}) };
 }
 
@@ -52,7 +52,7 @@ function splitThought(text: string, isThinking: boolean): { thinking: string | u
   return { thinking: inside.slice(0, end).trim(), rest: inside.slice(end + THOUGHT.close.length).replace(/^\n+/, '') };
 }
 
-function splitCalls(text: string): { content: string; toolCalls: ToolCall[] } {
+function splitCalls(text: string, tools: readonly Tool[]): { content: string; toolCalls: ToolCall[] } {
   const toolCalls: ToolCall[] = [];
   let content = '';
   let at = 0;
@@ -60,7 +60,7 @@ function splitCalls(text: string): { content: string; toolCalls: ToolCall[] } {
     const open = text.indexOf(CALL.open, at);
     if (open < 0) break;
     const close = text.indexOf(CALL.close, open);
-    const call = parseCall(text.slice(open + CALL.open.length, close < 0 ? undefined : close).trim());
+    const call = parseCall(text.slice(open + CALL.open.length, close < 0 ? undefined : close).trim(), tools);
     if (!call) break; // not a call: it stays text
     toolCalls.push(call);
     content += text.slice(at, open);
@@ -76,8 +76,8 @@ function splitCalls(text: string): { content: string; toolCalls: ToolCall[] } {
 }
 
 /** What stands between the marks of a call. Undefined for what is none. */
-export function parseCall(body: string): ToolCall | undefined {
-  return parseJsonCall(body, false) ?? parseTaggedCall(body);
+export function parseCall(body: string, tools: readonly Tool[] = []): ToolCall | undefined {
+  return parseJsonCall(body, false) ?? parseTaggedCall(body, tools);
 }
 
 /** @param isBare without marks around it: then only its arguments tell it from other JSON, such as `{"name": "Ann", "age": 7}`. */
@@ -93,13 +93,22 @@ function parseJsonCall(body: string, isBare: boolean): ToolCall | undefined {
   }
 }
 
-/** `<function=name><parameter=key>value</parameter></function>`: a value that is JSON is taken as such, else as text. */
-function parseTaggedCall(body: string): ToolCall | undefined {
+/** `<function=name><parameter=key>value</parameter></function>`, with texts as they are, and all else as JSON: what is meant is told by the tool's schema. */
+function parseTaggedCall(body: string, tools: readonly Tool[]): ToolCall | undefined {
   const found = /^<function=([^>\s]+)>([\s\S]*?)(?:<\/function>\s*)?$/.exec(body);
   if (!found) return undefined;
-  const args: Record<string, unknown> = {};
-  for (const [, key, value] of found[2]!.matchAll(/<parameter=([^>\s]+)>\n?([\s\S]*?)\n?<\/parameter>/g)) args[key!] = jsonOrText(value!);
-  return { name: found[1]!, arguments: args };
+  const name = found[1]!;
+  const parameters = toolList(tools).find((tool) => tool.function.name === name)?.function.parameters;
+  const properties = isObject(parameters) && isObject(parameters['properties']) ? parameters['properties'] : {};
+  const given = [...found[2]!.matchAll(/<parameter=([^>\s]+)>\n?([\s\S]*?)\n?<\/parameter>/g)].map(([, key, value]) => [key!, valueOf(value!, properties[key!])]);
+  return { name, arguments: Object.fromEntries(given) as Record<string, unknown> };
+}
+
+/** A text where the schema has nothing but texts, although `12` and `true` are JSON too; True and False as templates in Python write them. */
+function valueOf(text: string, schema: unknown): unknown {
+  const { type, enum: choices } = isObject(schema) ? schema : {};
+  if (type === 'string' || (Array.isArray(choices) && choices.every((choice) => typeof choice === 'string'))) return text;
+  return jsonOrText(type === 'boolean' ? text.toLowerCase() : text);
 }
 
 function jsonOrText(value: string): unknown {

@@ -26,9 +26,9 @@ export async function complete(writer: TextWriter, lm: { chats(what: string): Ch
     return { ...result, text };
   }
   const chats = lm.chats(what);
-  const { render, constraint, hasCalls } = await askFor(what, chats, prompt, { tools, enableThinking, templateVariables, toolChoice }, options.constraint, options.eosTokenIds);
+  const { render, constraint, callable } = await askFor(what, chats, prompt, { tools, enableThinking, templateVariables, toolChoice }, options.constraint, options.eosTokenIds);
   const { text, result } = await collect(writer, what, prompt, { ...options, ...render, constraint });
-  const { content, ...rest } = parseAnswer(text, answerPrompt(chats.format, prompt, { ...render, constraint }).isThinking, hasCalls);
+  const { content, ...rest } = parseAnswer(text, answerPrompt(chats.format, prompt, { ...render, constraint }).isThinking, callable);
   return { ...result, text: content, ...rest };
 }
 

@@ -1,4 +1,4 @@
-import type { ChatMessage } from '../chat/messages.js';
+import type { ChatMessage, Tool } from '../chat/messages.js';
 import { ArgumentError, show } from '../errors.js';
 import { isJsonObject } from '../formats/bytes.js';
 import { givenOptions } from '../options.js';
@@ -94,15 +94,15 @@ export class Conversation {
     this.checkIdle(what);
     this.isAtWork = true;
     let written = '';
-    let hasCalls = false;
+    let callable: readonly Tool[] | undefined;
     let isDone = false; // also with nothing to say
     let isWhole = false; // the answer that is told is all that was written
     let prompt: { readonly tokens: number; readonly isThinking: boolean } | undefined;
     try {
       const asked = await askFor(what, this.host, messages, { tools, enableThinking, templateVariables, toolChoice }, generation.constraint, generation.eosTokenIds);
-      hasCalls = asked.hasCalls;
+      callable = asked.callable;
       prompt = await this.transcript.read(messages, this.all.length, { ...asked.render, constraint: asked.constraint }, { onProgress, signal: generation.signal });
-      const stream = new AnswerStream(prompt.isThinking, hasCalls);
+      const stream = new AnswerStream(prompt.isThinking, callable !== undefined);
       const answer = this.transcript.session.generate({ eosTokenIds: this.host.eosTokenIds, ...generation, constraint: asked.constraint });
       try {
         for (;;) {
@@ -111,7 +111,7 @@ export class Conversation {
             isDone = true;
             isWhole = value.stopString === undefined;
             yield* stream.finish();
-            return { ...value, ...parseAnswer(written, prompt.isThinking, hasCalls), promptTokens: prompt.tokens };
+            return { ...value, ...parseAnswer(written, prompt.isThinking, callable), promptTokens: prompt.tokens };
           }
           written += value;
           yield* stream.push(value);
@@ -125,7 +125,7 @@ export class Conversation {
       this.isAtWork = false;
       if (prompt && !isDone && written === '') this.transcript.takeBack(this.transcript.turns.length - 1);
       else if (prompt) {
-        this.all = [...messages, messageOf(parseAnswer(written, prompt.isThinking, hasCalls))];
+        this.all = [...messages, messageOf(parseAnswer(written, prompt.isThinking, callable))];
         if (!isWhole) this.transcript.leaveAnswer();
       }
     }

@@ -1,5 +1,5 @@
 import type { ChatFormat, RenderOptions } from '../chat/format.js';
-import { toolList, type ChatMessage } from '../chat/messages.js';
+import { toolList, type ChatMessage, type Tool } from '../chat/messages.js';
 import type { ConstraintSpec } from '../constrain/compile.js';
 import { ArgumentError, missingPart, show } from '../errors.js';
 import { isJsonObject } from '../formats/bytes.js';
@@ -29,16 +29,16 @@ export type ForcedTool = ReturnType<typeof toolList>[number];
 export interface Asked {
   readonly render: RenderOptions;
   readonly constraint: ConstraintSpec | undefined;
-  /** Whether calls are looked for in it. What has to follow a constraint of the caller's is no call, whatever it looks like. */
-  readonly hasCalls: boolean;
+  /** What may be called in it; undefined: nothing. What has to follow a constraint of the caller's is no call, whatever it looks like. */
+  readonly callable: readonly Tool[] | undefined;
 }
 
 /** Makes of `toolChoice` what it means. @throws ArgumentError for a choice that is none, or names no tool, or beside a constraint; or a schema that is not supported. */
 export async function askFor(
   what: string, chats: ChatHost, messages: readonly ChatMessage[], { toolChoice = 'auto', ...render }: ToolOptions, constraint: ConstraintSpec | undefined, eosTokenIds = chats.eosTokenIds,
 ): Promise<Asked> {
-  if (toolChoice === 'auto') return { render, constraint, hasCalls: render.tools !== undefined && constraint === undefined };
-  if (toolChoice === 'none') return { render: { ...render, tools: undefined }, constraint, hasCalls: false };
+  if (toolChoice === 'auto') return { render, constraint, callable: constraint === undefined ? render.tools : undefined };
+  if (toolChoice === 'none') return { render: { ...render, tools: undefined }, constraint, callable: undefined };
   const { tools = [] } = render;
   const given: unknown = toolChoice;
   const name = isJsonObject(given) ? given['name'] : undefined;
@@ -49,7 +49,7 @@ export async function askFor(
   if (constraint !== undefined) throw new ArgumentError(`${what}: toolChoice and constraint both say what the answer must be; give one of them`);
   const { schema, around } = forcedCall(chats.format, messages, render, forced);
   const { compileJsonSchema } = await import('../constrain/compile.js').catch(missingPart);
-  return { render: { ...render, enableThinking: false }, constraint: compileJsonSchema(schema, chats.tokenizer, { eosTokenIds }, around), hasCalls: true };
+  return { render: { ...render, enableThinking: false }, constraint: compileJsonSchema(schema, chats.tokenizer, { eosTokenIds }, around), callable: tools };
 }
 
 /** A call of one of some tools as the model would write it: in `<tool_call>`, or bare with `parameters` where its template has calls so, as Llama 3.1's does. */

@@ -6,7 +6,7 @@ import { readFormat, type Constraints } from './constraints.js';
 import type { Wanted } from './engine.js';
 import { badField } from './errors.js';
 import type { Fields } from './fields.js';
-import { readMessages, readTools } from './messages.js';
+import { readMessages, readTools, type ReadTool } from './messages.js';
 import type { ServerSettings } from './options.js';
 import { nth, readCount, readSampling, readStream, SAMPLING_FIELDS } from './sampling.js';
 
@@ -22,7 +22,8 @@ export interface ChatRequest {
   readonly withUsage: boolean;
   /** Whether the prompt has opened a thought. */
   readonly isThinking: boolean;
-  readonly hasTools: boolean;
+  /** What may be called; undefined: nothing. */
+  readonly callable: readonly ReadTool[] | undefined;
   /** Whether the answer has to be a call, and nothing else. */
   readonly isForced: boolean;
   readonly severalCalls: boolean;
@@ -48,7 +49,7 @@ export function readChat(fields: Fields, lm: MatMulFreeLM, settings: ServerSetti
   return {
     texts: Array.from({ length: readCount(fields) }, (_, n) => ({ ids, options: nth(options, n), constraint, topLogprobs })),
     ...readStream(fields), isThinking, isForced: call !== undefined, severalCalls: choice.several,
-    hasTools: choice.tools !== undefined && (call !== undefined || !format), // what has to be JSON is no call, whatever it looks like
+    callable: call !== undefined || !format ? choice.tools : undefined, // what has to be JSON is no call, whatever it looks like
   };
 }
 

@@ -52,8 +52,8 @@ export async function answerChat(fields: Fields, context: Context, job: Job): Pr
 
 /** Writes one answer. `onNews` gets its parts as soon as it is known what they are; calls of tools when all is there. */
 async function writeChoice({ engine }: Context, request: ChatRequest, text: Wanted, { signal }: Job, onNews?: OnNews): Promise<WrittenChoice> {
-  const { isForced, isThinking, hasTools, severalCalls } = request;
-  const stream = new AnswerStream(isThinking, hasTools);
+  const { isForced, isThinking, callable, severalCalls } = request;
+  const stream = new AnswerStream(isThinking, callable !== undefined);
   const tokens: TokenPiece[] = [];
   let whole = '';
   let told = 0; // tokens
@@ -68,7 +68,7 @@ async function writeChoice({ engine }: Context, request: ChatRequest, text: Want
     if (piece.token) tokens.push(piece.token);
     if (onNews && !isForced) tell(stream.push(piece.text));
   }, signal);
-  const { content, thinking, toolCalls = [] } = parseAnswer(whole, isThinking, hasTools);
+  const { content, thinking, toolCalls = [] } = parseAnswer(whole, isThinking, callable);
   const calls = (severalCalls ? toolCalls : toolCalls.slice(0, 1)).map(({ name, arguments: given }) => ({
     id: `call_${hex(crypto.getRandomValues(new Uint8Array(12)))}`, type: 'function' as const, function: { name, arguments: JSON.stringify(given) },
   }));

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseAnswer } from '../../src/generate/answer.js';
 import { AnswerStream } from '../../src/generate/answer-stream.js';
 import { freshSeed, randomFrom } from '../support/random.js';
@@ -31,7 +31,7 @@ it.each([
   for (let n = 0; n < 20; n++) {
     const found = streamed(text, false, true, randomFrom(seed + n));
     expect(found.content).toBe(content);
-    const whole = parseAnswer(text, false, true);
+    const whole = parseAnswer(text, false, []);
     expect(found.content.trim()).toBe(whole.content.trim());
     expect(found.thinking).toBe(whole.thinking ?? '');
   }
@@ -45,7 +45,26 @@ it('without tools an answer in JSON comes as it is written', () => {
 it.each(['<think>', '<think>a', '<thin', 'a</think>b', '\n<think>a</think>\n\nb', ''])('%j behind a prompt that has opened the thought is streamed as it is parsed', (text) => {
   for (let n = 0; n < 20; n++) {
     const { thinking, content } = streamed(text, true, false, randomFrom(seed + n));
-    const whole = parseAnswer(text, true, false);
+    const whole = parseAnswer(text, true, undefined);
     expect([thinking, content]).toEqual([whole.thinking, whole.content]);
   }
+});
+
+describe("calls in Qwen3.5's form", () => {
+  const properties = { zip: { type: 'string' }, size: { enum: ['10', '20'] }, days: { type: 'integer' }, dry: { type: 'boolean' }, where: { type: 'object' }, note: { type: ['string', 'null'] } };
+  const tools = [{ type: 'function', function: { name: 'weather', parameters: { type: 'object', properties } } }] as const;
+  const call = (parameters: readonly (readonly [string, string])[], name = 'weather'): string =>
+    `<tool_call>\n<function=${name}>\n${parameters.map(([key, value]) => `<parameter=${key}>\n${value}\n</parameter>\n`).join('')}</function>\n</tool_call>`;
+
+  it('have texts as they are where the schema says so, and all else as JSON', () => {
+    const text = call([['zip', '01234'], ['size', '10'], ['days', '3'], ['dry', 'True'], ['where', '{"x": [1]}'], ['note', 'null'], ['other', '7'], ['words', 'a\nb']]);
+    expect(parseAnswer(text, false, tools)).toEqual({
+      content: '', toolCalls: [{ name: 'weather', arguments: { zip: '01234', size: '10', days: 3, dry: true, where: { x: [1] }, note: null, other: 7, words: 'a\nb' } }],
+    });
+    // A number that JSON takes, a word, an empty text.
+    for (const zip of ['12', 'true', 'null', '"x"', '', '{"a":1}']) expect(parseAnswer(call([['zip', zip]]), false, tools).toolCalls![0]!.arguments).toEqual({ zip });
+    expect(parseAnswer(call([['zip', '12']], 'unknown'), false, tools).toolCalls).toEqual([{ name: 'unknown', arguments: { zip: 12 } }]);
+    const odd = parseAnswer(call([['__proto__', '{"a": 1}'], ['constructor', '2']]), false, tools).toolCalls![0]!.arguments;
+    expect(Object.entries(odd)).toEqual([['__proto__', { a: 1 }], ['constructor', 2]]);
+  });
 });
