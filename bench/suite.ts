@@ -3,7 +3,7 @@
  * pictures (see README.md)
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compareReports, formatComparison, parseReport } from './compare.js';
@@ -19,6 +19,7 @@ import { reportPage } from './report/page.js';
 import { verdicts } from './report/words.js';
 import type { Report, Result } from './results.js';
 import { measureMemory } from './suite-memory.js';
+import type { OpenPeers } from './suite-shapes.js';
 import { PARTS, runPlan, type Part } from './suite-run.js';
 
 const HELP = `Usage: npm run bench -- [options]
@@ -36,6 +37,8 @@ Options:
   --compare A B        compares two files of results instead: what changed beyond noise
   --browser            runs in a headless Chromium (in CHROMIUM, or where it usually is): kernels, the 370M model, quality
   --by-hand            with --browser: waits until you open a page in a browser of your own
+  --peer FOLDER        where node-llama-cpp or onnxruntime-node is installed (npm install, by hand): they take turns on the shapes of models that people use
+  --files FOLDER       where their files of models are written, and kept: some gigabytes (default: a folder for temporary files)
   --layers N           models of fewer layers, to try the suite out; figures of whole models mean nothing then
 
 Also: npm run bench:kernels (all writings of kernels), bench:model (one model), bench:generate (batches and guesses).`;
@@ -67,6 +70,7 @@ function readOptions() {
   return parseArgs({
     allowPositionals: true,
     options: {
+      peer: { type: 'string' }, files: { type: 'string', default: tmpdir() },
       quick: { type: 'boolean', default: false }, only: { type: 'string', default: PARTS.join() }, layers: { type: 'string' },
       out: { type: 'string' }, json: { type: 'string' }, report: { type: 'string' }, from: { type: 'string' },
       compare: { type: 'boolean', default: false }, browser: { type: 'boolean', default: false }, 'by-hand': { type: 'boolean', default: false },
@@ -100,11 +104,15 @@ async function measure(options: Options): Promise<Report> {
   };
   if (machine.load.start > MUCH_LOAD) tell.note(`other programs were running at the start (load ${machine.load.start.toFixed(1)}): figures with several threads suffer most`);
   console.log(`${machine.engine}, ${machine.cpu}, ${machine.processors} processors, load ${machine.load.start.toFixed(1)}`);
+  const { peer, files } = options;
+  if (peer !== undefined && options.browser) throw new TypeError('--peer takes engines of Node: leave out --browser');
+  const openPeers: OpenPeers | undefined = peer === undefined ? undefined
+    : async (wanted, note) => (await import('./peers.js')).openPeers({ ...wanted, peers: peer, files }, note);
   const run = options.browser
     ? await (await import('./browser.js')).runInBrowser({ quick: options.quick, parts, layers, byHand: options['by-hand'] }, tell)
     : {
       engine: machine.engine,
-      parts: await runPlan((options.quick ? quickPlan : fullPlan)(nodeHost.processors), nodeHost, tell, { parts, layers, measureMemory }),
+      parts: await runPlan((options.quick ? quickPlan : fullPlan)(nodeHost.processors), nodeHost, tell, { parts, layers, measureMemory, openPeers }),
     };
   const [load] = loadavg();
   const seconds = (Date.now() - started.getTime()) / 1000;

@@ -2,50 +2,36 @@ import { createWriteStream, existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { KeyReader } from 'matmulfree';
-import { parameters } from '../src/architectures/blueprint.js';
-import { qwen3 } from '../src/architectures/qwen3.js';
+import { parameters, type Blueprint } from '../src/architectures/blueprint.js';
 import { KEYS } from '../src/checkpoint/gguf-metadata.js';
 import { metadataOf } from '../src/convert/gguf-keys.js';
 import { typeInfo } from '../src/formats/ggml-types.js';
 import type { GgufMetadata, GgufValue } from '../src/formats/gguf.js';
 import { writeGguf, type GgufTensorToWrite } from '../src/formats/gguf-writer.js';
 
-/* Files of the shapes of Ternary Bonsai (bonsai.md §1.1) with random weights, as they are published: everything ternary, in blocks. */
+/* GGUF files of the shapes of models that people use, with random weights, as such models are published: what is ternary in blocks. */
 
-export const BONSAI = {
-  '1.7B': { layers: 28, hidden: 2048, intermediate: 6144, heads: 16, theta: 1e6, original: 8192, isTied: true },
-  '4B': { layers: 36, hidden: 2560, intermediate: 9728, heads: 32, theta: 5e6, original: 8192, isTied: true },
-  '8B': { layers: 36, hidden: 4096, intermediate: 12288, heads: 32, theta: 1e6, original: 16384, isTied: false },
-} as const;
-export type BonsaiShape = keyof typeof BONSAI;
-export type BonsaiType = 'Q2_0' | 'PQ2_0' | 'TQ2_0';
+/** How GGUF files have ternary weights. */
+export type TernaryType = 'Q2_0' | 'PQ2_0' | 'TQ2_0';
 
-const VOCAB = 151_669;
-const KV_HEADS = 8;
-const HEAD_DIM = 128;
 /** Blocks are cut from this many random bytes, at shifting places. */
 const POOL = 1 << 20;
 
-/** Written once, and kept. @param layers fewer, for a quicker one. */
-export async function bonsaiFile(path: string, shape: BonsaiShape, type: BonsaiType, layers: number = BONSAI[shape].layers): Promise<string> {
+/** A model of whatever blueprint, written once, and kept: its ternary weights in blocks of `type`, a table of floats in float16. */
+export async function shapeFile(path: string, blueprint: Blueprint, type: TernaryType): Promise<string> {
   if (existsSync(path)) return path;
-  const { hidden, intermediate, heads, theta, original, isTied } = BONSAI[shape];
-  const blueprint = await qwen3.blueprint(new KeyReader(shape, {
-    vocab_size: VOCAB, hidden_size: hidden, intermediate_size: intermediate, num_hidden_layers: layers, num_attention_heads: heads, num_key_value_heads: KV_HEADS,
-    head_dim: HEAD_DIM, rms_norm_eps: 1e-6, max_position_embeddings: 4 * original, rope_theta: theta, tie_word_embeddings: isTied, eos_token_id: 2,
-    rope_scaling: { rope_type: 'yarn', factor: 4, original_max_position_embeddings: original },
-  }), {}, new Set());
   const metadata = new Map<string, GgufValue>([
-    [KEYS.architecture, { type: 'string', value: blueprint.architecture }], ...(await metadataOf(blueprint)), [KEYS.eosTokenId, { type: 'u32', value: 2 }], ...tokenizer(),
+    [KEYS.architecture, { type: 'string', value: blueprint.architecture }], ...(await metadataOf(blueprint)), [KEYS.eosTokenId, { type: 'u32', value: 2 }],
+    ...tokenizer(blueprint.config.vocabSize),
   ]) satisfies GgufMetadata;
   const random = createRandom();
   const pool = Uint8Array.from({ length: POOL + (1 << 16) }, () => [0, 2, 4, 6].reduce((byte, shift) => byte | (Math.floor(random() * 3) << shift), 0));
-  const tensors = parameters(blueprint).map(({ tensor, held }): GgufTensorToWrite => held === 'ternary' ? {
-    name: tensor.gguf, type, shape: tensor.shape, bytes: async () => blocks(type, tensor.shape, pool, random),
-  } : {
-    name: tensor.gguf, type: 'F32', shape: tensor.shape,
-    bytes: async () => new Uint8Array(Float32Array.from({ length: tensor.shape[0]! }, () => 0.5 + random()).buffer),
+  const tensors = parameters(blueprint).map(({ tensor, held }): GgufTensorToWrite => {
+    const { gguf: name, shape } = tensor;
+    if (held === 'ternary') return { name, type, shape, bytes: async () => blocks(type, shape, pool, random) };
+    const count = shape.reduce((product, n) => product * n, 1);
+    if (held === 'table') return { name, type: 'F16', shape, bytes: async () => new Uint8Array(Uint16Array.from({ length: count }, (_, n) => 0x2c00 | (Math.imul(n, 40503) & 0x83ff)).buffer) };
+    return { name, type: 'F32', shape, bytes: async () => new Uint8Array(Float32Array.from({ length: count }, () => 0.5 + random()).buffer) };
   });
   await pipeline(Readable.from(writeGguf(metadata, tensors)), createWriteStream(`${path}.part`));
   await rename(`${path}.part`, path);
@@ -53,7 +39,7 @@ export async function bonsaiFile(path: string, shape: BonsaiShape, type: BonsaiT
 }
 
 /** Scales are those of 128 columns in Q2_0's blocks of 64, and of 256 in TQ2_0's. */
-function blocks(type: BonsaiType, [rows = 0, columns = 0]: readonly number[], pool: Uint8Array, random: () => number): Uint8Array {
+function blocks(type: TernaryType, [rows = 0, columns = 0]: readonly number[], pool: Uint8Array, random: () => number): Uint8Array {
   const { blockSize, blockBytes } = typeInfo(type);
   const bytes = new Uint8Array((rows * columns * blockBytes) / blockSize);
   const isScaleLast = type === 'TQ2_0';
@@ -71,12 +57,12 @@ function blocks(type: BonsaiType, [rows = 0, columns = 0]: readonly number[], po
 }
 
 /** A vocabulary of that size: bytes, pairs of bytes, and some of three. */
-function tokenizer(): [string, GgufValue][] {
+function tokenizer(size: number): [string, GgufValue][] {
   const printable = [...Array.from({ length: 94 }, (_, n) => 33 + n), ...Array.from({ length: 12 }, (_, n) => 161 + n), ...Array.from({ length: 82 }, (_, n) => 174 + n)];
   const characters = Array.from({ length: 256 }, (_, n) => String.fromCharCode(printable[n] ?? 256 + n - printable.length));
   const tokens = [...characters];
   const merges: string[] = [];
-  for (let n = 0; tokens.length < VOCAB; n++) {
+  for (let n = 0; tokens.length < size; n++) {
     const [left, right] = n < 65_536 ? [characters[n % 256]!, characters[n >> 8]!] : [tokens[256 + n - 65_536]!, characters[n % 256]!];
     tokens.push(left + right);
     merges.push(`${left} ${right}`);
