@@ -113,7 +113,10 @@ export function randomWeightsOf(blueprint: Blueprint): Checkpoint {
     storedBytes: () => 0,
     async readTable({ shape: [rows = 0, columns = 0] }) {
       const words = new Uint16Array(rows * columns);
-      for (let i = 0; i < words.length; i++) words[i] = 0x3f80 + 0x8000 * (i & 1) + (Math.imul(i, 40503) & 0x7f); // ±1 … ±2
+      for (let i = 0; i < words.length; i++) {
+        const bits = Math.imul(i, 0x9e3779b1) >>> 24; // no two rows are alike
+        words[i] = 0x3f80 | ((bits & 0x80) << 8) | (bits & 0x7f); // ±1 … ±2
+      }
       return new Uint8Array(words.buffer);
     },
     async readFloats({ hf, shape: dimensions }) {

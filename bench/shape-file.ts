@@ -30,7 +30,7 @@ export async function shapeFile(path: string, blueprint: Blueprint, type: Ternar
     const { gguf: name, shape } = tensor;
     if (held === 'ternary') return { name, type, shape, bytes: async () => blocks(type, shape, pool, random) };
     const count = shape.reduce((product, n) => product * n, 1);
-    if (held === 'table') return { name, type: 'F16', shape, bytes: async () => new Uint8Array(Uint16Array.from({ length: count }, (_, n) => 0x2c00 | (Math.imul(n, 40503) & 0x83ff)).buffer) };
+    if (held === 'table') return { name, type: 'F16', shape, bytes: async () => new Uint8Array(Uint16Array.from({ length: count }, (_, n) => 0x2c00 | ((Math.imul(n, 0x9e3779b1) >>> 16) & 0x83ff)).buffer) };
     return { name, type: 'F32', shape, bytes: async () => new Uint8Array(Float32Array.from({ length: count }, () => 0.5 + random()).buffer) };
   });
   await pipeline(Readable.from(writeGguf(metadata, tensors)), createWriteStream(`${path}.part`));

@@ -17,7 +17,7 @@ export interface Series {
   /** A line without marks, dashed: a limit, an ideal. */
   readonly guide?: boolean;
   /** Marks without a line, with the name on that side of all of them. */
-  readonly scattered?: 'left' | 'right' | 'below' | 'above';
+  readonly scattered?: 'left' | 'right' | 'below' | 'above' | 'above right';
 }
 
 export interface Axis {
@@ -155,6 +155,7 @@ function labelBeside({ name, ink, points, scattered }: Series, x: Scale, y: Scal
   const [xs, ys] = [points.map((point) => x(point.x)), points.map((point) => y(point.y))];
   const [middleX, middleY] = [xs, ys].map((values) => (Math.min(...values) + Math.max(...values)) / 2);
   if (scattered === 'below') return label(name, ink, middleX, Math.max(...ys) + 20, 'middle');
+  if (scattered === 'above right') return label(name, ink, Math.max(...xs) + 10, Math.min(...ys) - 12, 'start');
   if (scattered === 'above') return label(name, ink, middleX, Math.min(...ys) - 18, 'middle');
   return scattered === 'right' ? label(name, ink, Math.max(...xs) + 10, middleY, 'start') : label(name, ink, Math.min(...xs) - 10, middleY, 'end');
 }

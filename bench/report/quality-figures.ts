@@ -15,7 +15,7 @@ const INKS: Readonly<Record<TrainedKind, Ink>> = {
 };
 /** Where the name of a kind stands beside its marks. */
 const SIDES: Readonly<Record<TrainedKind, NonNullable<Series['scattered']>>> = {
-  'MatMul-free': 'right', 'float MatMul-free': 'right', hybrid: 'above', BitNet: 'below', 'float Transformer++': 'above',
+  'MatMul-free': 'right', 'float MatMul-free': 'above right', hybrid: 'right', BitNet: 'below', 'float Transformer++': 'above',
 };
 
 type Row = TrainedModel | QuotedModel;
@@ -129,7 +129,7 @@ export function kindsByContext(lookup: Lookup, shape: string): Figure | undefine
   return {
     id: `kinds-by-context-${shape}`, title, says,
     chart: lineChart({
-      heading: `Decoding over the length of the text, ${shape} shape, 1 thread`, description: `${title}. ${says}`,
+      heading: `Decoding over context, ${shape} shape, 1 thread`, description: `${title}. ${says}`,
       x: contextAxis(positions), y: { label: 'tokens/s, logarithmic', kind: 'log', format: compact },
       series: shown.map(({ name, kind }): Series => ({
         name: kind.replace(' Transformer', '\nTransformer'), ink: INKS[kind],
