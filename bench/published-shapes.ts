@@ -23,6 +23,33 @@ export function bonsaiBlueprint(shape: BonsaiShape, layers: number = BONSAI[shap
   }), {}, new Set());
 }
 
+/** Ternary Bonsai 2 (bonsai.md §1.3): Qwen3.5, three layers of gated delta nets and one of attention, weights rotated in blocks. */
+export const BONSAI_2 = {
+  '2B': { layers: 24, hidden: 2048, intermediate: 6144, heads: 8, kvHeads: 2, valueHeads: 16, block: 2048 },
+  '4B': { layers: 32, hidden: 2560, intermediate: 9216, heads: 16, kvHeads: 4, valueHeads: 32, block: 512 },
+} as const;
+export type Bonsai2Shape = keyof typeof BONSAI_2;
+
+/** @returns undefined in a version that does not know the family. */
+export async function bonsai2Blueprint(shape: Bonsai2Shape, layers: number = BONSAI_2[shape].layers): Promise<Blueprint | undefined> {
+  const { hidden, intermediate, heads, kvHeads, valueHeads, block } = BONSAI_2[shape];
+  const widths = [...new Set([hidden, intermediate, heads * 256, valueHeads * 128])];
+  const family = await familyOf('qwen35');
+  const read = async (more: object): Promise<Blueprint | undefined> => family?.blueprint(new KeyReader(shape, {
+    vocab_size: 248_320, hidden_size: hidden, intermediate_size: intermediate, num_hidden_layers: layers, num_attention_heads: heads, num_key_value_heads: kvHeads,
+    head_dim: 256, rms_norm_eps: 1e-6, max_position_embeddings: 262_144, rope_theta: 1e7, tie_word_embeddings: true, eos_token_id: 2, linear_conv_kernel_dim: 4,
+    linear_key_head_dim: 128, linear_value_head_dim: 128, linear_num_key_heads: 16, linear_num_value_heads: valueHeads, ...more,
+  }), {}, new Set());
+  const plain = await read({});
+  return plain && read({
+    prism_hadamard: {
+      version: 2, tied_output: true, block_size: block, transform: 'normalized-sylvester-walsh-hadamard', axis: 'input-last-dimension', sign_mode: 'explicit',
+      sign_widths: widths, sign_values: '+-'.repeat(widths.reduce((sum, width) => sum + width / 2, 0)),
+      weight_names: ternaryTensors(plain).filter((tensor) => tensor !== plain.embeddings).map(({ gguf }) => gguf), inverse_weight_names: [plain.embeddings.gguf], gdn_v_grouped: true,
+    },
+  });
+}
+
 /** The shape of a model that people use, to be filled with random weights. */
 export interface PublishedShape {
   readonly name: string;
@@ -37,7 +64,7 @@ const [BITNET_VOCAB, BITNET_POSITIONS] = [128_256, 8192];
 export const PUBLISHED_SHAPES: readonly PublishedShape[] = [
   { name: 'Ternary Bonsai 1.7B', layers: BONSAI['1.7B'].layers, blueprint: (layers) => bonsaiBlueprint('1.7B', layers) },
   { name: 'BitNet 2B4T', layers: 30, blueprint: async (layers) => random2B4T(layers, BITNET_POSITIONS, BITNET_VOCAB).blueprint },
-  { name: 'Bonsai 2 2B', layers: 24, blueprint: bonsai2 },
+  { name: 'Bonsai 2 2B', layers: BONSAI_2['2B'].layers, blueprint: (layers) => bonsai2Blueprint('2B', layers) },
   { name: 'Ternary Bonsai 4B', layers: BONSAI['4B'].layers, blueprint: (layers) => bonsaiBlueprint('4B', layers) },
 ];
 
@@ -45,21 +72,4 @@ export function publishedShape(name: string): PublishedShape {
   const found = PUBLISHED_SHAPES.find((one) => one.name === name);
   if (!found) throw new TypeError(`a shape is one of ${PUBLISHED_SHAPES.map((one) => one.name).join(', ')}, not "${name}"`);
   return found;
-}
-
-/** Ternary Bonsai 2 2B (bonsai.md §1.3), its weights in a rotated basis: Qwen3.5, three layers of gated delta nets and one of attention. */
-async function bonsai2(layers: number): Promise<Blueprint | undefined> {
-  const family = await familyOf('qwen35');
-  const keys = {
-    vocab_size: 248_320, hidden_size: 2048, intermediate_size: 6144, num_hidden_layers: layers, num_attention_heads: 8, num_key_value_heads: 2, head_dim: 256, rms_norm_eps: 1e-6,
-    max_position_embeddings: 262_144, rope_parameters: { rope_theta: 1e7, partial_rotary_factor: 0.25, rope_type: 'default' }, tie_word_embeddings: true, eos_token_id: 2, hidden_act: 'silu',
-    linear_conv_kernel_dim: 4, linear_key_head_dim: 128, linear_value_head_dim: 128, linear_num_key_heads: 16, linear_num_value_heads: 16, full_attention_interval: 4,
-  };
-  const plain = await family?.blueprint(new KeyReader('Bonsai 2 2B', keys), {}, new Set());
-  if (!family || !plain) return undefined;
-  const rotation = {
-    version: 2, tied_output: true, block_size: 2048, transform: 'normalized-sylvester-walsh-hadamard', axis: 'input-last-dimension', sign_mode: 'identity',
-    weight_names: ternaryTensors(plain).filter((tensor) => tensor !== plain.embeddings).map(({ gguf }) => gguf), inverse_weight_names: [plain.embeddings.gguf], gdn_v_grouped: true,
-  };
-  return family.blueprint(new KeyReader('Bonsai 2 2B', { ...keys, prism_hadamard: rotation }), {}, new Set());
 }

@@ -86,8 +86,10 @@ export function random2B4T(layers = 30, positions = 8192, vocab = VOCAB): Checkp
   return randomWeightsOf(describeBitNet({ vocab, hidden: 2560, intermediate: 6912, layers, heads: 20, positions }));
 }
 
-/** What makes a gated delta net forget is negative: with another sign its state grows without end. */
-const DECAY = /\.A_log$/;
+/** A number of a float tensor, by its name in GGUF files: norms are about 1, decays of gated delta nets below 0 (else their state grows without end), others small. */
+export function randomFloat(gguf: string, random: () => number): number {
+  return /norm\.weight$/.test(gguf) ? 0.5 + random() : gguf.endsWith('ssm_a') ? -random() : 0.1 * (random() - 0.5);
+}
 
 /** Random weights for whatever a blueprint describes; ternary ones that have scales for groups have them for 128 columns. */
 export function randomWeightsOf(blueprint: Blueprint): Checkpoint {
@@ -119,9 +121,8 @@ export function randomWeightsOf(blueprint: Blueprint): Checkpoint {
       }
       return new Uint8Array(words.buffer);
     },
-    async readFloats({ hf, shape: dimensions }) {
-      const sign = DECAY.test(hf) ? -1 : 1;
-      return Float32Array.from({ length: dimensions.reduce((product, n) => product * n, 1) }, () => sign * (0.5 + random()));
+    async readFloats({ gguf, shape: dimensions }) {
+      return Float32Array.from({ length: dimensions.reduce((product, n) => product * n, 1) }, () => randomFloat(gguf, random));
     },
     async readTernary({ shape: [rows = 0, columns = 0] }, scales, onRow) {
       scales.fill(1 / Math.sqrt(columns));

@@ -8,6 +8,7 @@ import { metadataOf } from '../src/convert/gguf-keys.js';
 import { typeInfo } from '../src/formats/ggml-types.js';
 import type { GgufMetadata, GgufValue } from '../src/formats/gguf.js';
 import { writeGguf, type GgufTensorToWrite } from '../src/formats/gguf-writer.js';
+import { randomFloat } from './random-model.js';
 
 /* GGUF files of the shapes of models that people use, with random weights, as such models are published: what is ternary in blocks. */
 
@@ -31,7 +32,7 @@ export async function shapeFile(path: string, blueprint: Blueprint, type: Ternar
     if (held === 'ternary') return { name, type, shape, bytes: async () => blocks(type, shape, pool, random) };
     const count = shape.reduce((product, n) => product * n, 1);
     if (held === 'table') return { name, type: 'F16', shape, bytes: async () => new Uint8Array(Uint16Array.from({ length: count }, (_, n) => 0x2c00 | ((Math.imul(n, 0x9e3779b1) >>> 16) & 0x83ff)).buffer) };
-    return { name, type: 'F32', shape, bytes: async () => new Uint8Array(Float32Array.from({ length: count }, () => 0.5 + random()).buffer) };
+    return { name, type: 'F32', shape, bytes: async () => new Uint8Array(Float32Array.from({ length: count }, () => randomFloat(name, random)).buffer) };
   });
   await pipeline(Readable.from(writeGguf(metadata, tensors)), createWriteStream(`${path}.part`));
   await rename(`${path}.part`, path);
