@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { createKernels, loadModel, type Checkpoint, type Model } from 'matmulfree';
-import { needsTransformer, ternaryTensors, type Blueprint } from '../../src/architectures/blueprint.js';
-import { createOfLibrary } from '../../bench/contestants.js';
+import { loadModel, type Checkpoint, type Model } from 'matmulfree';
+import { ternaryTensors, type Blueprint } from '../../src/architectures/blueprint.js';
+import { createOfLibrary, kernelsFor } from '../../bench/contestants.js';
 import { attentionOperations, costsOf, heldPages } from '../../bench/library-costs.js';
 import { placeAfter, pretendedState } from '../../bench/library-states.js';
 import { productsOf } from '../../bench/onnx-file.js';
@@ -17,7 +17,7 @@ const LAYERS = 4;
 const weightsIn = (blueprint: Blueprint): number => ternaryTensors(blueprint).reduce((sum, { shape }) => sum + shape[0]! * shape[1]!, 0);
 
 async function load(checkpoint: Checkpoint): Promise<Model> {
-  return loadModel(checkpoint, await createKernels({ backend: 'simd', threads: 1, transformer: needsTransformer(checkpoint.blueprint) }), { contextTokens: 1024 });
+  return loadModel(checkpoint, await kernelsFor(checkpoint, 'simd', 1), { contextTokens: 1024 });
 }
 async function open(files: FileSet): Promise<Model> {
   const checkpoint = await openCheckpoint(files);
