@@ -50,7 +50,7 @@ export function threadCounts(processors: number): readonly number[] {
   return [...some, processors];
 }
 
-/** Under a minute. */
+/** A minute and a half. */
 export function quickPlan(processors: number): Plan {
   const [one, ...most] = runsOf(
     { shape: '370M', prompt: 32, positions: [1, 1024], batches: [1, 8], rounds: 5, roundMs: 60, seconds: 16, kinds: KINDS }, [...new Set([1, processors])], 6,

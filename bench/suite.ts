@@ -29,7 +29,7 @@ Ternary MatMul-free models against float32 ones: the same architecture with mult
 Takes a quarter of an hour and up to 20 GB of memory; what does not fit is left out, and said so. Leave the machine alone meanwhile.
 
 Options:
-  --quick              under a minute: one shape of kernels, the 370M model, short texts
+  --quick              a minute and a half: one shape of kernels, the 370M model, that of Ternary Bonsai 1.7B, short texts
   --only NAME,…        parts to run: ${PARTS.join(', ')}
   --out FOLDER         writes report.json, report.html, and charts/*.svg to FOLDER
   --json FILE          writes all results to FILE

@@ -231,5 +231,12 @@ describe('plans', () => {
     expect(runsOf(browserPlan(4, false))).toEqual(['370M 1', '370M 4']);
     for (const plan of [quickPlan(4), fullPlan(4)]) expect(plan.models.map(({ counts }) => counts)).toEqual(plan.models.map(({ threads }) => threads === 1));
     expect(browserPlan(4, false).models.map(({ positions }) => Math.max(...positions))).toEqual([4096, 1]);
+    // Other kinds, and long texts of published shapes, with one thread.
+    expect(fullPlan(2).models.filter(({ kinds = [] }) => kinds.length > 0).map(({ shape, threads }) => `${shape} ${threads}`)).toEqual(['370M 1']);
+    expect(fullPlan(4).shapes.map(({ shape, threads, positions }) => `${shape}, ${threads}: ${positions.join()}`)).toEqual(
+      ['Ternary Bonsai 1.7B', 'BitNet 2B4T', 'Bonsai 2 2B', 'Ternary Bonsai 4B'].flatMap((shape) => [`${shape}, 1: 1,4096`, `${shape}, 4: 1`]),
+    );
+    expect(browserPlan(1, false).shapes.map(({ shape }) => shape)).toEqual(['Ternary Bonsai 1.7B', 'BitNet 2B4T', 'Bonsai 2 2B']);
+    expect(quickPlan(4).shapes.map(({ shape, threads }) => `${shape} ${threads}`)).toEqual(['Ternary Bonsai 1.7B 1']);
   });
 });
