@@ -47,7 +47,7 @@ export function shapes(lookup: Lookup): Figure | undefined {
       ],
       rows: [...names.flatMap((shape) => whoOf(shape).map((who) => row(shape, who))), ...paper],
     },
-    note: 'Other engines took turns with this library in the same rounds, where they were installed; those of ONNX Runtime are the products of the model alone, without norms and attention. llama.cpp\'s Q2_0 has no kernel for x86: its prompt has 8 tokens. '
+    note: 'Other engines took turns with this library in the same rounds, where they were installed; those of ONNX Runtime are the products of the model alone, without norms and attention. llama.cpp reads prompts without the logits of the last token; its Q2_0 has no kernel for x86, and gets a prompt of 8 tokens. '
       + 'A prompt\'s length stands in brackets where it is another. Keys and values of the text before are made up. "Process grew by" is what the system says, with the model in place and no text read.',
   };
 }
