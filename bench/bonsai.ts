@@ -1,99 +1,86 @@
 /*
- * Ternary Bonsai's shapes with random weights: loading from a warm disk, memory, decoding and reading a prompt, on one thread; and, where
- * node-llama-cpp is installed in a folder, against native llama.cpp in turns.
- *
- *     npm run bench:bonsai -- [--shape 1.7B] [--type PQ2_0] [--peer FOLDER] [--peer-types Q2_0,TQ2_0] [--rounds 3] [--folder /tmp]
+ * Ternary Bonsai's shapes with random weights, from files as they are published: loading from a warm disk, memory, decoding and reading a prompt; and against
+ * other engines in turns (peers.ts). The suite's part "shapes" has more models, threads and lengths, made in memory: npm run bench:bonsai (see README.md)
  */
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { MatMulFreeLM } from 'matmulfree';
-import { BONSAI, bonsaiFile, type BonsaiShape, type BonsaiType } from './bonsai-file.js';
+import { MatMulFreeLM, type KernelOptions } from 'matmulfree';
+import { complain, enableRelaxedSimd, machine, wholeNumber } from './measure.js';
+import { openPeers } from './peers.js';
+import { BONSAI, bonsaiBlueprint, type BonsaiShape } from './published-shapes.js';
+import { shapeFile, type TernaryType } from './shape-file.js';
+import { median, ratio, takeTimedTurns, timedTask } from './turns.js';
 
-const PROMPT = 512;
-const WRITTEN = 24;
-const CONTEXT = 1024;
+const HELP = `Usage: npm run bench:bonsai -- [options]
 
-const { values } = parseArgs({
-  options: {
-    shape: { type: 'string', default: '1.7B' }, type: { type: 'string', default: 'PQ2_0' }, peer: { type: 'string' }, 'peer-types': { type: 'string', default: 'Q2_0,TQ2_0' },
-    rounds: { type: 'string', default: '3' }, folder: { type: 'string', default: tmpdir() }, backend: { type: 'string' }, layers: { type: 'string' },
-  },
-});
-const shape = values.shape as BonsaiShape;
-const layers = Number(values.layers ?? BONSAI[shape].layers);
-const path = (type: BonsaiType): string => join(values.folder, `random-bonsai-${shape}-${layers}-${type}.gguf`);
-const file = await bonsaiFile(path(values.type as BonsaiType), shape, values.type as BonsaiType, layers);
+Loads a file of the shape of Ternary Bonsai with random weights, as it is published, and measures memory, decoding and a prompt of 512 tokens.
+
+Options:
+  --shape NAME       ${Object.keys(BONSAI).join(', ')} (default 1.7B)
+  --type NAME        of the file: PQ2_0 (default), Q2_0 or TQ2_0
+  --layers N         fewer than the model has
+  --backend NAME     auto (default), scalar, simd or relaxed
+  --threads N        default 1
+  --peer FOLDER      where node-llama-cpp or onnxruntime-node is installed: they take turns with this library
+  --peer-types A,B   of llama.cpp's files (default Q2_0,TQ2_0)
+  --rounds N         default 3
+  --folder FOLDER    where files are written, and kept (default ${tmpdir()})`;
+
+const [PROMPT, WRITTEN, CONTEXT, ROUND_MS] = [512, 24, 1024, 800];
 const MB = 2 ** 20;
 
-const load = (): Promise<MatMulFreeLM> =>
-  MatMulFreeLM.load(file, { threads: 1, contextTokens: CONTEXT, ...(values.backend ? { backend: values.backend as 'simd' } : {}) });
-await (await load()).dispose(); // the disk is warm, and the kernels are tested
-const start = performance.now();
-const lm = await load();
-const loaded = performance.now() - start;
-const info = lm.info();
-console.log(`${cpus()[0]!.model}, Node ${process.version}; ${shape}, ${layers} layers, ${values.type}, backend ${lm.backend}, one thread`);
-console.log(`loaded in ${loaded.toFixed(0)} ms; model ${(info.memoryBytes / MB).toFixed(0)} MiB, largest resident ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MiB`);
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      help: { type: 'boolean' }, shape: { type: 'string', default: '1.7B' }, type: { type: 'string', default: 'PQ2_0' }, peer: { type: 'string' }, 'peer-types': { type: 'string', default: 'Q2_0,TQ2_0' },
+      rounds: { type: 'string', default: '3' }, folder: { type: 'string', default: tmpdir() }, backend: { type: 'string', default: 'auto' }, layers: { type: 'string' }, threads: { type: 'string', default: '1' },
+    },
+  });
+  if (values.help) return console.log(HELP);
+  if (!Object.hasOwn(BONSAI, values.shape)) throw new TypeError(`--shape takes one of ${Object.keys(BONSAI).join(', ')}, not "${values.shape}"`);
+  enableRelaxedSimd();
+  const shape = values.shape as BonsaiShape;
+  const layers = values.layers === undefined ? BONSAI[shape].layers : wholeNumber('layers', values.layers);
+  const threads = wholeNumber('threads', values.threads);
+  const blueprint = await bonsaiBlueprint(shape, layers);
+  const file = await shapeFile(join(values.folder, `random-bonsai-${shape}-${layers}-${values.type}.gguf`), blueprint, values.type as TernaryType);
 
-const prompt = Array.from({ length: PROMPT }, (_, n) => (n * 7919) % 256);
-interface Speeds { readonly decode: number; readonly prompt: number }
+  const load = (): Promise<MatMulFreeLM> => MatMulFreeLM.load(file, { threads, contextTokens: CONTEXT, backend: values.backend as KernelOptions['backend'] });
+  await (await load()).dispose(); // the disk is warm, and the kernels are tested
+  const start = performance.now();
+  const lm = await load();
+  const loaded = performance.now() - start;
+  console.log(`${machine()}\n${shape}, ${layers} layers, ${values.type}, backend ${lm.backend}, threads: ${lm.threads}`);
+  console.log(`loaded in ${loaded.toFixed(0)} ms; model ${(lm.info().memoryBytes / MB).toFixed(0)} MiB, largest resident ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MiB`);
 
-function own(): Speeds {
+  const ids = Array.from({ length: PROMPT }, (_, n) => (n * 7919) % 256);
   const state = lm.createState();
-  let since = performance.now();
-  lm.forward(prompt, state);
-  const read = performance.now() - since;
-  since = performance.now();
-  for (let n = 0; n < WRITTEN; n++) lm.forward(n % 256, state);
-  const written = performance.now() - since;
-  state.dispose();
-  return { decode: (1000 * WRITTEN) / written, prompt: (1000 * PROMPT) / read };
-}
-
-/** What of node-llama-cpp is used here. */
-interface Llama { loadModel(options: object): Promise<{ createContext(options: object): Promise<{ getSequence(): Sequence }> }> }
-interface Sequence {
-  evaluate(tokens: readonly number[]): AsyncGenerator<number, void, void>;
-  evaluateWithoutGeneratingNewTokens(tokens: readonly number[]): Promise<void>;
-  clearHistory(): Promise<void>;
-}
-
-async function peer(type: BonsaiType): Promise<() => Promise<Speeds>> {
-  const modelPath = await bonsaiFile(path(type), shape, type, layers);
-  const { getLlama } = (await import(pathToFileURL(join(values.peer!, 'node_modules/node-llama-cpp/dist/index.js')).href)) as { getLlama(options: object): Promise<Llama> };
-  const llama = await getLlama({ gpu: false, build: 'never', maxThreads: 1, logLevel: 'error' });
-  const sequence = (await (await llama.loadModel({ modelPath, gpuLayers: 0 })).createContext({ contextSize: CONTEXT, threads: 1, batchSize: PROMPT })).getSequence();
-  return async () => {
-    await sequence.clearHistory();
-    let since = performance.now();
-    // A prompt of 32 where 512 would take minutes.
-    const short = prompt.slice(0, type === 'Q2_0' ? 8 : PROMPT);
-    await sequence.evaluateWithoutGeneratingNewTokens(short);
-    const read = performance.now() - since;
-    const wanted = type === 'Q2_0' ? 3 : WRITTEN;
-    let count = 0;
-    since = performance.now();
-    for await (const _ of sequence.evaluate([1])) if (++count === wanted) break;
-    return { decode: (1000 * wanted) / (performance.now() - since), prompt: (1000 * short.length) / read };
+  const own = {
+    name: 'ours', promptTokens: PROMPT,
+    decode: timedTask(() => {
+      if (state.tokens >= CONTEXT) state.reset();
+      lm.forward(5, state);
+    }, ROUND_MS),
+    prompt: timedTask(() => {
+      state.reset();
+      lm.forward(ids, state);
+    }, ROUND_MS),
   };
+  const peers = values.peer === undefined ? [] : await openPeers({
+    peers: values.peer, files: values.folder, name: `bonsai ${shape}`, blueprint, threads, prompt: PROMPT, written: WRITTEN,
+    types: values['peer-types'].split(',') as TernaryType[],
+  }, console.log);
+  const all = [own, ...peers];
+  const times = await takeTimedTurns(all.flatMap(({ decode, prompt }) => [decode, prompt]), { rounds: wholeNumber('rounds', values.rounds) });
+  const perToken = all.map(({ promptTokens }, n) => ({ decode: times[2 * n], prompt: times[2 * n + 1].map((ms) => ms / promptTokens) }));
+  all.forEach(({ name }, n) => {
+    const { decode, prompt } = perToken[n];
+    const versus = n === 0 ? '' : `; ours ${ratio(decode, perToken[0].decode).toFixed(2)} and ${ratio(prompt, perToken[0].prompt).toFixed(2)} times that`;
+    console.log(`${name.padEnd(34)} decode ${(1000 / median(decode)).toFixed(2).padStart(7)} tokens/s, prompt ${(1000 / median(prompt)).toFixed(1).padStart(7)}${versus}`);
+  });
+  await lm.dispose();
+  for (const peer of peers) await peer.dispose();
 }
 
-const contestants = new Map<string, () => Promise<Speeds>>([['ours', async () => own()]]);
-if (values.peer !== undefined) {
-  for (const type of values['peer-types'].split(',') as BonsaiType[]) contestants.set(`llama.cpp ${type}`, await peer(type));
-}
-const rounds = new Map<string, Speeds[]>();
-for (let round = 0; round < Number(values.rounds); round++) {
-  for (const [name, run] of contestants) rounds.set(name, [...(rounds.get(name) ?? []), await run()]);
-}
-const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
-const [first] = rounds.values();
-for (const [name, runs] of rounds) {
-  const [decode, read] = [median(runs.map((run) => run.decode)), median(runs.map((run) => run.prompt))];
-  const ratio = (key: keyof Speeds): string => (median(first!.map((run, n) => run[key] / runs[n]![key]))).toFixed(2);
-  console.log(`${name.padEnd(18)} decode ${decode.toFixed(2).padStart(7)} tokens/s, prompt ${read.toFixed(1).padStart(7)}${name === 'ours' ? '' : `; ours ${ratio('decode')} and ${ratio('prompt')} times that`}`);
-}
-await lm.dispose();
-process.exit(0); // the native engine may hold on
+await main().catch(complain);

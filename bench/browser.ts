@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { CHROMIUM, startChromium } from '../test/browser/chromium.js';
 import { startPages } from '../test/browser/pages-server.js';
+import { buildForBenchmarks } from '../test/support/build.js';
 import { repository } from '../test/support/files.js';
 import type { BrowserJob, BrowserRun } from './browser-page.js';
 import type { Listener } from './host.js';
@@ -26,6 +27,7 @@ const PATIENCE_MS = 600_000;
  */
 export async function runInBrowser({ byHand, ...job }: BrowserOptions, tell: Listener): Promise<{ engine: string; parts: Record<string, number> }> {
   if (!byHand && CHROMIUM === '') throw new TypeError('there is no Chromium here: set CHROMIUM to one, or add --by-hand');
+  await buildForBenchmarks();
   const server = await startPages();
   server.folders.set('/shared/', repository('../shared/'));
   const messages: (['result', Result] | ['note' | 'failure', string])[] = [];

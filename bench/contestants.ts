@@ -1,18 +1,25 @@
-import { createKernels, createScalarKernels, type BackendName } from 'matmulfree';
-import { describeModel } from '../src/model/describe.js';
+import { createKernels, loadModel, type BackendName, type Checkpoint, type Kernels, type ModelState } from 'matmulfree';
+import { PAGE_POSITIONS } from '../src/kernels/kernels.js';
 import { CHUNK_TOKENS } from './baselines/build-model.js';
 import { buildFloatMatMulFree } from './baselines/float-matmulfree.js';
 import type { FloatKernelOptions } from './baselines/create.js';
 import type { FloatModel } from './baselines/float-model.js';
 import { randomWeights, transformerOf } from './baselines/random-transformer.js';
 import { buildTransformer } from './baselines/transformer.js';
+import { costsOf } from './library-costs.js';
+import { placeAfter, type Place } from './library-states.js';
 import { floatMatMulFreeCost, transformerCost, type TokenCost } from './operations.js';
-import { randomCheckpoint, randomModel, sizesOf, type ShapeName } from './random-model.js';
-import { packedBytes } from './ternary-parts.js';
+import { randomCheckpoint, randomKind, sizesOf, type Kind, type ShapeName } from './random-model.js';
+
+/** Texts that are continued at once, at most. */
+const MOST_TEXTS = 32;
+
+/** The three that every size has, with as many weights each. */
+export type ContestantName = 'ternary' | 'float MatMul-free' | 'Transformer++';
 
 /** A model that takes part. All of a size have as many weights. */
 export interface Contestant {
-  readonly name: 'ternary' | 'float MatMul-free' | 'Transformer++';
+  readonly name: string;
   readonly threads: number;
   /** Of weights, as they are in memory, embeddings included. */
   readonly weightBytes: number;
@@ -39,30 +46,61 @@ export interface ContestantOptions {
   readonly threads: number;
 }
 
+/** The library's kernels for what a blueprint needs. */
+export async function kernelsFor({ blueprint }: Checkpoint, backend: 'auto' | BackendName, threads: number): Promise<Kernels> {
+  return createKernels({ backend, threads, transformer: blueprint.transformer });
+}
+
 export async function createTernary({ shape, layers, threads }: ContestantOptions, backend: 'auto' | BackendName): Promise<Contestant> {
-  const kernels = backend === 'scalar' ? createScalarKernels() : await createKernels({ backend, threads });
-  const model = await randomModel(kernels, shape, layers);
-  const state = model.createState();
-  const states = [state]; // of several texts
+  return createOfLibrary('ternary', randomCheckpoint(shape, layers), { backend, threads, positions: [] });
+}
+
+/** @param positions after which it will be asked to go on. @param prompt the most tokens that it will be asked to read at once. */
+export async function createKind(
+  kind: Kind, { shape, layers, threads }: ContestantOptions, backend: BackendName, positions: readonly number[], prompt: number,
+): Promise<Contestant> {
+  return createOfLibrary(kind, randomKind(kind, shape, layers, Math.max(...positions) + prompt + 1), { backend, threads, positions, prompt });
+}
+
+export interface LibraryOptions {
+  readonly backend: 'auto' | BackendName;
+  readonly threads: number;
+  /** Tokens after which it will be asked to go on, of a model with attention. */
+  readonly positions: readonly number[];
+  /** The most tokens that it will be asked to read at once. */
+  readonly prompt?: number;
+}
+
+/** A model that this library runs, of whatever kind. */
+export async function createOfLibrary<Name extends string>(
+  name: Name, checkpoint: Checkpoint, { backend, threads, positions, prompt = 0 }: LibraryOptions,
+): Promise<Contestant & { readonly name: Name }> {
+  const kernels = await kernelsFor(checkpoint, backend, threads);
+  // A page more for each text, which its tokens need not fill.
+  const contextTokens = positions.reduce((sum, position) => sum + position + 2 * PAGE_POSITIONS, prompt + MOST_TEXTS * PAGE_POSITIONS);
+  const model = await loadModel(checkpoint, kernels, { contextTokens });
+  const { weightBytes, costAt, memoryAt } = costsOf(model);
+  const text = model.createState();
+  const states: ModelState[] = []; // of several texts
+  const places = new Map<number, Place>();
   const out = new Float32Array(model.parts.config.vocabSize);
-  const { operations } = describeModel(model);
-  const { hiddenSize } = model.parts.config;
-  const weightBytes = packedBytes(model);
-  const cost: TokenCost = {
-    integerAdditions: operations.ternaryAdditions, floatAdditions: operations.multiplications, floatMultiplications: operations.multiplications,
-    bytes: weightBytes - model.parts.embeddings.byteLength + 2 * hiddenSize + state.byteLength,
-  };
+  const isRecurrent = model.parts.pages === undefined; // then it costs the same after any text
   return {
-    name: 'ternary', threads: kernels.threads, weightBytes,
-    memoryAt: () => state.byteLength,
-    costAt: () => cost,
+    name, threads: kernels.threads, weightBytes, memoryAt, costAt,
     reach() {},
-    read(ids) {
-      model.forwardLast(ids, state, out);
+    read(ids, position) {
+      if (!isRecurrent && position > 0) {
+        if (!places.has(position)) places.set(position, placeAfter(model, position));
+        places.get(position)!.read(ids, out);
+        return out;
+      }
+      text.reset();
+      model.forwardLast(ids, text, out);
       return out;
     },
     readEach(ids) {
       while (states.length < ids.length) states.push(model.createState());
+      if (!isRecurrent) for (const state of states) state.reset();
       model.forwardSequences(ids.map((id, n) => ({ ids: [id], state: states[n], want: 'last' as const })), (logits) => out.set(logits));
     },
     dispose: () => kernels.dispose(),
@@ -84,7 +122,7 @@ export async function createTransformer(
   return floatContestant('Transformer++', model, (position) => transformerCost(sizesOf(shape, layers), bytes, position));
 }
 
-function floatContestant(name: Contestant['name'], model: FloatModel, costAt: Contestant['costAt']): Contestant {
+function floatContestant(name: ContestantName, model: FloatModel, costAt: Contestant['costAt']): Contestant {
   const { memory, weightBytes, stages: [{ kernels }] } = model.parts;
   return {
     name, threads: kernels.threads, weightBytes, costAt,

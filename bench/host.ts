@@ -7,6 +7,8 @@ export interface Host {
   readonly processors: number;
   /** Bytes of memory that models may take. */
   freeBytes(): number;
+  /** Bytes of this process that are resident once garbage is gone, where one may ask for that. */
+  readonly residentBytes?: () => number;
   /** Lets go of what is no longer used, as far as one may ask for that. */
   collectGarbage(): void;
   /**

@@ -11,12 +11,12 @@ import type { FloatModel } from './baselines/float-model.js';
 import { openLlama } from './baselines/llama-checkpoint.js';
 import { randomWeights, transformerOf } from './baselines/random-transformer.js';
 import { buildTransformer } from './baselines/transformer.js';
-import type { Contestant } from './contestants.js';
+import type { ContestantName } from './contestants.js';
 import { complain, enableRelaxedSimd, residentBytes } from './measure.js';
 import { randomCheckpoint, type ShapeName } from './random-model.js';
 
 export interface MemoryTask {
-  readonly name: Contestant['name'];
+  readonly name: ContestantName;
   readonly shape: ShapeName;
   readonly layers?: number | undefined;
   readonly backend: Exclude<BackendName, 'scalar'>;

@@ -3,11 +3,12 @@ import { availableParallelism, freemem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { filesFromDisk } from '../src/platform/disk.js';
 import type { Host } from './host.js';
-import { collectGarbage } from './measure.js';
+import { collectGarbage, residentBytes } from './measure.js';
 
 export const nodeHost: Host = {
   processors: availableParallelism(),
   freeBytes: freemem,
+  residentBytes,
   collectGarbage,
   async open(path) {
     const place = fileURLToPath(new URL(`../${path}`, import.meta.url));

@@ -59,7 +59,7 @@ export function keyValueBytes({ layers, mixer }: Sizes, position: number): numbe
 }
 
 /** Multiplications of an exponential (src/kernels/scalar/exp.ts). */
-const EXPONENTIAL = 11;
+export const EXPONENTIAL = 11;
 /** That, and a division. */
 const SIGMOID = EXPONENTIAL + 1;
 const FLOAT = 4;

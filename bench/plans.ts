@@ -3,6 +3,9 @@ import type { LayerSettings } from './suite-layers.js';
 import type { MemorySettings } from './suite-memory.js';
 import type { ModelSettings } from './suite-models.js';
 import type { QualitySettings } from './suite-quality.js';
+import { KINDS } from './random-model.js';
+import type { ShapeSettings } from './suite-shapes.js';
+import { PUBLISHED_SHAPES } from './published-shapes.js';
 
 /** What a run consists of. Backends and fewer layers are chosen when it runs. */
 export interface Plan {
@@ -14,6 +17,7 @@ export interface Plan {
   readonly layers: readonly Omit<LayerSettings, 'backend' | 'layers'>[];
   /** In order: what the paper's claims are about comes first. */
   readonly models: readonly ModelRun[];
+  readonly shapes: readonly Omit<ShapeSettings, 'backend' | 'layers'>[];
 }
 
 export interface ModelRun extends Omit<ModelSettings, 'backend' | 'layers'> {
@@ -32,7 +36,12 @@ export function expectedSeconds(run: ModelRun, before: readonly { readonly run: 
 function runsOf(model: Omit<ModelRun, 'threads' | 'counts'>, threads: readonly number[], seconds = model.seconds): ModelRun[] {
   return threads.map((count, n) => (n === 0
     ? { ...model, threads: count, counts: true }
-    : { ...model, threads: count, counts: false, seconds, positions: model.positions.slice(0, 1), batches: [] }));
+    : { ...model, threads: count, counts: false, seconds, positions: model.positions.slice(0, 1), batches: [], kinds: [] }));
+}
+
+/** All of a published shape with one thread; with the others, decoding at the first position and the prompt. */
+function shapesOf(names: readonly string[], run: Omit<ShapeSettings, 'shape' | 'threads' | 'counts' | 'backend' | 'layers'>, threads: readonly number[]): Plan['shapes'] {
+  return names.flatMap((shape) => threads.map((count, n) => ({ ...run, shape, threads: count, counts: n === 0, ...(n > 0 ? { positions: run.positions.slice(0, 1) } : {}) })));
 }
 
 /** 1, 2, 3, 4, 8, 16, … and as many as there are. */
@@ -41,10 +50,10 @@ export function threadCounts(processors: number): readonly number[] {
   return [...some, processors];
 }
 
-/** Under a minute. */
+/** A minute and a half. */
 export function quickPlan(processors: number): Plan {
   const [one, ...most] = runsOf(
-    { shape: '370M', prompt: 32, positions: [1, 1024], batches: [1, 8], rounds: 5, roundMs: 60, seconds: 16 }, [...new Set([1, processors])], 6,
+    { shape: '370M', prompt: 32, positions: [1, 1024], batches: [1, 8], rounds: 5, roundMs: 60, seconds: 16, kinds: KINDS }, [...new Set([1, processors])], 6,
   );
   return {
     seconds: 55,
@@ -53,14 +62,15 @@ export function quickPlan(processors: number): Plan {
     memory: [],
     layers: [],
     models: [one, ...most.map((run) => ({ ...run, optional: true }))],
+    shapes: shapesOf(['Ternary Bonsai 1.7B'], { prompt: 32, positions: [1, 1024], rounds: 3, roundMs: 60, seconds: 10 }, [1]),
   };
 }
 
-/** Under ten minutes. */
+/** Of parts but shapes: what is optional is left out beyond ten minutes. */
 export function fullPlan(processors: number): Plan {
   const ends = [...new Set([1, processors])];
   const small = runsOf(
-    { shape: '370M', prompt: 128, positions: [1, 1024, 4096, 16_384, 32_768], batches: [1, 2, 4, 8, 16, 32], rounds: 7, roundMs: 80, seconds: 80 },
+    { shape: '370M', prompt: 128, positions: [1, 1024, 4096, 16_384, 32_768], batches: [1, 2, 4, 8, 16, 32], rounds: 7, roundMs: 80, seconds: 110, kinds: KINDS },
     threadCounts(processors), 20,
   );
   const medium = runsOf({ shape: '1.3B', prompt: 32, positions: [1, 4096], batches: [], rounds: 5, roundMs: 80, seconds: 40 }, ends, 25);
@@ -78,8 +88,12 @@ export function fullPlan(processors: number): Plan {
       ...small.filter(({ threads }) => ends.includes(threads)), ...medium,
       ...[...small.filter(({ threads }) => !ends.includes(threads)), ...large].map((run) => ({ ...run, optional: true })),
     ],
+    shapes: shapesOf(PUBLISHED_SHAPES.map(({ name }) => name), { prompt: 128, positions: [1, 4096], rounds: 5, roundMs: 150, seconds: 40 }, ends),
   };
 }
+
+/** What a page does not get the memory for everywhere. */
+const LARGEST_SHAPE = 'Ternary Bonsai 4B';
 
 /** In a browser, whose memory is what one page gets. */
 export function browserPlan(processors: number, quick: boolean): Plan {
@@ -91,5 +105,6 @@ export function browserPlan(processors: number, quick: boolean): Plan {
     layers: [],
     models: plan.models.filter(({ shape, threads }) => shape === '370M' && (threads === 1 || threads === processors))
       .map((run) => ({ ...run, positions: run.positions.filter((position) => position <= 4096) })),
+    shapes: plan.shapes.filter(({ shape }) => shape !== LARGEST_SHAPE),
   };
 }

@@ -8,7 +8,8 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MatMulFreeLM, type ModelState } from 'matmulfree';
-import { bonsai2File, BONSAI_2, type Bonsai2Shape, type BonsaiType } from './bonsai-file.js';
+import { bonsai2Blueprint, BONSAI_2, type Bonsai2Shape } from './published-shapes.js';
+import { shapeFile, type TernaryType } from './shape-file.js';
 
 const PROMPT = 512;
 const WRITTEN = 8;
@@ -23,7 +24,7 @@ const { values } = parseArgs({
 const shape = values.shape as Bonsai2Shape;
 const context = Number(values.context);
 const layers = Number(values.layers ?? BONSAI_2[shape].layers);
-const file = await bonsai2File(join(values.folder, `random-bonsai-2-${shape}-${layers}-${values.type}.gguf`), shape, values.type as BonsaiType, layers);
+const file = await shapeFile(join(values.folder, `random-bonsai-2-${shape}-${layers}-${values.type}.gguf`), (await bonsai2Blueprint(shape, layers))!, values.type as TernaryType);
 const lm = await MatMulFreeLM.load(file, { threads: 1, contextTokens: context + PROMPT + 1024, ...(values.backend ? { backend: values.backend as 'simd' } : {}) });
 const info = lm.info();
 console.log(`${cpus()[0]!.model}, Node ${process.version}; Bonsai 2 ${shape}, ${layers} layers, ${values.type}, backend ${lm.backend}, one thread`);

@@ -1,4 +1,6 @@
+import type { Listener } from './host.js';
 import type { Machine } from './machine.js';
+import { estimateEnergy, type TokenCost } from './operations.js';
 import { quantile } from './turns.js';
 
 /** One figure of a report. */
@@ -70,4 +72,16 @@ export function share(id: string, amount: number, times: readonly number[], most
 /** What is not measured by time. */
 export function counted(id: string, unit: string, value: number, better: Result['better'] = 'lower', noise = 0): Result {
   return { id, unit, better, median: value, quartiles: [value, value], range: [value, value], rounds: 1, noise };
+}
+
+/** What a token costs after `position` others, with the estimated energy. @param id of a figure by what it tells. */
+export function tellCost(id: (what: string) => string, position: number, cost: TokenCost, { result }: Listener): void {
+  const { arithmetic, memory: [least, most] } = estimateEnergy(cost);
+  result(counted(id(`bytes read at ${position}`), 'bytes/token', cost.bytes));
+  result(counted(id(`integer additions at ${position}`), '1/token', cost.integerAdditions));
+  result(counted(id(`float additions at ${position}`), '1/token', cost.floatAdditions));
+  result(counted(id(`float multiplications at ${position}`), '1/token', cost.floatMultiplications));
+  result(counted(id(`energy of arithmetic at ${position} (estimate)`), 'mJ/token', arithmetic));
+  result(counted(id(`energy of memory at ${position} (estimate, least)`), 'mJ/token', least));
+  result(counted(id(`energy of memory at ${position} (estimate, most)`), 'mJ/token', most));
 }

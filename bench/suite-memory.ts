@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BackendName } from 'matmulfree';
 import { transformerOf } from './baselines/random-transformer.js';
-import type { Contestant } from './contestants.js';
+import type { ContestantName } from './contestants.js';
 import type { Host, Listener } from './host.js';
 import type { MemoryFindings, MemoryTask } from './memory-child.js';
 import { writeTernaryFile, writeTransformerFiles } from './model-files.js';
@@ -17,7 +17,7 @@ export interface MemorySettings {
   readonly shape: ShapeName;
   readonly layers?: number | undefined;
   readonly backend: Exclude<BackendName, 'scalar'>;
-  readonly names: readonly Contestant['name'][];
+  readonly names: readonly ContestantName[];
   /** Whether models are loaded from files, written beforehand to a folder for temporary files; else they are made in memory. */
   readonly fromFiles: boolean;
   /** Tokens of the text that they have read at the end. */
@@ -50,7 +50,7 @@ export async function measureMemory(settings: MemorySettings, host: Host, tell: 
   }
 }
 
-async function measureOne(settings: MemorySettings, name: Contestant['name'], file: string | undefined, host: Host, tell: Listener): Promise<void> {
+async function measureOne(settings: MemorySettings, name: ContestantName, file: string | undefined, host: Host, tell: Listener): Promise<void> {
   const { shape, layers, backend, position } = settings;
   const sizes = sizesOf(shape, layers);
   const needed = name === 'ternary' ? floatWeightBytes(sizes) / 8 : floatWeightBytes(sizes) + (name === 'Transformer++' ? keyValueBytes(sizes, position) : 0);

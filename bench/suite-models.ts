@@ -1,9 +1,9 @@
 import type { BackendName } from 'matmulfree';
-import { createFloatMatMulFree, createTernary, createTransformer, type Contestant } from './contestants.js';
+import { createFloatMatMulFree, createKind, createTernary, createTransformer, type Contestant } from './contestants.js';
 import type { Host, Listener } from './host.js';
-import { estimateEnergy, floatWeightBytes, keyValueBytes } from './operations.js';
-import { sizesOf, type ShapeName } from './random-model.js';
-import { counted, ONCE_NOISE, share, speed } from './results.js';
+import { floatWeightBytes, keyValueBytes } from './operations.js';
+import { sizesOf, type Kind, type ShapeName } from './random-model.js';
+import { counted, ONCE_NOISE, share, speed, tellCost } from './results.js';
 import { createRoof, type Roof } from './roof.js';
 import { takeTurns } from './turns.js';
 
@@ -13,6 +13,8 @@ export interface ModelSettings {
   readonly threads: number;
   /** Default: all of the published model. */
   readonly layers?: number | undefined;
+  /** Ternary models of other kinds, which take part as well. */
+  readonly kinds?: readonly Kind[] | undefined;
   /** Tokens of a prompt. */
   readonly prompt: number;
   /** Tokens before the one that is decoded; those that do not fit in memory are left out. */
@@ -32,7 +34,7 @@ const SPARE_BYTES = 2e9;
 
 /** Whole models with random weights, alive at the same time and taking turns. */
 export async function measureModels(settings: ModelSettings, host: Host, tell: Listener): Promise<void> {
-  const { shape, layers, backend, threads, prompt, batches, rounds, roundMs, seconds } = settings;
+  const { shape, layers, backend, threads, kinds = [], prompt, batches, rounds, roundMs, seconds } = settings;
   host.collectGarbage(); // the models before
   const { positions, both } = whatFits(settings, host.freeBytes(), tell);
   if (positions.length === 0) return;
@@ -43,6 +45,7 @@ export async function measureModels(settings: ModelSettings, host: Host, tell: L
     () => createTernary({ shape, layers, threads }, backend),
     ...(both ? [() => createFloatMatMulFree({ shape, layers, threads }, backend)] : []),
     () => createTransformer({ shape, layers, threads }, backend, Math.max(furthest + 1, prompt, ...batches)),
+    ...kinds.map((kind) => () => createKind(kind, { shape, layers, threads }, backend, positions, prompt)),
   ]) {
     const start = performance.now();
     const contestant = await create();
@@ -106,16 +109,8 @@ function tellCounts(shape: ShapeName, contestant: Contestant, tell: Listener): v
   const id = (what: string): string => `models/${shape}/${contestant.name}/${what}`;
   tell.result(counted(id('weights'), 'bytes', contestant.weightBytes));
   for (const position of COUNT_POSITIONS) {
-    const cost = contestant.costAt(position);
-    const { arithmetic, memory: [least, most] } = estimateEnergy(cost);
     tell.result(counted(id(`memory of ${position} tokens`), 'bytes', contestant.memoryAt(position)));
-    tell.result(counted(id(`bytes read at ${position}`), 'bytes/token', cost.bytes));
-    tell.result(counted(id(`integer additions at ${position}`), '1/token', cost.integerAdditions));
-    tell.result(counted(id(`float additions at ${position}`), '1/token', cost.floatAdditions));
-    tell.result(counted(id(`float multiplications at ${position}`), '1/token', cost.floatMultiplications));
-    tell.result(counted(id(`energy of arithmetic at ${position} (estimate)`), 'mJ/token', arithmetic));
-    tell.result(counted(id(`energy of memory at ${position} (estimate, least)`), 'mJ/token', least));
-    tell.result(counted(id(`energy of memory at ${position} (estimate, most)`), 'mJ/token', most));
+    tellCost(id, position, contestant.costAt(position), tell);
   }
 }
 
@@ -132,14 +127,16 @@ function idOf({ shape, threads }: ModelSettings, { name }: Contestant, what: str
 
 /** Those positions for which the float models and the cache of one fit in what memory is free; and whether both float models do. */
 function whatFits(
-  { shape, layers, prompt, positions }: ModelSettings, free: number, { note }: Listener,
+  { shape, layers, kinds = [], prompt, positions }: ModelSettings, free: number, { note }: Listener,
 ): { readonly positions: readonly number[]; readonly both: boolean } {
   const sizes = sizesOf(shape, layers);
   const weights = floatWeightBytes(sizes);
   const nearest = keyValueBytes(sizes, Math.min(...positions) + prompt);
   const both = free - SPARE_BYTES >= 2 * weights + nearest;
   const available = free - SPARE_BYTES - (both ? 2 : 1) * weights;
-  const fit = positions.filter((position) => keyValueBytes(sizes, position + prompt) <= available);
+  // Keys and values of another kind are in half as many bits, of a quarter of the heads or in a window, but for each position anew.
+  const perToken = 1 + kinds.length / 4;
+  const fit = positions.filter((position) => perToken * keyValueBytes(sizes, position + prompt) <= available);
   const left = positions.filter((position) => !fit.includes(position));
   if (fit.length === 0) note(`${shape}: left out for lack of memory (${(free / 1e9).toFixed(1)} GB are free)`);
   else if (!both) note(`${shape}: float MatMul-free left out for lack of memory beside the transformer (${(free / 1e9).toFixed(1)} GB are free)`);

@@ -5,10 +5,11 @@ import { measureKernels } from './suite-kernels.js';
 import { measureLayers } from './suite-layers.js';
 import { measureModels, threadsOf } from './suite-models.js';
 import { measureQuality } from './suite-quality.js';
+import { measureShape, type OpenPeers } from './suite-shapes.js';
 import type { MemorySettings } from './suite-memory.js';
 
 /** In the order in which they run: what needs room comes before what leaves little. */
-export const PARTS = ['quality', 'kernels', 'memory', 'layers', 'models'] as const;
+export const PARTS = ['quality', 'kernels', 'memory', 'layers', 'models', 'shapes'] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface RunOptions {
@@ -17,11 +18,13 @@ export interface RunOptions {
   readonly layers?: number | undefined;
   /** How to measure resident memory, where there are processes. */
   readonly measureMemory?: (settings: MemorySettings, host: Host, tell: Listener) => Promise<void>;
+  /** Other engines that take turns with this library on the shapes of models that people use. */
+  readonly openPeers?: OpenPeers | undefined;
 }
 
 /** Measures what `plan` says. @returns seconds by part. */
 export async function runPlan(plan: Plan, host: Host, tell: Listener, options: RunOptions): Promise<Record<string, number>> {
-  const { layers, measureMemory } = options;
+  const { layers, measureMemory, openPeers } = options;
   const began = performance.now();
   const backends = (await availableBackends()).filter((name) => name !== 'scalar');
   const backend = backends.at(-1) ?? 'simd'; // the fastest one
@@ -46,6 +49,9 @@ export async function runPlan(plan: Plan, host: Host, tell: Listener, options: R
         await measureModels({ ...settings, layers, backend }, host, tell);
         before.push({ run: modelRun, seconds: (performance.now() - start) / 1000 });
       }
+    },
+    async shapes() {
+      for (const settings of plan.shapes) await measureShape({ ...settings, layers, backend }, host, tell, openPeers);
     },
   };
   const seconds: Record<string, number> = {};

@@ -36,6 +36,34 @@ export function takeTurns(tasks: readonly (() => void)[], { rounds, roundMs, sec
   return times;
 }
 
+/** A task that tells itself how long a call took, in milliseconds: another engine's, which may answer later. */
+export type TimedTask = () => Promise<number>;
+
+/** As often as makes a round of `roundMs`; before its first, it is warmed up. */
+export function timedTask(task: () => void, roundMs: number): TimedTask {
+  let callMs = 0;
+  return async () => {
+    callMs ||= warmUp(task, WARM_UP_MS);
+    const calls = Math.max(1, Math.round(roundMs / callMs));
+    const start = performance.now();
+    for (let call = 0; call < calls; call++) task();
+    return (callMs = (performance.now() - start) / calls);
+  };
+}
+
+/** As `takeTurns`, with engines that answer later among the tasks. @returns milliseconds a call: [task][round] */
+export async function takeTimedTurns(tasks: readonly TimedTask[], { rounds, seconds = Infinity }: Pick<Turns, 'rounds' | 'seconds'>): Promise<number[][]> {
+  const end = performance.now() + 1000 * seconds;
+  const times = tasks.map((): number[] => []);
+  for (let round = -1; round < rounds && (round < LEAST_ROUNDS || performance.now() < end); round++) {
+    for (const [n, task] of tasks.entries()) {
+      const time = await task();
+      if (round >= 0) times[n].push(time);
+    }
+  }
+  return times;
+}
+
 /** @returns milliseconds a call, towards the end. */
 function warmUp(task: () => void, ms: number): number {
   const start = performance.now();

@@ -3,7 +3,7 @@ import type { Figure } from './figure.js';
 import { formatValue, percent, short, tokens } from './format.js';
 import { cell, CONTESTANTS, derived, SIZES, type Lookup } from './lookup.js';
 
-/* Operations, energy, and quality beside cost: tables. */
+/* Operations and energy of a token: a table. */
 
 const ENERGY_NOTE = 'An estimate from figures for single operations, by M. Horowitz (ISSCC 2014, 45 nm): 0.1 pJ for an integer addition, 0.9 for a float addition, '
   + '3.7 for a float multiplication, 1.3 to 2.6 nJ for 64 bits from DRAM. Instructions, caches and what the chip takes at rest are left out; nothing was measured. Additions are those that the products take, one for each weight that is not zero: the library looks up sums of several instead. Bytes are taken to come from DRAM.';
@@ -55,39 +55,5 @@ export function operationsOfToken(lookup: Lookup): Figure | undefined {
       }))),
     },
     note: ENERGY_NOTE,
-  };
-}
-
-const DECODING = /^decode at/;
-
-export function quality(lookup: Lookup): Figure | undefined {
-  const found = (name: string, pattern: RegExp): Result | undefined => lookup.matching(/^quality\/([^/]+)\/(.+)$/).find(({ groups: [who, what] }) => who === name && pattern.test(what))?.result;
-  const perplexity = (name: string): Result | undefined => found(name, /^perplexity/);
-  const stories = /perplexity of (\d+) stories/.exec(perplexity('ternary')?.id ?? '')?.[1];
-  if (stories === undefined) return undefined;
-  const [ours, theirs] = [perplexity('ternary')!, perplexity('Transformer++')];
-  const speeds = ['ternary', 'Transformer++'].map((name) => found(name, DECODING));
-  const weights = ['ternary', 'Transformer++'].map((name) => found(name, /^weights/));
-  return {
-    id: 'quality', title: 'Quality beside cost', chart: undefined,
-    says: theirs && speeds[0] && speeds[1] && weights[0] && weights[1]
-      ? `Trained on the same text with as many weights, the float transformer predicts ${theirs.median < ours.median ? 'better' : 'worse'}: perplexity ${theirs.median.toFixed(3)} against ${ours.median.toFixed(3)} over ${stories} validation stories (lower is better). The ternary model decodes ${short(speeds[0].median / speeds[1].median)} times as fast, with weights that take ${short(weights[1].median / weights[0].median)} times less memory.`
-      : `Perplexity ${ours.median.toFixed(3)} over ${stories} validation stories.`,
-    table: {
-      caption: `Models of 9 million parameters, ${stories} stories, one thread`,
-      columns: ['model', 'perplexity', 'decoding', 'in JavaScript', 'weights', 'load', 'integer additions', 'float multiplications', 'bytes read', 'energy of arithmetic (estimate)', 'energy of memory (estimate)'],
-      rows: CONTESTANTS.filter(({ name }) => perplexity(name)).map(({ name }) => {
-        const position = /at (\d+)$/.exec(found(name, /^bytes read/)?.id ?? '')?.[1] ?? '';
-        const of = (what: string): string => {
-          const [start, kind] = what.split('|');
-          return `quality/${name}/${start} at ${position} (${kind})`;
-        };
-        return [
-          name, derived(perplexity(name)!.median.toFixed(3), [perplexity(name)]), cell(found(name, DECODING)), cell(found(name, /^decode in JavaScript/)), cell(found(name, /^weights/)), cell(found(name, /^seconds to load/)),
-          cell(found(name, /^integer additions/)), cell(found(name, /^float multiplications/)), cell(found(name, /^bytes read/)), ...energyCells(lookup, of),
-        ];
-      }),
-    },
-    note: 'Decoding is in WebAssembly but for one column. The models: tinystories-9m, the same with float products, and llama-9m: one text, tokenizer, size and number of steps. The float MatMul-free model has the ternary weights, but activations that are not rounded: what is left between it and the transformer is the architecture and its ternary weights. So small a ternary model lies in the caches, where nothing is waited for and memory takes less energy than estimated: larger ones are another matter.',
   };
 }

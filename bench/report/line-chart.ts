@@ -17,7 +17,7 @@ export interface Series {
   /** A line without marks, dashed: a limit, an ideal. */
   readonly guide?: boolean;
   /** Marks without a line, with the name on that side of all of them. */
-  readonly scattered?: 'left' | 'right' | 'below';
+  readonly scattered?: 'left' | 'right' | 'below' | 'above' | 'above right';
 }
 
 export interface Axis {
@@ -38,6 +38,8 @@ export interface LineChart {
   readonly description: string;
   /** Default 310. */
   readonly height?: number;
+  /** Lines at the foot, about 70 letters each: what must not be read without. */
+  readonly foot?: readonly string[];
 }
 
 export const WIDTH = 460;
@@ -47,9 +49,10 @@ const MARGIN = { top: 60, bottom: 46, left: 62 } as const;
 const LETTER = 8.6;
 const TICK_LETTER = 7.8;
 const LINE_HEIGHT = 16;
+const FOOT_LINE = 15;
 
 /** Lines with marks and whiskers, each with its name at its end. Axes have labels and few grid lines. */
-export function lineChart({ heading, x, y, series, description, height = 310 }: LineChart): Drawing {
+export function lineChart({ heading, x, y, series, description, height = 310, foot = [] }: LineChart): Drawing {
   const shown = series.filter(({ points }) => points.length > 0);
   const right = Math.max(...withEndLabels(shown).whole.map(({ name }) => longestLine(name).length), 0) * LETTER + 14;
   const [left, end, top, bottom] = [MARGIN.left, WIDTH - right, MARGIN.top, height - MARGIN.bottom];
@@ -73,7 +76,7 @@ export function lineChart({ heading, x, y, series, description, height = 310 }: 
     below.push(textElement(xScale(tick), bottom + 19, x.format(tick), { 'text-anchor': 'middle' }));
   }
   return {
-    width: WIDTH, height, description,
+    width: WIDTH, height: height + foot.length * FOOT_LINE, description,
     body: [
       textElement(12, 20, heading, { class: 'heading' }),
       textElement(12, 39, y.label),
@@ -81,6 +84,7 @@ export function lineChart({ heading, x, y, series, description, height = 310 }: 
       element('line', { class: 'axis', x1: left, x2: end, y1: bottom, y2: bottom }),
       ...below,
       textElement((left + end) / 2, height - 8, x.label, { 'text-anchor': 'middle' }),
+      ...foot.map((line, n) => textElement(12, height + 10 + n * FOOT_LINE, line, { class: 'source' })),
       ...shown.map((one) => drawSeries(one, xScale, yScale)),
       ...labelsAtEnds(shown, xScale, yScale, top, bottom),
       ...shown.map((one) => labelBeside(one, xScale, yScale)),
@@ -119,6 +123,7 @@ export function mark(ink: Ink, x: number, y: number, r = 4.5): string {
     case 'ternary': return element('circle', { ...attributes, cx: x, cy: y, r });
     case 'transformer': return element('rect', { ...attributes, x: x - r * 0.9, y: y - r * 0.9, width: 1.8 * r, height: 1.8 * r });
     case 'float': return element('path', { ...attributes, d: `${pathThrough([[x, y - 1.2 * r], [x + 1.1 * r, y + 0.9 * r], [x - 1.1 * r, y + 0.9 * r]])}Z` });
+    case 'fifth': return element('path', { ...attributes, d: `${pathThrough([[x - 1.1 * r, y - 0.9 * r], [x + 1.1 * r, y - 0.9 * r], [x, y + 1.2 * r]])}Z` });
     default: return element('path', { ...attributes, d: `${pathThrough([[x, y - 1.2 * r], [x + 1.2 * r, y], [x, y + 1.2 * r], [x - 1.2 * r, y]])}Z` });
   }
 }
@@ -150,6 +155,8 @@ function labelBeside({ name, ink, points, scattered }: Series, x: Scale, y: Scal
   const [xs, ys] = [points.map((point) => x(point.x)), points.map((point) => y(point.y))];
   const [middleX, middleY] = [xs, ys].map((values) => (Math.min(...values) + Math.max(...values)) / 2);
   if (scattered === 'below') return label(name, ink, middleX, Math.max(...ys) + 20, 'middle');
+  if (scattered === 'above right') return label(name, ink, Math.max(...xs) + 10, Math.min(...ys) - 12, 'start');
+  if (scattered === 'above') return label(name, ink, middleX, Math.min(...ys) - 18, 'middle');
   return scattered === 'right' ? label(name, ink, Math.max(...xs) + 10, middleY, 'start') : label(name, ink, Math.min(...xs) - 10, middleY, 'end');
 }
 

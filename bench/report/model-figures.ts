@@ -7,7 +7,7 @@ import { bareCell, cell, CONTESTANTS, derived, millisecondsOf, modelId, SIZES, t
 
 /* Charts of whole models: by size, by context, by threads, by batch. Each is undefined where a run has not measured it. */
 
-const MARKED = 'Markers are medians; whiskers hold four of five rounds, and are hidden by their marker where they are shorter. The table has both.';
+export const MARKED = 'Markers are medians; whiskers hold four of five rounds, and are hidden by their marker where they are shorter. The table has both.';
 
 /** How often `a` goes into `b`, in words for a sentence. */
 const times = (a: number, b: number): string => `${short(a / b)} times`;
@@ -124,7 +124,7 @@ export function memoryBySize(lookup: Lookup): Figure | undefined {
   };
 }
 
-const contextAxis = (positions: readonly number[]) => ({
+export const contextAxis = (positions: readonly number[]) => ({
   label: 'tokens of the text so far, logarithmic', kind: 'log', format: tokens, ticks: positions,
 }) as const;
 

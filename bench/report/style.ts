@@ -1,17 +1,17 @@
 /*
- * Colours and type of the charts and the page. Three contestants, three colours of Okabe and Ito's palette, which readers with any kind of
+ * Colours and type of the charts and the page. Each contestant has a colour of Okabe and Ito's palette, which readers with any kind of
  * colour vision tell apart, darkened or lightened until small text in them is legible; and a marker of its own shape for each.
  */
 
-export type Ink = 'ternary' | 'float' | 'transformer' | 'muted' | 'fourth';
+export type Ink = 'ternary' | 'float' | 'transformer' | 'muted' | 'fourth' | 'fifth';
 
 const LIGHT: Readonly<Record<string, string>> = {
   paper: '#fcfcfa', card: '#ffffff', ink: '#1c1f24', soft: '#5a616b', rule: '#dcdfe3', grid: '#eceef0', wash: '#f2f4f5',
-  ternary: '#0067a5', float: '#00744f', transformer: '#b84a00', muted: '#6b7280', fourth: '#8a4f87',
+  ternary: '#0067a5', float: '#00744f', transformer: '#b84a00', muted: '#6b7280', fourth: '#8a4f87', fifth: '#7a6400',
 };
 const DARK: Readonly<Record<string, string>> = {
   paper: '#14171b', card: '#1b1f24', ink: '#e8eaed', soft: '#a3abb5', rule: '#3a4048', grid: '#2a2f36', wash: '#23282e',
-  ternary: '#63b8f0', float: '#4fc99a', transformer: '#f09a4a', muted: '#98a1ab', fourth: '#d19ccf',
+  ternary: '#63b8f0', float: '#4fc99a', transformer: '#f09a4a', muted: '#98a1ab', fourth: '#d19ccf', fifth: '#d9be4a',
 };
 
 const variables = (colours: Readonly<Record<string, string>>): string => Object.entries(colours).map(([name, colour]) => `--${name}:${colour}`).join(';');
@@ -21,7 +21,7 @@ export function colours(root: string): string {
   return `${root}{${variables(LIGHT)}}@media (prefers-color-scheme:dark){${root}{${variables(DARK)}}}`;
 }
 
-const INKS: readonly Ink[] = ['ternary', 'float', 'transformer', 'muted', 'fourth'];
+const INKS: readonly Ink[] = ['ternary', 'float', 'transformer', 'muted', 'fourth', 'fifth'];
 
 /** What charts are drawn with. */
 export const CHART_STYLE = [

@@ -5,8 +5,9 @@ import { buildFloatMatMulFree } from '../../bench/baselines/float-matmulfree.js'
 import type { FloatModel } from '../../bench/baselines/float-model.js';
 import { openLlama } from '../../bench/baselines/llama-checkpoint.js';
 import { randomWeights } from '../../bench/baselines/random-transformer.js';
-import { scoreFloat } from '../../bench/baselines/score.js';
+import { eachLogitsOf } from '../../bench/baselines/score.js';
 import { buildTransformer } from '../../bench/baselines/transformer.js';
+import { judgeStories } from '../../bench/stories.js';
 import { filesFromMemory, type FileSet } from '../../src/formats/bytes.js';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.js';
 import { filesFromDisk } from '../../src/platform/disk.js';
@@ -139,7 +140,7 @@ describe('perplexity over validation stories', () => {
   const stories = JSON.parse(readFileSync(fixture('tinystories-9m/validation-stories.json'), 'utf8')) as number[][];
 
   function nllOf(model: FloatModel, some: readonly (readonly number[])[]): number {
-    return some.reduce((sum, story) => sum + scoreFloat(model, story).nll, 0);
+    return judgeStories(some, eachLogitsOf(model), new Set()).all.nll;
   }
 
   if (FULL) it.skipIf(!HAS_SHARED)(`of the Llama is that of the golden${SHARED_NOTE}`, async () => {

@@ -24,7 +24,7 @@ const scaled = (pattern: RegExp, factor: number): Report => ({
 describe('figures', () => {
   it('are there for all that a full run measures', () => {
     expect(figures.map(({ id }) => id)).toEqual([
-      'speed-by-size-1-thread', 'speed-by-size-all-threads', 'memory-by-size', 'time-by-context-370M', 'memory-by-context-370M', 'prefill', 'roofline',
+      'speed-by-size-1-thread', 'speed-by-size-all-threads', 'memory-by-size', 'time-by-context-370M', 'memory-by-context-370M', 'kinds-by-context-370M', 'prefill', 'shapes', 'roofline',
       'threads-decode', 'threads-prefill', 'batch-370M', 'layers-370M', 'resident-memory', 'operations', 'quality',
     ]);
     expect(new Set(charts.map(({ id }) => id)).size).toBe(charts.length);
@@ -51,7 +51,9 @@ describe('figures', () => {
     expect(row[0]).toBe('32k');
     const { median } = lookUp(report).get('models/370M/Transformer++/1 thread/decode at 32768')!;
     expect(Number((row[3] as { text: string }).text)).toBeCloseTo(1000 / median, 0);
-    expect(figures.find(({ id }) => id === 'quality')!.says).toContain('the float transformer predicts better: perplexity 8.715 against 9.107 over 100');
+    expect(figures.find(({ id }) => id === 'quality')!.says).toMatch(/keep: MatMul-free 8\.19 kB, hybrid 203 kB, BitNet 134 MB, float Transformer\+\+ 537 MB\. Which of them predicts best is not established/);
+    expect(figures.find(({ id }) => id === 'kinds-by-context-370M')!.says).toContain('hybrid 143 to 143, BitNet 143 to 25.1, float Transformer++');
+    expect(figures.find(({ id }) => id === 'shapes')!.says).toBe('The shape of Ternary Bonsai 1.7B decodes 50 tokens/s with one thread; the first token after a prompt of 128 tokens comes after 1,000 ms.');
   });
 
   it('say it in other words when the numbers turn', () => {
@@ -74,9 +76,9 @@ describe('figures', () => {
 
   it('are left out where there is nothing to show', () => {
     expect(figuresOf({ ...report, results: [] })).toEqual([]);
-    expect(figuresOf(without(/^(models|layers|memory|machine|kernels)/)).map(({ id }) => id)).toEqual(['quality']);
+    expect(figuresOf(without(/^(models|layers|memory|machine|kernels|shapes)/)).map(({ id }) => id)).toEqual(['quality']);
     expect(figuresOf(without(/Transformer\+\+/)).map(({ id }) => id)).not.toContain('time-by-context-370M');
-    for (const part of ['ternary', 'float MatMul-free', 'Transformer++', 'decode', '4 threads', 'weights', 'machine', 'bytes read', 'peak']) {
+    for (const part of ['ternary', 'hybrid', 'BitNet', 'quoted', 'ours', 'golden', 'names', 'prefill', 'memory of', 'float MatMul-free', 'Transformer++', 'decode', '4 threads', 'weights', 'machine', 'bytes read', 'peak']) {
       const some = { ...report, results: report.results.filter(({ id }) => !id.includes(part)) };
       expect(/.{0,80}(NaN|undefined|Infinity).{0,40}/.exec(reportPage(some))?.[0], part).toBeUndefined();
     }
@@ -229,5 +231,12 @@ describe('plans', () => {
     expect(runsOf(browserPlan(4, false))).toEqual(['370M 1', '370M 4']);
     for (const plan of [quickPlan(4), fullPlan(4)]) expect(plan.models.map(({ counts }) => counts)).toEqual(plan.models.map(({ threads }) => threads === 1));
     expect(browserPlan(4, false).models.map(({ positions }) => Math.max(...positions))).toEqual([4096, 1]);
+    // Other kinds, and long texts of published shapes, with one thread.
+    expect(fullPlan(2).models.filter(({ kinds = [] }) => kinds.length > 0).map(({ shape, threads }) => `${shape} ${threads}`)).toEqual(['370M 1']);
+    expect(fullPlan(4).shapes.map(({ shape, threads, positions }) => `${shape}, ${threads}: ${positions.join()}`)).toEqual(
+      ['Ternary Bonsai 1.7B', 'BitNet 2B4T', 'Bonsai 2 2B', 'Ternary Bonsai 4B'].flatMap((shape) => [`${shape}, 1: 1,4096`, `${shape}, 4: 1`]),
+    );
+    expect(browserPlan(1, false).shapes.map(({ shape }) => shape)).toEqual(['Ternary Bonsai 1.7B', 'BitNet 2B4T', 'Bonsai 2 2B']);
+    expect(quickPlan(4).shapes.map(({ shape, threads }) => `${shape} ${threads}`)).toEqual(['Ternary Bonsai 1.7B 1']);
   });
 });

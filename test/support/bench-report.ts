@@ -1,7 +1,9 @@
 import { SHAPES, sizesOf, type ShapeName } from '../../bench/random-model.js';
 import { LAYER_PARTS } from '../../bench/layer-parts.js';
-import { estimateEnergy, floatMatMulFreeCost, floatWeightBytes, keyValueBytes, transformerCost } from '../../bench/operations.js';
-import { counted, duration, speed, type Report, type Result } from '../../bench/results.js';
+import { floatMatMulFreeCost, floatWeightBytes, keyValueBytes, transformerCost, type TokenCost } from '../../bench/operations.js';
+import { PUBLISHED_SHAPES } from '../../bench/published-shapes.js';
+import { counted, duration, speed, tellCost, type Report, type Result } from '../../bench/results.js';
+import { QUOTED } from '../../bench/trained-models.js';
 
 /*
  * A report such as a full run makes, with made-up speeds: what tests draw. Bandwidth 28 GB/s a thread; the ternary models reach a third of
@@ -45,6 +47,14 @@ function* models(): Generator<Result> {
         }
       }
     }
+    if (isSmall) {
+      for (const [name, text] of [['hybrid', 2e6], ['BitNet', 24_576]] as const) {
+        for (const position of POSITIONS) {
+          yield speed(`models/${shape}/${name}/1 thread/decode at ${position}`, 'tokens/s', 1, around(name === 'hybrid' ? 7 : 7 + position / 1000), 1);
+          yield counted(`models/${shape}/${name}/memory of ${position} tokens`, 'bytes', name === 'hybrid' ? text : text * position);
+        }
+      }
+    }
     yield* countsOf(shape);
   }
 }
@@ -57,15 +67,8 @@ function* countsOf(shape: ShapeName): Generator<Result> {
     yield counted(id('weights'), 'bytes', floatWeightBytes(sizes) / (name === 'ternary' ? 10 : 1));
     for (const position of POSITIONS) {
       const cost = costAt(shape, name, position);
-      const { arithmetic, memory: [least, most] } = estimateEnergy(cost);
       yield counted(id(`memory of ${position} tokens`), 'bytes', name === 'Transformer++' ? keyValueBytes(sizes, position) : 4 * sizes.layers * sizes.mixer);
-      yield counted(id(`bytes read at ${position}`), 'bytes/token', cost.bytes);
-      yield counted(id(`integer additions at ${position}`), '1/token', cost.integerAdditions);
-      yield counted(id(`float additions at ${position}`), '1/token', cost.floatAdditions);
-      yield counted(id(`float multiplications at ${position}`), '1/token', cost.floatMultiplications);
-      yield counted(id(`energy of arithmetic at ${position} (estimate)`), 'mJ/token', arithmetic);
-      yield counted(id(`energy of memory at ${position} (estimate, least)`), 'mJ/token', least);
-      yield counted(id(`energy of memory at ${position} (estimate, most)`), 'mJ/token', most);
+      yield* costs(id, position, cost);
     }
   }
 }
@@ -103,17 +106,55 @@ function* others(): Generator<Result> {
     })) yield counted(`memory/370M/${name}/${what}`, 'bytes', value, 'lower', 0.1);
     yield counted(`memory/370M/${name}/seconds to load`, 's', weights / 1e9, 'lower', 0.5);
   }
-  for (const [name, perplexity, rate, weights, operations] of [['ternary', 9.107, 5000, 4.17e6, 3e5], ['float MatMul-free', 9.101, 950, 3.57e7, 8e6], ['Transformer++', 8.715, 800, 3.57e7, 9e6]] as const) {
+}
+
+/** Made-up figures of all trained models: perplexity, tokens/s, bytes of weights, of the text always, and for each token. */
+const TRAINED_FIGURES: Readonly<Record<string, readonly [number, number, number, number, number]>> = {
+  'MatMul-free 512': [9.649, 5000, 4.17e6, 8192, 0], ternary: [9.107, 5000, 4.17e6, 8192, 0], 'float MatMul-free': [9.101, 950, 3.57e7, 8192, 0],
+  'hybrid 512': [9.247, 4000, 4.13e6, 202_752, 0], 'BitNet 512': [8.851, 2400, 5.85e6, 0, 4096], BitNet: [8.034, 2400, 5.85e6, 0, 4096], 'Transformer++': [8.715, 800, 3.57e7, 0, 16_384],
+};
+
+function* trained(): Generator<Result> {
+  for (const [name, [perplexity, rate, weights, fixed, perToken]] of Object.entries(TRAINED_FIGURES)) {
     const id = (what: string): string => `quality/${name}/${what}`;
     yield counted(id('perplexity of 100 stories'), '', perplexity, 'lower', 1e-4);
+    yield counted(id('golden perplexity of 100 stories'), '', perplexity + 1e-4);
+    yield counted(id('digits of the golden perplexity'), '', 4, 'higher');
+    for (const [n, positions] of ['1 to 32', '33 to 128', '129 to 300'].entries()) yield counted(id(`perplexity at ${positions}`), '', 4.5 + 3 * n, 'lower', 1e-4);
+    yield counted(id('names said 17 to 32 tokens ago'), '', 144, 'higher');
+    for (const what of ['names, the first guess', 'names, the first guess of names']) yield counted(id(what), '', 0.62, 'higher', 1e-4);
     yield speed(id('decode at 256'), 'tokens/s', 1, around(1000 / rate), 1);
-    yield speed(id('decode in JavaScript at 256'), 'tokens/s', 1, around(4000 / rate), 1);
+    yield speed(id('prefill 256'), 'tokens/s', 256, around(1e5 / rate), 1);
+    if (perToken === 0 || name === 'Transformer++') yield speed(id('decode in JavaScript at 256'), 'tokens/s', 1, around(4000 / rate), 1);
     yield counted(id('weights'), 'bytes', weights);
     yield counted(id('seconds to load'), 's', weights / 1e8, 'lower', 0.5);
-    for (const what of ['integer additions', 'float multiplications']) yield counted(id(`${what} at 256`), '1/token', operations);
-    yield counted(id('bytes read at 256'), 'bytes/token', weights);
-    for (const what of ['arithmetic at 256 (estimate)', 'memory at 256 (estimate, least)', 'memory at 256 (estimate, most)']) yield counted(id(`energy of ${what}`), 'mJ/token', 0.5);
+    for (const length of [256, 4096, 32_768]) yield counted(id(`memory of ${length} tokens`), 'bytes', fixed + perToken * length);
+    yield* costs(id, 256, { integerAdditions: 5e6, floatAdditions: 3e5, floatMultiplications: 3e5, bytes: weights });
   }
+  for (const { id, perplexity } of QUOTED) yield counted(`quality/${id}/perplexity of 100 stories`, '', perplexity);
+}
+
+function* shapes(): Generator<Result> {
+  for (const [n, { name }] of PUBLISHED_SHAPES.entries()) {
+    for (const threads of [1, 4]) {
+      const id = (who: string, what: string): string => `shapes/${name}/${who}/${threadsOf(threads)}/${what}`;
+      yield speed(id('ours', 'decode at 1'), 'tokens/s', 1, around((20 * (n + 1)) / threads), threads);
+      if (threads === 1) yield speed(id('ours', 'decode at 4096'), 'tokens/s', 1, around(30 * (n + 1)), threads);
+      yield speed(id('ours', 'prefill 128'), 'tokens/s', 128, around(1000 * (n + 1)), threads);
+      yield duration(id('ours', 'first token of 128'), around(1000 * (n + 1)));
+      if (n > 0) continue;
+      yield speed(id('llama.cpp TQ2_0', 'decode at 1'), 'tokens/s', 1, around(25), threads);
+      yield speed(id('llama.cpp TQ2_0', 'prefill 128'), 'tokens/s', 128, around(900), threads);
+    }
+    for (const [what, bytes] of Object.entries({ resident: 6e8, weights: 4.8e8, 'memory of 4096 tokens': 4.7e8 })) yield counted(`shapes/${name}/ours/${what}`, 'bytes', bytes * (n + 1));
+  }
+}
+
+/** All that `tellCost` tells. */
+function costs(id: (what: string) => string, position: number, cost: TokenCost): Result[] {
+  const results: Result[] = [];
+  tellCost(id, position, cost, { result: (result) => void results.push(result), note() {}, failure() {} });
+  return results;
 }
 
 export function reportFixture(): Report {
@@ -122,6 +163,6 @@ export function reportFixture(): Report {
     machine: {
       cpu: 'AMD <EPYC> & others', processors: 4, memoryBytes: 25e9, freeBytes: 2e10, system: 'linux 6.18', engine: 'Node 24, V8 13', load: { start: 0.1, end: 3.2 }, commit: 'abc1234',
     },
-    results: [...others(), ...kernels(), ...models()], notes: ['2.7B: float MatMul-free left out for lack of memory'], parts: { kernels: 70.2, models: 400 },
+    results: [...trained(), ...others(), ...kernels(), ...models(), ...shapes()], notes: ['2.7B: float MatMul-free left out for lack of memory'], parts: { kernels: 70.2, models: 400 },
   };
 }

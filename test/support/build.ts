@@ -20,10 +20,19 @@ export function built(file: string): string {
   return repository(`.built/${file.replace(/\.ts$/, '.js')}`);
 }
 
-export default async function build(): Promise<void> {
+export default async function buildForTests(): Promise<void> {
+  await build(FOLDERS);
+}
+
+/** With the benchmarks, which run in pages as well. */
+export async function buildForBenchmarks(): Promise<void> {
+  await build([...FOLDERS, 'bench']);
+}
+
+async function build(folders: readonly string[]): Promise<void> {
   const folder = repository('.built');
   await forgetOthers(folder);
-  const sources = (await Promise.all(FOLDERS.map(modulesIn))).flat();
+  const sources = (await Promise.all(folders.map(modulesIn))).flat();
   const stale = (await Promise.all(sources.map(async (file) => ((await isFresh(file)) ? [] : [file])))).flat();
   if (stale.length > 0) {
     const { default: ts } = await import('typescript');
@@ -31,7 +40,7 @@ export default async function build(): Promise<void> {
     for (const file of stale) await compile(file, (text) => ts.transpileModule(text, { compilerOptions: options }).outputText);
   }
   const wanted = new Set(sources.map(built));
-  const there = (await Promise.all(FOLDERS.map((name) => filesIn(join(folder, name))))).flat();
+  const there = (await Promise.all(folders.map((name) => filesIn(join(folder, name))))).flat();
   await Promise.all(there.filter((file) => file.endsWith('.js') && !wanted.has(file)).map((file) => rm(file, { force: true })));
 }
 
