@@ -1,5 +1,5 @@
 import { f32x4, i32, i32x4, i8x16, v128, type F32, type I32, type V128 } from '../../wasm/instructions.js';
-import type { Body, Func, ModuleBuilder } from '../../wasm/module.js';
+import type { Body, Func, Local, ModuleBuilder } from '../../wasm/module.js';
 import { bytes } from './vectors.js';
 
 const { add, mul } = f32x4;
@@ -8,19 +8,22 @@ const LANE_NUMBERS = bytes((n) => (n % 4 === 0 ? n / 4 : 0)); // 32-bit lanes
 /** Rows that a dot product goes through together. */
 export const ROWS = 4;
 
-const words = (lanes: readonly number[]): number[] => lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte));
+/** The bytes of 32-bit lanes, for shuffles. */
+export const words = (lanes: readonly number[]): number[] => lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte));
 const pairs = (a: V128, c: V128): V128 => add(i8x16.shuffle(a, c, words([0, 1, 4, 5])), i8x16.shuffle(a, c, words([2, 3, 6, 7])));
 
-type Local = ReturnType<typeof localVector>;
-const localVector = (b: Body): ReturnType<typeof b.local<'v128'>> => b.local('v128');
+/** Σ of the four lanes of each: the first and the third, the second and the fourth, then both. In the first three of them on the way. */
+export function sumWords(b: Body, four: readonly Local<'v128'>[]): V128 {
+  const [x, y, z] = [four[0]!, four[1]!, four[2]!];
+  b.set(x, pairs(x, y));
+  b.set(z, pairs(z, four[3]!));
+  return add(i8x16.shuffle(x, z, words([0, 2, 4, 6])), i8x16.shuffle(x, z, words([1, 3, 5, 7])));
+}
 
-/** Four sums, each of eight lanes (`low`, `high`), by the tree of `dot` in scalar/dot.ts; in `low[0]` and `low[1]` on the way. */
-export function sumLanes(b: Body, low: readonly Local[], high: readonly Local[]): V128 {
+/** Four sums, each of eight lanes (`low`, `high`), by the tree of `dot` in scalar/dot.ts; in `low` on the way. */
+export function sumLanes(b: Body, low: readonly Local<'v128'>[], high: readonly V128[]): V128 {
   low.forEach((some, n) => b.set(some, add(some, high[n]!))); // l0+l4, l1+l5, l2+l6, l3+l7
-  const [x, y] = [low[0]!, low[1]!];
-  b.set(x, pairs(x, y)); // even, odd of the first; of the second
-  b.set(y, pairs(low[2]!, low[3]!));
-  return add(i8x16.shuffle(x, y, words([0, 2, 4, 6])), i8x16.shuffle(x, y, words([1, 3, 5, 7])));
+  return sumWords(b, low); // even, odd of each; then both
 }
 
 /**

@@ -3,7 +3,10 @@ import type { Body, Func, ModuleBuilder } from '../../wasm/module.js';
 import { bytes, splatF32 } from './vectors.js';
 
 /** A 32-bit pattern in each lane. */
-const splatBits = (bits: number): V128 => bytes((byte) => (bits >>> (8 * (byte % 4))) & 255);
+export const splatBits = (bits: number): V128 => bytes((byte) => (bits >>> (8 * (byte % 4))) & 255);
+
+/** A half moved into a float32 number, as its bits are, is so many times too small: float16's exponents are 112 below float32's. */
+export const HALF_UNIT = 2 ** 112;
 
 /** The low halves of four 32-bit lanes, first. */
 const LOW_HALVES = [0, 1, 4, 5, 8, 9, 12, 13, 0, 1, 4, 5, 8, 9, 12, 13];
@@ -33,7 +36,7 @@ export function createToHalf(b: Body): (x: V128) => V128 {
 /** Returns the float32 values of eight float16 bits, as two vectors. Called at the start of a function. */
 export function createFromHalf(b: Body): (halves: V128) => readonly [low: V128, high: V128] {
   const signAndMagnitude = b.local('v128', splatBits(0x8fffe000));
-  const scale = b.local('v128', splatF32(2 ** 112)); // float16's exponents are 112 below float32's; subnormals come out right too
+  const scale = b.local('v128', splatF32(HALF_UNIT)); // subnormals come out right too
   const eight = b.local('v128');
   const widen = (four: V128): V128 => f32x4.mul(v128.and(i32x4.shl(four, 13), signAndMagnitude), scale);
   return (halves) => {

@@ -45,7 +45,7 @@ export function emitTransformer(module: ModuleBuilder): readonly Func[] {
   const dot4 = emitDot4(module);
   const widen = emitWiden(module);
   return [
-    emitQuantize(module), emitQuantizeGroups(module), emitGlu(module), emitRotate(module), emitStoreKeysValues(module), emitAttention(module, dot4, widen),
+    emitQuantize(module), emitQuantizeGroups(module), emitGlu(module), emitRotate(module), emitStoreKeysValues(module), emitAttention(module, widen),
     emitFloatMatmul(module, dot4, widen),
   ];
 }
