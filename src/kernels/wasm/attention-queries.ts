@@ -73,33 +73,44 @@ const pointers = (b: Body, count: number): Local<'i32'>[] => Array.from({ length
 export function emitBundle(module: ModuleBuilder, bundle: Bundle, isHalf: boolean): BundleFunctions {
   const name = `${bundle}${isHalf ? 'Half' : 'Float'}`;
   const queries = Array.from({ length: bundle }, (_, g) => g);
-  /** Rows at a time: eight sums, or four, that do not wait for each other. */
-  const count = bundle === 1 ? 4 : 8 / bundle;
+  /** Two streams go through the rows, from the first and from half way on: memory gives two more than one. As many rows of each as make a vector of sums. */
+  const streams = bundle === 1 ? 1 : 2;
+  const each = 4 / bundle;
+  const shift = 2 + Math.log2(bundle); // bytes of a position's weights
   const score = module.func(`attentionScore${name}`, {
     state: 'i32', rows: 'i32', headDim: 'i32', padded: 'i32', from: 'i32', to: 'i32', scale: 'f32', spare: 'i32', touch: 'i32',
   }, (b, p) => {
-    const { shift, ...read } = createRows(b, isHalf);
-    const rows = pointers(b, count);
+    const read = createRows(b, isHalf);
+    const rows = pointers(b, streams * each);
     const [n, q, left] = pointers(b, 3) as [Local<'i32'>, Local<'i32'>, Local<'i32'>];
     // `mix` goes through the values in columns: here they are touched in rows, as memory likes to be read.
     const [touched, line, lineEnd] = pointers(b, 3) as [Local<'i32'>, Local<'i32'>, Local<'i32'>];
-    const sums = vectors(b, count * bundle);
-    const key = vectors(b, count);
+    const sums = vectors(b, 4 * streams);
+    const evens = vectors(b, streams);
+    const key = vectors(b, rows.length);
     const x = b.local('v128');
-    const evens = vectors(b, sums.length / 4);
     const scale = b.local('v128', f32x4.splat(p.scale));
-    const rowBytes = b.local('i32', i32.shl(p.headDim, shift));
-    const allQueries = b.local('i32', i32.add(i32.add(p.state, mixedOf(bundle)), i32.shl(p.padded, 2 + Math.log2(bundle))));
-    const weights = b.local('i32', i32.add(p.state, i32.shl(p.from, 2 + Math.log2(bundle))));
-    b.for(n, p.from, p.to, count, () => {
+    const rowBytes = b.local('i32', i32.shl(p.headDim, read.shift));
+    const allQueries = b.local('i32', i32.add(i32.add(p.state, mixedOf(bundle)), i32.shl(p.padded, shift)));
+    const span = b.local('i32', i32.shrU(i32.sub(p.to, p.from), streams - 1));
+    const spanBytes = b.local('i32', i32.mul(span, rowBytes));
+    const weights = pointers(b, streams);
+    weights.forEach((some, s) => b.set(some, s === 0 ? i32.add(p.state, i32.shl(p.from, shift)) : i32.add(weights[0]!, i32.shl(span, shift))));
+    b.for(n, p.from, i32.add(p.from, span), each, () => {
       b.if(p.touch, () => {
         b.set(line, i32.add(i32.add(p.rows, p.touch), i32.mul(n, rowBytes)));
-        b.set(lineEnd, i32.add(line, i32.mul(rowBytes, count)));
-        b.for(line, line, lineEnd, 64, () => b.set(touched, i32.or(touched, i32.load(line))));
+        b.set(lineEnd, i32.add(line, i32.mul(rowBytes, each)));
+        b.for(line, line, lineEnd, 64, () => {
+          b.set(touched, i32.or(touched, i32.load(line)));
+          if (streams > 1) b.set(touched, i32.or(touched, i32.load(i32.add(line, spanBytes))));
+        });
       });
       b.set(q, allQueries);
       for (const isSecond of [false, true]) {
-        rows.forEach((row, r) => b.set(row, r === 0 ? i32.add(p.rows, i32.mul(n, rowBytes)) : i32.add(rows[r - 1]!, rowBytes)));
+        rows.forEach((row, r) => {
+          const before = r % each > 0 ? i32.add(rows[r - 1]!, rowBytes) : undefined;
+          b.set(row, before ?? (r > 0 ? i32.add(rows[r - each]!, spanBytes) : i32.add(p.rows, i32.mul(n, rowBytes))));
+        });
         for (const sum of sums) b.set(sum, ZERO);
         // Channels that are not there are zeros in the queries; but in float32 what is behind the row may be no number.
         b.set(left, i32.shrU(isHalf || !isSecond ? p.padded : p.headDim, 3));
@@ -112,35 +123,35 @@ export function emitBundle(module: ModuleBuilder, bundle: Bundle, isHalf: boolea
               b.set(sum, add(sum, mul(some, x)));
             });
           }
-          for (const row of rows) b.increase(row, 8 << shift);
+          for (const row of rows) b.increase(row, 8 << read.shift);
           b.increase(q, 16 * bundle);
           b.increase(left, -1);
         });
         if (isHalf) {
           evens.forEach((even, k) => {
             const odd = sumWords(b, sums.slice(4 * k, 4 * k + 4));
-            if (isSecond) b.run(v128.store(weights, mul(add(even, odd), scale), STATE.weights + 16 * k));
+            if (isSecond) b.run(v128.store(weights[k]!, mul(add(even, odd), scale), STATE.weights));
             else b.set(even, odd);
           });
         } else if (isSecond) {
           evens.forEach((_, k) => {
             const lows = [0, 1, 2, 3].map((m) => v128.load(p.spare, 64 * k + 16 * m));
-            b.run(v128.store(weights, mul(sumLanes(b, sums.slice(4 * k, 4 * k + 4), lows), scale), STATE.weights + 16 * k));
+            b.run(v128.store(weights[k]!, mul(sumLanes(b, sums.slice(4 * k, 4 * k + 4), lows), scale), STATE.weights));
           });
         } else sums.forEach((sum, k) => b.run(v128.store(p.spare, sum, 16 * k)));
       }
-      b.increase(weights, 4 * sums.length);
+      for (const some of weights) b.increase(some, 16);
     });
     b.run(i32.store(p.spare, touched)); // so that nobody leaves the loads out
   });
 
   const mix = module.func(`attentionMix${name}`, { state: 'i32', values: 'i32', headDim: 'i32', padded: 'i32', first: 'i32', last: 'i32' }, (b, p) => {
-    const { shift, ...read } = createRows(b, isHalf);
+    const read = createRows(b, isHalf);
     const [n, value, weight, left] = pointers(b, 4) as [Local<'i32'>, Local<'i32'>, Local<'i32'>, Local<'i32'>];
     const [factor, low, high] = vectors(b, 3) as [Local<'v128'>, Local<'v128'>, Local<'v128'>];
-    const rowBytes = b.local('i32', i32.shl(p.headDim, shift));
+    const rowBytes = b.local('i32', i32.shl(p.headDim, read.shift));
     const mixed = b.local('i32', i32.add(p.state, mixedOf(bundle)));
-    const weights = b.local('i32', i32.add(p.state, i32.shl(p.first, 2 + Math.log2(bundle))));
+    const weights = b.local('i32', i32.add(p.state, i32.shl(p.first, shift)));
     const sums = vectors(b, 8);
     b.set(left, p.padded);
     b.increase(p.values, i32.mul(p.first, rowBytes));
@@ -154,7 +165,7 @@ export function emitBundle(module: ModuleBuilder, bundle: Bundle, isHalf: boolea
       b.set(n, i32.sub(p.last, p.first));
       b.while(n, () => {
         for (let eight = 0; eight < eights; eight++) {
-          const [first, second] = read.both(value, 8 * eight << shift);
+          const [first, second] = read.both(value, 8 * eight << read.shift);
           b.set(low, first);
           b.set(high, second);
           for (const g of queries) {
@@ -170,7 +181,7 @@ export function emitBundle(module: ModuleBuilder, bundle: Bundle, isHalf: boolea
       });
       used.forEach((sum, k) => b.run(v128.store(mixed, sum, 16 * k)));
       b.increase(mixed, 16 * used.length);
-      b.increase(p.values, 8 * eights << shift);
+      b.increase(p.values, 8 * eights << read.shift);
       b.increase(left, -8 * eights);
     });
     if (bundle < 4) block(4 / bundle);

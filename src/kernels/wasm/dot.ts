@@ -1,5 +1,6 @@
 import { f32x4, i32, i32x4, i8x16, v128, type F32, type I32, type V128 } from '../../wasm/instructions.js';
 import type { Body, Func, Local, ModuleBuilder } from '../../wasm/module.js';
+import { createReader, type STORED } from './half.js';
 import { bytes } from './vectors.js';
 
 const { add, mul } = f32x4;
@@ -27,42 +28,39 @@ export function sumLanes(b: Body, low: readonly Local<'v128'>[], high: readonly 
 }
 
 /**
- * dot4(x, rows, stride, n): x · row for four rows, `stride` bytes apart: two vectors of lanes, then a fixed tree (scalar: `dot`). Up to 12
- * bytes behind x and each row are read, and not used.
+ * dot4(x, rows, stride, n, last): x · row for rows 0 … last, at most 3, which are `stride` bytes apart, and the last one's again in the lanes
+ * behind it: two vectors of lanes, then a fixed tree (scalar: `dot`). Up to three numbers behind x and each row are read, and not used.
  */
-export function emitDot4(module: ModuleBuilder): Func & { value(...args: readonly (I32 | F32 | number)[]): V128 } {
-  return module.funcWithResult('dot4', { x: 'i32', rows: 'i32', stride: 'i32', n: 'i32' }, 'v128', (b, p) => {
-    const row = Array.from({ length: ROWS }, (_, r) => b.local('i32', r === 0 ? p.rows : i32.add(p.rows, i32.mul(p.stride, r))));
+export function emitDot4(module: ModuleBuilder, stored: keyof typeof STORED): Func & { value(...args: readonly (I32 | F32 | number)[]): V128 } {
+  return module.funcWithResult(`dot4${stored}`, { x: 'i32', rows: 'i32', stride: 'i32', n: 'i32', last: 'i32' }, 'v128', (b, p) => {
+    const { shift, eight, four } = createReader(b, stored);
+    const row = Array.from({ length: ROWS }, (_, r) => b.local('i32', i32.add(p.rows, i32.mul(p.stride, i32.minU(p.last, r)))));
     const low = row.map(() => b.local('v128'));
     const high = row.map(() => b.local('v128'));
     const [x0, x1] = [b.local('v128'), b.local('v128')] as const;
-    /** Sixteen at a time, eight, and four: fewer steps of the pointers for each product. */
-    const step = (count: 16 | 8): void => {
-      b.while(i32.geU(p.n, count), () => {
-        for (let bytes = 0; bytes < 4 * count; bytes += 32) {
-          b.set(x0, v128.load(p.x, bytes));
-          b.set(x1, v128.load(p.x, bytes + 16));
-          row.forEach((at, r) => {
-            b.set(low[r]!, add(low[r]!, mul(v128.load(at, bytes), x0)));
-            b.set(high[r]!, add(high[r]!, mul(v128.load(at, bytes + 16), x1)));
-          });
-        }
-        for (const pointer of [p.x, ...row]) b.increase(pointer, 4 * count);
-        b.increase(p.n, -count);
+    b.while(i32.geU(p.n, 8), () => {
+      b.set(x0, v128.load(p.x));
+      b.set(x1, v128.load(p.x, 16));
+      row.forEach((at, r) => {
+        const [first, second] = eight(at);
+        b.set(low[r]!, add(low[r]!, mul(first, x0)));
+        b.set(high[r]!, add(high[r]!, mul(second, x1)));
       });
-    };
-    step(16);
-    step(8);
+      b.increase(p.x, 32);
+      for (const pointer of row) b.increase(pointer, 8 << shift);
+      b.increase(p.n, -8);
+    });
     /** The first of the next four, of which there may be fewer: what is behind them may be anything, also no number. */
     const addRest = (lanes: typeof low): void => {
       b.set(x0, v128.load(p.x));
       b.set(x1, i32x4.ltS(LANE_NUMBERS, i32x4.splat(p.n)));
-      row.forEach((at, r) => b.set(lanes[r]!, add(lanes[r]!, v128.and(mul(v128.load(at), x0), x1))));
+      row.forEach((at, r) => b.set(lanes[r]!, add(lanes[r]!, v128.and(mul(four(at), x0), x1))));
     };
     b.if(p.n, () => {
       addRest(low);
       b.if(i32.gtS(p.n, 4), () => {
-        for (const pointer of [p.x, ...row]) b.increase(pointer, 16);
+        b.increase(p.x, 16);
+        for (const pointer of row) b.increase(pointer, 4 << shift);
         b.increase(p.n, -4);
         addRest(high);
       });
