@@ -9,7 +9,7 @@ import { splatF32, ZERO } from './vectors.js';
 /* The attention of `scalar/attention.ts` in vectors of four, in the same order of operations: change both or none. */
 
 /** Tokens whose queries go through the keys together, at most. */
-const UNIT_TOKENS = 16;
+const UNIT_TOKENS = 32;
 
 /** Units are kv heads times tiles of `unitTokens` tokens. */
 export const ATTENTION_PARAMETERS = {
