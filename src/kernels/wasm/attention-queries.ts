@@ -2,7 +2,7 @@ import { f32, f32x4, i32, i32x4, i8x16, v128, type I32, type V128 } from '../../
 import type { Body, Func, Local, ModuleBuilder } from '../../wasm/module.js';
 import { PAGE_POSITIONS } from '../kernels.js';
 import { sumLanes, sumWords, words } from './dot.js';
-import { createExp } from './exp.js';
+import { createExps } from './exp.js';
 import { HALF_UNIT, splatBits } from './half.js';
 import { splatF32, ZERO } from './vectors.js';
 
@@ -29,6 +29,8 @@ const STATE = { maximum: 0, total: 16, correction: 32, weights: 48 } as const;
 const mixedOf = (bundle: number): number => STATE.weights + 4 * PAGE_POSITIONS * bundle;
 /** Bytes of state for each query. */
 export const stateBytes = (paddedBytes: number): number => STATE.weights + 4 * PAGE_POSITIONS + 2 * paddedBytes;
+/** Exponentials side by side. */
+const TOGETHER = 4;
 /** Below every score. */
 const LOWEST = -3e38;
 
@@ -163,7 +165,8 @@ export function emitBundle(module: ModuleBuilder, bundle: Bundle, isHalf: boolea
       b.set(value, p.values);
       b.set(weight, weights);
       b.set(n, i32.sub(p.last, p.first));
-      b.while(n, () => {
+      // The loop stands alone: an `if` around it makes Node 20 spill.
+      b.doWhile(() => {
         for (let eight = 0; eight < eights; eight++) {
           const [first, second] = read.both(value, 8 * eight << read.shift);
           b.set(low, first);
@@ -178,7 +181,7 @@ export function emitBundle(module: ModuleBuilder, bundle: Bundle, isHalf: boolea
         b.increase(value, rowBytes);
         b.increase(weight, 4 * bundle);
         b.increase(n, -1);
-      });
+      }, () => n);
       used.forEach((sum, k) => b.run(v128.store(mixed, sum, 16 * k)));
       b.increase(mixed, 16 * used.length);
       b.increase(p.values, 8 * eights << read.shift);
@@ -193,7 +196,7 @@ export function emitBundle(module: ModuleBuilder, bundle: Bundle, isHalf: boolea
 /** softmax(state, first, last, unit): makes the weights of positions first … last - 1 of what `score` left, times `unit`, 0 for all others; and the correction of what was mixed before. */
 export function emitSoftmax(module: ModuleBuilder, bundle: Bundle): Func {
   return module.func(`attentionSoftmax${bundle}`, { state: 'i32', first: 'i32', last: 'i32', unit: 'f32' }, (b, p) => {
-    const exp = createExp(b);
+    const exps = createExps(b);
     const n = b.local('i32');
     const [before, maximum, correction] = vectors(b, 3) as [Local<'v128'>, Local<'v128'>, Local<'v128'>];
     const shift = 2 + Math.log2(bundle);
@@ -209,9 +212,12 @@ export function emitSoftmax(module: ModuleBuilder, bundle: Bundle): Func {
     const halves = bundle === 1 ? [[2, 3, 0, 1], [1, 0, 3, 2]] : bundle === 2 ? [[2, 3, 0, 1]] : [];
     for (const other of halves) b.set(maximum, f32x4.pmax(maximum, i8x16.shuffle(maximum, maximum, words(other))));
     b.run(v128.store(p.state, maximum, STATE.maximum));
-    b.set(correction, exp(sub(before, maximum)));
+    b.set(correction, exps([sub(before, maximum)])[0]!);
     b.run(v128.store(p.state, correction, STATE.correction));
-    b.for(n, weights, end, 16, () => b.run(v128.store(n, exp(sub(v128.load(n), maximum)))));
+    b.for(n, weights, end, 16 * TOGETHER, () => {
+      const loaded = Array.from({ length: TOGETHER }, (_, k) => sub(v128.load(n, 16 * k), maximum));
+      exps(loaded).forEach((weight, k) => b.run(v128.store(n, weight, 16 * k)));
+    });
     // In the eight lanes of `sum` in scalar/attention.ts, and by its tree.
     const sums = vectors(b, 2 * bundle);
     const unit = b.local('v128', f32x4.splat(p.unit));
