@@ -58,20 +58,20 @@ export const STORED = { F32: 0, F16: 1, BF16: 2 } as const;
 export interface Reader {
   /** log₂ of the bytes of one. */
   readonly shift: 1 | 2;
-  /** Eight, as two vectors, of which the first one is to be used first. */
-  eight(at: I32): readonly [low: V128, high: V128];
+  /** Eight, `offset` bytes on, as two vectors, of which the first one is to be used first. */
+  eight(at: I32, offset?: number): readonly [low: V128, high: V128];
   four(at: I32): V128;
 }
 
 /** Called at the start of a function. */
 export function createReader(b: Body, stored: keyof typeof STORED): Reader {
-  if (stored === 'F32') return { shift: 2, eight: (at) => [v128.load(at), v128.load(at, 16)], four: (at) => v128.load(at) };
+  if (stored === 'F32') return { shift: 2, eight: (at, offset = 0) => [v128.load(at, offset), v128.load(at, offset + 16)], four: (at) => v128.load(at) };
   const eight = b.local('v128');
   const widen = stored === 'F16' ? createFromHalf(b) : (halves: V128): readonly [V128, V128] => {
     b.set(eight, halves);
     return interleave(ZERO, eight);
   };
-  return { shift: 1, eight: (at) => widen(v128.load(at)), four: (at) => widen(v128.load64Zero(at))[0] };
+  return { shift: 1, eight: (at, offset) => widen(v128.load(at, offset)), four: (at) => widen(v128.load64Zero(at))[0] };
 }
 
 /** widen(from, to, count, stored): `count` floats, a multiple of 4, become float32. */
