@@ -1,6 +1,6 @@
 import { f32, f32x4, i32, memory, v128, type F32, type I32, type V128 } from '../../src/wasm/instructions.js';
 import type { Body, Func, Local, ModuleBuilder } from '../../src/wasm/module.js';
-import { createExp } from '../../src/kernels/wasm/exp.js';
+import { createExps } from '../../src/kernels/wasm/exp.js';
 import { splatF32 } from '../../src/kernels/wasm/vectors.js';
 import { COLUMN_BYTES } from './emit-product.js';
 import { PANEL } from './float-kernels.js';
@@ -43,7 +43,8 @@ function emitCarryOn(module: ModuleBuilder): Func {
     scores: 'i32', visible: 'i32', keys: 'i32', scale: 'f32', maximum: 'i32', sum: 'i32', mixed: 'i32', size: 'i32',
   } as const;
   return module.func('carryOn', parameters, (b, p) => {
-    const exp = createExp(b);
+    const exps = createExps(b);
+    const exp = (x: V128): V128 => exps([x])[0]!;
     const scales = b.local('v128', f32x4.splat(p.scale));
     const [at, end] = [b.local('i32'), b.local('i32', i32.add(p.scores, i32.shl(p.keys, 2)))] as const;
     const [vector, before, after] = [b.local('v128'), b.local('f32'), b.local('f32')] as const;

@@ -212,6 +212,8 @@ export const i32x4 = {
   shrU: v128Shift(0xad),
   add: v128Binary(0xae),
   sub: v128Binary(0xb1),
+  /** The sum of the products of each two 16-bit lanes. */
+  dotI16x8S: v128Binary(0xba),
   extendLowI16x8S: v128Unary(0xa7),
   extendHighI16x8S: v128Unary(0xa8),
   extendLowI16x8U: v128Unary(0xa9),

@@ -37,6 +37,11 @@ const SHAPES: readonly Shape[] = [
   { heads: 8, kvHeads: 2, headDim: 36, position: 200, tokens: 1, window: Infinity, isHalf: true },
   { heads: 8, kvHeads: 1, headDim: 28, position: 70, tokens: 1, window: 33, isHalf: true },
   { heads: 10, kvHeads: 2, headDim: 24, position: 60, tokens: 10, window: 40, isHalf: true },
+  { heads: 14, kvHeads: 2, headDim: 20, position: 130, tokens: 1, window: Infinity, isHalf: true },
+  { heads: 3, kvHeads: 1, headDim: 12, position: 75, tokens: 1, window: 12, isHalf: true },
+  { heads: 7, kvHeads: 1, headDim: 44, position: 65, tokens: 1, window: 66, isHalf: false },
+  // So many queries of sixteen tokens have no room together.
+  { heads: 14, kvHeads: 1, headDim: 500, position: 2, tokens: 16, window: Infinity, isHalf: true },
   { heads: 14, kvHeads: 2, headDim: 16, position: 5, tokens: 66, window: Infinity, isHalf: false },
 ];
 
@@ -102,6 +107,20 @@ describe.each(BACKENDS)('kernels of Transformers, $name', ({ backend, threads })
         const exact = exactAttention([...q.slice(at, at + headDim)], seen.map((p) => row(keys, p, kvHead)), seen.map((p) => row(values, p, kvHead)));
         expect(maxDifference(out.slice(at, at + headDim), exact)).toBeLessThan(isHalf ? 0.02 : 1e-5);
       }
+    }
+  });
+
+  it(`reads float16 of any size, subnormal too, with queries of any size (seed ${seed})`, () => {
+    const [heads, headDim, position] = [7, 20, 70];
+    for (const [size, querySize] of [[1e-6, 1], [3e-5, 1000], [2e4, 1e-30], [2e4, 3e5], [1e-6, 1e30]] as const) {
+      const shape = { heads, kvHeads: 1, headDim, position, tokens: 1, window: Infinity, isHalf: true };
+      const [keys, values, q] = [floats((position + 1) * headDim, size), floats((position + 1) * headDim, size), floats(heads * headDim, querySize)];
+      const [out, expected] = [arena.f32(q.length), new Float32Array(q.length)];
+      const { pages, table } = store(transformer, arena, shape, keys, values);
+      transformer.attention(q, heads, pages, table, Infinity, out);
+      scalar.attention(q, heads, { ...pages, elements: pages.elements.slice() }, table, Infinity, expected);
+      expectSameBits(out, expected);
+      expect(out.some((value) => value !== 0)).toBe(true);
     }
   });
 

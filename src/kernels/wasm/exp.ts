@@ -32,20 +32,14 @@ export function createExpsInRange(b: Body): (xs: readonly V128[]) => V128[] {
   };
 }
 
-/** The same for one vector. */
-export function createExpInRange(b: Body): (x: V128) => V128 {
-  const exps = createExpsInRange(b);
-  return (x) => exps([x])[0]!;
-}
-
-/** Returns exp(x) of four lanes, x ≤ 0, as `exp` in `scalar/exp.ts`: 0 below -87. Called at the start of a function. */
-export function createExp(b: Body): (x: V128) => V128 {
+/** Returns exp(x) of four lanes each, x ≤ 0, as `exp` in `scalar/exp.ts`: 0 below -87. Called at the start of a function. */
+export function createExps(b: Body): (xs: readonly V128[]) => V128[] {
   const lowest = b.local('v128', splatF32(-87));
-  const exp = createExpInRange(b);
-  const [value, inRange] = [b.local('v128'), b.local('v128')] as const;
-  return (x) => {
-    b.set(value, x);
-    b.set(inRange, f32x4.ge(value, lowest));
-    return v128.and(exp(f32x4.pmax(lowest, value)), inRange);
+  const exps = createExpsInRange(b);
+  const values: Local<'v128'>[] = [];
+  return (xs) => {
+    while (values.length < xs.length) values.push(b.local('v128'));
+    xs.forEach((x, k) => b.set(values[k]!, x));
+    return exps(xs.map((_, k) => f32x4.pmax(lowest, values[k]!))).map((value, k) => v128.and(value, f32x4.ge(values[k]!, lowest)));
   };
 }

@@ -1,9 +1,12 @@
-import { f32x4, i32, i32x4, i8x16, v128, type V128 } from '../../wasm/instructions.js';
+import { f32x4, i16x8, i32, i32x4, i8x16, v128, type I32, type V128 } from '../../wasm/instructions.js';
 import type { Body, Func, ModuleBuilder } from '../../wasm/module.js';
-import { bytes, splatF32 } from './vectors.js';
+import { bytes, splatF32, ZERO } from './vectors.js';
 
 /** A 32-bit pattern in each lane. */
-const splatBits = (bits: number): V128 => bytes((byte) => (bits >>> (8 * (byte % 4))) & 255);
+export const splatBits = (bits: number): V128 => bytes((byte) => (bits >>> (8 * (byte % 4))) & 255);
+
+/** A half moved into a float32 number, as its bits are, is so many times too small: float16's exponents are 112 below float32's. */
+export const HALF_UNIT = 2 ** 112;
 
 /** The low halves of four 32-bit lanes, first. */
 const LOW_HALVES = [0, 1, 4, 5, 8, 9, 12, 13, 0, 1, 4, 5, 8, 9, 12, 13];
@@ -30,46 +33,61 @@ export function createToHalf(b: Body): (x: V128) => V128 {
   };
 }
 
+/** 16-bit lanes of two vectors as the lower and upper halves of 32-bit ones: the first four lanes, and the last. */
+const INTERLEAVED = [[0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23], [8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31]] as const;
+const interleave = (lower: V128, upper: V128): readonly [V128, V128] => [i8x16.shuffle(lower, upper, INTERLEAVED[0]), i8x16.shuffle(lower, upper, INTERLEAVED[1])];
+
 /** Returns the float32 values of eight float16 bits, as two vectors. Called at the start of a function. */
 export function createFromHalf(b: Body): (halves: V128) => readonly [low: V128, high: V128] {
-  const signAndMagnitude = b.local('v128', splatBits(0x8fffe000));
-  const scale = b.local('v128', splatF32(2 ** 112)); // float16's exponents are 112 below float32's; subnormals come out right too
-  const eight = b.local('v128');
-  const widen = (four: V128): V128 => f32x4.mul(v128.and(i32x4.shl(four, 13), signAndMagnitude), scale);
+  const signAndMagnitude = b.local('v128', splatBits(0x8fff8fff));
+  const scale = b.local('v128', splatF32(HALF_UNIT)); // subnormals come out right too
+  const [lower, upper] = [b.local('v128'), b.local('v128')] as const;
   return (halves) => {
-    b.set(eight, halves);
-    return [widen(i32x4.extendLowI16x8S(eight)), widen(i32x4.extendHighI16x8S(eight))];
+    b.set(upper, halves);
+    b.set(lower, i16x8.shl(upper, 13));
+    b.set(upper, v128.and(i16x8.shrS(upper, 3), signAndMagnitude));
+    const [low, high] = interleave(lower, upper);
+    return [f32x4.mul(low, scale), f32x4.mul(high, scale)];
   };
 }
 
 /** How floats of a table are stored, as numbers for kernels. */
 export const STORED = { F32: 0, F16: 1, BF16: 2 } as const;
 
+/** Stored floats as float32. */
+export interface Reader {
+  /** log₂ of the bytes of one. */
+  readonly shift: 1 | 2;
+  /** Eight, `offset` bytes on, as two vectors, of which the first one is to be used first. */
+  eight(at: I32, offset?: number): readonly [low: V128, high: V128];
+  four(at: I32): V128;
+}
+
+/** Called at the start of a function. */
+export function createReader(b: Body, stored: keyof typeof STORED): Reader {
+  if (stored === 'F32') return { shift: 2, eight: (at, offset = 0) => [v128.load(at, offset), v128.load(at, offset + 16)], four: (at) => v128.load(at) };
+  const eight = b.local('v128');
+  const widen = stored === 'F16' ? createFromHalf(b) : (halves: V128): readonly [V128, V128] => {
+    b.set(eight, halves);
+    return interleave(ZERO, eight);
+  };
+  return { shift: 1, eight: (at, offset) => widen(v128.load(at, offset)), four: (at) => widen(v128.load64Zero(at))[0] };
+}
+
 /** widen(from, to, count, stored): `count` floats, a multiple of 4, become float32. */
 export function emitWiden(module: ModuleBuilder): Func {
   return module.func('widen', { from: 'i32', to: 'i32', count: 'i32', stored: 'i32' }, (b, p) => {
-    const fromHalf = createFromHalf(b);
-    const eight = b.local('v128');
-    const rounds = (step: number, body: (store: (value: V128, offset: number) => void) => void): void => {
-      b.while(i32.geU(p.count, step), () => {
-        body((value, offset) => b.run(v128.store(p.to, value, offset)));
+    const each = ({ eight, four }: Reader): void => {
+      const rounds = (step: number, body: () => void): void => b.while(i32.geU(p.count, step), () => {
+        body();
         b.increase(p.from, step * 2);
         b.increase(p.to, step * 4);
         b.increase(p.count, -step);
       });
+      rounds(8, () => eight(p.from).forEach((value, n) => b.run(v128.store(p.to, value, 16 * n))));
+      rounds(4, () => b.run(v128.store(p.to, four(p.from))));
     };
-    const each = (load: (all: boolean) => V128, widen: (halves: V128) => readonly [V128, V128]): void => {
-      rounds(8, (store) => {
-        const [low, high] = widen(load(true));
-        store(low, 0);
-        store(high, 16);
-      });
-      rounds(4, (store) => store(widen(load(false))[0], 0));
-    };
-    const load = (all: boolean): V128 => (all ? v128.load(p.from) : v128.load64Zero(p.from));
-    b.if(i32.eq(p.stored, STORED.F16), () => each(load, fromHalf), () => each(load, (halves) => {
-      b.set(eight, halves);
-      return [i32x4.shl(i32x4.extendLowI16x8U(eight), 16), i32x4.shl(i32x4.extendHighI16x8U(eight), 16)];
-    }));
+    const [half, brain] = [createReader(b, 'F16'), createReader(b, 'BF16')] as const;
+    b.if(i32.eq(p.stored, STORED.F16), () => each(half), () => each(brain));
   });
 }

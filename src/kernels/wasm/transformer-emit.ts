@@ -4,7 +4,7 @@ import { ACTIVATION_GROUP, PAGE_POSITIONS } from '../kernels.js';
 import { ATTENTION_PARAMETERS, emitAttention, pageAt } from './attention.js';
 import { emitDot4, ROWS } from './dot.js';
 import { forElements, forVectors, TOGETHER } from './elementwise.js';
-import { createToHalf, emitWiden } from './half.js';
+import { createToHalf, emitWiden, STORED } from './half.js';
 import { UNITS } from './jobs.js';
 import { createSigmoid } from './sigmoid.js';
 import { INTEGER_IN_LOW_BITS, splatF32 } from './vectors.js';
@@ -34,7 +34,7 @@ export const TRANSFORMER_PARAMETERS = {
     row: 'i32', position: 'i32', ...UNITS,
   },
   attention: ATTENTION_PARAMETERS,
-  /** Units are groups of four rows. */
+  /** Units are four rows, a quarter of all apart: so that four streams go through memory without an end. */
   floatMatmul: { table: 'i32', stored: 'i32', rows: 'i32', x: 'i32', columns: 'i32', tokens: 'i32', out: 'i32', ...UNITS },
 } as const satisfies Record<string, Parameters>;
 
@@ -42,11 +42,10 @@ export type TransformerKernelName = keyof typeof TRANSFORMER_PARAMETERS;
 
 /** In the order of `TRANSFORMER_PARAMETERS`. */
 export function emitTransformer(module: ModuleBuilder): readonly Func[] {
-  const dot4 = emitDot4(module);
   const widen = emitWiden(module);
   return [
-    emitQuantize(module), emitQuantizeGroups(module), emitGlu(module), emitRotate(module), emitStoreKeysValues(module), emitAttention(module, dot4, widen),
-    emitFloatMatmul(module, dot4, widen),
+    emitQuantize(module), emitQuantizeGroups(module), emitGlu(module), emitRotate(module), emitStoreKeysValues(module), emitAttention(module, widen),
+    emitFloatMatmul(module, widen),
   ];
 }
 
@@ -185,30 +184,38 @@ function emitStoreKeysValues(module: ModuleBuilder): Func {
   });
 }
 
-function emitFloatMatmul(module: ModuleBuilder, dot4: ReturnType<typeof emitDot4>, widen: Func): Func {
+function emitFloatMatmul(module: ModuleBuilder, widen: Func): Func {
+  const dots = { F32: emitDot4(module, 'F32'), F16: emitDot4(module, 'F16'), BF16: emitDot4(module, 'BF16') };
   return module.func('floatMatmul', TRANSFORMER_PARAMETERS.floatMatmul, (b, p) => {
-    const [unit, rows, count, t, r, out] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [unit, rows, last, t, r, out] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
     const sums = b.local('v128');
-    const rowBytes = b.local('i32', i32.shl(p.columns, 2));
-    const storedBytes = b.local('i32', i32.shl(p.columns, i32.select(1, 2, p.stored)));
+    const xBytes = b.local('i32', i32.shl(p.columns, 2));
+    const rowBytes = b.local('i32', i32.shl(p.columns, i32.select(1, 2, p.stored)));
+    const apart = b.local('i32', i32.shrU(i32.add(p.rows, ROWS - 1), Math.log2(ROWS)));
+    // For several tokens rows are made float32 once.
+    const stored = b.local('i32', i32.select(p.stored, STORED.F32, i32.eq(p.tokens, 1)));
+    const widened = b.local('i32', i32.gtS(p.stored, stored));
+    const stride = b.local('i32', i32.select(xBytes, i32.mul(apart, rowBytes), widened));
     b.for(unit, p.first, p.last, 1, () => {
-      b.set(r, i32.mul(unit, ROWS));
-      b.set(count, i32.minU(ROWS, i32.sub(p.rows, r)));
-      b.set(rows, i32.add(p.table, i32.mul(r, storedBytes)));
-      b.if(p.stored, () => {
-        b.run(widen.call(rows, p.work, i32.and(i32.add(i32.mul(count, p.columns), 3), -4), p.stored)); // what is behind them is not used
+      b.set(last, i32.divU(i32.sub(i32.sub(p.rows, 1), unit), apart));
+      b.set(rows, i32.add(p.table, i32.mul(unit, rowBytes)));
+      b.if(widened, () => {
+        b.for(r, 0, i32.add(last, 1), 1, () => {
+          // What is behind a row is not used.
+          b.run(widen.call(i32.add(rows, i32.mul(i32.mul(r, apart), rowBytes)), i32.add(p.work, i32.mul(r, xBytes)), i32.and(i32.add(p.columns, 3), -4), p.stored));
+        });
         b.set(rows, p.work);
       });
       b.for(t, 0, p.tokens, 1, () => {
-        b.set(sums, dot4.value(i32.add(p.x, i32.mul(t, rowBytes)), rows, rowBytes, p.columns));
-        b.set(out, i32.add(p.out, i32.shl(i32.add(i32.mul(t, p.rows), r), 2)));
-        b.if(i32.eq(count, ROWS), () => b.run(v128.store(out, sums)), () => {
-          for (let lane = 0; lane < ROWS - 1; lane++) {
-            b.if(i32.gtS(count, lane), () => b.run(f32.store(out, f32x4.extractLane(sums, lane), 4 * lane)));
-          }
-        });
+        const dot = (type: keyof typeof dots) => (): void =>
+          b.set(sums, dots[type].value(i32.add(p.x, i32.mul(t, xBytes)), rows, stride, p.columns, last));
+        b.if(i32.eq(stored, STORED.F32), dot('F32'), () => b.if(i32.eq(stored, STORED.F16), dot('F16'), dot('BF16')));
+        b.set(out, i32.add(p.out, i32.shl(i32.add(i32.mul(t, p.rows), unit), 2)));
+        for (let lane = 0; lane < ROWS; lane++) {
+          b.if(i32.geU(last, lane), () => b.run(v128.store32Lane(out, sums, lane)));
+          b.increase(out, i32.shl(apart, 2));
+        }
       });
     });
   });
 }
-

@@ -4,10 +4,9 @@ import type { Arena } from '../arena.js';
 import { checkGroup } from '../group.js';
 import { PAGE_POSITIONS, type KeyValuePages, type PageTable, type TransformerKernels } from '../kernels.js';
 import { STORED } from './half.js';
-import { WORK_BYTES } from './jobs.js';
 import type { GroupedCalls, ProductCalls } from './products.js';
 import type { Runner } from './runner.js';
-import { attentionStateBytes, MAX_HEAD_DIM, QUERY_TOKENS } from './attention.js';
+import { unitTokens } from './attention.js';
 import { emitTransformer, TRANSFORMER_PARAMETERS } from './transformer-emit.js';
 
 /** What a window without end is for kernels. */
@@ -55,15 +54,16 @@ export function createWasmTransformer(
       const { kvHeads, headDim } = pages;
       const { tokens, position } = table;
       const [list, firstPage, row] = rowsOf(table);
-      if (headDim > MAX_HEAD_DIM || attentionStateBytes((QUERY_TOKENS * heads) / kvHeads, headDim) > WORK_BYTES) {
+      const together = unitTokens(heads / kvHeads, headDim);
+      if (together === 0) {
         throw new ArgumentError(`attention: heads of ${headDim}, ${heads / kvHeads} to a kv head, are more than the kernels take`);
       }
       const scale = Math.fround(1 / Math.fround(Math.sqrt(headDim)));
       const limit = Math.min(window, NO_WINDOW);
       const [cells, pageBytes, , , isHalf] = memoryOf(pages) as [number, number, number, number, number];
-      const units = kvHeads * Math.ceil(tokens / QUERY_TOKENS);
+      const units = kvHeads * Math.ceil(tokens / together);
       const work = 2 * tokens * heads * headDim * Math.min(position + tokens, limit + PAGE_POSITIONS);
-      call('attention', [at(q), heads, cells, pageBytes, kvHeads, headDim, isHalf, list, firstPage, row, tokens, position, limit, { f32: scale }, at(out)],
+      call('attention', [at(q), heads, cells, pageBytes, kvHeads, headDim, isHalf, list, firstPage, row, tokens, position, limit, { f32: scale }, at(out), together],
         units, 1, work);
     },
     floatMatmul(bytes, type: FloatType, rows, x, columns, tokens, out) {
