@@ -32,7 +32,8 @@ function describe(models: readonly PublishedModel[]): string {
 
 function figures({ parameters, diskBytes, memoryBytes, bytesPer1000Tokens, stateBytes, roomForTokens }: PublishedModel): string {
   const count = parameters < 1e9 ? `${(parameters / 1e6).toFixed(0)}M` : `${(parameters / 1e9).toFixed(1)}B`;
-  const text = bytesPer1000Tokens > 0 ? `+ ${formatBytes(bytesPer1000Tokens)} for 1,000 tokens` : `+ ${formatBytes(stateBytes)} for a text of any length`;
+  const each = `${formatBytes(bytesPer1000Tokens)} for 1,000 tokens`;
+  const text = bytesPer1000Tokens === 0 ? `+ ${formatBytes(stateBytes)} for a text of any length` : stateBytes === 0 ? `+ ${each}` : `+ ${formatBytes(stateBytes)} for a text, and ${each}`;
   const room = roomForTokens < CONTEXT_TOKENS ? `; room for some ${plural(Math.floor(roomForTokens / 100) * 100, 'token')} (--context-tokens)` : '';
   return `${count.padStart(5)}  ${formatBytes(diskBytes).padStart(6)} on disk  ${formatBytes(memoryBytes).padStart(6)} in memory ${text}${room}`;
 }

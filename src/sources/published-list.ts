@@ -10,6 +10,8 @@ export interface Shape {
   readonly vocab: number;
   /** Heads of queries, heads of keys and values, channels of a head; a MatMul-free LM has none. */
   readonly attention: readonly [heads: number, keyValueHeads: number, headSize: number] | undefined;
+  /** Layers that are gated delta nets, and their heads of 128 channels; the others have attention, with an output gate. */
+  readonly delta?: { readonly layers: number; readonly keyHeads: number; readonly valueHeads: number };
   readonly embeddings: 'float' | 'ternary';
   readonly head: 'tied' | 'float' | 'ternary';
 }
@@ -42,6 +44,8 @@ const FLOAT32: Form = { ternaryBits: 32, floatBytes: 4, tokenizerBytes: 0 };
 const TOKENIZER_BYTES = 5_950_000;
 /** 34 bytes for 128 weights, and 18. */
 const Q2_0: Form = { ternaryBits: 2.125, floatBytes: 4, tokenizerBytes: TOKENIZER_BYTES };
+/** With the larger vocabulary of Qwen3.5. */
+const PQ2_0: Form = { ...Q2_0, tokenizerBytes: 9_700_000 };
 const Q1_0: Form = { ternaryBits: 1.125, floatBytes: 4, tokenizerBytes: TOKENIZER_BYTES };
 
 /** A function, for nothing is computed when a module is imported. */
@@ -51,6 +55,12 @@ export function families(): readonly Family[] {
     ['1.7B', { ...bonsai, layers: 28, hidden: 2048, feedForward: 6144, attention: [16, 8, 128] }],
     ['4B', { ...bonsai, layers: 36, hidden: 2560, feedForward: 9728, attention: [32, 8, 128] }],
     ['8B', { ...bonsai, layers: 36, hidden: 4096, feedForward: 12288, attention: [32, 8, 128], head: 'ternary' }],
+  ];
+  const bonsai2 = { embeddings: 'ternary', vocab: 248_320 } as const;
+  const bonsai2Shapes: readonly (readonly [string, Shape])[] = [
+    ['2B', { ...bonsai2, head: 'tied', layers: 24, hidden: 2048, feedForward: 6144, attention: [8, 2, 256], delta: { layers: 18, keyHeads: 16, valueHeads: 16 } }],
+    ['4B', { ...bonsai2, head: 'tied', layers: 32, hidden: 2560, feedForward: 9216, attention: [16, 4, 256], delta: { layers: 24, keyHeads: 16, valueHeads: 32 } }],
+    ['9B', { ...bonsai2, head: 'ternary', layers: 32, hidden: 4096, feedForward: 12288, attention: [16, 4, 256], delta: { layers: 24, keyHeads: 16, valueHeads: 32 } }],
   ];
   const untied = { embeddings: 'float', head: 'float' } as const;
   const tied = { embeddings: 'float', head: 'tied' } as const;
@@ -67,8 +77,13 @@ export function families(): readonly Family[] {
   return [
     {
       family: 'Ternary Bonsai (Qwen3)', goodFor: 'chat and tool calls', licence: 'Apache-2.0', form: Q2_0, scaleGroup: 128,
-      note: 'the newer Bonsai-2 files have rotated weights and are refused',
+      note: '',
       models: bonsaiShapes.map(([size, shape]) => [`hf:prism-ml/Ternary-Bonsai-${size}-gguf/Ternary-Bonsai-${size}-Q2_0.gguf`, shape]),
+    },
+    {
+      family: 'Ternary Bonsai 2 (Qwen3.5)', goodFor: 'chat, thinking and tool calls over long texts: three layers of four keep a state of fixed size', licence: 'Apache-2.0', form: PQ2_0, scaleGroup: 128,
+      note: 'text alone; of several files, load tells which there are: take PQ2_0',
+      models: bonsai2Shapes.map(([size, shape]) => [`hf:prism-ml/Ternary-Bonsai-2-${size}-gguf`, shape]),
     },
     {
       family: 'Bonsai, 1-bit (Qwen3)', goodFor: 'as Ternary Bonsai, with half the download and weaker answers', licence: 'Apache-2.0', form: Q1_0, scaleGroup: 128,

@@ -29,6 +29,8 @@ export interface PublishedModel {
 
 /** WebAssembly can address so much. */
 const ADDRESSABLE = 2 ** 32;
+/** Channels of a head of a gated delta net. */
+const DELTA_HEAD = 128;
 /** Logits and vectors of a chunk of tokens. */
 const WORK_SPACE = 128e6;
 
@@ -44,25 +46,29 @@ export async function publishedModels(): Promise<PublishedModel[]> {
 /*
  * Ternary weights: in each layer the mixer (queries and what joins the heads, [hidden, heads] each; keys and values, [hidden, key-value
  * heads] each; or the four square matrices of a MatMul-free LM) and three matrices [hidden, feedForward]; and tables [vocab, hidden]
- * where they are ternary. A ternary weight takes 2 bits in memory, a scale of a group 4 bytes; a float table what it takes in the
- * file. A token of text takes a key and a value of 16 bits for each channel of each key-value head of each layer.
+ * where they are ternary. A gated delta net has queries, keys, values, a gate and what joins the heads, and attention beside it a gate for
+ * each query; the net keeps a matrix [128, 128] for each value head, and three tokens of its convolution. A ternary weight takes 2 bits in memory, a scale of a group 4 bytes; a float table what it takes in the
+ * file. A token of text takes a key and a value of 16 bits for each channel of each key-value head of each layer with attention.
  */
 function describe({ family, goodFor, licence, note, form, scaleGroup = Infinity }: Family, source: string, shape: Shape): PublishedModel {
-  const { layers, hidden, feedForward, vocab, attention, embeddings, head } = shape;
+  const { layers, hidden, feedForward, vocab, attention, delta, embeddings, head } = shape;
   const [heads, keyValueHeads, headSize] = attention ?? [0, 0, 0];
-  const mixer = attention ? 2 * hidden * (heads + keyValueHeads) * headSize : 4 * hidden * hidden;
+  const { layers: deltaLayers, keyHeads, valueHeads } = delta ?? { layers: 0, keyHeads: 0, valueHeads: 0 };
+  const mixer = attention ? hidden * ((delta ? 3 : 2) * heads + 2 * keyValueHeads) * headSize : 4 * hidden * hidden;
+  const deltaMixer = hidden * (2 * keyHeads + 3 * valueHeads) * DELTA_HEAD;
+  const deltaState = 4 * DELTA_HEAD * (valueHeads * DELTA_HEAD + 3 * (2 * keyHeads + valueHeads));
   const tables = (kind: 'ternary' | 'float'): number => [embeddings, head].filter((table) => table === kind).length * vocab * hidden;
-  const ternary = layers * (mixer + 3 * hidden * feedForward) + tables('ternary');
+  const ternary = (layers - deltaLayers) * mixer + deltaLayers * deltaMixer + layers * 3 * hidden * feedForward + tables('ternary');
   const floats = tables('float');
   const memoryBytes = Math.round(ternary / 4 + (4 * ternary) / scaleGroup + floats * form.floatBytes);
-  const bytesPerToken = 2 * layers * keyValueHeads * headSize * 2;
+  const bytesPerToken = 2 * (layers - deltaLayers) * keyValueHeads * headSize * 2;
   return {
     source, family, goodFor, licence, note,
     parameters: ternary + floats,
     diskBytes: Math.round((ternary * form.ternaryBits) / 8 + floats * form.floatBytes + form.tokenizerBytes),
     memoryBytes,
     bytesPer1000Tokens: 1000 * bytesPerToken,
-    stateBytes: attention ? 0 : 4 * layers * hidden,
+    stateBytes: attention ? deltaLayers * deltaState : 4 * layers * hidden,
     roomForTokens: attention ? Math.max(0, Math.floor((ADDRESSABLE - WORK_SPACE - memoryBytes) / bytesPerToken)) : Infinity,
     tried: 'files of the same form',
   };

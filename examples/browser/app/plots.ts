@@ -71,7 +71,7 @@ export class Plots {
     );
     const grown = this.length === 0 ? '.' : `: ${cache} for ${count(this.length)} tokens.`;
     element('memory-text').textContent = stateBytesPerToken > 0
-      ? `This model has attention, and keeps ${bytes(perToken)} for each token${grown}`
+      ? `This model has attention, and keeps ${bytes(perToken)} for each token${grown}${stateBytes > 0 ? ` Its recurrent layers keep ${bytes(stateBytes)}, however long the text.` : ''}`
       : `This model: ${bytes(stateBytes)}, however long the text. A Transformer of this size keeps ${bytes(perToken)} ` +
         `for each token (2 × ${layers} layers × ${count(hiddenSize)} channels × ${KV_BYTES} bytes)${grown}`;
   }
