@@ -86,12 +86,17 @@ export interface GatedDeltaNetSpec extends GatedDeltaNetShape {
   readonly stateSize: number;
 }
 
-export interface AttentionSpec {
-  readonly kind: 'attention';
-  readonly parts: PartSpecs<AttentionParts>;
+/** What its attention layers have in common, also of a model that happens to have none. */
+export interface AttentionShape {
+  readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
   readonly rope: RopeSpec;
+}
+
+export interface AttentionSpec extends Omit<AttentionShape, 'heads'> {
+  readonly kind: 'attention';
+  readonly parts: PartSpecs<AttentionParts>;
   /** Tokens that one sees, itself included; Infinity for all. */
   readonly window: number;
 }
@@ -140,6 +145,9 @@ export interface Blueprint {
   /** How activations are rounded for weights whose scales are for groups of columns. Default: int8. */
   readonly activations?: GroupedActivations | undefined;
   readonly rotation?: RotationSpec | undefined;
+  /** Of a decoder's layers, for its keys. */
+  readonly attention?: AttentionShape | undefined;
+  readonly deltaNet?: GatedDeltaNetShape | undefined;
   /** Kernels that it needs: those of Transformers (true) for attention, BitLinears without a norm of their own, weights in groups, a float head. */
   readonly transformer: KernelSet;
   /** Whether floats of a ternary weight must be ternary already: they are no masters, to be quantised. */

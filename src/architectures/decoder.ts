@@ -214,6 +214,7 @@ export function describeDecoder(keys: KeyReader, options: DecoderOptions): Bluep
     roundsScales: true,
     activations,
     transformer: true,
+    attention: { heads, kvHeads, headDim, rope },
     maxPositions: config.trainedContext,
     switches: switchesOf(keys, options),
     identity: [V, D, F, L, heads, kvHeads, headDim, activation === 'silu' ? 0 : 1, Number.isFinite(window) ? window : 0, ...ropeIdentity(rope), ...(activations === undefined ? [] : [activations === 'int8' ? 8 : 32])],
@@ -221,18 +222,17 @@ export function describeDecoder(keys: KeyReader, options: DecoderOptions): Bluep
 }
 
 /** The keys of config.json that give a decoder again. */
-export function decoderKeys({ config, blocks, embeddings, head }: Blueprint): JsonObject {
-  const attention = blocks.map(({ tokenMixer }) => tokenMixer).find((mixer) => mixer?.kind === 'attention');
+export function decoderKeys({ config, blocks, attention, embeddings, head }: Blueprint): JsonObject {
   const channelMixer = blocks[0]?.channelMixer;
   if (!attention || !channelMixer) return {}; // no decoder of describeDecoder
-  const { headDim, kvHeads, rope, parts: { outputProjection } } = attention;
+  const { heads, headDim, kvHeads, rope } = attention;
   const { eosTokenIds } = config;
   return {
     vocab_size: config.vocabSize,
     hidden_size: config.hiddenSize,
     intermediate_size: config.intermediateSize,
     num_hidden_layers: config.layers,
-    num_attention_heads: outputProjection.weight.shape[1]! / headDim,
+    num_attention_heads: heads,
     num_key_value_heads: kvHeads,
     head_dim: headDim,
     hidden_act: channelMixer.activation,

@@ -14,11 +14,12 @@ export const DROP_METADATA: readonly MetadataKey[] = DROP_KEYS.map((key) => ({ j
 
 /** @throws ConfigError for a list that says nothing, or names a layer that is not there. */
 export function withoutDropped(keys: KeyReader, blueprint: Blueprint): Blueprint {
-  const [tokenMixers = [], channelMixers = []] = DROP_KEYS.map((key) => readList(keys, key, blueprint.blocks.length));
+  const [tokenMixers = [], channelMixers = []] = DROP_KEYS.map((key) => readLayers(keys, key, blueprint.blocks.length));
   return leaveOut(blueprint, { tokenMixers, channelMixers });
 }
 
-function readList(keys: KeyReader, key: string, layers: number): number[] {
+/** Layers that a key lists; none without it. @throws ConfigError for what is no such list. */
+export function readLayers(keys: KeyReader, key: string, layers: number): number[] {
   const value = keys.value(key) ?? [];
   const list = ArrayBuffer.isView(value) ? Array.from(value as unknown as ArrayLike<number>) : value;
   if (Array.isArray(list)) {

@@ -4,8 +4,9 @@ import { MAX_COLUMNS } from '../kernels/kernels.js';
 import { TAPS } from '../kernels/delta-net.js';
 import { deltaNetWidths, type GatedDeltaNetShape } from '../layers/gated-delta-net.js';
 import type { GatedDeltaNetSpec, Switch, TensorSpec } from './blueprint.js';
-import { KeyReader } from './config.js';
+import { KeyReader, MAX_LAYERS } from './config.js';
 import { decoderKeys, DECODER_METADATA, describeDecoder, ggufContents, readDecoderSizes, readTied, type DecoderNames, type DecoderSizes } from './decoder.js';
+import { readLayers } from './dropped.js';
 import type { Family, TensorNames } from './family.js';
 import { child, oneOf } from './nested-keys.js';
 import { readRope } from './rope.js';
@@ -14,6 +15,8 @@ import { readRope } from './rope.js';
 const INSIDE = 'model.language_model';
 /** A key of ours: norms and decays are stored as they are computed with, not less one, and not as a logarithm. */
 const AS_COMPUTED = 'weights_as_computed';
+/** The same, in GGUF files: numbers of layers, where they are no interval apart. */
+const ATTENTION_LAYERS = 'full_attention_layers';
 const DEFAULT_INTERVAL = 4;
 
 /**
@@ -26,6 +29,7 @@ export const qwen35: Family = {
     ...DECODER_METADATA,
     { json: 'tie_word_embeddings', gguf: 'tie_word_embeddings', type: 'bool' },
     { json: 'full_attention_interval', gguf: 'full_attention_interval', type: 'u32' },
+    { json: ATTENTION_LAYERS, gguf: ATTENTION_LAYERS, type: 'u32 list' },
     { json: 'linear_conv_kernel_dim', gguf: 'ssm.conv_kernel', type: 'u32', isRequired: true },
     { json: 'linear_key_head_dim', gguf: 'ssm.state_size', type: 'u32', isRequired: true },
     { json: 'linear_num_key_heads', gguf: 'ssm.group_count', type: 'u32', isRequired: true },
@@ -51,13 +55,15 @@ export const qwen35: Family = {
     const shape = readShape(keys);
     const isAttention = attentionLayers(keys, sizes.config.layers);
     const isTied = readTied(keys, tensors);
+    const unread = leftOutNames(keys, sizes.config.layers);
     const rotation = gguf || keys.has('prism_hadamard')
-      ? (await import('./rotation.js').catch(missingPart)).readRotation(keys, gguf, isTied) : undefined;
+      ? (await import('./rotation.js').catch(missingPart)).readRotation(keys, gguf, isTied, unread) : undefined;
+    const pairs = readPairs(keys, sizes.headDim);
     const computed = gguf || keys.boolean(AS_COMPUTED, false) ? undefined : 'less one';
     const blueprint = describeDecoder(keys, {
       ...sizes,
       architecture: qwen35.architecture,
-      rope: readRope(keys, readPairs(keys, sizes.headDim), 10_000_000),
+      rope: readRope(keys, pairs, 10_000_000),
       window: Infinity,
       activation: oneOf(keys, 'hidden_act', 'silu', ['silu']),
       isTied,
@@ -68,7 +74,7 @@ export const qwen35: Family = {
       hfNorms: computed,
       channelNorm: 'post_attention_norm',
       hasOutputGate: true,
-      mixerOf: (n, hf, name, names) => (isAttention(n) ? undefined : deltaNet(shape, names, sizes, `${hf}.linear_attn`, name, computed !== undefined, rotation?.hasGroupedOutput === true)),
+      mixerOf: (n, hf, name, names) => (isAttention(n) ? undefined : deltaNet(shape, names, sizes, `${hf}.linear_attn`, name, computed !== undefined, rotation?.isGrouped(`${name}.ssm_out.weight`) === true)),
     });
     rotation?.check(keys.file, blueprint);
     const { value } = deltaNetWidths(shape);
@@ -76,8 +82,11 @@ export const qwen35: Family = {
     return {
       ...blueprint,
       transformer: 'delta-net',
+      deltaNet: shape,
       rotation: rotation?.spec,
-      leftOut: leftOutNames(keys, sizes.config.layers),
+      leftOut: unread,
+      // Only attention knows of positions.
+      maxPositions: attention > 0 ? blueprint.maxPositions : Infinity,
       switches: [
         ...blueprint.switches,
         { name: 'layers', value: `${sizes.config.layers - attention} gated delta nets, ${attention} of attention`, why: keys.has('layer_types') ? 'layer_types' : 'full_attention_interval' },
@@ -85,13 +94,13 @@ export const qwen35: Family = {
         ...leftOut(tensors, keys),
         ...(rotation ? rotation.switches : []),
       ],
-      identity: [...blueprint.identity, shape.keyHeads, shape.valueHeads, shape.keyDim, value, ...blueprint.blocks.map((_, n) => Number(isAttention(n))), ...(rotation?.identity ?? [])],
+      identity: [...blueprint.identity, shape.keyHeads, shape.valueHeads, shape.keyDim, value, pairs, ...blueprint.blocks.map((_, n) => Number(isAttention(n))), ...(rotation?.identity ?? [])],
     };
   },
 
   async keysOf(blueprint, layout) {
-    const { keyHeads, valueHeads, keyDim, valueDim } = blueprint.blocks.map(({ tokenMixer }) => tokenMixer).find((mixer) => mixer?.kind === 'gated-delta-net') ?? NO_HEADS;
-    const attention = blueprint.blocks.map(({ tokenMixer }) => tokenMixer).find((mixer) => mixer?.kind === 'attention');
+    const { keyHeads, valueHeads, keyDim, valueDim } = blueprint.deltaNet!;
+    const { headDim, rope: { pairs } } = blueprint.attention!;
     const keys = decoderKeys(blueprint);
     const types = blueprint.blocks.map(({ tokenMixer }) => (tokenMixer?.kind === 'attention' ? 'full_attention' : 'linear_attention'));
     const common: JsonObject = {
@@ -100,22 +109,21 @@ export const qwen35: Family = {
     };
     if (layout === 'gguf') {
       const interval = types.indexOf('full_attention') + 1 || types.length + 1;
+      const isRegular = types.every((type, n) => (type === 'full_attention') === ((n + 1) % interval === 0));
       return {
-        ...common, full_attention_interval: interval, linear_value_size: valueHeads * valueDim, value_length: attention?.headDim, rope_dimension_count: attention && 2 * attention.rope.pairs,
-        rope_dimension_sections: attention && sectionsOf(attention.rope.pairs),
+        ...common, ...(isRegular ? { full_attention_interval: interval } : { [ATTENTION_LAYERS]: types.flatMap((type, n) => (type === 'full_attention' ? [n] : [])) }),
+        linear_value_size: valueHeads * valueDim, value_length: headDim, rope_dimension_count: 2 * pairs, rope_dimension_sections: sectionsOf(pairs),
       };
     }
     return {
       architectures: ['Qwen3_5ForCausalLM'], model_type: 'qwen3_5_text', ...common, linear_value_head_dim: valueDim, layer_types: types, text_config: null,
-      partial_rotary_factor: attention && (2 * attention.rope.pairs) / attention.headDim, [AS_COMPUTED]: true,
+      partial_rotary_factor: (2 * pairs) / headDim, [AS_COMPUTED]: true,
       prism_hadamard: blueprint.rotation ? (await import('./rotation.js').catch(missingPart)).rotationKeys(blueprint) : null,
     };
   },
 
   metadataOf: async (blueprint) => (blueprint.rotation ? (await import('./rotation.js').catch(missingPart)).rotationMetadata(blueprint) : new Map()),
 };
-
-const NO_HEADS: GatedDeltaNetShape = { keyHeads: 0, valueHeads: 0, keyDim: 0, valueDim: 0 };
 
 /** As llama.cpp has them: a third of the pairs for each of three positions, the fourth unused. */
 function sectionsOf(pairs: number): number[] {
@@ -141,7 +149,7 @@ function withoutGuessers(keys: KeyReader, sizes: DecoderSizes): DecoderSizes {
 
 /** Of the vision tower, and of the head that guesses several tokens: nothing of it is read. */
 function leftOutNames(keys: KeyReader, layers: number): RegExp {
-  const blocks = Array.from({ length: keys.integer('nextn_predict_layers', 0, 0, layers) }, (_, n) => `|blk\\.${layers + n}\\.`);
+  const blocks = Array.from({ length: keys.integer('nextn_predict_layers', 0, 0, MAX_LAYERS) }, (_, n) => `|blk\\.${layers + n}\\.`);
   return new RegExp(`^(model\\.visual\\.|mtp\\.${blocks.join('')})`);
 }
 
@@ -181,6 +189,10 @@ function readPairs(keys: KeyReader, headDim: number): number {
 
 function attentionLayers(keys: KeyReader, layers: number): (n: number) => boolean {
   const types = keys.value('layer_types');
+  if (types === undefined && keys.has(ATTENTION_LAYERS)) {
+    const listed = readLayers(keys, ATTENTION_LAYERS, layers);
+    return (n) => listed.includes(n);
+  }
   if (types === undefined) {
     const interval = keys.integer('full_attention_interval', DEFAULT_INTERVAL, 1, MAX_COLUMNS);
     return (n) => (n + 1) % interval === 0;
@@ -191,9 +203,9 @@ function attentionLayers(keys: KeyReader, layers: number): (n: number) => boolea
   return (n) => types[n] === 'full_attention';
 }
 
-/** @param isStoredAsTrained of norms and decays. @param hasGroupedOutput whether GGUF files have the columns of out_proj as the model does. */
+/** @param isStoredAsTrained of norms and decays. @param isGrouped whether GGUF files have the columns of out_proj as the model does. */
 function deltaNet(
-  shape: GatedDeltaNetShape, { tensor, norm, linear }: DecoderNames, { config: { hiddenSize: D } }: DecoderSizes, hf: string, gguf: string, isStoredAsTrained: boolean, hasGroupedOutput: boolean,
+  shape: GatedDeltaNetShape, { tensor, norm, linear }: DecoderNames, { config: { hiddenSize: D } }: DecoderSizes, hf: string, gguf: string, isStoredAsTrained: boolean, isGrouped: boolean,
 ): GatedDeltaNetSpec {
   const { keyHeads, valueHeads, valueDim } = shape;
   const { key, value, channels, state } = deltaNetWidths(shape);
@@ -213,7 +225,7 @@ function deltaNet(
       decayBias: { eps: undefined, weight: { ...named('dt_bias', 'ssm_dt.bias', valueHeads), ...tiles(0, 1) } },
       decay: { eps: undefined, weight: { ...named('A_log', 'ssm_a', valueHeads), hfFloats: isStoredAsTrained ? 'log' : undefined, ...tiles(0, 1) } },
       norm: { ...norm(`${hf}.norm`, `${gguf}.ssm_norm`, valueDim), weight: tensor(`${hf}.norm`, `${gguf}.ssm_norm`, valueDim) },
-      outputProjection: weight('out_proj', 'ssm_out', D, value, hasGroupedOutput ? {} : { ggufColumnTiles: tiles(0, valueDim).ggufTiles }),
+      outputProjection: weight('out_proj', 'ssm_out', D, value, isGrouped ? {} : { ggufColumnTiles: tiles(0, valueDim).ggufTiles }),
     },
   };
 }

@@ -23,19 +23,24 @@ const MAX_BLOCK = 65536;
 
 export interface RotationReading {
   readonly spec: RotationSpec;
-  /** Whether columns of out_proj are in the order of Hugging Face's layout. */
-  readonly hasGroupedOutput: boolean;
+  /** Whether the columns of an out_proj, by its name in GGUF, are in the order of Hugging Face's layout there too: of one that is rotated, as no other order can be restored. */
+  isGrouped(weight: string): boolean;
   readonly switches: readonly Switch[];
   readonly identity: readonly number[];
   /** @throws ConfigError where it does not fit the weights of the model. */
   check(file: string, blueprint: Blueprint): void;
 }
 
-/** @throws ConfigError naming the key that is not understood. */
-export function readRotation(keys: KeyReader, gguf: GgufContents | undefined, isTied: boolean): RotationReading | undefined {
+/**
+ * @param leftOut names of weights that are there, and not read: rotated or not.
+ * @throws ConfigError naming the key that is not understood.
+ */
+export function readRotation(keys: KeyReader, gguf: GgufContents | undefined, isTied: boolean, leftOut: RegExp): RotationReading | undefined {
+  const inConfig = gguf ? undefined : keys.value('prism_hadamard');
+  if (!gguf && !isJsonObject(inConfig)) return keys.fail('prism_hadamard', `is ${show(inConfig)}, not an object`);
   const entries = gguf ? [...gguf.metadata].filter(([key]) => key.startsWith(ROTATED)).map(([key, { value }]) => [key.slice(ROTATED.length), value] as const)
-    : Object.entries(keys.value('prism_hadamard') as JsonObject);
-  if (entries.length === 0) return undefined;
+    : Object.entries(inConfig as JsonObject);
+  if (gguf && entries.length === 0) return undefined;
   const values = new Map<string, unknown>(entries);
   const fail = (key: string, complaint: string): never => {
     throw new ConfigError(`${keys.file}: ${gguf ? ROTATED : 'prism_hadamard.'}${key} ${complaint}`);
@@ -63,6 +68,7 @@ export function readRotation(keys: KeyReader, gguf: GgufContents | undefined, is
     return list?.every((name) => typeof name === 'string') ? new Set(list as string[]) : fail(key, 'is not a list of names');
   };
   const [weights, inverse] = [names('weight_names'), names('inverse_weight_names')];
+  for (const name of weights) if (leftOut.test(name)) weights.delete(name);
   if (weights.size === 0) fail('weight_names', 'is missing, or names no weight');
   for (const name of inverse) if (name !== EMBEDDINGS) fail('inverse_weight_names', `has ${show(name)}; only "${EMBEDDINGS}" can be brought back`);
   if (weights.has(EMBEDDINGS) || (isTied && weights.has('output.weight'))) fail('weight_names', `has the table of the embeddings, which inverse_weight_names is for`);
@@ -73,22 +79,25 @@ export function readRotation(keys: KeyReader, gguf: GgufContents | undefined, is
   if (!signs) for (const key of ['sign_widths', 'sign_values']) if ((listOf(values.get(key)) ?? []).length > 0) fail(key, 'is there, but sign_mode is "identity"');
   return {
     spec: { block, signs, weights, hasEmbeddings },
-    hasGroupedOutput,
+    isGrouped: (weight) => weights.has(weight) && (hasGroupedOutput || !gguf),
     switches: [{ name: 'rotation', value: `${weights.size} weights in a rotated basis, blocks of ${block}${signs ? ', with signs' : ''}`, why: gguf ? `${ROTATED}*` : 'prism_hadamard' }],
-    identity: [block, ...[...signs ?? []].flatMap(([width, values]) => [width, ...packed(values)])],
+    identity: [block, weights.size, Number(hasEmbeddings), ...[...signs ?? []].flatMap(([width, values]) => [width, ...packed(values)])],
     check(file, blueprint) {
-      const shapes = new Map(ternaryTensors(blueprint).map(({ gguf: name, shape }) => [name, shape]));
+      const tensors = new Map(ternaryTensors(blueprint).map((tensor) => [tensor.gguf, tensor]));
+      const widthOf = (name: string): number | undefined => tensors.get(name)?.shape[1];
       for (const name of weights) {
-        const width = shapes.get(name)?.[1];
+        const width = widthOf(name);
         if (width === undefined) return fail('weight_names', `has ${show(name)}, which is no ternary weight of this model`);
         if (width % block !== 0) fail('block_size', `is ${block}, which does not divide the ${width} columns of "${name}"`);
         if (signs && !signs.has(width)) fail('sign_widths', `has no ${width}, the columns of "${name}"`);
+        // Columns that were put in another order before they were rotated cannot be put back (PrismML's runtimes: "ungrouped folded GDN output").
+        if (tensors.get(name)!.ggufColumnTiles) fail('gdn_v_grouped', `is ${show(values.get('gdn_v_grouped') ?? false)}, but "${name}" is rotated; only true can be run, columns in the order of the model's heads`);
       }
       const width = blueprint.config.hiddenSize;
       if (hasEmbeddings && width % block !== 0) fail('block_size', `is ${block}, which does not divide the ${width} columns of "${EMBEDDINGS}"`);
       if (hasEmbeddings && signs && !signs.has(width)) fail('sign_widths', `has no ${width}, the columns of "${EMBEDDINGS}"`);
       for (const [own] of signs ?? []) {
-        if (![...weights].some((name) => shapes.get(name)![1] === own)) throw new FormatError(`${file}: ${ROTATED}sign_widths has ${own}, which no rotated weight is wide; is the file damaged?`);
+        if (!(hasEmbeddings && own === width) && ![...weights].some((name) => widthOf(name) === own)) throw new FormatError(`${file}: ${ROTATED}sign_widths has ${own}, which no rotated weight is wide; is the file damaged?`);
       }
     },
   };
@@ -141,13 +150,9 @@ export function rotationMetadata(blueprint: Blueprint): GgufMetadata {
     ['weight_names', array('string', [...weights].filter((name) => name !== EMBEDDINGS))],
     ...(hasEmbeddings ? [['inverse_weight_names', array('string', [EMBEDDINGS])] as [string, GgufValue]] : []),
     ...(isShared ? [['tied_output', { type: 'bool', value: true }] as [string, GgufValue]] : []),
-    ...(hasGroupedOutput(blueprint) ? [['gdn_v_grouped', { type: 'bool', value: true }] as [string, GgufValue]] : []),
+    ...([...weights].some((name) => name.endsWith('.ssm_out.weight')) ? [['gdn_v_grouped', { type: 'bool', value: true }] as [string, GgufValue]] : []),
   ];
   return new Map(entries.map(([key, value]) => [`${ROTATED}${key}`, value]));
-}
-
-function hasGroupedOutput({ blocks }: Blueprint): boolean {
-  return blocks.some(({ tokenMixer }) => tokenMixer?.kind === 'gated-delta-net' && tokenMixer.parts.outputProjection.weight.ggufColumnTiles === undefined);
 }
 
 /** The same in config.json. */

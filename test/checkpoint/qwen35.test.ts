@@ -4,8 +4,9 @@ import { FASTEST } from '../support/backends.js';
 import { expectSameBits } from '../support/compare.js';
 import { HAS_SHARED, SHARED_NOTE } from '../support/files.js';
 import type { Format } from '../support/group-blocks.js';
-import { qwen35Folder, qwen35Gguf, randomQwen35, rotatedGolden, TINY_QWEN35, TINY_ROTATED, type Qwen35GgufOptions, type TinyQwen35 } from '../support/qwen35.js';
+import { qwen35Folder, qwen35Gguf, randomQwen35, rotatedGolden, TINY_QWEN35, TINY_ROTATED, type Qwen35GgufOptions, type Rotation, type TinyQwen35 } from '../support/qwen35.js';
 import { freshSeed } from '../support/random.js';
+import type { TernaryModel } from '../support/ternary-models.js';
 
 const seed = freshSeed();
 const IDS = [1, 5, 3, 9, 2, 2, 7, 10, 4];
@@ -34,6 +35,12 @@ async function expectSame(files: ModelSource, expected: Ran): Promise<Ran> {
 
 /** Wide enough for blocks of 128; a value head is as wide as a group, so that heads may change places in the columns of ssm_out. */
 const WIDE: TinyQwen35 = { ...TINY_QWEN35, hidden: 128, intermediate: 256, layers: 'LLA', headDim: 64, heads: 2, kvHeads: 1, keyHeads: 2, valueHeads: 6, keyDim: 16, valueDim: 128, group: 128 };
+const prismOf = ({ config }: TernaryModel): Rotation => config['prism_hadamard'] as Rotation;
+/** With other keys of its rotation. */
+function changed(model: TernaryModel, change: (prism: Rotation) => Partial<Rotation>): TernaryModel {
+  return { ...model, config: { ...model.config, prism_hadamard: { ...prismOf(model), ...change(prismOf(model)) } } };
+}
+
 const FORMATS = ['Q2_0', 'Q2_0 old', 'PQ2_0', 'PTQ1_0', 'F16'] as const satisfies readonly Format[];
 
 describe(`a GGUF file is the model of the Hugging Face folder (seed ${seed})`, () => {
@@ -47,13 +54,44 @@ describe(`a GGUF file is the model of the Hugging Face folder (seed ${seed})`, (
     await expectSame(qwen35Gguf(model, { format }), await run(qwen35Folder(model)));
   });
 
-  it('rotated, with a head that is the table of the embeddings (version 2), and with tiled columns', async () => {
+  it('rotated, with a head that is the table of the embeddings (version 2)', async () => {
     const tied = randomQwen35({ ...WIDE, block: 64 }, seed);
     await expectSame(qwen35Gguf(tied, { format: 'PQ2_0' }), await run(qwen35Folder(tied)));
-    const { prism_hadamard: prism, ...config } = tied.config;
-    const grouped = await run(qwen35Folder(tied));
-    const model = { ...tied, config: { ...config, prism_hadamard: { ...(prism as object), gdn_v_grouped: false } } };
-    await expectSame(qwen35Gguf(model, { format: 'PQ2_0' }), grouped);
+  });
+
+  it('rotated, but for one ssm_out, whose columns are tiled as in every file (PrismML groups those that it rotates, and no others)', async () => {
+    const model = changed(randomQwen35({ ...WIDE, block: 64 }, seed), ({ weight_names: names }) => ({ weight_names: names.filter((name) => name !== 'blk.0.ssm_out.weight') }));
+    await expectSame(qwen35Gguf(model, { format: 'PQ2_0' }), await run(qwen35Folder(model)));
+  });
+
+  it('rotated without ssm_out, with tiled columns: gdn_v_grouped is for nothing', async () => {
+    for (const grouped of [true, false]) {
+      const model = changed(randomQwen35({ ...WIDE, heads: 12, block: 64 }, seed), ({ weight_names: names }) => ({ weight_names: names.filter((name) => !name.includes('ssm_out')), gdn_v_grouped: grouped }));
+      await expectSame(qwen35Gguf(model, { format: 'PQ2_0' }), await run(qwen35Folder(model)));
+    }
+  });
+
+  it('a folder has no other order: without gdn_v_grouped it is the same', async () => {
+    const model = randomQwen35({ ...WIDE, block: 64 }, seed);
+    await expectSame(qwen35Folder(changed(model, () => ({ gdn_v_grouped: false }))), await run(qwen35Folder(model)));
+  });
+
+  it('rotated in part: signs for the width of the embeddings alone', async () => {
+    const model = randomQwen35({ ...WIDE, isTied: false, block: 64 }, seed);
+    const all = prismOf(model);
+    const part = changed(model, () => ({
+      weight_names: all.weight_names.filter((name) => name.includes('ffn_down')), sign_widths: all.sign_widths.slice(0, 2), sign_values: all.sign_values.slice(0, WIDE.hidden + WIDE.intermediate),
+    }));
+    await expectSame(qwen35Gguf(part, { format: 'PQ2_0' }), await run(qwen35Folder(part)));
+  });
+
+  it('rotated, layers that are left out too', async () => {
+    const model = randomQwen35({ ...WIDE, isTied: false, block: 128 }, seed);
+    const metadata: Qwen35GgufOptions['metadata'] = {
+      'qwen35.block_count': ['u32', 5], 'qwen35.nextn_predict_layers': ['u32', 2],
+      'prism.hadamard.weight_names': [['string'], [...prismOf(model).weight_names, 'blk.3.attn_q.weight', 'blk.4.ffn_down.weight']],
+    };
+    await expectSame(qwen35Gguf(model, { format: 'PQ2_0', metadata, edit: (tensors) => { tensors['blk.4.ffn_down.weight'] = tensors['blk.2.ffn_down.weight']!; } }), await run(qwen35Folder(model)));
   });
 
   it('with groups that are narrower than a head, and wider', async () => {
@@ -91,7 +129,7 @@ describe('Qwen3_5ForConditionalGeneration', () => {
 describe('what cannot be run right is refused by name', () => {
   const rotated = randomQwen35({ ...WIDE, isTied: false, block: 128 });
   const tied = randomQwen35({ ...WIDE, block: 128 });
-  const prism = rotated.config['prism_hadamard'] as { sign_widths: number[]; sign_values: string; weight_names: string[] };
+  const prism = prismOf(rotated);
   const signs = (change: (values: number[]) => number[]): Qwen35GgufOptions['metadata'] => ({
     'prism.hadamard.sign_values': [['i32'], change(Array.from(prism.sign_values, (sign) => (sign === '-' ? -1 : 1)))],
   });
@@ -125,6 +163,8 @@ describe('what cannot be run right is refused by name', () => {
     ['a name that is no weight', { 'prism.hadamard.weight_names': [['string'], [...prism.weight_names, 'blk.0.ssm_alpha.weight']] }, /prism\.hadamard\.weight_names has "blk\.0\.ssm_alpha\.weight", which is no ternary weight/],
     ['no names', { 'prism.hadamard.weight_names': undefined }, /prism\.hadamard\.weight_names is missing/],
     ['another table that is brought back', { 'prism.hadamard.inverse_weight_names': [['string'], ['output.weight']] }, /prism\.hadamard\.inverse_weight_names has "output\.weight"/],
+    ['heads in another order before they were rotated', { 'prism.hadamard.gdn_v_grouped': ['bool', false] }, /prism\.hadamard\.gdn_v_grouped is false, but "blk\.0\.ssm_out\.weight" is rotated; only true/],
+    ['no word of the order of heads', { 'prism.hadamard.gdn_v_grouped': undefined }, /prism\.hadamard\.gdn_v_grouped is false, but "blk\.0\.ssm_out\.weight" is rotated; only true/],
     ['an order of heads that is no flag', { 'prism.hadamard.gdn_v_grouped': ['u32', 1] }, /prism\.hadamard\.gdn_v_grouped is 1; only true and false/],
     ['a convolution of other length', { 'qwen35.ssm.conv_kernel': ['u32', 3] }, /linear_conv_kernel_dim is 3; only a convolution of 4/],
     ['value heads that key heads do not divide', { 'qwen35.ssm.group_count': ['u32', 4] }, /linear_num_value_heads is 6, not a multiple of linear_num_key_heads, 4/],
@@ -145,11 +185,26 @@ describe('what cannot be run right is refused by name', () => {
   it.each<[string, Record<string, unknown>, RegExp]>([
     ['no gate', { attn_output_gate: false }, /attn_output_gate is false/],
     ['layers of a third kind', { layer_types: ['linear_attention', 'sliding_attention', 'linear_attention'] }, /layer_types is .*"linear_attention" or "full_attention" for each of 3 layers/],
+    ...[true, 5, 'identity', []].map((value): [string, Record<string, unknown>, RegExp] => [`a rotation that is ${JSON.stringify(value)}`, { prism_hadamard: value }, /prism_hadamard is .*, not an object/]),
+    ['a rotation of which nothing is told', { prism_hadamard: {} }, /prism_hadamard\.version is missing/],
     ['MLX', { quantization: { bits: 2 } }, /quantization is .*MLX/],
     ['a head of an odd width', { linear_key_head_dim: 6 }, /linear_key_head_dim is 6, not a multiple of 4/],
   ])('%s', async (_what, extra, message) => {
     await expect(MatMulFreeLM.load(qwen35Folder(randomQwen35(TINY_QWEN35, 1, extra)))).rejects.toThrow(message);
   });
+});
+
+it('what is computed otherwise has another fingerprint: states of one are not for the other', async () => {
+  const model = randomQwen35(TINY_ROTATED);
+  const rope = { rope_theta: 10_000, rope_type: 'default', partial_rotary_factor: 0.5 };
+  const others = [model, { ...model, config: { ...model.config, rope_parameters: rope } }, changed(model, ({ weight_names: names }) => ({ weight_names: names.slice(1) })), changed(model, () => ({ inverse_weight_names: [] }))];
+  const prints = await Promise.all(others.map(async (other) => (await run(qwen35Folder(other))).fingerprint));
+  expect(new Set(prints).size).toBe(others.length);
+});
+
+it('a model without attention has texts of any length', async () => {
+  await run(qwen35Folder(randomQwen35({ ...TINY_QWEN35, layers: 'LL', positions: 4 })));
+  await expect(run(qwen35Folder(randomQwen35({ ...TINY_QWEN35, positions: 4 })))).rejects.toThrow(/4/);
 });
 
 describe.skipIf(!HAS_SHARED)(`the rotated golden model${SHARED_NOTE}`, () => {

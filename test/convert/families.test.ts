@@ -7,6 +7,7 @@ import { tries } from '../support/effort.js';
 import { decoderConfig, decoderTensors, FAMILIES, hybridTensors, TINY_LLAMA, tinyDecoder } from '../support/families.js';
 import { fixture, HAS_SHARED, shared, SHARED_NOTE } from '../support/files.js';
 import { freshSeed, randomFrom } from '../support/random.js';
+import { qwen35Folder, randomQwen35, TINY_QWEN35, TINY_ROTATED } from '../support/qwen35.js';
 import { randomDecoder, randomHybrid } from '../support/random-shapes.js';
 
 const seed = freshSeed();
@@ -74,6 +75,11 @@ describe('a model, its GGUF file and its packed weights are the same to the last
   it.each(seeds)('a hybrid of any shape (seed %i)', (each) => {
     const { shape, attn } = randomHybrid(randomFrom(each));
     return expectSame({ 'config.json': json(configJson(shape, { attn })), 'model.safetensors': safetensors(hybridTensors(shape, attn, each)) }, ['TQ2_0']);
+  });
+
+  it.each(['LL', 'AA', 'ALL', 'LAALA'])('Qwen3.5 with other layers than an interval gives: %s', (layers) => {
+    const shape = layers === 'ALL' ? TINY_ROTATED : TINY_QWEN35;
+    return expectSame(qwen35Folder(randomQwen35({ ...shape, layers }, seed)), ['TQ2_0']);
   });
 
   it('rotary embeddings whose numbers float32 cannot hold, and YaRN with a factor of its own', async () => {

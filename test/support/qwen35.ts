@@ -203,7 +203,8 @@ export function qwen35Gguf({ config, tensors }: TernaryModel, { format, otherwis
     if (kind === 'attn_qkv' || kind === 'ssm_conv1d') values = tiled(values, columns, 2 * keyHeads * keyDim, valueDim);
     if (kind === 'attn_gate') values = tiled(values, columns, 0, valueDim);
     if (['ssm_alpha', 'ssm_beta', 'ssm_a', 'ssm_dt'].includes(kind)) values = tiled(values, columns, 0, 1);
-    if (kind === 'ssm_out' && prism?.['gdn_v_grouped'] !== true) values = turned(tiled(turned(values, rows, columns), rows, 0, valueDim), columns, rows);
+    const isGrouped = prism?.['gdn_v_grouped'] === true && prism.weight_names.includes(name);
+    if (kind === 'ssm_out' && !isGrouped) values = turned(tiled(turned(values, rows, columns), rows, 0, valueDim), columns, rows);
     if (kind === 'ssm_a') values = values.map((value) => -Math.exp(value));
     if (/norm$/.test(kind) && kind !== 'ssm_norm') values = values.map((value) => 1 + value);
     const isTernary = /^(token_embd|output|attn_qkv|attn_gate|ssm_out|attn_[qkv]|attn_output|ffn_gate|ffn_up|ffn_down)$/.test(kind);
