@@ -491,6 +491,7 @@ const CASES: Readonly<Record<string, () => void | Promise<void>>> = {
   'i32x4.extendHighI16x8S': () => unary('i16', i32x4.extendHighI16x8S, (a) => vector('i32', (n) => a.i16[4 + n]!), 'i32'),
   'i16x8.extaddPairwiseI8x16U': () => unary('u8', i16x8.extaddPairwiseI8x16U, (a) => vector('i16', (n) => a.u8[2 * n]! + a.u8[2 * n + 1]!), 'i16'),
   'i32x4.extaddPairwiseI16x8U': () => unary('u16', i32x4.extaddPairwiseI16x8U, (a) => vector('i32', (n) => a.u16[2 * n]! + a.u16[2 * n + 1]!), 'i32'),
+  'i32x4.dotI16x8S': () => onVectors('i16', 2, i32x4.dotI16x8S, (a, b) => vector('i32', (n) => Math.imul(a.i16[2 * n]!, b.i16[2 * n]!) + Math.imul(a.i16[2 * n + 1]!, b.i16[2 * n + 1]!)), { out: 'i32' }),
   'i32x4.relaxedDotAdd': () => onVectors('i32', 3, i32x4.relaxedDotAdd, (a, b, c) => vector('i32', (n) => c.i32[n]! + [0, 1, 2, 3].reduce((sum, k) => sum + a.i8[4 * n + k]! * b.i8[4 * n + k]!, 0)), {
     operand: (n) => (n === 1 ? vector('u8', () => random.integer(0, 127)) : anyVector('i32')),
   }),

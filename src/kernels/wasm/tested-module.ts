@@ -30,9 +30,7 @@ export function testedModule(backend: WasmBackend, shared: boolean, transformer:
 
 async function compileAndTest(backend: WasmBackend, shared: boolean, transformer: KernelSet): Promise<Tested> {
   const testing = import('./self-test.js').catch(missingPart); // on its way while this thread writes the module
-  const [products, parts, more] = await Promise.all([
-    productsOf(backend, transformer !== false), ...partsOf(transformer),
-  ]).catch(missingPart);
+  const [products, parts, more] = await Promise.all([productsOf(backend, transformer !== false), ...partsOf(transformer)]);
   const module = await WebAssembly.compile(emitKernels({ products, threads: shared, transformer: parts }));
   const tested = { backend, module, products, shared, transformer: parts };
   const fault = (await testing).findFault(tested, more?.MORE_CHECKS);
@@ -42,15 +40,17 @@ async function compileAndTest(backend: WasmBackend, shared: boolean, transformer
 /** The kernels of Transformers, as many as are wanted, and the checks of them. */
 function partsOf(wanted: KernelSet): readonly [] | readonly [Promise<typeof import('./transformer.js')>, Promise<typeof import('./transformer-self-test.js')>] {
   if (!wanted) return [];
-  return wanted === 'delta-net' ? [import('./delta-net.js'), import('./delta-net-self-test.js')] : [import('./transformer.js'), import('./transformer-self-test.js')];
+  return wanted === 'delta-net'
+    ? [import('./delta-net.js').catch(missingPart), import('./delta-net-self-test.js').catch(missingPart)]
+    : [import('./transformer.js').catch(missingPart), import('./transformer-self-test.js').catch(missingPart)];
 }
 
 /** Of the ways to multiply, only the one that is used is loaded. */
 async function productsOf(backend: WasmBackend, grouped: boolean): Promise<Products> {
   if (backend === 'dot') {
-    const [{ dotProducts }, more] = await Promise.all([import('./dot-products.js'), grouped ? import('./dot-grouped.js') : undefined]);
+    const [{ dotProducts }, more] = await Promise.all([import('./dot-products.js').catch(missingPart), grouped ? import('./dot-grouped.js').catch(missingPart) : undefined]);
     return dotProducts(more);
   }
-  const { lookUpProducts } = await import('./lookup-products.js');
-  return lookUpProducts(backend === 'relaxed', grouped ? await import('./grouped.js') : undefined);
+  const { lookUpProducts } = await import('./lookup-products.js').catch(missingPart);
+  return lookUpProducts(backend === 'relaxed', grouped ? await import('./grouped.js').catch(missingPart) : undefined);
 }
