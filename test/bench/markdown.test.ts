@@ -27,6 +27,12 @@ describe('tables in Markdown', () => {
     expect(fillTables(filled, figures)).toBe(filled);
   });
 
+  it('have some of the columns only, where the mark names them', () => {
+    const figure = { id: 'x', title: 'x', says: 'Says.', note: 'Note.', chart: undefined, table: { caption: '', columns: ['a', 'b, c', 'd'], rows: [['1', '2', { text: '3', from: [] }]] } };
+    expect(fillTables('<!-- bench: x | d | b, c -->\nold\n<!-- /bench -->', [figure])).toBe('<!-- bench: x | d | b, c -->\n\n| d | b, c |\n| --- | --- |\n| 3 | 2 |\n\n<!-- /bench -->');
+    expect(() => fillTables('<!-- bench: x | e -->\n<!-- /bench -->', [figure])).toThrow('no column "e"; there are: a | b, c | d');
+  });
+
   it.each(['README.md', 'bench/README.md'])('of %s are those of bench/results: npm run bench -- --from bench/results/report.json --tables README.md,bench/README.md', (path) => {
     const kept = figuresOf(parseReport('report.json', textOf('bench/results/report.json')));
     expect(fillTables(textOf(path), kept)).toBe(textOf(path));
