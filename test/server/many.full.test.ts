@@ -39,7 +39,6 @@ async function ask(asked: Asked, n: number): Promise<{ text: string; ms: number 
 
 it(`${COUNT} requests at once: all right, none starved, memory back`, async () => {
   const asked = Array.from({ length: COUNT }, (_, n): Asked => ({ prompt: PROMPTS[n % PROMPTS.length]! + (n % 3 === 0 ? ' and' : ''), seed: n, max_tokens: 10 + (n % 7) * 5 }));
-  await Promise.all(asked.map(ask)); // what the first ones leave for good: caches, connections, compiled code
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const memory = (): number => {
@@ -48,11 +47,16 @@ it(`${COUNT} requests at once: all right, none starved, memory back`, async () =
     console.log(`resident ${(rss / 1e6).toFixed(0)} MB, heap ${(heapUsed / 1e6).toFixed(1)} MB, buffers ${(arrayBuffers / 1e6).toFixed(1)} MB`);
     return heapUsed + arrayBuffers;
   };
-  const before = memory();
-  const start = performance.now();
-  const answers = await Promise.all(asked.map(ask));
-  const together = performance.now() - start;
-  const after = memory();
+  await Promise.all(asked.map(ask)); // what the first ones leave for good: caches, connections, compiled code
+  const kept = [memory()];
+  let answers: Awaited<ReturnType<typeof ask>>[] = [];
+  let together = 0;
+  for (let round = 0; round < 3; round++) {
+    const start = performance.now();
+    answers = await Promise.all(asked.map(ask));
+    together = performance.now() - start;
+    kept.push(memory());
+  }
   const waits = answers.map(({ ms }) => ms).sort((a, b) => a - b);
   for (const [n, { prompt, seed, max_tokens }] of asked.entries()) {
     expect(answers[n]!.text).toBe((await lm.complete(prompt, { seed, maxNewTokens: max_tokens, temperature: 0.8, ...lm.generationDefaults })).text);
@@ -64,5 +68,6 @@ it(`${COUNT} requests at once: all right, none starved, memory back`, async () =
   for (const [n, each] of asked.slice(0, 40).entries()) await ask(each, n);
   const oneByOne = ((performance.now() - alone) / 40) * COUNT;
   console.log(`${COUNT} requests in ${together.toFixed(0)} ms, one after another some ${oneByOne.toFixed(0)} ms; the first after ${waits[0]!.toFixed(0)} ms, half after ${waits[COUNT / 2]!.toFixed(0)} ms`);
-  expect(after - before).toBeLessThan(8e6);
+  // Requests that are held, and not an engine that compiles or collects just then, show in every round.
+  expect(Math.min(...kept.slice(1).map((bytes, n) => bytes - kept[n]!))).toBeLessThan(2e6);
 }, 300_000);
