@@ -23,7 +23,7 @@ export default defineConfig(({ mode }) => ({
     restoreMocks: true,
     unstubEnvs: true,
     unstubGlobals: true,
-    testTimeout: 60_000,
+    testTimeout: mode === 'full' ? 180_000 : 60_000,
     hookTimeout: 60_000,
     // Nothing leaves the machine, or touches the user's cache, by oversight: both lead to where nothing is.
     env: { HF_ENDPOINT: 'http://127.0.0.1:9', HF_TOKEN: '', MATMULFREE_CACHE: '/dev/null/matmulfree', FULL: mode === 'full' ? '1' : '' },

@@ -18,7 +18,7 @@ describe.skipIf(NO_BROWSER)(`the library in Chromium${NO_BROWSER}`, () => {
   });
   afterAll(() => browser?.close());
 
-  testBits(() => browser, { tokens: 200, isWhole: true });
+  testBits(() => browser, { tokens: 80, isWhole: true });
   testWorker(() => browser, { isWhole: true });
 
   it('ends the worker of a model that nobody has any more, and lets go of such states', async () => {

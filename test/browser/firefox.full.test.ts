@@ -14,7 +14,7 @@ describe.skipIf(NO_FIREFOX)(`the library, and the example page, in Firefox${NO_F
   });
   afterAll(() => browser?.close());
 
-  testBits(() => browser, { tokens: 200, isWhole: true });
+  testBits(() => browser, { tokens: 80, isWhole: true });
   testWorker(() => browser, { isWhole: true });
   testPageInFirefox(() => browser);
 });

@@ -32,7 +32,7 @@ it('memory: two bits a weight, the scales of groups, float tables; 16-bit keys a
     expect(named(name).memoryBytes, name).toBe((named(name).parameters * (2 + 32 / 128)) / 8);
   }
   expect(named('/Bonsai-1.7B').memoryBytes).toBe(named('Ternary-Bonsai-1.7B').memoryBytes);
-  // As `info` tells of a model of that shape (bench/qwen35.ts), and bonsai.md: 18.9 and 50.3 MB of matrices, and the convolutions.
+  // As `info` tells of a model of that shape (bench/bonsai.ts), and bonsai.md: 18.9 and 50.3 MB of matrices, and the convolutions.
   expect(named('Bonsai-2-2B')).toMatchObject({ bytesPer1000Tokens: 6144 * 2 * 1000, stateBytes: 18_874_368 + 18 * 3 * 6144 * 4 });
   expect(named('Bonsai-2-4B')).toMatchObject({ bytesPer1000Tokens: 16_384 * 2 * 1000, stateBytes: 50_331_648 + 24 * 3 * 8192 * 4 });
   expect(named('MMfreeLM-370M')).toMatchObject({ bytesPer1000Tokens: 0, stateBytes: 24 * 1024 * 4, roomForTokens: Infinity });
