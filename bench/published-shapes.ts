@@ -62,7 +62,7 @@ export interface PublishedShape {
 const [BITNET_VOCAB, BITNET_POSITIONS] = [128_256, 8192];
 
 /** Those that Ternary Bonsai's files have; of Bonsai 2, with "2-" before. */
-export const BONSAI_SHAPES: ReadonlyMap<string, Omit<PublishedShape, 'name'>> = new Map([
+export const BONSAI_SHAPES: ReadonlyMap<string, Omit<PublishedShape, 'name'>> = new Map<string, Omit<PublishedShape, 'name'>>([
   ...(Object.keys(BONSAI) as BonsaiShape[]).map((shape) => [shape, { layers: BONSAI[shape].layers, blueprint: (layers: number) => bonsaiBlueprint(shape, layers) }] as const),
   ...(Object.keys(BONSAI_2) as Bonsai2Shape[]).map((shape) => [`2-${shape}`, { layers: BONSAI_2[shape].layers, blueprint: (layers: number) => bonsai2Blueprint(shape, layers) }] as const),
 ]);
