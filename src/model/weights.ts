@@ -133,6 +133,6 @@ async function readTernary(
     );
   }
   const hash = new Hash();
-  for (const trit of samples) hash.add(trit);
+  hash.words(new Int32Array(samples));
   return { name: tensor.hf.replace(/\.weight$/, ''), weights: rows * columns, zeros, sample: hash.value };
 }
