@@ -88,7 +88,7 @@ export function fullPlan(processors: number): Plan {
       ...small.filter(({ threads }) => ends.includes(threads)), ...medium,
       ...[...small.filter(({ threads }) => !ends.includes(threads)), ...large].map((run) => ({ ...run, optional: true })),
     ],
-    shapes: shapesOf(PUBLISHED_SHAPES.map(({ name }) => name), { prompt: 128, positions: [1, 4096], rounds: 5, roundMs: 150, seconds: 40 }, ends),
+    shapes: shapesOf(PUBLISHED_SHAPES.map(({ name }) => name), { prompt: 128, positions: [1, 4096], rounds: 5, roundMs: 600, seconds: 40 }, ends),
   };
 }
 

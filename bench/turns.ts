@@ -75,8 +75,10 @@ function warmUp(task: () => void, ms: number): number {
   return last;
 }
 
+/** One of `values`; those of q and 1 - q are equally far from the ends. */
 export function quantile(values: readonly number[], q: number): number {
-  return [...values].sort((a, b) => a - b)[Math.round(q * (values.length - 1))];
+  const last = values.length - 1;
+  return [...values].sort((a, b) => a - b)[q < 0.5 ? last - Math.round((1 - q) * last) : Math.round(q * last)];
 }
 
 export function median(values: readonly number[]): number {

@@ -87,5 +87,5 @@ export const bitnet: Family = {
     return { ...blueprint, ignored, switches: blueprint.switches.map((one) => ({ ...one, why: why[one.name] ?? one.why })) };
   },
 
-  keysOf: async (blueprint) => ({ architectures: ['BitNetForCausalLM'], model_type: 'bitnet', ...decoderKeys(blueprint) }),
+  keysOf: async (blueprint, layout) => ({ architectures: ['BitNetForCausalLM'], model_type: 'bitnet', ...decoderKeys(blueprint, layout) }),
 };

@@ -7,7 +7,7 @@ import type { JsonObject } from '../formats/bytes.js';
 import { refuseRotated } from '../formats/ggml-refusals.js';
 import type { AttentionSpec, BitLinearSpec, BlockSpec, Blueprint, GatedDeltaNetSpec, NormSpec, Switch, TensorSpec } from './blueprint.js';
 import { bosId, checkVocabulary, eosIds, MAX_CONTEXT, MAX_LAYERS, MAX_VOCABULARY, rmsEpsilon, type KeyReader, type ModelConfig } from './config.js';
-import type { GgufContents, MetadataKey, TensorNames } from './family.js';
+import type { GgufContents, Layout, MetadataKey, TensorNames } from './family.js';
 import { ROPE_METADATA, ropeIdentity, ropeKeys } from './rope.js';
 
 /*
@@ -221,8 +221,8 @@ export function describeDecoder(keys: KeyReader, options: DecoderOptions): Bluep
   };
 }
 
-/** The keys of config.json that give a decoder again. */
-export function decoderKeys({ config, blocks, attention, embeddings, head }: Blueprint): JsonObject {
+/** The keys of config.json that give a decoder again; in GGUF, also what llama.cpp would otherwise take for granted. */
+export function decoderKeys({ config, blocks, attention, embeddings, head }: Blueprint, layout: Layout): JsonObject {
   const channelMixer = blocks[0]?.channelMixer;
   if (!attention || !channelMixer) return {}; // no decoder of describeDecoder
   const { heads, headDim, kvHeads, rope } = attention;
@@ -235,6 +235,7 @@ export function decoderKeys({ config, blocks, attention, embeddings, head }: Blu
     num_attention_heads: heads,
     num_key_value_heads: kvHeads,
     head_dim: headDim,
+    ...(layout === 'gguf' && { value_length: headDim }),
     hidden_act: channelMixer.activation,
     max_position_embeddings: config.trainedContext,
     rms_norm_eps: config.rmsNormEps,

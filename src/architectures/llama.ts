@@ -44,7 +44,7 @@ export const llama: Family = {
     return { ...blueprint, refusesFloats: ggufContents(keys) !== undefined };
   },
 
-  keysOf: async (blueprint) => ({
-    architectures: ['LlamaForCausalLM'], model_type: 'llama', ...decoderKeys(blueprint), ...(blueprint.activations && { [ACTIVATIONS]: blueprint.activations }),
+  keysOf: async (blueprint, layout) => ({
+    architectures: ['LlamaForCausalLM'], model_type: 'llama', ...decoderKeys(blueprint, layout), ...(blueprint.activations && { [ACTIVATIONS]: blueprint.activations }),
   }),
 };

@@ -34,5 +34,5 @@ export const qwen3: Family = {
     });
   },
 
-  keysOf: async (blueprint) => ({ architectures: ['Qwen3ForCausalLM'], model_type: 'qwen3', ...decoderKeys(blueprint) }),
+  keysOf: async (blueprint, layout) => ({ architectures: ['Qwen3ForCausalLM'], model_type: 'qwen3', ...decoderKeys(blueprint, layout) }),
 };

@@ -101,7 +101,7 @@ export const qwen35: Family = {
   async keysOf(blueprint, layout) {
     const { keyHeads, valueHeads, keyDim, valueDim } = blueprint.deltaNet!;
     const { headDim, rope: { pairs } } = blueprint.attention!;
-    const keys = decoderKeys(blueprint);
+    const keys = decoderKeys(blueprint, layout);
     const types = blueprint.blocks.map(({ tokenMixer }) => (tokenMixer?.kind === 'attention' ? 'full_attention' : 'linear_attention'));
     const common: JsonObject = {
       ...keys,
@@ -112,7 +112,7 @@ export const qwen35: Family = {
       const isRegular = types.every((type, n) => (type === 'full_attention') === ((n + 1) % interval === 0));
       return {
         ...common, ...(isRegular ? { full_attention_interval: interval } : { [ATTENTION_LAYERS]: types.flatMap((type, n) => (type === 'full_attention' ? [n] : [])) }),
-        linear_value_size: valueHeads * valueDim, value_length: headDim, rope_dimension_count: 2 * pairs, rope_dimension_sections: sectionsOf(pairs),
+        linear_value_size: valueHeads * valueDim, rope_dimension_count: 2 * pairs, rope_dimension_sections: sectionsOf(pairs),
       };
     }
     return {

@@ -22,6 +22,7 @@ describe('results', () => {
     });
     expect(speed('x', 'tokens/s', 2, [10, 20, 40], 4)).toMatchObject({ median: 100, range: [50, 200], noise: 0.15 });
     expect(quantile([3, 1, 2], 0)).toBe(1);
+    expect([0.1, 0.25, 0.5, 0.75, 0.9].map((q) => quantile([3, 1, 2], q))).toEqual([1, 1, 2, 3, 3]);
     expect(median([3, 1, 2])).toBe(2);
   });
 

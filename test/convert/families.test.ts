@@ -4,11 +4,13 @@ import type { Files } from '../support/checkpoints.js';
 import { configJson, json, safetensors } from '../support/checkpoints.js';
 import { expectSameBits } from '../support/compare.js';
 import { tries } from '../support/effort.js';
-import { decoderConfig, decoderTensors, FAMILIES, hybridTensors, TINY_LLAMA, tinyDecoder } from '../support/families.js';
+import { decoderConfig, decoderTensors, FAMILIES, hybridTensors, TINY_BITNET, TINY_LLAMA, tinyDecoder } from '../support/families.js';
 import { fixture, HAS_SHARED, shared, SHARED_NOTE } from '../support/files.js';
+import { floatFolder } from '../support/group-files.js';
 import { freshSeed, randomFrom } from '../support/random.js';
 import { qwen35Folder, randomQwen35, TINY_QWEN35, TINY_ROTATED } from '../support/qwen35.js';
 import { randomDecoder, randomHybrid } from '../support/random-shapes.js';
+import { randomQwen3, TINY_QWEN3 } from '../support/ternary-models.js';
 
 const seed = freshSeed();
 
@@ -96,6 +98,14 @@ it('checkConversion agrees, and sees another model', async () => {
   const [a, b] = [tinyDecoder(TINY_LLAMA, 1), tinyDecoder(TINY_LLAMA, 2)];
   expect(await checkConversion(a, await toGguf(a, 'TQ1_0'))).toMatchObject({});
   await expect(checkConversion(b, await toGguf(a, 'TQ1_0'))).rejects.toThrow();
+});
+
+it('GGUF files tell the width of keys and of values: llama.cpp takes that of the model, divided by the heads, for what it is not told', async () => {
+  for (const [family, files] of [['llama', tinyDecoder(TINY_LLAMA)], ['bitnet-b1.58', tinyDecoder({ ...TINY_BITNET, headDim: 12 })], ['qwen3', floatFolder(randomQwen3({ ...TINY_QWEN3, group: 256 }))]] as const) {
+    const { metadata } = await readGguf(sourceFromContent('m.gguf', await toGguf(files, 'TQ2_0')));
+    const width = family === 'qwen3' ? TINY_QWEN3.headDim : 12;
+    for (const what of ['key', 'value']) expect(metadata.get(`${family}.attention.${what}_length`)?.value, `${family}, ${what}`).toBe(width);
+  }
 });
 
 describe('rows of queries and keys in GGUF files', () => {
