@@ -3,6 +3,7 @@ import type { JsonObject } from '../formats/bytes.js';
 import { DROP_KEYS, ggufScaleName, hfScaleName, parameters, type Blueprint, type Dropped } from './blueprint.js';
 import type { KeyReader } from './config.js';
 import type { MetadataKey } from './family.js';
+import { listOf } from './nested-keys.js';
 
 /*
  * Models with mixers left out (He et al., 2024, arXiv 2406.15786; ternary-transformers.md §7): lists in config.json, of layers or with a boolean
@@ -21,9 +22,8 @@ export function withoutDropped(keys: KeyReader, blueprint: Blueprint): Blueprint
 /** Layers that a key lists; none without it. @throws ConfigError for what is no such list. */
 export function readLayers(keys: KeyReader, key: string, layers: number): number[] {
   const value = keys.value(key) ?? [];
-  const list = ArrayBuffer.isView(value) ? Array.from(value as unknown as ArrayLike<number>) : value;
-  if (Array.isArray(list)) {
-    const items: readonly unknown[] = list;
+  const items = listOf(value);
+  if (items) {
     if (items.every((item) => typeof item === 'number' && Number.isInteger(item) && item >= 0 && item < layers)) return items as number[];
     if (items.length === layers && items.every((item) => typeof item === 'boolean')) return items.flatMap((isDropped, n) => (isDropped ? [n] : []));
   }

@@ -2,6 +2,7 @@ import { show } from '../errors.js';
 import { isJsonObject } from '../formats/bytes.js';
 import { normedBitLinear, type AttentionSpec, type Switch } from './blueprint.js';
 import { KeyReader, type ModelConfig } from './config.js';
+import { listOf } from './nested-keys.js';
 import { positiveFloat, ropeIdentity } from './rope.js';
 
 /*
@@ -89,9 +90,9 @@ function readLayers(keys: KeyReader, layers: number, hiddenSize: number): (Hybri
   return found;
 }
 
-function numberList(keys: KeyReader, key: string, value: unknown, length: number): number[] {
+function numberList(keys: KeyReader, key: string, value: unknown, length: number): readonly number[] {
   if (value === undefined) return new Array<number>(length).fill(0);
-  const list = Array.isArray(value) ? (value as unknown[]) : ArrayBuffer.isView(value) ? Array.from(value as unknown as ArrayLike<number>) : [];
+  const list = listOf(value) ?? [];
   if (list.length === length && list.every((item) => typeof item === 'number')) return list;
   return keys.fail(key, `is not a list of ${length} numbers, one a layer`);
 }

@@ -8,6 +8,12 @@ export function oneOf<Word extends string>(keys: KeyReader, key: string, fallbac
   return known.find((word) => word === value) ?? keys.fail(key, `is ${show(value)}; only ${known.map(show).join(' and ')} can be run`);
 }
 
+/** A list, as JSON has it, or GGUF metadata, where one of numbers may be a typed array. Undefined for what is none. */
+export function listOf(value: unknown): readonly unknown[] | undefined {
+  if (Array.isArray(value)) return value as unknown[];
+  return ArrayBuffer.isView(value) ? Array.from(value as unknown as ArrayLike<number>) : undefined;
+}
+
 /** The keys of an object; undefined where there is none. */
 export function child(keys: KeyReader, key: string): KeyReader | undefined {
   const value = keys.value(key);

@@ -5,6 +5,7 @@ import type { GgufMetadata, GgufValue } from '../formats/gguf.js';
 import { ternaryTensors, type Blueprint, type RotationSpec, type Switch } from './blueprint.js';
 import type { KeyReader } from './config.js';
 import type { GgufContents } from './family.js';
+import { listOf } from './nested-keys.js';
 
 /*
  * Weights in a rotated basis (bonsai.md §2.6): the keys `prism.hadamard.*` of GGUF files, or, in the safetensors that convert writes, the same in the object
@@ -120,12 +121,6 @@ function readSigns(values: ReadonlyMap<string, unknown>, fail: (key: string, com
   const wrong = all.findIndex((sign) => sign !== 1 && sign !== -1);
   if (wrong >= 0) fail('sign_values', `has ${typeof stored === 'string' ? show(stored[wrong]) : show(all[wrong])} at ${wrong}; a sign is 1 or -1`);
   return signs;
-}
-
-/** A list, or an array of numbers. */
-function listOf(value: unknown): readonly unknown[] | undefined {
-  if (Array.isArray(value)) return value as unknown[];
-  return ArrayBuffer.isView(value) ? Array.from(value as unknown as ArrayLike<number>) : isJsonObject(value) && typeof value['length'] === 'number' ? Array.from(value as unknown as ArrayLike<unknown>) : undefined;
 }
 
 /** Signs as bits of whole numbers. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MatMulFreeLM, type ModelSource } from 'matmulfree';
 import { FASTEST } from '../support/backends.js';
+import { json } from '../support/checkpoints.js';
 import { expectSameBits } from '../support/compare.js';
 import { HAS_SHARED, SHARED_NOTE } from '../support/files.js';
 import type { Format } from '../support/group-blocks.js';
@@ -191,6 +192,17 @@ describe('what cannot be run right is refused by name', () => {
     ['a head of an odd width', { linear_key_head_dim: 6 }, /linear_key_head_dim is 6, not a multiple of 4/],
   ])('%s', async (_what, extra, message) => {
     await expect(MatMulFreeLM.load(qwen35Folder(randomQwen35(TINY_QWEN35, 1, extra)))).rejects.toThrow(message);
+  });
+
+  it('objects that say they are long, in place of lists', async () => {
+    const model = randomQwen35(TINY_ROTATED);
+    const rotation = model.config['prism_hadamard'] as Record<string, unknown>;
+    for (const [key, message] of [['sign_widths', /sign_widths is missing/], ['sign_values', /sign_values is missing/], ['weight_names', /weight_names is not a list of names/]] as const) {
+      const config = json({ ...model.config, prism_hadamard: { ...rotation, [key]: { length: 3e8 } } });
+      const began = performance.now();
+      await expect(MatMulFreeLM.load({ ...qwen35Folder(model), 'config.json': config }), key).rejects.toThrow(message);
+      expect(performance.now() - began, key).toBeLessThan(1000); // an array of so many takes several seconds, and gigabytes
+    }
   });
 });
 
