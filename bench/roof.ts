@@ -33,7 +33,7 @@ const PARAMETERS = { start: 'i32', first: 'i32', last: 'i32', work: 'i32' } as c
 
 function emitRead(module: ModuleBuilder): Func {
   return module.func('read', PARAMETERS, (b, p) => {
-    const bits = Array.from({ length: 8 }, () => b.local('v128'));
+    const bits = b.locals('v128', 8);
     const at = b.local('i32');
     const from = i32.add(p.start, i32.mul(p.first, UNIT_BYTES));
     b.for(at, from, i32.add(p.start, i32.mul(p.last, UNIT_BYTES)), 16 * bits.length, () => {
@@ -48,7 +48,7 @@ function emitCompute(module: ModuleBuilder, name: string, relaxed: boolean): Fun
   return module.func(name, PARAMETERS, (b, p) => {
     const [unit, round] = [b.local('i32'), b.local('i32')] as const;
     const factors = b.local('v128', f32x4.splat(f32.const(0.5)));
-    const sums = Array.from({ length: CHAINS }, () => b.local('v128'));
+    const sums = b.locals('v128', CHAINS);
     b.for(unit, p.first, p.last, 1, () => b.for(round, 0, ROUNDS_PER_UNIT, 1, () => {
       for (const sum of sums) b.set(sum, madd(sum, factors, factors));
     }));

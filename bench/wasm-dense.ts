@@ -24,9 +24,9 @@ function emitDense(module: ModuleBuilder, writing: Writing): void {
       b.local('i32'), b.local('i32', i32.add(p.out, i32.shl(p.rows, 2))), b.local('i32', i32.shl(p.columns, 2)),
       b.local('i32', i32.add(p.x, i32.shl(p.columns, 2))),
     ] as const;
-    const x = Array.from({ length: writing.sums }, () => b.local('v128'));
+    const x = b.locals('v128', writing.sums);
     const rows = Array.from({ length: writing.rows }, () => ({
-      w: b.local('i32'), sums: Array.from({ length: writing.sums }, () => b.local('v128')),
+      w: b.local('i32'), sums: b.locals('v128', writing.sums),
     }));
     b.while(i32.ltU(p.out, outEnd), () => {
       for (const { w, sums } of rows) {

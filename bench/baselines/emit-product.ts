@@ -51,7 +51,7 @@ function emitOneToken(module: ModuleBuilder): Tile {
   const madd = multiplyAdd(false);
   const vectors = PANEL / 4;
   const func = module.func('floatTile1', TILE_PARAMETERS, (b, p) => {
-    const sums = [0, 1].map(() => Array.from({ length: vectors }, () => b.local('v128')));
+    const sums = [0, 1].map(() => b.locals('v128', vectors));
     const activation = b.local('v128');
     const column = (n: number): void => {
       b.set(activation, v128.load32Splat(p.x, 4 * n));
@@ -76,8 +76,8 @@ function emitTile(module: ModuleBuilder, tokens: number, vectors: number, madd: 
     const rowOf = (start: I32, stride: I32, t: number): I32 => (t === 0 ? start : i32.add(start, i32.mul(stride, t)));
     const x = Array.from({ length: tokens }, (_, t) => b.local('i32', rowOf(p.x, p.xStride, t)));
     const out = Array.from({ length: tokens }, (_, t) => b.local('i32', rowOf(p.out, p.outStride, t)));
-    const sums = x.map(() => Array.from({ length: vectors }, () => b.local('v128')));
-    const weights = Array.from({ length: vectors }, () => b.local('v128'));
+    const sums = x.map(() => b.locals('v128', vectors));
+    const weights = b.locals('v128', vectors);
     const activation = b.local('v128');
     const end = b.local('i32', i32.add(p.w, i32.mul(p.count, COLUMN_BYTES)));
     b.if(p.add, () => sums.forEach((row, t) => row.forEach((sum, n) => b.set(sum, v128.load(out[t], 16 * n)))));

@@ -1,10 +1,10 @@
 import { f32, f32x4, i32, i32x4, i8x16, v128, type I32, type V128 } from '../../wasm/instructions.js';
 import type { Body, Func, Local, ModuleBuilder } from '../../wasm/module.js';
 import { PAGE_POSITIONS } from '../kernels.js';
-import { sumLanes, sumWords, words } from './dot.js';
+import { sumLanes, sumWords } from './dot.js';
 import { createExps } from './exp.js';
 import { HALF_UNIT, splatBits } from './half.js';
-import { splatF32, ZERO } from './vectors.js';
+import { splatF32, words, ZERO } from './vectors.js';
 
 /*
  * What a few queries of a token do with a tile of keys and values. They go through it together, so that what is loaded, and made of float16,
@@ -69,9 +69,6 @@ function createRows(b: Body, isHalf: boolean): Rows {
   };
 }
 
-const vectors = (b: Body, count: number): Local<'v128'>[] => Array.from({ length: count }, () => b.local('v128'));
-const pointers = (b: Body, count: number): Local<'i32'>[] => Array.from({ length: count }, () => b.local('i32'));
-
 export function emitBundle(module: ModuleBuilder, bundle: Bundle, isHalf: boolean): BundleFunctions {
   const name = `${bundle}${isHalf ? 'Half' : 'Float'}`;
   const queries = Array.from({ length: bundle }, (_, g) => g);
@@ -83,20 +80,20 @@ export function emitBundle(module: ModuleBuilder, bundle: Bundle, isHalf: boolea
     state: 'i32', rows: 'i32', headDim: 'i32', padded: 'i32', from: 'i32', to: 'i32', scale: 'f32', spare: 'i32', touch: 'i32',
   }, (b, p) => {
     const read = createRows(b, isHalf);
-    const rows = pointers(b, streams * each);
-    const [n, q, left] = pointers(b, 3) as [Local<'i32'>, Local<'i32'>, Local<'i32'>];
+    const rows = b.locals('i32', streams * each);
+    const [n, q, left] = b.locals('i32', 3) as [Local<'i32'>, Local<'i32'>, Local<'i32'>];
     // `mix` goes through the values in columns: here they are touched in rows, as memory likes to be read.
-    const [touched, line, lineEnd] = pointers(b, 3) as [Local<'i32'>, Local<'i32'>, Local<'i32'>];
-    const sums = vectors(b, 4 * streams);
-    const evens = vectors(b, streams);
-    const key = vectors(b, rows.length);
+    const [touched, line, lineEnd] = b.locals('i32', 3) as [Local<'i32'>, Local<'i32'>, Local<'i32'>];
+    const sums = b.locals('v128', 4 * streams);
+    const evens = b.locals('v128', streams);
+    const key = b.locals('v128', rows.length);
     const x = b.local('v128');
     const scale = b.local('v128', f32x4.splat(p.scale));
     const rowBytes = b.local('i32', i32.shl(p.headDim, read.shift));
     const allQueries = b.local('i32', i32.add(i32.add(p.state, mixedOf(bundle)), i32.shl(p.padded, shift)));
     const span = b.local('i32', i32.shrU(i32.sub(p.to, p.from), streams - 1));
     const spanBytes = b.local('i32', i32.mul(span, rowBytes));
-    const weights = pointers(b, streams);
+    const weights = b.locals('i32', streams);
     weights.forEach((some, s) => b.set(some, s === 0 ? i32.add(p.state, i32.shl(p.from, shift)) : i32.add(weights[0]!, i32.shl(span, shift))));
     b.for(n, p.from, i32.add(p.from, span), each, () => {
       b.if(p.touch, () => {
@@ -149,12 +146,12 @@ export function emitBundle(module: ModuleBuilder, bundle: Bundle, isHalf: boolea
 
   const mix = module.func(`attentionMix${name}`, { state: 'i32', values: 'i32', headDim: 'i32', padded: 'i32', first: 'i32', last: 'i32' }, (b, p) => {
     const read = createRows(b, isHalf);
-    const [n, value, weight, left] = pointers(b, 4) as [Local<'i32'>, Local<'i32'>, Local<'i32'>, Local<'i32'>];
-    const [factor, low, high] = vectors(b, 3) as [Local<'v128'>, Local<'v128'>, Local<'v128'>];
+    const [n, value, weight, left] = b.locals('i32', 4) as [Local<'i32'>, Local<'i32'>, Local<'i32'>, Local<'i32'>];
+    const [factor, low, high] = b.locals('v128', 3) as [Local<'v128'>, Local<'v128'>, Local<'v128'>];
     const rowBytes = b.local('i32', i32.shl(p.headDim, read.shift));
     const mixed = b.local('i32', i32.add(p.state, mixedOf(bundle)));
     const weights = b.local('i32', i32.add(p.state, i32.shl(p.first, shift)));
-    const sums = vectors(b, 8);
+    const sums = b.locals('v128', 8);
     b.set(left, p.padded);
     b.increase(p.values, i32.mul(p.first, rowBytes));
     /** Eight channels, `eights` times. */
@@ -198,7 +195,7 @@ export function emitSoftmax(module: ModuleBuilder, bundle: Bundle): Func {
   return module.func(`attentionSoftmax${bundle}`, { state: 'i32', first: 'i32', last: 'i32', unit: 'f32' }, (b, p) => {
     const exps = createExps(b);
     const n = b.local('i32');
-    const [before, maximum, correction] = vectors(b, 3) as [Local<'v128'>, Local<'v128'>, Local<'v128'>];
+    const [before, maximum, correction] = b.locals('v128', 3) as [Local<'v128'>, Local<'v128'>, Local<'v128'>];
     const shift = 2 + Math.log2(bundle);
     const weights = b.local('i32', i32.add(p.state, STATE.weights));
     const end = b.local('i32', i32.add(weights, 4 * PAGE_POSITIONS * bundle));
@@ -219,7 +216,7 @@ export function emitSoftmax(module: ModuleBuilder, bundle: Bundle): Func {
       exps(loaded).forEach((weight, k) => b.run(v128.store(n, weight, 16 * k)));
     });
     // In the eight lanes of `sum` in scalar/attention.ts, and by its tree.
-    const sums = vectors(b, 2 * bundle);
+    const sums = b.locals('v128', 2 * bundle);
     const unit = b.local('v128', f32x4.splat(p.unit));
     const weight = b.local('v128');
     for (const sum of sums) b.set(sum, ZERO);
@@ -241,8 +238,8 @@ export function emitSoftmax(module: ModuleBuilder, bundle: Bundle): Func {
 export function emitBegin(module: ModuleBuilder): Func {
   const parameters = { q: 'i32', state: 'i32', bundle: 'i32', headDim: 'i32', padded: 'i32', isHalf: 'i32', unit: 'f32' } as const;
   return module.func('attentionBegin', parameters, (b, p) => {
-    const [n, g, to] = pointers(b, 3) as [Local<'i32'>, Local<'i32'>, Local<'i32'>];
-    const [low, high] = vectors(b, 2) as [Local<'v128'>, Local<'v128'>];
+    const [n, g, to] = b.locals('i32', 3) as [Local<'i32'>, Local<'i32'>, Local<'i32'>];
+    const [low, high] = b.locals('v128', 2) as [Local<'v128'>, Local<'v128'>];
     const unit = b.local('v128', f32x4.splat(p.unit));
     const mixed = b.local('i32', i32.add(i32.add(p.state, STATE.weights), i32.mul(p.bundle, 4 * PAGE_POSITIONS)));
     const bytes = b.local('i32', i32.shl(i32.mul(p.padded, p.bundle), 2));
@@ -271,8 +268,8 @@ export function emitBegin(module: ModuleBuilder): Func {
 /** end(state, out, bundle, headDim, isHalf): what the queries have mixed, divided by their totals. */
 export function emitEnd(module: ModuleBuilder): Func {
   return module.func('attentionEnd', { state: 'i32', out: 'i32', bundle: 'i32', headDim: 'i32', isHalf: 'i32' }, (b, p) => {
-    const [n, g, from] = pointers(b, 3) as [Local<'i32'>, Local<'i32'>, Local<'i32'>];
-    const [low, high, total] = vectors(b, 3) as [Local<'v128'>, Local<'v128'>, Local<'v128'>];
+    const [n, g, from] = b.locals('i32', 3) as [Local<'i32'>, Local<'i32'>, Local<'i32'>];
+    const [low, high, total] = b.locals('v128', 3) as [Local<'v128'>, Local<'v128'>, Local<'v128'>];
     const mixed = b.local('i32', i32.add(i32.add(p.state, STATE.weights), i32.mul(p.bundle, 4 * PAGE_POSITIONS)));
     b.for(g, 0, p.bundle, 1, () => {
       b.set(total, v128.load32Splat(i32.add(p.state, i32.shl(g, 2)), STATE.total));

@@ -183,7 +183,7 @@ export function emitBuildTables(module: ModuleBuilder, name: string, memory: Til
       const minus = (value: V128): V128 => i16x8.sub(ZERO, value);
       return [minus(i16x8.add(x0, x1)), minus(x0), i16x8.sub(x1, x0), minus(x1), undefined, x1, i16x8.sub(x0, x1), x0, i16x8.add(x0, x1)];
     };
-    const firstPair = Array.from({ length: 9 }, () => b.local('v128'));
+    const firstPair = b.locals('v128', 9);
     b.doWhile(() => {
       b.set(at, tables);
       b.set(end, i32.add(at, vector));
@@ -229,7 +229,7 @@ function emitAddQuads(module: ModuleBuilder, name: string, { quads }: TileShape,
     const { row } = p;
     const [from, entry, rowEnd] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
     /** Rows that are next to each other: the additions of one do not wait for the other's. */
-    const rows = Array.from({ length: 2 / vectors }, () => Array.from({ length: vectors }, () => b.local('v128')));
+    const rows = Array.from({ length: 2 / vectors }, () => b.locals('v128', vectors));
     const sums = rows.flat();
     const addQuad = (quad: number): void => rows.forEach((sumsOfRow, r) => {
       b.set(entry, i32.add(i32.mul(i32.load8U(from, quad * QUAD_BYTES + r), vector), p.work));

@@ -3,7 +3,7 @@ import type { Body, Func, Local, ModuleBuilder, Parameters } from '../../wasm/mo
 import { forVectors, TOGETHER } from './elementwise.js';
 import { UNITS } from './jobs.js';
 import { createSigmoid } from './sigmoid.js';
-import { bytes, ZERO } from './vectors.js';
+import { bytes, words, ZERO } from './vectors.js';
 
 /* The kernels of `scalar/delta-net.ts` and `scalar/hadamard.ts` in vectors of four, in the same order of operations: change both or none. */
 
@@ -39,7 +39,6 @@ export function emitDeltaNet(module: ModuleBuilder): readonly Func[] {
   return Object.keys(DELTA_NET_PARAMETERS).map((name) => functions[name as DeltaNetKernelName]);
 }
 
-const lanes = (...order: readonly number[]): number[] => order.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte));
 /** The sign bits of some lanes. */
 const signBits = (...negative: readonly number[]): V128 => bytes((n) => (n % 4 === 3 && negative.includes((n - 3) / 4) ? 0x80 : 0));
 
@@ -62,8 +61,8 @@ function emitHadamard(module: ModuleBuilder): Func {
       b.while(left, () => {
         b.set(v0, v128.load(x));
         b.if(p.signs, () => b.set(v0, mul(v0, v128.load(signs))));
-        b.set(v0, add(i8x16.shuffle(v0, v0, lanes(1, 0, 3, 2)), v128.xor(v0, odd)));
-        b.set(v0, add(i8x16.shuffle(v0, v0, lanes(2, 3, 0, 1)), v128.xor(v0, high)));
+        b.set(v0, add(i8x16.shuffle(v0, v0, words([1, 0, 3, 2])), v128.xor(v0, odd)));
+        b.set(v0, add(i8x16.shuffle(v0, v0, words([2, 3, 0, 1])), v128.xor(v0, high)));
         b.run(v128.store(last, v0));
         for (const pointer of [x, signs, last]) b.increase(pointer, 16);
         b.increase(left, -16);
@@ -145,14 +144,14 @@ function emitConvolve(module: ModuleBuilder): Func {
       // Four channels of four taps, turned over.
       const weights = i32.add(p.weights, i32.shl(c, 2));
       const pairs = (n: number, order: readonly number[]): V128 => i8x16.shuffle(v128.load(weights, 16 * n), v128.load(weights, 16 * n + 16), order);
-      b.set(low, pairs(0, lanes(0, 4, 1, 5)));
-      b.set(low2, pairs(2, lanes(0, 4, 1, 5)));
-      b.set(high, pairs(0, lanes(2, 6, 3, 7)));
-      b.set(high2, pairs(2, lanes(2, 6, 3, 7)));
-      b.set(taps[0], i8x16.shuffle(low, low2, lanes(0, 1, 4, 5)));
-      b.set(taps[1], i8x16.shuffle(low, low2, lanes(2, 3, 6, 7)));
-      b.set(taps[2], i8x16.shuffle(high, high2, lanes(0, 1, 4, 5)));
-      b.set(taps[3], i8x16.shuffle(high, high2, lanes(2, 3, 6, 7)));
+      b.set(low, pairs(0, words([0, 4, 1, 5])));
+      b.set(low2, pairs(2, words([0, 4, 1, 5])));
+      b.set(high, pairs(0, words([2, 6, 3, 7])));
+      b.set(high2, pairs(2, words([2, 6, 3, 7])));
+      b.set(taps[0], i8x16.shuffle(low, low2, words([0, 1, 4, 5])));
+      b.set(taps[1], i8x16.shuffle(low, low2, words([2, 3, 6, 7])));
+      b.set(taps[2], i8x16.shuffle(high, high2, words([0, 1, 4, 5])));
+      b.set(taps[3], i8x16.shuffle(high, high2, words([2, 3, 6, 7])));
       const row = (n: number): I32 => i32.add(state, i32.mul(rowBytes, n));
       forSequences(b, p, s, t, () => {
         b.set(state, i32.add(i32.add(p.state, c), i32.shl(i32.mul(s, p.stateSize), 2)));
@@ -177,8 +176,8 @@ function emitDeltaRule(module: ModuleBuilder): Func {
       b.local('i32'), b.local('i32'),
     ] as const;
     const vectors = VALUE_COLUMNS / 4;
-    const known = Array.from({ length: vectors }, () => b.local('v128')); // then what is new
-    const sums = Array.from({ length: vectors }, () => b.local('v128'));
+    const known = b.locals('v128', vectors); // then what is new
+    const sums = b.locals('v128', vectors);
     const [decay, rate, factor, weight, next] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
     const blocks = b.local('i32', i32.divU(i32.add(p.valueDim, VALUE_COLUMNS - 1), VALUE_COLUMNS));
     const rowBytes = b.local('i32', i32.shl(p.valueDim, 2));

@@ -3,7 +3,7 @@ import type { Body, Func, Local, ModuleBuilder } from '../../wasm/module.js';
 import { DOT_QUAD_BYTES } from './dot-layout.js';
 import { createCodeCheck, transposeRows, VECTORS_PARAMETERS } from './pack.js';
 import { GROUP_VECTORS_PARAMETERS } from './pack-groups.js';
-import { bytes, splatByte } from './vectors.js';
+import { bytes, splatByte, words } from './vectors.js';
 
 /* Sixteen rows of codes, four to a byte, to the packing of dot-layout.ts: what pack.ts and pack-groups.ts leave to it. */
 
@@ -32,7 +32,7 @@ export function emitDotVectors(module: ModuleBuilder): Func {
     const check = createCodeCheck(b, work);
     const turn = createTurn(b);
     /** [lane][n] */
-    const rows = Array.from({ length: 4 }, () => Array.from({ length: 4 }, () => b.local('v128')));
+    const rows = Array.from({ length: 4 }, () => b.locals('v128', 4));
     const half = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
     for (let row = 0; row < 16; row++) {
       const x = rows[row & 3]![row >> 2]!;
@@ -44,7 +44,7 @@ export function emitDotVectors(module: ModuleBuilder): Func {
     rows.forEach(turn);
     /** Words of 32 bits of two vectors in turn: their first or last two. */
     const weave = (a: V128, c: V128, first: 0 | 2): V128 =>
-      i8x16.shuffle(a, c, [first, first + 4, first + 1, first + 5].flatMap((word) => [0, 1, 2, 3].map((n) => 4 * word + n)));
+      i8x16.shuffle(a, c, words([first, first + 4, first + 1, first + 5]));
     for (let n = 0; n < 4; n++) {
       const lane = (k: number): Local<'v128'> => rows[k]![n]!;
       ([[0, 2, 0], [0, 2, 2], [1, 3, 0], [1, 3, 2]] as const).forEach(([a, c, first], k) => b.set(half[k]!, weave(lane(a), lane(c), first)));
@@ -63,7 +63,7 @@ export function emitDotGroupVectors(module: ModuleBuilder): Func {
     const [x, at, nibble] = [b.local('v128'), b.local('i32'), b.local('v128', splatByte(15))] as const;
     // Four bits that are -1 and 1, as codes of 0 and 2.
     const signs = b.local('v128', bytes((n) => [0, 1, 2, 3].reduce((byte, k) => byte | (((n >> k) & 1) << (2 * k + 1)), 0)));
-    const rows = Array.from({ length: 16 }, () => b.local('v128'));
+    const rows = b.locals('v128', 16);
     const pack = (quadOf: (n: number) => number, code: () => V128): void => {
       b.set(at, from);
       // Those of a lane next to each other: the order of bytes that are turned around.

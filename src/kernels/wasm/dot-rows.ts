@@ -56,11 +56,10 @@ export interface Dots {
 }
 
 export function createDots(b: Body, streams: number, tokens: number): Dots {
-  const vectors = (count: number): Local<'v128'>[] => Array.from({ length: count }, () => b.local('v128'));
-  const sums = Array.from({ length: streams }, () => Array.from({ length: tokens }, () => vectors(4)));
+  const sums = Array.from({ length: streams }, () => Array.from({ length: tokens }, () => b.locals('v128', 4)));
   const [second, third, fourth] = [b.local('v128', splatByte(0x0c)), b.local('v128', splatByte(0x30)), b.local('v128', splatByte(0x60))] as const;
   const [w, codes, X] = [b.local('v128'), b.local('v128'), b.local('v128')] as const;
-  const x = vectors(tokens);
+  const x = b.locals('v128', tokens);
   return {
     sums,
     add(weights, q, end) {

@@ -68,7 +68,7 @@ function emitAddQuads(module: ModuleBuilder, name: string, quads: number, memory
   return module.func(name, { w: 'i32', stride: 'i32', count: 'i32', work: 'i32', row: 'i32' }, (b, { w, stride, count, work, row }) => {
     const [at, entry, rowEnd] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
     /** Rows that are next to each other: the additions of one do not wait for the other's. */
-    const rows = Array.from({ length: Math.max(1, 32 / vector) }, () => Array.from({ length: vector / 16 }, () => b.local('v128')));
+    const rows = Array.from({ length: Math.max(1, 32 / vector) }, () => b.locals('v128', vector / 16));
     const sums = rows.flat();
     b.doWhile(() => {
       b.run(makeAddresses.call(w, work));

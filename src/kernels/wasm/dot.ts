@@ -1,7 +1,7 @@
 import { f32x4, i32, i32x4, i8x16, v128, type F32, type I32, type V128 } from '../../wasm/instructions.js';
 import type { Body, Func, Local, ModuleBuilder } from '../../wasm/module.js';
 import { createReader, type STORED } from './half.js';
-import { bytes } from './vectors.js';
+import { bytes, words } from './vectors.js';
 
 const { add, mul } = f32x4;
 
@@ -9,8 +9,6 @@ const LANE_NUMBERS = bytes((n) => (n % 4 === 0 ? n / 4 : 0)); // 32-bit lanes
 /** Rows that a dot product goes through together. */
 export const ROWS = 4;
 
-/** The bytes of 32-bit lanes, for shuffles. */
-export const words = (lanes: readonly number[]): number[] => lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte));
 const pairs = (a: V128, c: V128): V128 => add(i8x16.shuffle(a, c, words([0, 1, 4, 5])), i8x16.shuffle(a, c, words([2, 3, 6, 7])));
 
 /** Σ of the four lanes of each: the first and the third, the second and the fourth, then both. In the first three of them on the way. */

@@ -138,7 +138,7 @@ function emitScaleGroup(module: ModuleBuilder, name: string, { shape, memory, or
     sums16: 'i32', sums32: 'i32', rows: 'i32', scales: 'i32', qScales: 'i32', perToken: 'i32', tokens: 'i32', to: 'i32',
   }, (b, p) => {
     const t = b.local('i32');
-    const qScale = Array.from({ length: shape.tokens / 4 }, () => b.local('v128'));
+    const qScale = b.locals('v128', shape.tokens / 4);
     const [sums, scale, end, half] = [b.local('v128'), b.local('v128'), b.local('i32'), b.local('i32')] as const;
     // Tokens that are missing repeat the last one.
     b.for(t, 0, shape.tokens, 1, () => {

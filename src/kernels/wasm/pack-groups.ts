@@ -153,7 +153,7 @@ export const GROUP_VECTORS_PARAMETERS = { from: 'i32', stride: 'i32', out: 'i32'
 export function emitPackGroupVectors(module: ModuleBuilder): Func {
   return module.func('packGroupVectors', GROUP_VECTORS_PARAMETERS, (b, { from, stride, out, isBinary }) => {
     const [x, at] = [b.local('v128'), b.local('i32')] as const;
-    const rows = Array.from({ length: 16 }, () => b.local('v128'));
+    const rows = b.locals('v128', 16);
     const nibble = b.local('v128', splatByte(15));
     // 3·(w0 + 1) + (w1 + 1) of two 2-bit codes; of two bits that are -1 and 1, twice.
     const pairs = b.local('v128', constant((n) => 3 * (n & 3) + (n >> 2)));

@@ -138,7 +138,7 @@ export function emitPackVectors(module: ModuleBuilder): Func {
   return module.func('packVectors', VECTORS_PARAMETERS, (b, { from, stride, out, work }) => {
     const check = createCodeCheck(b, work);
     const [x, pairs] = [b.local('v128'), b.local('v128')] as const;
-    const rows = Array.from({ length: 16 }, () => b.local('v128'));
+    const rows = b.locals('v128', 16);
     const twoOfFour = b.local('v128', splatByte(0x33));
     const timesThree = b.local('v128', i16x8.splat(0x0301));
     const stay = b.local('v128', i32x4.splat(0xf0f00f0f));
@@ -187,7 +187,7 @@ function emitDecodeTQ1(module: ModuleBuilder): Func {
   return module.func('decodeTQ1', { from: 'i32', stride: 'i32', to: 'i32' }, (b, { from, stride, to }) => {
     const end = b.local('i32', i32.add(to, TILE_BYTES));
     const x = b.local('v128');
-    const codes = Array.from({ length: CODE_BYTES / 16 }, () => b.local('v128'));
+    const codes = b.locals('v128', CODE_BYTES / 16);
     const [one, three, nine, twentySeven] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
     const times3 = (value: V128): V128 => i8x16.add(value, i8x16.add(value, value));
     /** Columns 16g to 16g + 15, from bytes b: floor(3·b / 256) is weight + 1. The bytes of a TQ2_0 block hold 16g + 32n. */

@@ -49,8 +49,8 @@ export function emitTranspose(module: ModuleBuilder, name: string, tokens: 8 | 1
   return module.func(name, { q: 'i32', stride: 'i32', tokens: 'i32', width: 'i32', to: 'i32' }, (b, p) => {
     const end = b.local('i32', i32.add(p.q, p.width));
     const from = b.local('i32');
-    const rows = Array.from({ length: tokens }, () => b.local('v128'));
-    const other = rows.map(() => b.local('v128'));
+    const rows = b.locals('v128', tokens);
+    const other = b.locals('v128', tokens);
     const half = tokens / 2;
     b.while(i32.ltU(p.q, end), () => {
       rows.forEach((row, n) => {
@@ -117,8 +117,8 @@ export function emitWrite(module: ModuleBuilder, name: string, shape: TileShape,
     sums: 'i32', rows: 'i32', outRows: 'i32', scales: 'i32', qScales: 'i32', tokens: 'i32', out: 'i32',
   }, (b, p) => {
     const [t, r, from, to, scale] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const values = Array.from({ length: 4 }, () => b.local('v128'));
-    const pairs = Array.from({ length: 4 }, () => b.local('v128'));
+    const values = b.locals('v128', 4);
+    const pairs = b.locals('v128', 4);
     const scales = b.local('v128');
     const low = (a: V128, c: V128): V128 => i8x16.shuffle(a, c, [0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23]);
     const high = (a: V128, c: V128): V128 => i8x16.shuffle(a, c, [8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31]);

@@ -14,6 +14,11 @@ export function splatF32(value: number): V128 {
   return f32x4.splat(f32.const(value));
 }
 
+/** The bytes of 32-bit lanes, for shuffles. */
+export function words(lanes: readonly number[]): number[] {
+  return lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte));
+}
+
 export const ZERO = splatByte(0);
 
 /** 1.5 · 2²³: added to a small whole number in float32, leaves it in the low bits, as two's complement. */
