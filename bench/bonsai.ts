@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BACKEND_NAMES, MatMulFreeLM, type KernelOptions, type ModelState } from 'matmulfree';
+import { pretendedState } from './library-states.js';
 import { complain, enableRelaxedSimd, machine, wholeNumber } from './measure.js';
 import { openPeers } from './peers.js';
 import { BONSAI_SHAPES } from './published-shapes.js';
@@ -34,24 +35,6 @@ const [PROMPT, WRITTEN, ROUND_MS] = [512, 24, 800];
 /** Room for tokens beyond the prompt, or the context. */
 const SPARE = 1024;
 const MB = 2 ** 20;
-/** Where a saved state has its number of tokens. */
-const TOKENS_AT = 24;
-
-/** A text of so many tokens, as a saved state whose keys and values are made up. */
-function textOf(lm: MatMulFreeLM, tokens: number): ModelState {
-  const { stateBytesPerToken } = lm.info();
-  const one = lm.createState();
-  lm.forward([1], one);
-  const saved = one.serialize();
-  one.dispose();
-  const vectors = saved.length - stateBytesPerToken;
-  const bytes = new Uint8Array(vectors + tokens * stateBytesPerToken);
-  bytes.set(saved.subarray(0, vectors));
-  new DataView(bytes.buffer).setFloat64(TOKENS_AT, tokens, true);
-  const halves = Uint16Array.from({ length: (tokens * stateBytesPerToken) / 2 }, (_, n) => 0x2c00 + (Math.imul(n, 0x9e3779b1) >>> 22) + ((n & 1) << 15)); // float16, ±0.06 to 0.12
-  bytes.set(new Uint8Array(halves.buffer), vectors);
-  return lm.restoreState(bytes);
-}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -99,7 +82,7 @@ async function main(): Promise<void> {
     peers: values.peer, files: values.folder, name: `bonsai ${shape}`, blueprint, threads, prompt: PROMPT, written: WRITTEN,
     types: values['peer-types'].split(',') as TernaryType[],
   }, console.log);
-  const afterLong = context === 0 ? [] : [decodeAfter(textOf(lm, context), Infinity)];
+  const afterLong = context === 0 ? [] : [decodeAfter(pretendedState(lm.model, context), Infinity)];
   const all = [own, ...peers];
   const times = await takeTimedTurns([...all.flatMap(({ decode, prompt }) => [decode, prompt]), ...afterLong], { rounds: wholeNumber('rounds', values.rounds) });
   const perToken = all.map(({ promptTokens }, n) => ({ decode: times[2 * n], prompt: times[2 * n + 1].map((ms) => ms / promptTokens) }));

@@ -205,17 +205,18 @@ export function describeDecoder(keys: KeyReader, options: DecoderOptions): Bluep
   const table = hasTernaryTables ? ternary : tensor;
   const embeddings = table(`${prefix}.embed_tokens`, 'token_embd', V, D);
   const head = isTied ? embeddings : table('lm_head', 'output', V, D);
+  const blocks = Array.from({ length: L }, (_, n) => block(n));
   return {
-    architecture, config, embeddings,
+    architecture, config, embeddings, blocks,
     lowerBounds: undefined,
-    blocks: Array.from({ length: L }, (_, n) => block(n)),
     norm: norm(`${prefix}.norm`, 'output_norm', D),
     head: hasTernaryTables ? { weight: head } : { table: head },
     roundsScales: true,
     activations,
     transformer: true,
     attention: { heads, kvHeads, headDim, rope },
-    maxPositions: config.trainedContext,
+    // Only attention knows of positions.
+    maxPositions: blocks.some(({ tokenMixer }) => tokenMixer?.kind === 'attention') ? config.trainedContext : Infinity,
     switches: switchesOf(keys, options),
     identity: [V, D, F, L, heads, kvHeads, headDim, activation === 'silu' ? 0 : 1, Number.isFinite(window) ? window : 0, ...ropeIdentity(rope), ...(activations === undefined ? [] : [activations === 'int8' ? 8 : 32])],
   };

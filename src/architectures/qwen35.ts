@@ -85,8 +85,6 @@ export const qwen35: Family = {
       deltaNet: shape,
       rotation: rotation?.spec,
       leftOut: unread,
-      // Only attention knows of positions.
-      maxPositions: attention > 0 ? blueprint.maxPositions : Infinity,
       switches: [
         ...blueprint.switches,
         { name: 'layers', value: `${sizes.config.layers - attention} gated delta nets, ${attention} of attention`, why: keys.has('layer_types') ? 'layer_types' : 'full_attention_interval' },

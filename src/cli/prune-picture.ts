@@ -4,6 +4,12 @@ import type { LayerSimilarities, LayerSimilarity, PrunePlan } from '../index.js'
 
 type Part = 'tokenMixer' | 'channelMixer' | 'block';
 
+/** Which parts of a layer a plan leaves out. */
+export function leftOutOf({ tokenMixers = [], channelMixers = [], blocks = [] }: PrunePlan, layer: number): Readonly<Record<Part, boolean>> {
+  const [tokenMixer, channelMixer] = [tokenMixers, channelMixers].map((list) => list.includes(layer) || blocks.includes(layer)) as [boolean, boolean];
+  return { tokenMixer, channelMixer, block: tokenMixer && channelMixer };
+}
+
 /** Colours of Okabe and Ito's palette, which readers with any kind of colour vision tell apart. */
 const PARTS: readonly { readonly part: Part; readonly name: string; readonly colour: string }[] = [
   { part: 'tokenMixer', name: 'token mixer', colour: '#0072b2' }, { part: 'channelMixer', name: 'channel mixer', colour: '#d55e00' }, { part: 'block', name: 'block', colour: '#7f7f7f' },
@@ -17,21 +23,17 @@ const HEIGHT = 200;
 const TEXT = 'font-family="system-ui,sans-serif" font-size="12" fill="#444"';
 
 /** Bars of 1 - similarity, one group a layer; those that a plan leaves out are hollow. */
-export function prunePicture({ layers, tokens }: LayerSimilarities, { tokenMixers = [], channelMixers = [], blocks = [] }: PrunePlan): string {
+export function prunePicture({ layers, tokens }: LayerSimilarities, plan: PrunePlan): string {
   const change = (layer: LayerSimilarity, part: Part): number => 1 - (layer[part] ?? 1);
   const most = Math.max(...layers.flatMap((layer) => PARTS.map(({ part }) => change(layer, part))), 1e-6);
   const step = [1, 2, 5, 10].map((factor) => factor * 10 ** Math.floor(Math.log10(most / 4))).find((each) => most / each <= 5)!;
   const ticks = Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, n) => n * step);
   const y = (value: number): number => TOP + HEIGHT - (HEIGHT * value) / most;
-  const isDropped = (layer: number, part: Part): boolean => {
-    const [token, channel] = [tokenMixers, channelMixers].map((list) => list.includes(layer) || blocks.includes(layer)) as [boolean, boolean];
-    return part === 'tokenMixer' ? token : part === 'channelMixer' ? channel : token && channel;
-  };
   const text = (x: number, at: number, words: string, more = ''): string => `<text x="${round(x)}" y="${round(at)}" ${TEXT}${more}>${words}</text>`;
   const bar = (layer: LayerSimilarity, index: number, { part, colour }: (typeof PARTS)[number], n: number): string => {
     if (layer[part] === undefined) return '';
     const top = y(change(layer, part));
-    const fill = isDropped(layer.layer, part) ? `fill="none" stroke="${colour}" stroke-dasharray="3 2"` : `fill="${colour}"`;
+    const fill = leftOutOf(plan, layer.layer)[part] ? `fill="none" stroke="${colour}" stroke-dasharray="3 2"` : `fill="${colour}"`;
     return `<rect x="${round(LEFT + 8 + index * GROUP + n * BAR)}" y="${round(top)}" width="${BAR - 1}" height="${round(TOP + HEIGHT - top)}" ${fill}/>`;
   };
   const width = Math.max(LEFT + 16 + layers.length * GROUP, 440);

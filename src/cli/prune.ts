@@ -7,7 +7,7 @@ import { EMBEDDED_MODEL, loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import { nameOf, parseIds, readInput } from './input.js';
 import type { Io } from './io.js';
 import { modelOutput } from './model-output.js';
-import { prunePicture } from './prune-picture.js';
+import { leftOutOf, prunePicture } from './prune-picture.js';
 import { asParts, cannotWrite, putInPlace } from './put-in-place.js';
 import { formatBytes, plural, ProgressLine } from './terminal.js';
 import { HELP } from './usage.js';
@@ -157,13 +157,12 @@ async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
 function report(similarities: LayerSimilarities | undefined, plan: PrunePlan | undefined, before: Measured, after: Measured | undefined): string {
   const lines: string[] = [];
   if (similarities) {
-    const { tokenMixers = [], channelMixers = [], blocks = [] } = plan ?? {};
     const cell = (value: number | undefined, isDropped: boolean): string => `${value === undefined ? '-' : value.toFixed(4)}${isDropped ? ' *' : '  '}`.padStart(15);
     lines.push(`similarity of what goes in and what comes out, mean of ${plural(similarities.tokens, 'token')} in windows of ${similarities.context}${plan ? '; * is left out' : ''}`, '');
     lines.push('layer                 token mixer  channel mixer          block');
     for (const { layer, kind = '', tokenMixer, channelMixer, block } of similarities.layers) {
-      const [token, channel] = [tokenMixers, channelMixers].map((list) => list.includes(layer) || blocks.includes(layer)) as [boolean, boolean];
-      lines.push(`${String(layer).padStart(5)}  ${kind.padEnd(10)}  ${cell(tokenMixer, token)}${cell(channelMixer, channel)}${cell(block, token && channel)}`.trimEnd());
+      const leftOut = leftOutOf(plan ?? {}, layer);
+      lines.push(`${String(layer).padStart(5)}  ${kind.padEnd(10)}  ${cell(tokenMixer, leftOut.tokenMixer)}${cell(channelMixer, leftOut.channelMixer)}${cell(block, leftOut.block)}`.trimEnd());
     }
     lines.push('');
   }

@@ -140,6 +140,7 @@ async function planTensors<T extends string>(
     const { type, shape, byteLength, putRow, hasScaleTensor } = layout.grouped(weight, group);
     const order = layout.rowsOf?.(weight);
     const place = order && inverted(order);
+    const columnOrder = layout.columnsOf?.(weight);
     const scales = new Float32Array(groups * rows);
     const read = (onRow: OnRow): Promise<void> => checkpoint.readGrouped!(weight, group, scales, onRow, { pace });
     tellScanned(weight);
@@ -148,7 +149,6 @@ async function planTensors<T extends string>(
       const own = new Float32Array(groups);
       await read((row, trits) => {
         for (let g = 0; g < groups; g++) own[g] = scales[g * rows + row]!;
-        const columnOrder = layout.columnsOf?.(weight);
         if (columnOrder) putRow(bytes, place ? place[row]! : row, ...reorderColumns(layout.nameOf(weight), row, trits, own, group, columnOrder));
         else putRow(bytes, place ? place[row]! : row, trits, own);
       });

@@ -38,7 +38,16 @@ export interface DeltaNetWorkspace {
   readonly state: Float32Array; //      one state
 }
 
-export function deltaNetWidths({ keyHeads, valueHeads, keyDim, valueDim }: GatedDeltaNetShape): { key: number; value: number; channels: number; state: number } {
+/** Floats of a token, and of a state. */
+export interface DeltaNetWidths {
+  readonly key: number;
+  readonly value: number;
+  /** Of the convolution: queries, keys and values. */
+  readonly channels: number;
+  readonly state: number;
+}
+
+export function deltaNetWidths({ keyHeads, valueHeads, keyDim, valueDim }: GatedDeltaNetShape): DeltaNetWidths {
   const [key, value] = [keyHeads * keyDim, valueHeads * valueDim];
   const channels = 2 * key + value;
   return { key, value, channels, state: (TAPS - 1) * channels + value * keyDim };
@@ -81,14 +90,15 @@ export class GatedDeltaNet implements RecurrentMixer {
   private readonly workspace: DeltaNetWorkspace;
   private readonly shape: GatedDeltaNetShape;
   private readonly hidden: number;
-  private readonly channels: number;
+  private readonly widths: DeltaNetWidths;
   private readonly rateBytes: Uint8Array;
   private readonly decayBytes: Uint8Array;
 
   /** @throws ArgumentError when the parts do not fit together. */
   constructor(kernels: Kernels, workspace: DeltaNetWorkspace, parts: GatedDeltaNetParts, shape: GatedDeltaNetShape) {
     const { inputProjection, gateProjection, rateProjection, decayProjection, convolution, decayBias, decay, norm, outputProjection } = parts;
-    const { value, channels, state } = deltaNetWidths(shape);
+    const widths = deltaNetWidths(shape);
+    const { value, channels, state } = widths;
     const { valueHeads, keyHeads, valueDim, keyDim } = shape;
     const hidden = inputProjection.weight.columns;
     requireLength('GatedDeltaNet: value heads, a multiple of key heads,', { length: valueHeads % keyHeads }, 0);
@@ -110,7 +120,7 @@ export class GatedDeltaNet implements RecurrentMixer {
     this.parts = parts;
     this.shape = shape;
     this.hidden = hidden;
-    this.channels = channels;
+    this.widths = widths;
     this.stateSize = state;
     this.replay = {
       size: channels + 2 * valueHeads, note: (row, out, at) => this.note(row, out, at), run: (before, noted, tokens) => this.rerun(before, noted, tokens),
@@ -150,9 +160,8 @@ export class GatedDeltaNet implements RecurrentMixer {
 
   /** What remembers: from `mixed` and `gates` to `heads`. */
   private advance(tokens: number, state: Float32Array, lengths?: Uint32Array): void {
-    const { kernels, deltaNet, shape, shape: { keyHeads }, parts: { convolution } } = this;
+    const { kernels, deltaNet, shape, shape: { keyHeads }, widths: { key, value, channels }, parts: { convolution } } = this;
     const { mixed, queries, keys, values, gates, heads, queryScale, keyScale } = this.workspace;
-    const { key, value, channels } = deltaNetWidths(shape);
     deltaNet.convolve(mixed, convolution, channels, 0, key, state, tokens, queries, lengths);
     deltaNet.convolve(mixed, convolution, channels, key, key, state, tokens, keys, lengths);
     deltaNet.convolve(mixed, convolution, channels, 2 * key, value, state, tokens, values, lengths);
@@ -163,14 +172,14 @@ export class GatedDeltaNet implements RecurrentMixer {
 
   private note(row: number, out: Float32Array, at: number): void {
     const { mixed, gates } = this.workspace;
-    const { shape: { valueHeads }, channels } = this;
+    const { shape: { valueHeads }, widths: { channels } } = this;
     for (let j = 0; j < channels; j++) out[at + j] = mixed[row * channels + j]!;
     for (let j = 0; j < 2 * valueHeads; j++) out[at + channels + j] = gates[row * 2 * valueHeads + j]!;
   }
 
   private rerun(state: Float32Array, noted: Float32Array, tokens: number): void {
     const { mixed, gates, state: own } = this.workspace;
-    const { replay: { size }, channels } = this;
+    const { replay: { size }, widths: { channels } } = this;
     const most = mixed.length / channels;
     own.set(state);
     for (let first = 0; first < tokens; first += most) {

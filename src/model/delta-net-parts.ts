@@ -19,10 +19,10 @@ export interface DeltaNetMemory {
 /** The states of the sequences of a pass may take so much: a batch of more goes through in several. */
 const STATES_BYTES = 128 * 2 ** 20;
 
-/** How many sequences go through in one pass. */
+/** How many sequences there is room for in one pass. */
 export function sequencesAtOnce(blueprint: Blueprint): number {
   const bytes = 4 * deltaNets(blueprint).reduce((sum, { stateSize }) => sum + stateSize, 0);
-  return Math.max(1, Math.min(64, Math.floor(STATES_BYTES / Math.max(1, bytes))));
+  return Math.max(1, Math.floor(STATES_BYTES / Math.max(1, bytes)));
 }
 
 /** Of all products. */

@@ -61,7 +61,7 @@ function allocateModel(
 ): ModelMemory {
   const { blueprint } = checkpoint;
   const { blocks, config: { hiddenSize: hidden, recurrentSize: recurrent, intermediateSize: intermediate, vocabSize } } = blueprint;
-  const sequences = transformer?.sequences ?? CHUNK_TOKENS;
+  const sequences = Math.min(transformer?.sequences ?? CHUNK_TOKENS, CHUNK_TOKENS);
   return {
     weights: allocateWeights(arena, kernels, checkpoint, transformer?.groups),
     workspace: allocateWorkspace(arena, { hidden, recurrent, intermediate, ...transformer?.widths }, CHUNK_TOKENS),
