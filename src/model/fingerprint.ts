@@ -15,22 +15,17 @@ export function fingerprint(
   blueprint: Blueprint, weights: ModelWeights, embeddings: Lookup, counts: readonly TernaryCount[],
 ): string {
   const { config: { vocabSize, hiddenSize, rmsNormEps }, identity } = blueprint;
-  const floats = floatsOf(blueprint, weights);
+  const hash = new Hash();
+  hash.words(Int32Array.from(identity));
+  hash.floats(Float32Array.of(rmsNormEps));
+  for (const values of floatsOf(blueprint, weights)) hash.floats(values);
+  for (const { zeros, sample } of counts) hash.words(Int32Array.of(zeros, sample));
   const row = new Float32Array(hiddenSize);
-  return [new Hash(), new Hash(0x1b873593)].map((hash) => {
-    for (const n of identity) hash.add(n);
-    hash.floats(Float32Array.of(rmsNormEps));
-    floats.forEach((values) => hash.floats(values));
-    for (const { zeros, sample } of counts) {
-      hash.add(zeros);
-      hash.add(sample);
-    }
-    for (let id = 0; id < vocabSize; id += Math.ceil(vocabSize / SAMPLED_EMBEDDINGS)) {
-      embeddings.lookUp(id, row, 0);
-      hash.floats(row);
-    }
-    return hash.value.toString(16).padStart(8, '0');
-  }).join('');
+  for (let id = 0; id < vocabSize; id += Math.ceil(vocabSize / SAMPLED_EMBEDDINGS)) {
+    embeddings.lookUp(id, row, 0);
+    hash.floats(row);
+  }
+  return hash.digits;
 }
 
 /** Norms, scales and bounds, in an order that saved states depend on: of each block BitLinears first, of the model the head last. */

@@ -9,8 +9,8 @@ import { bytes as constant, splatByte, ZERO } from './vectors.js';
 
 /*
  * From blocks of a float16 scale and codes of neighbours (formats/group-blocks.ts) to the packing of layout.ts and scales for groups, without
- * a detour through single trits. 16 bytes of codes are 64 weights of two bits, or 128 of one. A byte of four 2-bit codes is a quad: its
- * nibbles are looked up, and become codes of pairs.
+ * a detour through single trits. 16 bytes of codes are 64 weights of two bits, or 128 of one. A byte of four 2-bit codes is a quad, whose
+ * nibbles become codes of pairs.
  */
 
 export const PACK_GROUPS_PARAMETERS = {
@@ -50,7 +50,7 @@ export function emitPackGroups(module: ModuleBuilder, { quadBytes, half: halfOf 
       b.set(n, i32.add(p.firstBlock, unit));
       const firstRow = i32.mul(n, ROW_BLOCK);
       b.run(takeScales.call(
-        rows, p.rowBytes, p.blockBytes, p.vectors, i32.divU(p.group, vectorColumns), i32.divU(p.columns, p.group), p.isBinary,
+        rows, p.rowBytes, p.vectors, i32.divU(p.group, vectorColumns), i32.divU(p.columns, p.group), p.isBinary,
         i32.add(p.scales, i32.shl(firstRow, 2)), i32.shl(p.rows, 2), i32.minU(ROW_BLOCK, i32.sub(p.rows, firstRow)), p.work,
       ));
       b.set(panel, i32.mul(i32.divU(n, p.panelBlocks), p.panelBlocks));
@@ -94,46 +94,57 @@ function vectorAt(blockBytes: I32, vectors: I32): (n: I32) => I32 {
  */
 function emitTakeScales(module: ModuleBuilder): Func {
   return module.func('takeScales', {
-    source: 'i32', rowBytes: 'i32', blockBytes: 'i32', blockVectors: 'i32', vectors: 'i32', groups: 'i32', isBinary: 'i32', scales: 'i32', scaleBytes: 'i32',
+    source: 'i32', rowBytes: 'i32', blockVectors: 'i32', vectors: 'i32', groups: 'i32', isBinary: 'i32', scales: 'i32', scaleBytes: 'i32',
     rows: 'i32', work: 'i32',
   }, (b, p) => {
-    const [row, group, vector, end, at, scale, first, faults] =
-      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [codes, low, others, zeros, threes] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128', ZERO), b.local('v128', ZERO)] as const;
+    const [row, group, vector, left, at, out, scale, first, faults] =
+      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [codes, low, others, ones] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
+    const [zeros, threes] = [b.local('v128', ZERO), b.local('v128', ZERO)] as const;
     const zero = b.local('v128', splatByte(ZERO_CODES));
     b.for(row, 0, p.rows, 1, () => {
-      b.set(at, p.scales);
-      b.set(vector, i32.const(0));
+      b.set(at, p.source);
+      b.set(out, p.scales);
+      b.set(left, i32.const(0)); // vectors of the block
       b.for(group, 0, p.groups, 1, () => {
         b.set(others, ZERO);
+        b.set(ones, ZERO);
         b.set(first, i32.const(-1));
-        b.set(end, i32.add(vector, p.vectors));
+        b.set(vector, p.vectors);
         b.doWhile(() => {
-          const block = i32.divU(vector, p.blockVectors);
-          b.set(scale, i32.load16U(i32.add(p.source, i32.mul(block, p.blockBytes))));
+          b.if(i32.eqz(left), () => {
+            b.set(scale, i32.load16U(at));
+            b.increase(at, 2);
+            b.set(left, p.blockVectors);
+          });
           b.set(first, i32.select(scale, first, i32.eq(first, -1)));
           b.set(faults, i32.or(faults, i32.ne(first, scale)));
-          b.set(codes, v128.load(i32.add(p.source, vectorAt(p.blockBytes, p.blockVectors)(vector))));
+          b.set(codes, v128.load(at));
           b.set(others, v128.or(others, v128.xor(codes, zero)));
-          b.if(i32.eqz(p.isBinary), () => {
-            b.set(low, v128.and(codes, zero));
-            b.set(zeros, i16x8.add(zeros, i16x8.extaddPairwiseI8x16U(i8x16.popcnt(low)))); // a code of 1, as 3 is a fault
-            b.set(threes, v128.or(threes, v128.and(low, i16x8.shrU(codes, 1))));
-          });
-          b.increase(vector, 1);
-        }, () => i32.ltU(vector, end));
+          b.set(low, v128.and(codes, zero));
+          b.set(ones, i8x16.add(ones, i8x16.popcnt(low))); // a code of 1, as 3 is a fault
+          b.set(threes, v128.or(threes, v128.and(low, i16x8.shrU(codes, 1))));
+          b.increase(at, 16);
+          b.increase(left, -1);
+          b.increase(vector, -1);
+        }, () => vector);
+        b.set(zeros, i16x8.add(zeros, i16x8.extaddPairwiseI8x16U(ones)));
         const hasWeights = i32.or(p.isBinary, v128.anyTrue(others));
-        b.set(scale, i32.select(first, 0, hasWeights));
         b.set(faults, i32.or(faults, i32.eq(i32.and(first, 0x7c00), 0x7c00))); // not finite
         b.set(faults, i32.or(faults, i32.and(i32.or(i32.eqz(first), i32.shrU(first, 15)), hasWeights)));
         // float16's exponents are 112 below float32's.
-        b.run(i32.store(at, i32.shl(scale, 13)));
-        b.run(f32.store(at, f32.mul(f32.load(at), f32.const(2 ** 112))));
-        b.increase(at, p.scaleBytes);
+        b.run(i32.store(out, i32.shl(i32.select(first, 0, hasWeights), 13)));
+        b.run(f32.store(out, f32.mul(f32.load(out), f32.const(2 ** 112))));
+        b.increase(out, p.scaleBytes);
       });
       b.set(zeros, addToTotal(b, p.work, zeros));
       b.increase(p.source, p.rowBytes);
       b.increase(p.scales, 4);
+    });
+    // What has no zeros has all codes.
+    b.if(p.isBinary, () => {
+      b.set(threes, ZERO);
+      b.run(i32.store(p.work, i32.const(0), ZEROS));
     });
     b.run(v128.store(p.work, v128.or(threes, i32x4.splat(faults)), FAULTS));
   });
@@ -155,10 +166,10 @@ export function emitPackGroupVectors(module: ModuleBuilder): Func {
     const [x, at] = [b.local('v128'), b.local('i32')] as const;
     const rows = b.locals('v128', 16);
     const nibble = b.local('v128', splatByte(15));
-    // 3·(w0 + 1) + (w1 + 1) of two 2-bit codes; of two bits that are -1 and 1, twice.
-    const pairs = b.local('v128', constant((n) => 3 * (n & 3) + (n >> 2)));
+    const firstOfPair = b.local('v128', splatByte(0x33));
+    const firsts = b.local('v128');
+    // 3·(w0 + 1) + (w1 + 1) of two bits that are -1 and 1, twice.
     const signs = b.local('v128', constant((n) => 6 * (n & 1) + (n & 2) + 16 * (3 * ((n >> 1) & 2) + ((n >> 2) & 2))));
-    const codes = b.local('v128');
     const pack = (quadOf: (n: number) => number, code: () => V128): void => {
       b.set(at, from);
       for (let row = 0; row < 16; row++) {
@@ -174,8 +185,8 @@ export function emitPackGroupVectors(module: ModuleBuilder): Func {
       pack((n) => 2 * n, () => i8x16.swizzle(signs, lowNibbles()));
       pack((n) => 2 * n + 1, () => i8x16.swizzle(signs, highNibbles()));
     }, () => pack((n) => n, () => {
-      b.set(codes, i8x16.swizzle(pairs, highNibbles()));
-      return v128.or(i8x16.swizzle(pairs, lowNibbles()), i16x8.shl(codes, 4));
+      b.set(firsts, v128.and(x, firstOfPair));
+      return i8x16.add(i8x16.add(firsts, i8x16.add(firsts, firsts)), v128.and(i16x8.shrU(x, 2), firstOfPair));
     }));
   });
 }
