@@ -1,8 +1,7 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { ArgumentError, type Tokenizer } from 'matmulfree';
 import { compileConstraint, type ConstraintSpec } from '../../src/constrain/compile.js';
 import type { Constraint } from '../../src/constrain/constraint.js';
+import { collectGarbage } from '../support/garbage.js';
 import { idsOf, randomOf } from './helpers.js';
 
 /** What a constraint took: to compile or to refuse it, for the slowest token, and to keep it. */
@@ -13,9 +12,6 @@ export interface Cost {
   /** The text, or the complaint. */
   readonly outcome: { readonly text: string; readonly ended: boolean } | { readonly complaint: string };
 }
-
-setFlagsFromString('--expose_gc');
-const collect = runInNewContext('gc') as () => void;
 
 /** Milliseconds of this process: what others do meanwhile counts less than with a clock. */
 function cpu(): number {
@@ -73,7 +69,7 @@ export function costOf(spec: unknown, tokenizer: Tokenizer, prompt: readonly num
 export function leastCost(spec: unknown, tokenizer: Tokenizer, prompt: readonly number[], seed: number, isFine: (cost: Cost) => boolean): Cost {
   let least = costOf(spec, tokenizer, prompt, seed);
   for (let n = 0; n < 4 && !isFine(least); n++) {
-    collect();
+    collectGarbage();
     const again = costOf(spec, tokenizer, prompt, seed);
     least = {
       ...again, compileMs: Math.min(least.compileMs, again.compileMs), tokenMs: Math.min(least.tokenMs, again.tokenMs), megabytes: Math.min(least.megabytes, again.megabytes),

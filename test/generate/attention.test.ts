@@ -1,8 +1,7 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ArgumentError, evaluate, MatMulFreeLM, type Drafter, type GenerateIdsOptions, type LoadOptions } from 'matmulfree';
 import { effort } from '../support/effort.js';
+import { collectUntil } from '../support/garbage.js';
 import { ATTENTION_NAMES, naiveGeneration, tinyModelWithText, VOCAB, type Family } from '../support/naive-generation.js';
 import { freshSeed, randomFrom } from '../support/random.js';
 import { collect } from './support.js';
@@ -112,14 +111,9 @@ describe.each(ATTENTION_NAMES)('%s', (family) => {
 
   it('generations one after another leave nothing', async () => {
     const { living } = pagesOf(lm) as unknown as { living: Set<unknown> };
-    setFlagsFromString('--expose-gc');
-    const collectGarbage = runInNewContext('gc') as () => void;
     for (let n = 0; n < effort(500, 10_000); n++) await collect(lm.generateIds([3, 4, 5], { ...OPTIONS, maxNewTokens: 2 }));
     expectAllFree(lm);
-    for (let n = 0; n < 20 && living.size > 20; n++) {
-      collectGarbage();
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    await collectUntil(() => living.size <= 20);
     expect(living.size).toBeLessThanOrEqual(20);
   });
 

@@ -1,10 +1,9 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { MatMulFreeLM, Sampler } from 'matmulfree';
 import { SOME_BACKENDS } from '../support/backends.js';
 import { effort } from '../support/effort.js';
 import { EMBEDDED } from '../support/files.js';
+import { collectGarbage } from '../support/garbage.js';
 
 const TYPED_ARRAYS = ['Float32Array', 'Float64Array', 'Int8Array', 'Int16Array', 'Int32Array', 'Uint8Array', 'Uint16Array', 'Uint32Array', 'ArrayBuffer', 'DataView'] as const;
 
@@ -36,12 +35,6 @@ it('the counter counts', () => {
   expect(countAllocations(() => void new Float32Array(3).slice(1).subarray(1))).toBe(3);
 });
 
-/** Collects garbage now. */
-function collector(): () => void {
-  setFlagsFromString('--expose-gc');
-  return runInNewContext('gc') as () => void;
-}
-
 describe.each(SOME_BACKENDS)('decoding, $name', ({ backend, threads }) => {
   it('allocates no typed array, and neither heap nor buffers grow with the text', async () => {
     const lm = await MatMulFreeLM.load(EMBEDDED, { backend, threads });
@@ -57,11 +50,10 @@ describe.each(SOME_BACKENDS)('decoding, $name', ({ backend, threads }) => {
     };
     decode(200);
     expect(countAllocations(() => decode(50))).toBe(0);
-    const collect = collector();
-    collect();
+    collectGarbage();
     const before = process.memoryUsage();
     decode(effort(200, 1000));
-    collect();
+    collectGarbage();
     const after = process.memoryUsage();
     expect(after.arrayBuffers).toBeLessThanOrEqual(before.arrayBuffers);
     // Less than a kilobyte for each token: what is left is the engine's own (code it compiled, the test runner's timers).

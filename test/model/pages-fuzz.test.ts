@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { afterAll, expect, it } from 'vitest';
 import { ArgumentError, MatMulFreeLM, type ModelState } from 'matmulfree';
 import type { HeldPages } from '../../src/model/keys-and-values.js';
@@ -9,6 +7,7 @@ import { expectSameBits } from '../support/compare.js';
 import { tries } from '../support/effort.js';
 import { TINY_BITNET, tinyDecoder, tinyHybrid } from '../support/families.js';
 import { pick, type Random } from '../support/fuzz.js';
+import { collectUntil } from '../support/garbage.js';
 import { freshSeed, randomFrom } from '../support/random.js';
 
 /*
@@ -57,8 +56,6 @@ const load = async (files: (typeof MODELS)[number], contextTokens: number): Prom
   return lm;
 };
 afterAll(() => loaded.forEach((lm) => lm.dispose()));
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
 
 it(`${GAMES} games: no page is lost, or used twice, and each state is what a fresh one is (SEED=${first})`, async () => {
   const references = await Promise.all(MODELS.map((files) => load(files, 65_536)));
@@ -240,10 +237,7 @@ function restore(game: Game, { state, ids }: Subject): void {
 /** All that nobody knows lets go of its pages. */
 async function collectLost(game: Game): Promise<void> {
   const isFree = (): boolean => game.lost.every((held) => held.every(({ numbers }) => numbers.length === 0));
-  for (let n = 0; n < 20 && (n === 0 || !isFree()); n++) {
-    collect();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  await collectUntil(isFree);
   expect(isFree()).toBe(true);
   game.lost = [];
 }

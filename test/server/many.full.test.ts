@@ -1,10 +1,9 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { MatMulFreeLM } from 'matmulfree';
 import { createHandler } from 'matmulfree/server';
 import { startHttp, type HttpServer } from '../../src/cli/http-server.js';
 import { EMBEDDED } from '../support/files.js';
+import { collectGarbage } from '../support/garbage.js';
 
 const COUNT = 200;
 const PROMPTS = ['The dragon', 'A small cat', 'One night, the moon', 'Once upon a time there was a wise owl who answered every question. '.repeat(6)];
@@ -39,10 +38,8 @@ async function ask(asked: Asked, n: number): Promise<{ text: string; ms: number 
 
 it(`${COUNT} requests at once: all right, none starved, memory back`, async () => {
   const asked = Array.from({ length: COUNT }, (_, n): Asked => ({ prompt: PROMPTS[n % PROMPTS.length]! + (n % 3 === 0 ? ' and' : ''), seed: n, max_tokens: 10 + (n % 7) * 5 }));
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
   const memory = (): number => {
-    collect();
+    collectGarbage();
     const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
     console.log(`resident ${(rss / 1e6).toFixed(0)} MB, heap ${(heapUsed / 1e6).toFixed(1)} MB, buffers ${(arrayBuffers / 1e6).toFixed(1)} MB`);
     return heapUsed + arrayBuffers;

@@ -1,15 +1,12 @@
 /* Streams a session of so many tokens and prints its resident memory after the first thousand, and at the end: a process of its own. */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { MatMulFreeLM } from 'matmulfree';
+import { collectGarbage } from './garbage.js';
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
 /** The engine gives pages back in the background, later on a busy machine. */
 const resident = async (): Promise<number> => {
   let least = Infinity;
   for (let n = 0; n < 10; n++) {
-    collect();
+    collectGarbage();
     await new Promise((resolve) => setTimeout(resolve, 30));
     least = Math.min(least, process.memoryUsage.rss());
   }
