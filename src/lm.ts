@@ -317,8 +317,8 @@ export class MatMulFreeLM {
   }
 
   /**
-   * The perplexity of a text of any length, also per byte and word: with a state that runs on, or in windows (`context`, `stride`). A text
-   * that comes in pieces, such as a file that is read, is never in memory as a whole.
+   * The perplexity of a long text, also per byte and word: with a state that runs on, which models with attention have room for up to some
+   * length, or in windows (`context`, `stride`). A text that comes in pieces, such as a file that is read, is never in memory as a whole.
    * @throws ArgumentError (fewer than two tokens, an id out of range, an option), TokenizerError, the signal's reason.
    */
   async perplexity(text: PerplexityInput, options: PerplexityOptions = {}): Promise<Perplexity> {

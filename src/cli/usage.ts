@@ -3,7 +3,7 @@ import { commandList } from './chat-commands.js';
 
 /** What `--help` says. */
 
-const GENERAL = `matmulfree: run ternary MatMul-free language models on the CPU
+const GENERAL = `matmulfree: run ternary language models on the CPU (MatMul-free LMs, BitNet, Bonsai)
 
 Usage: matmulfree <command> [options]
 
@@ -12,7 +12,7 @@ Commands:
   chat                talk with a model that has a chat template
   serve               the model behind OpenAI's API, for other programs and machines
   score               how well a model predicts a text: negative log-likelihood, perplexity
-  perplexity          the same for a text of any length, also per byte and word, or in windows
+  perplexity          the same for a long text, also per byte and word, or in windows
   eval                zero-shot tasks: multiple choice, last words
   info [file]         what a model is made of: weights, zeros, operations per token; what stands in a file
   convert             turn a checkpoint into one GGUF file that loads fast, or a folder of packed safetensors
@@ -39,8 +39,8 @@ const MODEL = `  --model SOURCE        a folder (config.json, *.safetensors or p
   --backend NAME        auto (default: the fastest there is), ${BACKEND_NAMES.join(', ')}
   --threads N           threads to use (default auto: one less than there are processors)
                         Neither changes a bit of the result.
-  --context-tokens N    of a model with attention: tokens whose keys and values there is memory for (default 8192, or the
-                        longest text that the model takes)`;
+  --context-tokens N    of a model with attention: tokens whose keys and values there is memory for (default 8192; fewer
+                        where the model takes no text as long, and that saves more than 64 MB)`;
 
 const WRITING = `  --temperature T       0 = always the likeliest token, higher = more surprising (default 0.7); also -t
   --top-p P             choose among the likeliest tokens that make up P of the probability (default 0.95)
@@ -153,9 +153,10 @@ Example:
 
 const PERPLEXITY = `Usage: matmulfree perplexity (--text-file FILE | -) [options]
 
-Reads a text of any length piece by piece, in memory that does not grow with it, and tells the perplexity per token and word, and the
+Reads a text piece by piece, in memory that does not grow with it, and tells the perplexity per token and word, and the
 bits per byte (the last two can be compared between models with different tokenizers). Each token is predicted from all before it: the
-state runs on. With --context, from a window of so many tokens, as Transformers are measured. - is stdin; so is a pipe, without a FILE.
+state runs on. With --context, from a window of so many tokens, as Transformers are measured: a model with attention needs that for a text
+that is longer than it can take. - is stdin; so is a pipe, without a FILE.
 
 Options:
 ${MODEL}

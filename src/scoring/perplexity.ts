@@ -156,6 +156,10 @@ class Streaming implements Predictor {
   async run(pace: Pace): Promise<void> {
     await pace.giveWay();
     const { waiting } = this;
+    const longest = this.model.parts.pages?.maxPositions ?? Infinity;
+    if (this.state.tokens + waiting.length - 1 > longest) {
+      throw new ArgumentError(`perplexity: the text has more than the ${longest} tokens that this model can take; measure it in windows, with context ${longest} (--context ${longest}) or less`);
+    }
     this.model.check(waiting, this.state, 'perplexity', this.state.tokens + waiting.length - 1); // also the last, which is only predicted
     this.model.forwardSequences([{ ids: waiting.slice(0, -1), state: this.state, want: 'all', what: 'perplexity' }], (logits, position) => {
       this.nll -= logProbability(logits, waiting[position + 1]!);
