@@ -10,6 +10,7 @@ export interface AnswerPiece {
 export class AnswerStream {
   private mode: 'start' | 'thinking' | 'gap' | 'text' | 'call' | 'bare';
   private hasBegun = false; // the text
+  private hasText = false; // has been given out
   private held = '';
   private readonly isThinking: boolean;
   /** Whether calls are looked for. */
@@ -76,7 +77,12 @@ export class AnswerStream {
           if (text.startsWith('{') || text.startsWith(PYTHON_TAG)) this.mode = 'bare';
           return true;
         }
-        if (this.hasTools) return this.upTo(CALL.open, 'call', (text) => out.push({ type: 'text', text }));
+        if (this.hasTools) {
+          return this.upTo(CALL.open, 'call', (text) => {
+            this.hasText ||= text.trim() !== '';
+            out.push({ type: 'text', text });
+          });
+        }
         if (this.held !== '') out.push({ type: 'text', text: this.held });
         this.held = '';
         return false;
@@ -87,7 +93,7 @@ export class AnswerStream {
         if (end < 0) return false;
         const isCall = parseCall(this.held.slice(0, end).trim()) !== undefined;
         this.held = isCall ? this.held.slice(end + CALL.close.length) : CALL.open + this.held;
-        this.mode = isCall ? 'gap' : 'text';
+        this.mode = isCall && !this.hasText ? 'gap' : 'text'; // between two parts of a text, lines end where they end
         this.hasTools = isCall; // behind what is no call, all is text
         return true;
       }
