@@ -11,6 +11,7 @@ export class AnswerStream {
   private mode: 'start' | 'thinking' | 'gap' | 'text' | 'call' | 'bare';
   private hasBegun = false; // the text
   private hasText = false; // has been given out
+  private between = ''; // line ends behind a call, until more text comes
   private held = '';
   private readonly isThinking: boolean;
   /** Whether calls are looked for. */
@@ -35,7 +36,7 @@ export class AnswerStream {
     const { mode, held } = this;
     this.held = '';
     const text = this.rest(held);
-    return text === '' ? [] : [{ type: mode === 'thinking' || (mode === 'start' && this.isThinking) ? 'thinking' : 'text', text }];
+    return text === '' ? [] : [{ type: mode === 'thinking' || (mode === 'start' && this.isThinking) ? 'thinking' : 'text', text: this.between + text }];
   }
 
   /** Of what was held back at the end, what is no call. */
@@ -65,6 +66,7 @@ export class AnswerStream {
       case 'thinking':
         return this.upTo(THOUGHT.close, 'gap', (text) => out.push({ type: 'thinking', text }));
       case 'gap':
+        if (this.hasText) this.between += /^\n*/.exec(this.held)![0];
         this.held = this.held.replace(/^\n+/, '');
         if (this.held === '') return false;
         this.mode = 'text';
@@ -77,13 +79,8 @@ export class AnswerStream {
           if (text.startsWith('{') || text.startsWith(PYTHON_TAG)) this.mode = 'bare';
           return true;
         }
-        if (this.hasTools) {
-          return this.upTo(CALL.open, 'call', (text) => {
-            this.hasText ||= text.trim() !== '';
-            out.push({ type: 'text', text });
-          });
-        }
-        if (this.held !== '') out.push({ type: 'text', text: this.held });
+        if (this.hasTools) return this.upTo(CALL.open, 'call', (text) => this.giveText(text, out));
+        if (this.held !== '') this.giveText(this.held, out);
         this.held = '';
         return false;
       case 'bare': // which is a call if it is one as a whole: Llama 3.1
@@ -93,11 +90,17 @@ export class AnswerStream {
         if (end < 0) return false;
         const isCall = parseCall(this.held.slice(0, end).trim()) !== undefined;
         this.held = isCall ? this.held.slice(end + CALL.close.length) : CALL.open + this.held;
-        this.mode = isCall && !this.hasText ? 'gap' : 'text'; // between two parts of a text, lines end where they end
+        this.mode = isCall ? 'gap' : 'text';
         this.hasTools = isCall; // behind what is no call, all is text
         return true;
       }
     }
+  }
+
+  private giveText(text: string, out: AnswerPiece[]): void {
+    out.push({ type: 'text', text: this.between + text });
+    this.between = '';
+    this.hasText ||= text.trim() !== '';
   }
 
   /** Gives out what is before a mark. @returns whether it was found. */
