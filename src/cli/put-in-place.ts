@@ -44,7 +44,7 @@ export async function putInPlace(
     await writing(rename(partial, path));
     return bytes;
   } catch (error) {
-    await rm(partial, { force: true, recursive: true });
+    await rm(partial, { force: true, recursive: true }).catch(() => undefined); // what went wrong first is told
     throw error;
   }
 }

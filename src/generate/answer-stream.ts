@@ -10,6 +10,8 @@ export interface AnswerPiece {
 export class AnswerStream {
   private mode: 'start' | 'thinking' | 'gap' | 'text' | 'call' | 'bare';
   private hasBegun = false; // the text
+  private hasText = false; // has been given out
+  private between = ''; // line ends behind a call, until more text comes
   private held = '';
   private readonly isThinking: boolean;
   /** Whether calls are looked for. */
@@ -34,7 +36,7 @@ export class AnswerStream {
     const { mode, held } = this;
     this.held = '';
     const text = this.rest(held);
-    return text === '' ? [] : [{ type: mode === 'thinking' || (mode === 'start' && this.isThinking) ? 'thinking' : 'text', text }];
+    return text === '' ? [] : [{ type: mode === 'thinking' || (mode === 'start' && this.isThinking) ? 'thinking' : 'text', text: this.between + text }];
   }
 
   /** Of what was held back at the end, what is no call. */
@@ -64,6 +66,7 @@ export class AnswerStream {
       case 'thinking':
         return this.upTo(THOUGHT.close, 'gap', (text) => out.push({ type: 'thinking', text }));
       case 'gap':
+        if (this.hasText) this.between += /^\n*/.exec(this.held)![0];
         this.held = this.held.replace(/^\n+/, '');
         if (this.held === '') return false;
         this.mode = 'text';
@@ -76,8 +79,8 @@ export class AnswerStream {
           if (text.startsWith('{') || text.startsWith(PYTHON_TAG)) this.mode = 'bare';
           return true;
         }
-        if (this.hasTools) return this.upTo(CALL.open, 'call', (text) => out.push({ type: 'text', text }));
-        if (this.held !== '') out.push({ type: 'text', text: this.held });
+        if (this.hasTools) return this.upTo(CALL.open, 'call', (text) => this.giveText(text, out));
+        if (this.held !== '') this.giveText(this.held, out);
         this.held = '';
         return false;
       case 'bare': // which is a call if it is one as a whole: Llama 3.1
@@ -92,6 +95,12 @@ export class AnswerStream {
         return true;
       }
     }
+  }
+
+  private giveText(text: string, out: AnswerPiece[]): void {
+    out.push({ type: 'text', text: this.between + text });
+    this.between = '';
+    this.hasText ||= text.trim() !== '';
   }
 
   /** Gives out what is before a mark. @returns whether it was found. */

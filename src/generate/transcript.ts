@@ -1,5 +1,6 @@
 import type { ChatFormat } from '../chat/format.js';
 import type { ChatMessage } from '../chat/messages.js';
+import type { TemplatePiece } from '../chat/text.js';
 import type { PageKeeper } from '../model/pages.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { answerPrompt, type AnswerOptions } from './answer-prompt.js';
@@ -103,13 +104,14 @@ export class Transcript implements PageKeeper {
     const rendered = encodeRendered(tokenizer, format.render(messages, { ...asked, addGenerationPrompt: false }), true);
     const { pieces, isThinking } = answerPrompt(format, messages, asked);
     const whole = encodeRendered(tokenizer, pieces, true);
+    const text = textOf(pieces);
     const before = this.session.tokens > 0 ? this.session.mark() : undefined;
     const { list: turns, isWhole } = this;
     let kept = turns.length - 1;
     while (kept >= 0 && !startsWith(whole, turns[kept]!.rendered)) kept--;
     const { mark, rendered: start = [] } = turns[kept] ?? {};
     try {
-      let ids = isWhole && kept >= 0 && kept === turns.length - 1 ? this.behindAnswer(messages, known - 1, asked) : undefined;
+      let ids = isWhole && kept >= 0 && kept === turns.length - 1 ? this.behindAnswer(messages, known - 1, asked, text) : undefined;
       if (!ids) {
         ids = mark ? whole.slice(start.length) : whole;
         this.goTo(mark);
@@ -167,14 +169,16 @@ export class Transcript implements PageKeeper {
 
   /**
    * Ids of what comes behind the last answer, which the session has as it was written. Undefined where the template shows that answer in another way: with a
-   * thought left out, or calls.
+   * thought left out, or calls, or without the spaces around it, as Llama 3's has it.
    * @param at the message that is the answer.
+   * @param text the prompt, as the template has it.
    */
-  private behindAnswer(messages: readonly ChatMessage[], at: number, asked: AnswerOptions): number[] | undefined {
+  private behindAnswer(messages: readonly ChatMessage[], at: number, asked: AnswerOptions, text: string): number[] | undefined {
     const answer = messages[at];
     if (answer?.role !== 'assistant' || answer.tool_calls || answer.reasoning_content) return undefined;
     const { format, tokenizer } = this.host;
     const { pieces } = answerPrompt(format, messages.map((message, n) => (n === at ? { role: 'assistant', content: PLACEHOLDER } : message)), asked);
+    if (textOf(pieces).replaceAll(PLACEHOLDER, () => String(answer.content ?? '')) !== text) return undefined;
     const [first, ...others] = pieces.slice(pieces.findIndex(({ text }) => text.includes(PLACEHOLDER)));
     const [, behind, more] = first?.text.split(PLACEHOLDER) ?? [];
     if (behind === undefined || more !== undefined || others.some(({ text }) => text.includes(PLACEHOLDER))) return undefined;
@@ -196,6 +200,10 @@ function forget({ mark, before }: Turn): void {
 
 function withoutMarks({ messages, rendered }: Turn): Turn {
   return { messages, rendered };
+}
+
+function textOf(pieces: readonly TemplatePiece[]): string {
+  return pieces.map(({ text }) => text).join('');
 }
 
 function startsWith(ids: readonly number[], start: readonly number[] | undefined): boolean {

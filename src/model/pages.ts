@@ -1,6 +1,6 @@
 import { ArgumentError } from '../errors.js';
 import { PAGE_POSITIONS } from '../kernels/kernels.js';
-import { KeysAndValues, type HeldPages, type KeyValueShape, type PageMemory } from './keys-and-values.js';
+import { KeysAndValues, pagesFor, type HeldPages, type KeyValueShape, type PageMemory } from './keys-and-values.js';
 
 /** What is kept of a text for each of its tokens, in bytes. */
 export interface KeyValueInfo {
@@ -87,9 +87,15 @@ export class PagePool implements PageMemory {
     return inputs.every(({ ids, state }) => state.tokens + ids.length <= this.maxPositions) && pagesWanted(inputs, step) <= this.available;
   }
 
-  /** @throws ArgumentError for a text that is longer than the model takes. */
+  /** @throws ArgumentError for a text that is longer than the model takes, or than there is memory for, whoever gives up its own. */
   requirePositions(tokens: number, what: string): void {
     if (tokens > this.maxPositions) throw new ArgumentError(`${what}: the text would have ${tokens} tokens; this model can take ${this.maxPositions}`);
+    const least = this.shapes.reduce((sum, { window }) => sum + pagesFor(Math.min(tokens, window)), 0);
+    if (least <= this.total) return;
+    throw new ArgumentError(
+      `${what}: the memory for keys and values is used up by this text alone: it would have ${tokens} tokens, there is memory for ${this.info.contextTokens}; ` +
+        'load the model with more contextTokens',
+    );
   }
 
   /** `keeper` is asked for pages when there are too few. It is not kept alive by that. */

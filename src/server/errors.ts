@@ -52,7 +52,9 @@ export function toApiError(error: unknown): ApiError {
 /** As `toApiError`; of an error that is the server's own, `onError` is told. */
 export function tellError(error: unknown, onError: (error: unknown) => void): ApiError {
   const said = toApiError(error);
-  if (said !== error && said.code === 'internal_error') onError(error);
+  try {
+    if (said !== error && said.code === 'internal_error') onError(error);
+  } catch { /* who asked has an answer all the same */ }
   return said;
 }
 

@@ -1,5 +1,6 @@
-import { show } from '../errors.js';
+import { ArgumentError, show } from '../errors.js';
 import type { MatMulFreeLM } from '../lm.js';
+import { Model } from '../model/model.js';
 import { Access } from './access.js';
 import { answerChat } from './chat.js';
 import { answerCompletion } from './completions.js';
@@ -27,10 +28,11 @@ const ENDPOINTS = new Map<string, Endpoint>([['/chat/completions', answerChat], 
 /**
  * A server of OpenAI's API: `/v1/models`, `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings` (all without `/v1` too), `/health`. Texts of
  * requests at the same time are written side by side, each as it would be alone; beginnings that prompts share are read once.
- * @throws ArgumentError for an option; TokenizerError for a model without a tokenizer.
+ * @throws ArgumentError for an option, or what is no model; TokenizerError for a model without a tokenizer.
  */
 export function createHandler(lm: MatMulFreeLM, options: ServerOptions = {}): Handler {
   const settings = checkServerOptions(options);
+  if (!(lm?.model instanceof Model)) throw new ArgumentError(`createHandler: got ${show(lm)} in place of a model that MatMulFreeLM.load gave`);
   void lm.tokenizer;
   const context: Context = { lm, settings, engine: new Engine(lm, settings), constraints: new Constraints(lm) };
   const access = new Access(settings);

@@ -197,8 +197,12 @@ describe('convert', () => {
   });
 
   it('what cannot be written to is told before anything is read', async () => {
-    const outs = [[join(folder, 'no-such-folder', 'x.gguf'), /cannot write .*x\.gguf.*: no such file or directory/], [join(folder, 'dir.gguf'), /cannot write .*dir\.gguf: is a folder/]] as const;
+    const outs = [
+      [join(folder, 'no-such-folder', 'x.gguf'), /cannot write .*x\.gguf.*: no such file or directory/], [join(folder, 'dir.gguf'), /cannot write .*dir\.gguf: is a folder/],
+      [join(folder, 'file.gguf', 'x.gguf'), /cannot write .*x\.gguf: not a directory/],
+    ] as const;
     await mkdir(join(folder, 'dir.gguf'));
+    await writeFile(join(folder, 'file.gguf'), '');
     for (const [out, message] of outs) {
       const { code, stderr } = await cli('convert', '--model', 'no/such/model', '--out', out);
       expect(code).toBe(1);

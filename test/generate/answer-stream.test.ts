@@ -25,6 +25,7 @@ it.each([
   ['{"name": "Ann", "age": 7}', '{"name": "Ann", "age": 7}'], ['{"name": "f"}', '{"name": "f"}'], // JSON that is no call
   ['a<tool_call>{"x"</tool_call> b', 'a<tool_call>{"x"</tool_call> b'], ['a<tool_call>', 'a<tool_call>'], ['<tool_call>{"name": "f"', '<tool_call>{"name": "f"'], // nor are these
   ['{}<tool_call>{"name": "f"}</tool_call>', '{}'], ['<tool_call>{"name": "f"}</tool_call>', ''], ['<tool_call>{"name": "f"}</tool_call><tool_call>x', '<tool_call>x'],
+  ['a\n<tool_call>{"name": "f"}</tool_call>\n\n<tool_call>{"name": "f"}</tool_call>\nb', 'a\n\n\n\nb'], // text on both sides of calls
   ['<think>', ''], [' <think>', ''], ['<thin', '<thin'], // an answer that is cut at its beginning
   [`So: ${CALL}`, `So: ${CALL}`], ['a <tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>', 'a '], ['  a', '  a'], ['', ''],
 ])(`%j with tools is streamed as %j, however it is cut (seed ${seed})`, (text, content) => {

@@ -227,6 +227,31 @@ describe('memory that is used up', () => {
     expect(lm.restoreState(savedSession.slice(16 + 4 * 64)).tokens).toBe(63);
   });
 
+  it('for a prompt that there can never be memory for: it is refused before anything is read, or let go of', async () => {
+    for (const family of ATTENTION_NAMES) {
+      const lm = await load(family, { contextTokens: 192 });
+      const prefixCache = await lm.createPrefixCache();
+      await collect(lm.generateIds(idsOf(70), { maxNewTokens: 1, prefixCache }));
+      const { size } = prefixCache;
+      const state = lm.createState();
+      lm.forward(idsOf(5), state);
+      const saved = state.serialize();
+      const long = idsOf(500);
+      const session = lm.session();
+      const onProgress = (): void => expect.unreachable();
+      if (family !== 'hybrid with windows') { // whose keys and values never are many
+        await expect(collect(lm.generateIds(long, { state }))).rejects.toThrow('generateIds: the memory for keys and values is used up by this text alone: it would have 505 tokens, there is memory for 192; load the model with more contextTokens');
+        await expect(session.append(long, { onProgress })).rejects.toThrow(/^session.append: the memory for keys and values is used up/);
+        await expect(lm.generateBatch([idsOf(3), long], { onPiece: onProgress })).rejects.toThrow(/^generateBatch: prompt 1: the memory for keys and values is used up/);
+      }
+      expect(state.serialize()).toEqual(saved);
+      expect([session.tokens, prefixCache.size]).toEqual([0, size]);
+      prefixCache.clear();
+      state.dispose();
+      expectAllFree(lm);
+    }
+  });
+
   it('in the middle of a batch: nothing is held', async () => {
     const lm = await load('hybrid', { contextTokens: 192 });
     const texts = [60, 50, 40, 3].map((length) => ({ prompt: idsOf(length), maxNewTokens: 40 }));

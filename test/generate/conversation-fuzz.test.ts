@@ -17,7 +17,9 @@ const END = VOCAB - CONTROL.length + CONTROL.indexOf('<|im_end|>');
 /** A random model would write control tokens, which are not told as text. */
 const OTHERS = CONTROL.map((_, n) => VOCAB - CONTROL.length + n).filter((id) => id !== END);
 const SAMPLING = { maxNewTokens: 30, temperature: 1, bannedTokens: OTHERS };
-const TEMPLATES = { QWEN_LIKE: QWEN_LIKE.replace('{%- for', '{%- if tools %}T{{ tools | length }}{% endif %}{%- for'), QWEN3, CHATML };
+/** Spaces around what was said are left out, as in Llama 3's. */
+const TRIMMED = QWEN_LIKE.replace('{{ message.content }}', '{{ message.content | trim }}');
+const TEMPLATES = { QWEN_LIKE: QWEN_LIKE.replace('{%- for', '{%- if tools %}T{{ tools | length }}{% endif %}{%- for'), QWEN3, CHATML, TRIMMED };
 
 let lm: MatMulFreeLM;
 afterEach(() => lm.dispose());
@@ -90,6 +92,15 @@ describe.each(CHAT_MODELS.map(({ name }, n) => ({ name, n })))(`a conversation w
     await say(chat, 'long '.repeat(40), { seed: 1, stop: answer.content.slice(2, 4), eosTokenIds: [], bannedTokens: [...OTHERS, END] });
     return chat;
   }
+
+  it('reads an answer again that the template shows without the spaces around it', async () => {
+    await load(n, SEED, { chatTemplate: TRIMMED });
+    const chat = lm.chat();
+    const space = lm.tokenizer.tokenToId(' ')!;
+    await say(chat, 'a', { seed: 1, forcedTokens: { 0: space, 3: space }, maxNewTokens: 4 });
+    expect(chat.messages.at(-1)!.content).toMatch(/^ [^]* $/);
+    await expectToGoOn(chat);
+  });
 
   it('does not keep what was held back when it was stopped', async () => {
     await load(n);

@@ -119,4 +119,12 @@ describe('a server', () => {
     expect(body.error.message).not.toContain('secret');
     expect(errors).toEqual([new Error('a secret')]);
   });
+
+  it('answers to the end, and can be closed, though what is told of errors fails', async () => {
+    const broken = Object.create(lm, { createPrefixCache: { value: () => Promise.reject(new Error('a secret')) } }) as MatMulFreeLM;
+    const client = new Client(broken, { onError() { throw new Error('no space left for logs'); } });
+    expect((await client.chat({ max_tokens: 1 })).status).toBe(500);
+    expect(await client.stream('/v1/completions', { prompt: 'x', max_tokens: 1 })).toEqual([{ error: expect.objectContaining({ code: 'internal_error' }) as unknown }]);
+    await client.handler.close();
+  });
 });

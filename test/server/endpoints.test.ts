@@ -248,6 +248,7 @@ describe('createHandler', () => {
     for (const options of [{ apiKey: '' }, { apiKey: 'a\nb' }, { cors: 'nowhere' }, { batchSize: 0 }, { maxQueue: 1.5 }, { nonsense: 1 }, { modelName: '' }, { onError: 5 }, null]) {
       expect(() => createHandler(lm, options as never), JSON.stringify(options)).toThrow(ArgumentError);
     }
+    for (const model of [null, {}, 'x', Promise.resolve(lm)]) expect(() => createHandler(model as never)).toThrow(/^createHandler: got .* in place of a model/);
     const { MatMulFreeLM } = await import('matmulfree');
     const mute = await MatMulFreeLM.load(tinyCheckpoint(), { threads: 1 });
     expect(() => createHandler(mute)).toThrow(TokenizerError);
