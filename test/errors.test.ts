@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { MatMulFreeError, SourceError } from 'matmulfree';
 import { missingPart } from '../src/errors.js';
+import { cpuMs } from './support/cpu.js';
 import { repository } from './support/files.js';
 
 describe('a message', () => {
@@ -22,9 +23,9 @@ describe('a message', () => {
   });
 
   it('takes no longer for a long one than it is long', () => {
-    const began = performance.now();
+    const began = cpuMs();
     for (const text of ['/'.repeat(50_000), '//a'.repeat(20_000), 'hf:'.repeat(20_000), `a?${'?b:'.repeat(20_000)}`]) expect(new MatMulFreeError(text).message).toBe(text);
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(cpuMs() - began).toBeLessThan(1000);
   });
 });
 

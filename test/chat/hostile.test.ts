@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { ChatTemplateError } from 'matmulfree';
 import { compileTemplate } from '../../src/chat/compile.js';
+import { cpuMs } from '../support/cpu.js';
 import { effort } from '../support/effort.js';
 
 /*
@@ -61,18 +62,18 @@ const HOSTILE: Record<string, string> = {
 const LONG = ['loops in loops', 'a list that doubles', 'all slices', 'sums of lists', 'a list of itself twice', 'long texts sorted', 'choices', 'unclosed prints', 'an indent', 'filters of filters', 'an attribute of attributes', 'sums', 'a text that doubles'];
 
 it.each(Object.entries(HOSTILE).filter(([name]) => effort(!LONG.includes(name), true)))('%s', (_, source) => {
-  const began = performance.now();
+  const began = cpuMs();
   expect(() => compileTemplate(source).render({ x: 'ß', l: [1] })).toThrow(ChatTemplateError);
-  expect(performance.now() - began).toBeLessThan(8000); // some 300 ms on a machine that does nothing else
+  expect(cpuMs() - began).toBeLessThan(8000); // some 300 ms on a machine that does nothing else
 });
 
 it('long templates, and long conversations, take no longer than they are long', () => {
-  const began = performance.now();
+  const began = cpuMs();
   for (const source of ['{% if 1 %}{% endif %}\n'.repeat(20_000), '{# #}'.repeat(50_000), '{ '.repeat(400_000), `{% if 0 %}${'{% elif 0 %}'.repeat(20_000)}{% endif %}`, '{{ 1 }}'.repeat(20_000)]) {
     expect(compileTemplate(source).render({}).length).toBeGreaterThanOrEqual(0);
   }
   const messages = Array.from({ length: effort(500, 3000) }, (_, i) => ({ role: i % 2 ? 'assistant' : 'user', content: 'word '.repeat(200) }));
   const text = compileTemplate("{% for m in messages %}{% if m.role == 'user' or loop.last %}{{ '<u>' + m.content | trim }}{% else %}{{ m.content.split('</think>')[-1] }}{% endif %}{% endfor %}").render({ messages });
   expect(text.length).toBeGreaterThan(490_000);
-  expect(performance.now() - began).toBeLessThan(10_000);
+  expect(cpuMs() - began).toBeLessThan(10_000);
 });

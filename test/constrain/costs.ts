@@ -1,6 +1,7 @@
 import { ArgumentError, type Tokenizer } from 'matmulfree';
 import { compileConstraint, type ConstraintSpec } from '../../src/constrain/compile.js';
 import type { Constraint } from '../../src/constrain/constraint.js';
+import { cpuMs } from '../support/cpu.js';
 import { collectGarbage } from '../support/garbage.js';
 import { idsOf, randomOf } from './helpers.js';
 
@@ -11,12 +12,6 @@ export interface Cost {
   readonly megabytes: number;
   /** The text, or the complaint. */
   readonly outcome: { readonly text: string; readonly ended: boolean } | { readonly complaint: string };
-}
-
-/** Milliseconds of this process: what others do meanwhile counts less than with a clock. */
-function cpu(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
 }
 
 function megabytes(): number {
@@ -36,30 +31,30 @@ export function costOf(spec: unknown, tokenizer: Tokenizer, prompt: readonly num
   let complaint: string | undefined;
   const before = megabytes();
   let peak = before;
-  let from = cpu();
+  let from = cpuMs();
   try {
     constraint = compileConstraint(spec as ConstraintSpec, tokenizer);
-    compileMs = cpu() - from;
+    compileMs = cpuMs() - from;
     peak = Math.max(peak, megabytes());
-    from = cpu();
+    from = cpuMs();
     let state = constraint.start(prompt);
     for (let n = 0; n < tokens; n++) {
       const { mask, complete } = state;
-      tokenMs = Math.max(tokenMs, cpu() - from);
+      tokenMs = Math.max(tokenMs, cpuMs() - from);
       const ids = idsOf(mask);
       ended = complete && (ids.length === 0 || random.unit() < 0.3);
       if (ended) break;
       if (ids.length === 0) throw new Error(`a dead end behind ${JSON.stringify(text)}`);
       const id = ids[random.integer(0, ids.length - 1)]!;
       text += stream.push(id);
-      from = cpu();
+      from = cpuMs();
       state = state.next(id);
     }
   } catch (error) {
     if (!(error instanceof ArgumentError)) throw error;
     complaint = error.message;
-    if (compileMs === 0) compileMs = cpu() - from;
-    else tokenMs = Math.max(tokenMs, cpu() - from);
+    if (compileMs === 0) compileMs = cpuMs() - from;
+    else tokenMs = Math.max(tokenMs, cpuMs() - from);
   }
   peak = Math.max(peak, megabytes());
   return { compileMs, tokenMs, megabytes: peak - before, outcome: complaint === undefined ? { text: text + stream.flush(), ended } : { complaint } };

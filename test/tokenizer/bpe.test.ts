@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fixture, random, tiny, tokensOf } from './helpers.js';
+import { cpuMs } from '../support/cpu.js';
 import { tokenizerOf } from '../support/tokenizer.js';
 
 /** Merges the best-ranked leftmost pair, again and again: the definition, quadratic. */
@@ -82,14 +83,14 @@ describe('long words', () => {
   it('needs no quadratic time for 100,000 characters in one word', () => {
     const next = random(5);
     const word = Array.from({ length: 100_000 }, () => 'etaoinshrdlu'[Math.floor(next() * 12)]).join('');
-    const began = performance.now();
+    const began = cpuMs();
     for (const name of ['gpt2', 'llama3', 'llama']) {
       const tokenizer = tokenizerOf(fixture(`${name}.tokenizer.json`));
       for (const text of [word, 'a'.repeat(100_000), ' '.repeat(100_000), '😀'.repeat(25_000)]) {
         expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
       }
     }
-    expect(performance.now() - began).toBeLessThan(20_000);
+    expect(cpuMs() - began).toBeLessThan(20_000);
   });
 
   it('merges a long run that never falls into parts', () => {
