@@ -16,7 +16,7 @@ export interface MeasuredModel {
 export type CalibrationText = string | ArrayLike<number> | readonly (string | ArrayLike<number>)[];
 
 export interface MeasureLayersOptions {
-  /** Longer texts are cut into windows of so many tokens, each read from an empty state. Default: what the model was trained with, at most 2,048. */
+  /** Longer texts are cut into windows of so many tokens, each read from an empty state. Default: what the model was trained with, and has memory for, at most 2,048. */
   readonly context?: number | undefined;
   /** Called with the number of tokens read so far, and of all. */
   readonly onProgress?: ((tokens: number, total: number) => void) | undefined;
@@ -52,7 +52,7 @@ export async function measure(lm: MeasuredModel, text: CalibrationText, options:
   const { context: wanted, onProgress, signal } = givenOptions('measureLayers', options, ['context', 'onProgress', 'signal']);
   if (!(lm?.model instanceof Model)) throw new ArgumentError(`measureLayers: got ${show(lm)} in place of a model that MatMulFreeLM.load gave`);
   const { parts } = lm.model;
-  const longest = Math.min(parts.config.trainedContext, LONGEST_DEFAULT);
+  const longest = Math.min(parts.config.trainedContext, parts.pages?.info.contextTokens ?? Infinity, LONGEST_DEFAULT);
   const context = wanted === undefined ? longest : checkNumber('context', wanted, 1, 2 ** 24, 'whole');
   const texts = idsOf(lm, text);
   const total = texts.reduce((sum, { length }) => sum + length, 0);

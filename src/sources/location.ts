@@ -4,9 +4,6 @@ import { nodeModules } from '../platform/node.js';
 import type { RemoteOptions } from './hub/remote.js';
 import { isAddress, onPage } from './page.js';
 
-/** What may be meant for a model on the Hub. */
-const HUB_NAME = /^\w[\w.-]*\/\w[\w.-]*(@[\w./-]+|\/[\w./-]+\.gguf)?$/;
-
 /**
  * Opens what a path or an address names. In a browser, paths are told from the page, and what is not http(s) is what the page may fetch:
  * `blob:`, `data:`, the scheme of an extension.
@@ -23,8 +20,7 @@ export async function openLocation(location: string, options: RemoteOptions, wha
     return (await import('./hub/response.js').catch(missingPart)).fetchWhole(address, options, what);
   }
   if (hasFiles) {
-    const hint = HUB_NAME.test(location) && !/^[^/]+\/[^/]+\.gguf$/.test(location) ? `; a model on the Hugging Face Hub is written hf:${location}` : '';
-    return (await import('../platform/disk.js').catch(missingPart)).filesFromDisk(location, hint);
+    return (await import('./path.js').catch(missingPart)).openPath(location);
   }
   throw new SourceError(isFile
     ? `${show(location)}: a page cannot open files by their path; serve page and model with a web server, or let people choose a file and load that File`

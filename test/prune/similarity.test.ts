@@ -76,6 +76,13 @@ describe('similarity of what goes into a layer and what comes out', () => {
     await expect(gone).rejects.toThrow(ArgumentError);
   });
 
+  it.each(EXAMPLES)('reads no longer windows than there is memory for: $name', async ({ files }) => {
+    const lm = await MatMulFreeLM.load(files, { threads: 1, contextTokens: 64 });
+    const { context } = await measureLayers(lm, ids(150, 3));
+    expect(context).toBeLessThanOrEqual(lm.info().contextTokens);
+    lm.dispose();
+  });
+
   it('refuses what it cannot read', async () => {
     const lm = await load(EXAMPLES[0]!.files);
     for (const [text, message] of [

@@ -80,6 +80,10 @@ describe('a path', () => {
   it.each(['owner/name', 'ridger/MMfreeLM-370M', 'a/b@v1', 'a/b/deep/m.gguf'])('%s that is not there: a hint at hf:', async (name) => {
     expect((await failure(MatMulFreeLM.load(name))).message).toBe(`${name}: no such file or folder; a model on the Hugging Face Hub is written hf:${name}`);
   });
+  it('of this package, which has no such place: how to find it', async () => {
+    const message = "matmulfree/models/m.gguf: no such file or folder; what this package has is found by import.meta.resolve('matmulfree/models/m.gguf')";
+    expect((await failure(MatMulFreeLM.load('matmulfree/models/m.gguf'))).message).toBe(message);
+  });
   it.each(['models/m.gguf', 'no/such/model', './a/b', '/a/b', 'm.gguf', 'a//b'])('%s that is not there: no such hint', async (name) => {
     expect((await failure(MatMulFreeLM.load(name))).message).toBe(`${name}: no such file or folder`);
   });
