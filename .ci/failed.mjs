@@ -1,4 +1,4 @@
-// node .ci/failed.mjs FOLDER NAME …: a line for each test that failed, of what vitest left as FOLDER/NAME.json and NAME.log; then the counts of the first.
+// node .ci/failed.mjs FOLDER NAME …: a line for each test that failed, or passed the second time, of what vitest left as FOLDER/NAME.json and NAME.log; then the counts of the first.
 import { existsSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 
@@ -13,9 +13,10 @@ for (const name of names) {
   const report = JSON.parse(readFileSync(path, 'utf8'));
   counts ||= `${report.numPassedTests} passed, ${report.numFailedTests} failed, ${report.numPendingTests} skipped`;
   for (const file of report.testResults) {
-    const failed = file.assertionResults.filter((test) => test.status === 'failed');
-    for (const test of failed) tell(name, file.name, test.title, test.failureMessages[0]?.split(/\n\s+at /)[0]);
-    if (file.status !== 'passed' && failed.length === 0) tell(name, file.name, 'outside its tests', file.message);
+    for (const { status, title, failureMessages } of file.assertionResults) {
+      if (status === 'failed' || failureMessages?.length > 0) tell(status === 'failed' ? 'FAILED' : 'TRIED TWICE', name, file.name, title, failureMessages[0]?.split(/\n\s+at /)[0]);
+    }
+    if (file.status !== 'passed' && !file.assertionResults.some(({ status }) => status === 'failed')) tell('FAILED', name, file.name, 'outside its tests', file.message);
   }
   // Errors of no test are in no report, and fail the run all the same.
   const [, unhandled] = readFileSync(`${folder}/${name}.log`, 'utf8').replaceAll(/\u001b\[[\d;]*m|⎯/g, '').split(/Uncaught Exception|Unhandled Rejection/);
@@ -23,6 +24,6 @@ for (const name of names) {
 }
 console.log(counts);
 
-function tell(run, file, test, message = '') {
-  console.log(`FAILED in ${run}: ${relative('.', file)}: ${test}: ${message.replaceAll(/\s+/g, ' ').slice(0, 200)}`);
+function tell(what, run, file, test, message = '') {
+  console.log(`${what} in ${run}: ${relative('.', file)}: ${test}: ${message.replaceAll(/\s+/g, ' ').slice(0, 200)}`);
 }
