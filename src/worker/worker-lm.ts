@@ -29,7 +29,7 @@ import type { WorkerChat, WorkerChats } from './worker-chat.js';
 import { WorkerSessions, type Streamer, type WorkerSession } from './worker-session.js';
 import { WorkerStates, type Caller, type WorkerState } from './worker-state.js';
 
-export interface WorkerLoadOptions extends LoadOptions {
+export interface WorkerLoadOptions extends Omit<LoadOptions, 'families'> {
   /**
    * A worker that runs `matmulfree/worker/program` and nothing else; it is ended with the model. Default: one that is started here.
    * For bundlers that leave `new Worker(new URL(…, import.meta.url))` as it is.
@@ -50,6 +50,11 @@ const PIECES_AHEAD = 32;
 /**
  * A MatMul-free language model in a worker: what `MatMulFreeLM` does, as promises and streams, so that a page never waits for it.
  * Whatever `MatMulFreeLM` throws, its methods reject with; and with BackendError when the worker has died.
+ *
+ * A worker has no `lm.model`, `lm.createPrefixCache`, `lm.scoreAsync` (`lm.score` is it there), `state.layers`, `state.shape`, `state.byteLength`;
+ * none of the options `prefixCache`, `draftModel`, `logitsProcessor`, `out`, `families`, `onProgress` of a conversation, a `speculate` that is a
+ * function, a `constraint` that is compiled; of the tokenizer only `encode`, `decode`, `count`, `applyChatTemplate`; nothing that takes a model or
+ * its tokenizer, such as `evaluate` and `compileRegex`; and `chat.messages`, `chat.tokens`, `session.tokens`, `state.tokens` are methods there.
  */
 export class MatMulFreeWorker {
   readonly config: ModelConfig;
@@ -94,6 +99,7 @@ export class MatMulFreeWorker {
   static async load(source: ModelSource, options: WorkerLoadOptions = {}): Promise<MatMulFreeWorker> {
     const { worker, transfer = false, signal, onProgress, ...rest } = given('load', options);
     checkBoolean('transfer', transfer);
+    sendable('load', rest);
     const connection = await connect(worker, signal);
     try {
       const sent = whole(isSentAsIs(source as object) ? source : await (await import('./to-send.js').catch(missingPart)).toSend(source, { signal, onProgress }));
