@@ -86,6 +86,10 @@ const CALLS: Record<string, (options: object) => unknown> = {
   'generateBatch in a worker': (options) => remote.generateBatch(['ab'], { temperature: 0, ...options }).then(([result]) => result!.text),
   'beamSearch in a worker': (options) => remote.beamSearch('ab', options),
   'score in a worker': (options) => remote.score('abc', options),
+  'scoreBatch in a worker': (options) => remote.scoreBatch(['abc'], options),
+  'choose in a worker': (options) => remote.choose('ab', ['c', 'b'], options),
+  'embed in a worker': (options) => remote.embed('abc', options),
+  'perplexity in a worker': (options) => remote.perplexity('abcab', options),
   'session.append in a worker': async (options) => (await remote.session()).append('ab', options),
 };
 /** null is no name: what was looked for and not found must not clear everything. A seed is what a sampler needs. Without a worker that is given, a real one starts, of the built package. */

@@ -17,6 +17,10 @@ export class Kept<T> {
     return this.last;
   }
 
+  has(handle: Handle): boolean {
+    return this.items.has(handle);
+  }
+
   /** @throws ArgumentError for what the page has disposed of. */
   at(handle: Handle): T {
     const item = this.items.get(handle);

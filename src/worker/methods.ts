@@ -5,6 +5,7 @@ import type { Conversation } from '../generate/conversation.js';
 import type { Session, SessionMark } from '../generate/session.js';
 import type { Handlers } from './host.js';
 import { Kept } from './kept.js';
+import { PieceReaders } from './piece-readers.js';
 import type { Handle } from './protocol.js';
 
 /** What the worker can do, on one model. */
@@ -14,6 +15,7 @@ export function createMethods(): Handlers {
   const sessions = new Kept<Session>('session');
   const marks = new Kept<SessionMark>('mark');
   const chats = new Kept<Conversation>('conversation');
+  const readers = new PieceReaders();
 
   const model = (): MatMulFreeLM => {
     if (!loaded) throw new ArgumentError('no model has been loaded in this worker');
@@ -38,10 +40,18 @@ export function createMethods(): Handlers {
     beamSearch: ({ signal }, prompt, options) => model().beamSearch(prompt, { ...options, signal }),
     forward: (_, ids, state, options) => model().forward(ids, states.at(state), options),
     score: ({ signal, report }, textOrIds, options) => model().scoreAsync(textOrIds, { ...options, signal, onProgress: report }),
+    scoreBatch: ({ signal, report }, texts, options) => model().scoreBatch(texts, { ...options, signal, onProgress: report }),
+    choose: ({ signal, report }, prompt, choices, options) =>
+      model().choose(prompt, choices, { ...options, signal, onProgress: (done, total) => report([done, total]) }),
+    embed: ({ signal, report }, textOrIds, options) => model().embed(textOrIds, { ...options, signal, onProgress: report }),
+    perplexity: ({ signal, report }, text, options) => model().perplexity(text, { ...options, signal, onProgress: report }),
+    perplexityOfPieces: ({ signal, report }, options) => model().perplexity(readers.read(signal, report), { ...options, signal, onProgress: report }),
+    perplexityPiece: (_, reader, pieces) => readers.give(reader, pieces),
     info: () => model().info(),
     encode: (_, text, options) => model().tokenizer.encode(text, options),
     decode: (_, ids, options) => model().tokenizer.decode(ids, options),
     count: (_, text, options) => model().tokenizer.encode(text, options).length,
+    applyChatTemplate: (_, messages, options) => model().tokenizer.applyChatTemplate(messages, options),
     createState: () => states.keep(model().createState()),
     restoreState: (_, bytes) => states.keep(model().restoreState(bytes)),
     cloneState: (_, state) => states.keep(states.at(state).clone()),

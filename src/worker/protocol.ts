@@ -3,6 +3,7 @@ import * as errors from '../errors.js';
 import type { BatchOptions, BatchPrompt, BatchResult } from '../generate/batch.js';
 import type { AnswerPiece } from '../generate/answer-stream.js';
 import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
+import type { ApplyChatTemplateOptions } from '../chat/apply.js';
 import type { ChatMessage } from '../chat/messages.js';
 import type { ChatOptions, ChatResult, SayOptions } from '../generate/conversation.js';
 import type { CompleteOptions, Completion } from '../generate/complete.js';
@@ -10,6 +11,9 @@ import type { GenerationDefaults } from '../sampling/generation-config.js';
 import type { AppendOptions } from '../generate/session.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from '../generate/options.js';
 import type { Prompt } from '../generate/prompt.js';
+import type { Choice, ChooseOptions } from '../scoring/choose.js';
+import type { EmbedOptions } from '../scoring/embed.js';
+import type { Perplexity, PerplexityOptions, PerplexityProgress } from '../scoring/perplexity.js';
 import type { Score, ScoreOptions } from '../scoring/score.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
 import type { BackendName } from '../kernels/kernels.js';
@@ -25,7 +29,8 @@ import type { DecodeOptions, EncodeOptions } from '../tokenizer/tokenizer.js';
  * yields) and then with a result or an error, once. The page may stop a call, and grants a stream the items that it may send ahead.
  *
  * A new method takes three things: its line in `Methods`, what it does in the worker (methods.ts), and what calls it (worker-lm.ts,
- * worker-state.ts, worker-session.ts, worker-chat.ts).
+ * worker-state.ts, worker-session.ts, worker-chat.ts, worker-pieces.ts). What MatMulFreeLM has and a worker has not is told by the comment of
+ * MatMulFreeWorker, and by README.
  */
 
 /** Arguments, what comes at the end, and what may come before it. */
@@ -52,6 +57,11 @@ export interface BatchPiece {
   readonly index: number;
 }
 
+/** The worker has read what there was of a text: `perplexityPiece` gives this reader more. */
+export interface Wanted {
+  readonly reader: Handle;
+}
+
 export interface Methods {
   /** Tells that the worker is there. */
   hello: Method<[], 'matmulfree'>;
@@ -64,10 +74,18 @@ export interface Methods {
   beamSearch: Method<[prompt: Prompt, options: Sent<BeamSearchOptions>], (BeamIds & { readonly text: string })[]>;
   forward: Method<[ids: number | Ids, state: Handle, options: Sent<ForwardOptions>], Float32Array>;
   score: Method<[textOrIds: string | Ids, options: Sent<ScoreOptions>], Score, number>;
+  scoreBatch: Method<[texts: readonly (string | Ids)[], options: Sent<ScoreOptions>], Score[], number>;
+  choose: Method<[prompt: string, choices: readonly string[], options: Sent<ChooseOptions>], Choice, readonly [done: number, total: number]>;
+  embed: Method<[textOrIds: string | Ids, options: Sent<EmbedOptions>], Float32Array, number>;
+  perplexity: Method<[text: string | Ids, options: Sent<PerplexityOptions>], Perplexity, PerplexityProgress>;
+  perplexityOfPieces: Method<[options: Sent<PerplexityOptions>], Perplexity, PerplexityProgress | Wanted>;
+  /** None: the text is over. */
+  perplexityPiece: Method<[reader: Handle, pieces: readonly string[]], void>;
   info: Method<[], ModelInfo>;
   encode: Method<[text: string, options: EncodeOptions | undefined], number[]>;
   decode: Method<[ids: Ids, options: DecodeOptions | undefined], string>;
   count: Method<[text: string, options: EncodeOptions | undefined], number>;
+  applyChatTemplate: Method<[messages: readonly ChatMessage[], options: ApplyChatTemplateOptions | undefined], string>;
   createState: Method<[], Handle>;
   restoreState: Method<[bytes: Uint8Array | ArrayBuffer], Handle>;
   cloneState: Method<[state: Handle], Handle>;
@@ -105,9 +123,9 @@ export type Args<M extends MethodName> = Methods[M]['args'];
 export type Result<M extends MethodName> = Methods[M]['result'];
 export type Item<M extends MethodName> = Methods[M]['item'];
 
-/** What users call a method: that of a session, `session.append`; of a conversation, `chat.say`. */
+/** What users call a method: that of a session, `session.append`; of a conversation, `chat.say`; of a text in pieces, `perplexity`. */
 export function publicName(method: MethodName): string {
-  return method.replace(/^(session|chat)([A-Z])/, (_, noun: string, letter: string) => `${noun}.${letter.toLowerCase()}`);
+  return method.replace(/^perplexity.*/, 'perplexity').replace(/^(session|chat)([A-Z])/, (_, noun: string, letter: string) => `${noun}.${letter.toLowerCase()}`);
 }
 
 /** What a page knows of a model once it is loaded. */

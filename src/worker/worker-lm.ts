@@ -1,3 +1,5 @@
+import type { ApplyChatTemplateOptions } from '../chat/apply.js';
+import type { ChatMessage } from '../chat/messages.js';
 import { disposed, missingPart, notByNew } from '../errors.js';
 import type { BatchPrompt, BatchResult } from '../generate/batch.js';
 import type { BeamIds, BeamSearchOptions } from '../generate/beam-search.js';
@@ -5,6 +7,9 @@ import type { Completion } from '../generate/complete.js';
 import type { GenerationDefaults } from '../sampling/generation-config.js';
 import type { GenerateResult } from '../generate/options.js';
 import type { Prompt } from '../generate/prompt.js';
+import type { Choice, ChooseOptions } from '../scoring/choose.js';
+import type { EmbedOptions } from '../scoring/embed.js';
+import type { Perplexity, PerplexityInput, PerplexityOptions } from '../scoring/perplexity.js';
 import type { Score, ScoreOptions } from '../scoring/score.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
 import type { BackendName } from '../kernels/kernels.js';
@@ -24,7 +29,7 @@ import type { WorkerChat, WorkerChats } from './worker-chat.js';
 import { WorkerSessions, type Streamer, type WorkerSession } from './worker-session.js';
 import { WorkerStates, type Caller, type WorkerState } from './worker-state.js';
 
-export interface WorkerLoadOptions extends LoadOptions {
+export interface WorkerLoadOptions extends Omit<LoadOptions, 'families'> {
   /**
    * A worker that runs `matmulfree/worker/program` and nothing else; it is ended with the model. Default: one that is started here.
    * For bundlers that leave `new Worker(new URL(…, import.meta.url))` as it is.
@@ -45,6 +50,11 @@ const PIECES_AHEAD = 32;
 /**
  * A MatMul-free language model in a worker: what `MatMulFreeLM` does, as promises and streams, so that a page never waits for it.
  * Whatever `MatMulFreeLM` throws, its methods reject with; and with BackendError when the worker has died.
+ *
+ * A worker has no `lm.model`, `lm.createPrefixCache`, `lm.scoreAsync` (`lm.score` is it there), `state.layers`, `state.shape`, `state.byteLength`;
+ * none of the options `prefixCache`, `draftModel`, `logitsProcessor`, `out`, `families`, `onProgress` of a conversation, a `speculate` that is a
+ * function, a `constraint` that is compiled; of the tokenizer only `encode`, `decode`, `count`, `applyChatTemplate`; nothing that takes a model or
+ * its tokenizer, such as `evaluate` and `compileRegex`; and `chat.messages`, `chat.tokens`, `session.tokens`, `state.tokens` are methods there.
  */
 export class MatMulFreeWorker {
   readonly config: ModelConfig;
@@ -89,6 +99,7 @@ export class MatMulFreeWorker {
   static async load(source: ModelSource, options: WorkerLoadOptions = {}): Promise<MatMulFreeWorker> {
     const { worker, transfer = false, signal, onProgress, ...rest } = given('load', options);
     checkBoolean('transfer', transfer);
+    sendable('load', rest);
     const connection = await connect(worker, signal);
     try {
       const sent = whole(isSentAsIs(source as object) ? source : await (await import('./to-send.js').catch(missingPart)).toSend(source, { signal, onProgress }));
@@ -185,6 +196,35 @@ export class MatMulFreeWorker {
     return this.call('score', [whole(textOrIds), rest], { signal, onItem: onProgress });
   }
 
+  /** As `score`, for several texts side by side: each gets the score it gets alone, bit for bit, and short ones get it sooner. */
+  async scoreBatch(texts: readonly (string | ArrayLike<number>)[], options: ScoreOptions = {}): Promise<Score[]> {
+    const { signal, onProgress, ...rest } = given('scoreBatch', options);
+    return this.call('scoreBatch', [Array.isArray(texts) ? texts.map(whole) : texts, rest], { signal, onItem: onProgress });
+  }
+
+  /** How probable each of `choices` is after `prompt`, in sum and per character. A space is put between, unless `delimiter` says otherwise. */
+  async choose(prompt: string, choices: readonly string[], options: ChooseOptions = {}): Promise<Choice> {
+    const { signal, onProgress, ...rest } = given('choose', options);
+    return this.call('choose', [prompt, choices, rest], { signal, onItem: onProgress && (([done, total]) => onProgress(done, total)) });
+  }
+
+  /** A text as a vector [hidden]: the hidden states after the final norm, averaged over all tokens, or the last one. */
+  async embed(textOrIds: string | ArrayLike<number>, options: EmbedOptions = {}): Promise<Float32Array> {
+    const { signal, onProgress, ...rest } = given('embed', options);
+    return this.call('embed', [whole(textOrIds), rest], { signal, onItem: onProgress });
+  }
+
+  /**
+   * The perplexity of a text of any length, also per byte and word: with a state that runs on, or in windows (`context`, `stride`). A text
+   * that comes in pieces is read as the worker asks for them, and is never in memory as a whole.
+   */
+  async perplexity(text: PerplexityInput, options: PerplexityOptions = {}): Promise<Perplexity> {
+    const found = given('perplexity', options);
+    if (inPieces(text)) return (await import('./worker-pieces.js').catch(missingPart)).perplexityOfPieces(this.call, text, found);
+    const { signal, onProgress, ...rest } = found;
+    return this.call('perplexity', [whole(text), rest], { signal, onItem: onProgress });
+  }
+
   /** Counts, sizes and operations of the loaded model. */
   info(): Promise<ModelInfo> {
     return this.call('info', []);
@@ -233,6 +273,15 @@ export class WorkerTokenizer {
   count(text: string, options?: EncodeOptions): Promise<number> {
     return this.call('count', [text, options]);
   }
+
+  /** The prompt that a conversation is, as the model's chat template has it. */
+  applyChatTemplate(messages: readonly ChatMessage[], options?: ApplyChatTemplateOptions): Promise<string> {
+    return this.call('applyChatTemplate', [messages, options]);
+  }
+}
+
+function inPieces(text: PerplexityInput): text is AsyncIterable<string> {
+  return typeof text === 'object' && text !== null && Symbol.asyncIterator in text;
 }
 
 function isWithOptions(prompt: WorkerBatchPrompt): boolean {

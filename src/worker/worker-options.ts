@@ -34,7 +34,7 @@ export type WorkerBatchPrompt = Exclude<BatchPrompt, { prompt: unknown }> | ({ r
 
 /** Live in one place. */
 const STAY: Record<string, string> = {
-  draftModel: 'is another model', prefixCache: 'belongs to a model that is not in the worker',
+  draftModel: 'is another model', prefixCache: 'belongs to a model that is not in the worker', families: 'has functions', out: 'is memory of the page',
 };
 
 /**

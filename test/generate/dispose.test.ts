@@ -63,6 +63,10 @@ it('in a worker, whatever is under way there', async () => {
     async (lm) => writing(lm.generate('ab', { ...OPTIONS, state: await lm.createState() }), () => lm.dispose())(),
     (lm) => lm.generateBatch(['ab', 'c'], { ...OPTIONS, onPiece: after(3, () => lm.dispose()) }),
     (lm) => lm.score(LONG, { onProgress: after(1, () => lm.dispose()) }),
+    (lm) => lm.scoreBatch([LONG, LONG], { onProgress: after(1, () => lm.dispose()) }),
+    (lm) => lm.embed(LONG, { onProgress: after(1, () => lm.dispose()) }),
+    (lm) => lm.perplexity(LONG, { onProgress: after(1, () => lm.dispose()) }),
+    (lm) => lm.choose('ab', Array.from({ length: 600 }, () => 'c'), { onProgress: after(1, () => lm.dispose()) }),
     async (lm) => {
       const session = await lm.session();
       await session.append(LONG, { onProgress: after(1, () => lm.dispose()) });
