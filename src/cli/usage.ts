@@ -1,5 +1,6 @@
 import { BACKEND_NAMES } from '../index.js';
 import { commandList } from './chat-commands.js';
+import { CHAT_MAX_NEW_TOKENS, DEFAULT_TEMPERATURE, DEFAULT_TOP_P } from './writing.js';
 
 /** What `--help` says. */
 
@@ -42,8 +43,8 @@ const MODEL = `  --model SOURCE        a folder (config.json, *.safetensors or p
   --context-tokens N    of a model with attention: tokens whose keys and values there is memory for (default 8192, or the
                         longest text that the model takes)`;
 
-const WRITING = `  --temperature T       0 = always the likeliest token, higher = more surprising (default 0.7); also -t
-  --top-p P             choose among the likeliest tokens that make up P of the probability (default 0.95)
+const WRITING = `  --temperature T       0 = always the likeliest token, higher = more surprising (default ${DEFAULT_TEMPERATURE}); also -t
+  --top-p P             choose among the likeliest tokens that make up P of the probability (default ${DEFAULT_TOP_P})
   --top-k K             choose among the K likeliest tokens (default: all)
   --min-p P             leave out tokens less likely than P times the likeliest (default 0)
   --typical-p P         keep the P of the probability whose surprise is nearest to what is usual (default 1: all)
@@ -94,7 +95,7 @@ ${MODEL}
   --load FILE           go on with a conversation that /save has kept
   --chat-template FILE  how a conversation is written (Jinja), in place of the template that came with the model
   --no-thinking         ask for answers without a thought, where the template knows that; hide thoughts
-  --max-new-tokens N    most tokens of an answer (default 4096); also -n
+  --max-new-tokens N    most tokens of an answer (default ${CHAT_MAX_NEW_TOKENS}); also -n
 ${WRITING}
   --quiet               no notes
 Where the model's authors have chosen temperature, top-p and the like, those are the defaults. matmulfree models lists models that chat.
