@@ -5,7 +5,7 @@ import { refuse } from './refuse.js';
 
 export type Schema = Readonly<Record<string, unknown>>;
 
-export const TYPES = ['object', 'array', 'string', 'integer', 'number', 'boolean', 'null'] as const;
+const TYPES = ['object', 'array', 'string', 'integer', 'number', 'boolean', 'null'] as const;
 export type TypeName = (typeof TYPES)[number];
 
 /** Keywords by the type that they are about. */

@@ -38,7 +38,7 @@ const INTERLEAVED = [[0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23], [
 const interleave = (lower: V128, upper: V128): readonly [V128, V128] => [i8x16.shuffle(lower, upper, INTERLEAVED[0]), i8x16.shuffle(lower, upper, INTERLEAVED[1])];
 
 /** Returns the float32 values of eight float16 bits, as two vectors. Called at the start of a function. */
-export function createFromHalf(b: Body): (halves: V128) => readonly [low: V128, high: V128] {
+function createFromHalf(b: Body): (halves: V128) => readonly [low: V128, high: V128] {
   const signAndMagnitude = b.local('v128', splatBits(0x8fff8fff));
   const scale = b.local('v128', splatF32(HALF_UNIT)); // subnormals come out right too
   const [lower, upper] = [b.local('v128'), b.local('v128')] as const;

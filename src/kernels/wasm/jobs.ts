@@ -37,7 +37,7 @@ export const CONTROL = {
 } as const;
 
 /** Chunks of a job, at most. */
-export const MAX_CHUNKS = 0xffff;
+const MAX_CHUNKS = 0xffff;
 
 /** How often the main thread looks whether the others are done (`runJob`'s argument), before it sleeps. */
 export const MAIN_SPINS = 400_000;

@@ -35,7 +35,7 @@ const TOUCHED_BYTES = 4096;
 /** So much of the next matrix is, while a thread has nothing else to do: 313 instead of 283 tokens/s on two threads (370M). */
 const NEXT_TOUCHED_BYTES = 8192;
 /** Tables of a column block. */
-export const TABLES_BYTES = (COLUMN_BLOCK / 4) * QUAD_TABLE_BYTES;
+const TABLES_BYTES = (COLUMN_BLOCK / 4) * QUAD_TABLE_BYTES;
 
 /** buildTables(q, tables, columns): the tables of all quads for the activations q[0, columns), a multiple of 16. */
 export function emitBuildTables(module: ModuleBuilder): Func {
