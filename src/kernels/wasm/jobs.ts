@@ -96,7 +96,7 @@ export function emitJobs(module: ModuleBuilder, kernels: readonly SharedKernel[]
   /** takeChunks(thread): does chunks until there are none to take; 1 if it did any. */
   const takeChunks = module.funcWithResult('takeChunks', { thread: 'i32' }, 'i32', (b, { thread }) => {
     const claim = b.local('i64');
-    const [chunk, chunks, did] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [chunk, chunks, did] = b.locals('i32', 3);
     const chunksLeft = (): I32 => {
       b.set(claim, i64.atomicLoad(CONTROL.claim));
       b.set(chunk, i32.fromI64(claim));

@@ -116,7 +116,7 @@ export function emitWrite(module: ModuleBuilder, name: string, shape: TileShape,
   return module.func(name, {
     sums: 'i32', rows: 'i32', outRows: 'i32', scales: 'i32', qScales: 'i32', tokens: 'i32', out: 'i32',
   }, (b, p) => {
-    const [t, r, from, to, scale] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [t, r, from, to, scale] = b.locals('i32', 5);
     const values = b.locals('v128', 4);
     const pairs = b.locals('v128', 4);
     const scales = b.local('v128');
