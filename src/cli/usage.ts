@@ -1,5 +1,6 @@
 import { BACKEND_NAMES } from '../index.js';
 import { commandList } from './chat-commands.js';
+import { DEFAULT_HOST, DEFAULT_PORT } from './http-server.js';
 import { CHAT_MAX_NEW_TOKENS, DEFAULT_TEMPERATURE, DEFAULT_TOP_P } from './writing.js';
 
 /** What `--help` says. */
@@ -114,8 +115,8 @@ to a JSON Schema (response_format); tools are called as the model's template has
 
 Options:
 ${MODEL}
-  --port N              default 8080; 0 is any that is free
-  --host ADDRESS        where to listen (default 127.0.0.1: this machine alone; 0.0.0.0: all of its networks)
+  --port N              default ${DEFAULT_PORT}; 0 is any that is free
+  --host ADDRESS        where to listen (default ${DEFAULT_HOST}: this machine alone; 0.0.0.0: all of its networks)
   --api-key KEY         what requests must have as "Authorization: Bearer KEY"; better given as MATMULFREE_API_KEY, which others
                         do not see in the list of processes
   --cors ORIGIN         pages of this origin may ask, such as https://example.com; may be given several times, * is all

@@ -16,6 +16,8 @@ export const SAMPLING_FIELDS: readonly string[] = [
 ];
 
 const MAX_N = 16;
+/** As OpenAI's API has it. */
+export const MAX_TOP_LOGPROBS = 20;
 const MAX_STOPS = 16;
 const MAX_STOP_LENGTH = 1000;
 /** Of a temperature that nobody has said anything about, as OpenAI's API has it. */
