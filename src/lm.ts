@@ -31,7 +31,7 @@ import { openCheckpoint } from './checkpoint/open-checkpoint.js';
 import type { ModelState } from './model/state.js';
 import { Session } from './generate/session.js';
 import type { RemoteOptions } from './sources/hub/remote.js';
-import { LOAD_OPTIONS, openSource, type ModelSource } from './sources/source.js';
+import { openSource, SOURCE_OPTIONS, type ModelSource } from './sources/source.js';
 import { TextWriter } from './generate/text-writer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
@@ -67,6 +67,7 @@ export interface ForwardOptions {
   readonly out?: Float32Array | undefined;
 }
 
+const LOAD_OPTIONS = ['backend', 'threads', 'contextTokens', 'kvType', 'i2sLayout', ...SOURCE_OPTIONS, 'families', 'chatTemplate'];
 const FORWARD_OPTIONS = ['all', 'out'];
 
 /** A MatMul-free language model, ready to run. */
@@ -100,7 +101,7 @@ export class MatMulFreeLM {
    * tensors disagree with its configuration), TokenizerError, BackendError, ArgumentError (options), or the signal's reason.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<MatMulFreeLM> {
-    const given = givenOptions('load', options, [...LOAD_OPTIONS, 'families', 'chatTemplate']);
+    const given = givenOptions('load', options, LOAD_OPTIONS);
     const { backend, threads, contextTokens, kvType = 'f16', i2sLayout = 'A', families, chatTemplate, signal } = given;
     checkNumber('contextTokens', contextTokens ?? 1, 1, 2 ** 31, 'whole');
     for (const [name, value, ...known] of [['kvType', kvType, 'f16', 'f32'], ['i2sLayout', i2sLayout, 'A', 'B']]) {
