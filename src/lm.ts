@@ -26,14 +26,16 @@ import { describeModel, type ModelInfo } from './model/describe.js';
 import type { Parts } from './lm-parts.js';
 import { loadModel, modelBytes, type Progress } from './model/load-model.js';
 import { Model } from './model/model.js';
+import type { MemoryOptions } from './model/transformer-parts.js';
 import { openCheckpoint } from './checkpoint/open-checkpoint.js';
 import type { ModelState } from './model/state.js';
 import { Session } from './generate/session.js';
-import { LOAD_OPTIONS, openSource, type ModelSource } from './sources/source.js';
+import type { RemoteOptions } from './sources/hub/remote.js';
+import { openSource, SOURCE_OPTIONS, type ModelSource } from './sources/source.js';
 import { TextWriter } from './generate/text-writer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
-export interface LoadOptions {
+export interface LoadOptions extends MemoryOptions, RemoteOptions {
   /**
    * Default 'auto': the fastest one that this engine supports, has memory for and computes rightly; `lm.info().backendNote` tells why a
    * faster one is left out. Every backend gives the same results, bit for bit.
@@ -44,13 +46,6 @@ export interface LoadOptions {
    * `lm.threads` tells how many there are: one with the scalar backend, and where there is no shared memory.
    */
   readonly threads?: 'auto' | number | undefined;
-  /**
-   * Of a model with attention: tokens, of all texts together, whose keys and values there is memory for. Default: 8,192, or as many as
-   * the longest text that the model takes if they are fewer and take more than 64 MB. A MatMul-free LM needs none of it.
-   */
-  readonly contextTokens?: number | undefined;
-  /** How keys and values are kept: 'f16' (default), or 'f32', twice as large. */
-  readonly kvType?: 'f16' | 'f32' | undefined;
   /**
    * Of a GGUF file of the type I2_S: 'A' (default), or 'B', which bitnet.cpp wrote on ARM processors from November 2025 on. No file says
    * which it has; with the wrong one a model writes nonsense.
@@ -63,10 +58,6 @@ export interface LoadOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Stops loading; `load` rejects with the signal's reason. A download goes on from there the next time. */
   readonly signal?: AbortSignal | undefined;
-  /** For private models: see `RemoteOptions`. */
-  readonly token?: string | undefined;
-  /** Where downloads are kept, or `false`: see `RemoteOptions`. */
-  readonly cache?: string | false | undefined;
 }
 
 export interface ForwardOptions {
@@ -76,6 +67,7 @@ export interface ForwardOptions {
   readonly out?: Float32Array | undefined;
 }
 
+const LOAD_OPTIONS = ['backend', 'threads', 'contextTokens', 'kvType', 'i2sLayout', ...SOURCE_OPTIONS, 'families', 'chatTemplate'];
 const FORWARD_OPTIONS = ['all', 'out'];
 
 /** A MatMul-free language model, ready to run. */
@@ -109,7 +101,7 @@ export class MatMulFreeLM {
    * tensors disagree with its configuration), TokenizerError, BackendError, ArgumentError (options), or the signal's reason.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<MatMulFreeLM> {
-    const given = givenOptions('load', options, [...LOAD_OPTIONS, 'families', 'chatTemplate']);
+    const given = givenOptions('load', options, LOAD_OPTIONS);
     const { backend, threads, contextTokens, kvType = 'f16', i2sLayout = 'A', families, chatTemplate, signal } = given;
     checkNumber('contextTokens', contextTokens ?? 1, 1, 2 ** 31, 'whole');
     for (const [name, value, ...known] of [['kvType', kvType, 'f16', 'f32'], ['i2sLayout', i2sLayout, 'A', 'B']]) {

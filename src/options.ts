@@ -10,6 +10,15 @@ export function checkNumber(name: string, value: unknown, min: number, max: numb
   return value;
 }
 
+/** What an option is where it is not given, the least and the greatest that it may be, and its kind. */
+export type NumberRange = readonly [fallback: number, min: number, max: number, kind?: 'whole'];
+
+/** @returns all the options of `ranges`. @throws ArgumentError as `checkNumber`. */
+export function checkNumbers<Key extends string>(ranges: Readonly<Record<Key, NumberRange>>, options: { readonly [Name in NoInfer<Key>]?: unknown }): Record<Key, number> {
+  return Object.fromEntries(Object.entries<NumberRange>(ranges).map(([key, [fallback, min, max, kind]]) =>
+    [key, checkNumber(key, options[key as Key] ?? fallback, min, max, kind)])) as Record<Key, number>;
+}
+
 /** @returns `value`. @throws ArgumentError unless it is true or false. */
 export function checkBoolean(name: string, value: unknown): boolean {
   if (typeof value !== 'boolean') throw new ArgumentError(`option ${name} is ${show(value)}, not true or false`);

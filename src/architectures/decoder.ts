@@ -93,6 +93,12 @@ function refuseVariants(keys: KeyReader, hasPartialRotation: boolean): void {
   }
 }
 
+/** @throws ConfigError for a checkpoint of Bonsai's that is packed for MLX. */
+export function refuseMlx(keys: KeyReader): void {
+  if (!keys.has('quantization')) return;
+  keys.fail('quantization', `is ${show(keys.value('quantization'))}: weights packed for MLX, which cannot be read; take the model's GGUF file, or its "unpacked" repository`);
+}
+
 /** Whether the head is the table of the embeddings: a key says so, or in GGUF files the tensor that is not there. */
 export function readTied(keys: KeyReader, tensors: TensorNames): boolean {
   return keys.boolean('tie_word_embeddings', tensors.has('token_embd.weight') && !tensors.has('output.weight'));

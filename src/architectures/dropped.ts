@@ -55,7 +55,7 @@ export function leaveOut(blueprint: Blueprint, more: Dropped): Blueprint {
 }
 
 /** "token mixers of layers 2, 5; channel mixers of layer 1" */
-export function describe({ tokenMixers, channelMixers }: Dropped): string {
+function describe({ tokenMixers, channelMixers }: Dropped): string {
   const of = (what: string, layers: readonly number[]): string[] =>
     layers.length === 0 ? [] : [`${what}${layers.length === 1 ? '' : 's'} of layer${layers.length === 1 ? '' : 's'} ${layers.join(', ')}`];
   return [...of('token mixer', tokenMixers), ...of('channel mixer', channelMixers)].join('; ');

@@ -1,5 +1,5 @@
 import { show } from '../errors.js';
-import { decoderKeys, DECODER_METADATA, describeDecoder, readDecoderSizes, readTied } from './decoder.js';
+import { decoderKeys, DECODER_METADATA, describeDecoder, readDecoderSizes, readTied, refuseMlx } from './decoder.js';
 import type { Family } from './family.js';
 import { oneOf } from './nested-keys.js';
 import { readRope } from './rope.js';
@@ -13,9 +13,7 @@ export const qwen3: Family = {
     type === 'qwen3' || (Array.isArray(architectures) && architectures.includes('Qwen3ForCausalLM')),
 
   async blueprint(keys, generation, tensors) {
-    if (keys.has('quantization')) {
-      keys.fail('quantization', `is ${show(keys.value('quantization'))}: weights packed for MLX, which cannot be read; take the model's GGUF file, or its "unpacked" repository`);
-    }
+    refuseMlx(keys);
     const layerTypes = keys.value('layer_types') ?? [];
     if (!Array.isArray(layerTypes) || layerTypes.some((type) => type !== 'full_attention')) {
       keys.fail('layer_types', `is ${show(layerTypes)}; only "full_attention" can be run`);

@@ -5,7 +5,7 @@ import { TAPS } from '../kernels/delta-net.js';
 import { deltaNetWidths, type GatedDeltaNetShape } from '../layers/gated-delta-net.js';
 import type { GatedDeltaNetSpec, Switch, TensorSpec } from './blueprint.js';
 import { KeyReader, MAX_LAYERS } from './config.js';
-import { decoderKeys, DECODER_METADATA, describeDecoder, ggufContents, readDecoderSizes, readTied, type DecoderNames, type DecoderSizes } from './decoder.js';
+import { decoderKeys, DECODER_METADATA, describeDecoder, ggufContents, readDecoderSizes, readTied, refuseMlx, type DecoderNames, type DecoderSizes } from './decoder.js';
 import { readLayers } from './dropped.js';
 import type { Family, TensorNames } from './family.js';
 import { child, oneOf } from './nested-keys.js';
@@ -46,9 +46,7 @@ export const qwen35: Family = {
 
   async blueprint(outer, generation, tensors) {
     const keys = textKeys(outer);
-    if (keys.has('quantization')) {
-      keys.fail('quantization', `is ${show(keys.value('quantization'))}: weights packed for MLX, which cannot be read; take the model's GGUF file, or its "unpacked" repository`);
-    }
+    refuseMlx(keys);
     if (!keys.boolean('attn_output_gate', true)) keys.fail('attn_output_gate', 'is false; only attention with a gate can be run');
     const gguf = ggufContents(keys);
     const sizes = withoutGuessers(keys, readDecoderSizes(keys, generation, { hasPartialRotation: true }));

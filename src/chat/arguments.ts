@@ -27,9 +27,9 @@ export class Given {
     return this.values.get(name);
   }
 
-  flag(name: string, otherwise = false): boolean {
+  flag(name: string): boolean {
     const value = this.values.get(name);
-    return value === undefined ? otherwise : isTrue(this.run, value);
+    return value !== undefined && isTrue(this.run, value);
   }
 
   text(name: string): string | undefined {

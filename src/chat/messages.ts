@@ -1,4 +1,5 @@
 import { ArgumentError, show } from '../errors.js';
+import { isJsonObject } from '../formats/bytes.js';
 
 /** A part of a message's content, as OpenAI has it. */
 export interface TextPart {
@@ -66,12 +67,8 @@ export function toolList(tools: readonly Tool[]): { readonly function: { readonl
   return tools.map((tool, i) => wrapped(tool, `tools[${i}]`));
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function messageVariables(message: unknown, path: string): Record<string, unknown> {
-  if (!isObject(message)) throw new ArgumentError(`${path} is ${show(message)}, not a message such as { role: 'user', content: 'Hi' }`);
+  if (!isJsonObject(message)) throw new ArgumentError(`${path} is ${show(message)}, not a message such as { role: 'user', content: 'Hi' }`);
   const { role, content, thinking, reasoning_content: reasoning = thinking, tool_calls: calls, ...rest } = message;
   if (typeof role !== 'string' || role === '') throw new ArgumentError(`${path}.role is ${show(role)}, not a role such as 'user'`);
   if (reasoning !== undefined && reasoning !== null && typeof reasoning !== 'string') throw new ArgumentError(`${path}.thinking is ${show(reasoning)}, not a text`);
@@ -92,15 +89,15 @@ function contentText(content: unknown, path: string): string | null {
   if (content === undefined || content === null) return null;
   if (!Array.isArray(content)) throw new ArgumentError(`${path} is ${show(content)}, neither a text nor a list of parts`);
   return content.map((part: unknown, i) => {
-    if (isObject(part) && part['type'] === 'text' && typeof part['text'] === 'string') return part['text'];
-    const what = isObject(part) ? `of the type ${show(part['type'])}` : show(part);
+    if (isJsonObject(part) && part['type'] === 'text' && typeof part['text'] === 'string') return part['text'];
+    const what = isJsonObject(part) ? `of the type ${show(part['type'])}` : show(part);
     throw new ArgumentError(`${path}[${i}] is ${what}; this library reads parts such as { type: 'text', text: 'Hi' } alone`);
   }).join('\n');
 }
 
 /** A tool, or a call of one, as templates know it: `{ type: 'function', function: … }`. */
 function wrapped(value: unknown, path: string): { function: { name: string } } {
-  if (!isObject(value)) throw new ArgumentError(`${path} is ${show(value)}, not an object with a name`);
+  if (!isJsonObject(value)) throw new ArgumentError(`${path} is ${show(value)}, not an object with a name`);
   const { id, type = 'function', function: inner, ...rest } = value;
   const outer = { ...(id === undefined ? {} : { id }), type };
   const named = inner === undefined ? rest : inner;
@@ -109,5 +106,5 @@ function wrapped(value: unknown, path: string): { function: { name: string } } {
 }
 
 function isNamed(value: unknown): value is { name: string } {
-  return isObject(value) && typeof value['name'] === 'string';
+  return isJsonObject(value) && typeof value['name'] === 'string';
 }

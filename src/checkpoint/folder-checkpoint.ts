@@ -1,6 +1,6 @@
 import { FormatError, missingPart, SourceError } from '../errors.js';
 import { parseJsonObject, type FileSet } from '../formats/bytes.js';
-import { FLOAT_BYTES, roundF64, type FloatType } from '../formats/floats.js';
+import { isFloatType, roundF64, type FloatType } from '../formats/floats.js';
 import { openWeights } from '../formats/shards.js';
 import { readTensor, type StoredTensor } from '../formats/stored-tensor.js';
 import { Pace } from '../platform/pace.js';
@@ -125,8 +125,4 @@ async function additionalTemplates(files: FileSet): Promise<Record<string, strin
     if (text !== undefined) found[name!] = text;
   }
   return found;
-}
-
-function isFloatType(dtype: string): dtype is FloatType {
-  return dtype in FLOAT_BYTES;
 }

@@ -1,7 +1,7 @@
 import type { TensorSpec } from '../architectures/blueprint.js';
 import { ggufRows, reordered } from '../architectures/gguf-order.js';
 import { FormatError } from '../errors.js';
-import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
+import { isFloatType } from '../formats/floats.js';
 import { typeInfo } from '../formats/ggml-types.js';
 import { decodeGgufFloats } from '../formats/gguf-floats.js';
 import type { StoredGgufTensor } from '../formats/gguf-model.js';
@@ -28,7 +28,7 @@ export async function readBlockTable(where: string, stored: StoredGgufTensor, in
 /** Numbers of any type as float32, checked to be finite. @param tensor whose rows the file may have in another order. */
 export async function readOtherFloats(where: string, stored: StoredGgufTensor, tensor?: TensorSpec): Promise<Float32Array> {
   const { type, source, offset, byteLength } = stored;
-  const values = type in FLOAT_BYTES ? decodeFinite(where, type as FloatType, await source.read(offset, byteLength)) : new Float32Array((await readBlockTable(where, stored)).buffer);
+  const values = isFloatType(type) ? decodeFinite(where, type, await source.read(offset, byteLength)) : new Float32Array((await readBlockTable(where, stored)).buffer);
   const order = tensor && ggufRows(tensor);
   return order ? reordered(values, order) : values;
 }

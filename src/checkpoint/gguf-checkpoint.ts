@@ -1,14 +1,14 @@
 import { missingPart } from '../errors.js';
 import { readPieces } from '../formats/bytes.js';
-import { FLOAT_BYTES, type FloatType } from '../formats/floats.js';
+import { isFloatType } from '../formats/floats.js';
 import { alignUp, type GgufMetadata } from '../formats/gguf.js';
 import type { Family } from '../architectures/family.js';
 import type { GgufModel, StoredGgufTensor } from '../formats/gguf-model.js';
 import type { I2SLayout } from '../formats/group-blocks.js';
-import { BLOCK_WEIGHTS } from '../formats/ternary-blocks.js';
+import { BLOCK_WEIGHTS, isTernaryBlock } from '../formats/ternary-blocks.js';
 import { checkTensors, decodeFinite, parseOptional, readTable, type Checkpoint, type CheckpointTexts } from './checkpoint.js';
 import { blueprintFromMetadata, KEYS, rowAlignmentKey, textValue } from './gguf-metadata.js';
-import { isTernary, readTernaryWeight } from './gguf-ternary.js';
+import { readTernaryWeight } from './gguf-ternary.js';
 import type { GgufWeight } from './gguf-weight.js';
 import { ggufScaleName, ternaryTensors, type TensorSpec } from '../architectures/blueprint.js';
 
@@ -36,7 +36,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
     ternaryShape: ({ gguf, shape: [rows = 0, columns = 0] }) => {
       const stored = tensors.get(gguf);
       const padded = alignUp(columns, alignment);
-      return [rows, stored && (isTernary(stored.type) || stored.shape[1] === padded) ? padded : columns];
+      return [rows, stored && (isTernaryBlock(stored.type) || stored.shape[1] === padded) ? padded : columns];
     },
     optional: new Set([...ternaryTensors(blueprint).map(ggufScaleName), ...(blueprint.ignored ?? [])]),
   });
@@ -52,7 +52,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
 
   /** As float32, whatever the type. */
   const readFloats = async (stored: StoredGgufTensor, name: string, tensor?: TensorSpec): Promise<Float32Array> =>
-    (isFloat(stored.type) && !tensor?.ggufTiles ? decodeFinite(where(stored, name), stored.type, await readBytes(stored))
+    (isFloatType(stored.type) && !tensor?.ggufTiles ? decodeFinite(where(stored, name), stored.type, await readBytes(stored))
       : (await import('./gguf-block-table.js').catch(missingPart)).readOtherFloats(where(stored, name), stored, tensor));
 
   /** One scale, or one for each row; none where the blocks have it. */
@@ -61,7 +61,7 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
     const stored = tensors.get(name);
     if (!stored) return undefined;
     const count = stored.shape.reduce((product, n) => product * n, 1);
-    if (!isFloat(stored.type) || (count !== 1 && count !== tensor.shape[0])) {
+    if (!isFloatType(stored.type) || (count !== 1 && count !== tensor.shape[0])) {
       throw (await import('./gguf-weight-errors.js').catch(missingPart)).scaleError(where(stored, name), stored, tensor);
     }
     return readFloats(stored, name);
@@ -84,14 +84,17 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
     blueprint,
     texts,
     stored: { value: [...new Set(ternaryTensors(blueprint).map((tensor) => at(tensor).type))].join(', '), why: 'their types' },
-    tableType: (tensor) => (isFloat(at(tensor).type) ? at(tensor).type as FloatType : 'F32'),
+    tableType(tensor) {
+      const { type } = at(tensor);
+      return isFloatType(type) ? type : 'F32';
+    },
     hasRowScales: true,
     storedBytes: (tensor) => at(tensor).byteLength,
     async readTable(tensor, into, reading) {
       const table = at(tensor);
       const name = where(table, tensor.gguf);
       const { type, byteLength } = table;
-      if (!isFloat(type)) return (await import('./gguf-block-table.js').catch(missingPart)).readBlockTable(name, table, into, reading);
+      if (!isFloatType(type)) return (await import('./gguf-block-table.js').catch(missingPart)).readBlockTable(name, table, into, reading);
       const bytes = into ?? new Uint8Array(byteLength);
       await readTable(name, table, type, bytes, reading);
       return bytes;
@@ -107,10 +110,6 @@ async function readCheckpoint({ name: file, metadata, tensors }: GgufModel, fami
     readGrouped: async (tensor, group, scales, onRow, reading) =>
       (await grouped()).readGgufGroups(await weightOf(tensor), tensor, group, scales, onRow, reading),
   };
-}
-
-function isFloat(type: string): type is FloatType {
-  return type in FLOAT_BYTES;
 }
 
 /** With the tokenizer.json inside, or one made of the `tokenizer.ggml.*` keys. */

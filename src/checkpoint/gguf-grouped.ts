@@ -11,7 +11,7 @@ import type { GgufTensorType } from '../formats/gguf.js';
 import { ACTIVATION_GROUP, type GroupBlockType } from '../kernels/kernels.js';
 import type { GroupedReading, OnRow, Reading } from './checkpoint.js';
 import { findFloatScales, FLOAT_STEP, groupOf, normalise, readGroups, sharedScale, type OnGroupedRow, type StoredGroups } from './grouped.js';
-import { applyScale, PIECE_ROWS, type GgufWeight } from './gguf-weight.js';
+import { applyScale, pieceBytes, type GgufWeight } from './gguf-weight.js';
 import { codeError, paddingError, severalScales } from './gguf-weight-errors.js';
 
 /*
@@ -43,9 +43,8 @@ async function storedGroups(weight: GgufWeight, tensor?: TensorSpec): Promise<St
     const trits = new Int8Array(storedColumns);
     const scales = new Float32Array(Math.ceil(storedColumns / step));
     const [own, ownScales] = [trits.subarray(0, columns), scales.subarray(0, Math.ceil(columns / step))];
-    const pieceRows = Math.max(1, Math.floor(PIECE_BYTES / (PIECE_ROWS * rowBytes))) * PIECE_ROWS;
     let row = 0;
-    for await (const bytes of weight.pieces(pieceRows * rowBytes, rows * rowBytes)) {
+    for await (const bytes of weight.pieces(pieceBytes(rowBytes), rows * rowBytes)) {
       const count = bytes.length / rowBytes;
       const isTaken = blocks && onGroups?.(row, count, blocks, bytes);
       if (isTaken) row += count;

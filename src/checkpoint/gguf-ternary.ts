@@ -1,14 +1,8 @@
 import { missingPart } from '../errors.js';
-import { PIECE_BYTES } from '../formats/bytes.js';
-import type { GgufTensorType } from '../formats/gguf.js';
-import { blockScale, decodeTernaryRow, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
+import { blockScale, decodeTernaryRow, isTernaryBlock, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
 import { Pace } from '../platform/pace.js';
 import type { OnRow, TernaryReading } from './checkpoint.js';
-import { applyScale, PIECE_ROWS, type GgufWeight } from './gguf-weight.js';
-
-export function isTernary(type: GgufTensorType): type is TernaryBlockType {
-  return type === 'TQ1_0' || type === 'TQ2_0';
-}
+import { applyScale, pieceBytes, type GgufWeight } from './gguf-weight.js';
 
 /**
  * Reads a ternary weight. In TQ blocks it is trit · d · scale: `d` stands in each block, `scale` in a tensor of its own
@@ -21,7 +15,7 @@ export async function readTernaryWeight(
   weight: GgufWeight, scales: Float32Array, onRow: OnRow, reading: TernaryReading = {},
 ): Promise<void> {
   const { type } = weight;
-  if (isTernary(type)) return decodeBlocks(weight, type, scales, onRow, reading);
+  if (isTernaryBlock(type)) return decodeBlocks(weight, type, scales, onRow, reading);
   const { readOtherWeight } = await import('./gguf-float-weight.js').catch(missingPart);
   await readOtherWeight(weight, scales, onRow, reading);
 }
@@ -32,9 +26,8 @@ async function decodeBlocks(
   const { columns, storedColumns } = weight;
   const trits = new Int8Array(storedColumns);
   const rowBytes = ternaryRowBytes(type, storedColumns);
-  const pieceRows = Math.max(1, Math.floor(PIECE_BYTES / (PIECE_ROWS * rowBytes))) * PIECE_ROWS;
   let first = 0;
-  for await (const bytes of weight.pieces(pieceRows * rowBytes)) {
+  for await (const bytes of weight.pieces(pieceBytes(rowBytes))) {
     const count = bytes.length / rowBytes;
     const taken = onBlocks?.(first, count, type, bytes) ?? false;
     for (let row = first, at = 0; row < first + count; row++, at += rowBytes) {

@@ -1,5 +1,6 @@
 import type { Blueprint } from '../architectures/blueprint.js';
 import { missingPart } from '../errors.js';
+import { PIECE_BYTES } from '../formats/bytes.js';
 import type { GgufTensorType } from '../formats/gguf.js';
 import type { I2SLayout } from '../formats/group-blocks.js';
 
@@ -24,7 +25,11 @@ export interface GgufWeight {
 }
 
 /** Pieces are so many rows, or twice as many, and so on: backends group rows. */
-export const PIECE_ROWS = 32;
+const PIECE_ROWS = 32;
+
+export function pieceBytes(rowBytes: number): number {
+  return Math.max(1, Math.floor(PIECE_BYTES / (PIECE_ROWS * rowBytes))) * PIECE_ROWS * rowBytes;
+}
 
 /** The scale of a weight of zeros, as `quantizeTernary` has it. */
 const SCALE_OF_ZEROS = 1e-5;

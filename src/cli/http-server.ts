@@ -4,6 +4,9 @@ import { once } from 'node:events';
 import { SourceError } from '../index.js';
 import type { Handler } from '../server/index.js';
 
+export const DEFAULT_PORT = 8080;
+export const DEFAULT_HOST = '127.0.0.1';
+
 /** For the head of a request, and for all of it. */
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 60_000;

@@ -73,7 +73,7 @@ export async function* decodeText(chunks: AsyncIterable<Uint8Array>): AsyncGener
   yield decoder ? decoder.decode() : textDecoderFor(start).decode(start);
 }
 
-function cannotRead(name: string, error: unknown): SourceError {
+export function cannotRead(name: string, error: unknown): SourceError {
   return new SourceError(`cannot read ${name}: ${describeFileError(error)}`);
 }
 

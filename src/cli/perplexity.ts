@@ -3,7 +3,7 @@ import { numberOption, parseCommand, UsageError } from './arguments.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import { textArgument, TextInput } from './input.js';
 import type { Io } from './io.js';
-import { plural, ProgressLine } from './terminal.js';
+import { decimal, plural, ProgressLine } from './terminal.js';
 import { HELP } from './usage.js';
 
 export async function perplexityCommand(args: readonly string[], io: Io): Promise<void> {
@@ -56,8 +56,4 @@ function tableOf({ tokens, nll, perplexity, text }: Perplexity): string {
     `                ${decimal(wordPerplexity)} a word`,
     `bits per byte   ${bitsPerByte.toFixed(4)}`,
   ].join('\n') + '\n';
-}
-
-function decimal(value: number): string {
-  return value < 1e6 ? value.toFixed(4) : value.toExponential(4);
 }

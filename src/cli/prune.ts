@@ -9,7 +9,7 @@ import type { Io } from './io.js';
 import { modelOutput } from './model-output.js';
 import { leftOutOf, prunePicture } from './prune-picture.js';
 import { asParts, cannotWrite, putInPlace } from './put-in-place.js';
-import { formatBytes, plural, ProgressLine } from './terminal.js';
+import { decimal, formatBytes, plural, ProgressLine } from './terminal.js';
 import { HELP } from './usage.js';
 
 const KINDS: Readonly<Record<string, PruneKind>> = { 'token-mixers': 'tokenMixers', 'channel-mixers': 'channelMixers', blocks: 'blocks', mixers: 'mixers' };
@@ -169,7 +169,7 @@ function report(similarities: LayerSimilarities | undefined, plan: PrunePlan | u
   const row = (name: string, value: (measured: Measured) => string): void => {
     lines.push(`${name.padEnd(16)}${value(before)}${after ? ` → ${value(after)}` : ''}`);
   };
-  if (before.perplexity !== undefined) row('perplexity', ({ perplexity = NaN }) => (perplexity < 1e6 ? perplexity.toFixed(4) : perplexity.toExponential(4)));
+  if (before.perplexity !== undefined) row('perplexity', ({ perplexity = NaN }) => decimal(perplexity));
   row('left out', ({ info }) => info.switches.find(({ name }) => name === 'left out')?.value ?? 'nothing');
   row('parameters', ({ info }) => info.parameters.toLocaleString('en-US'));
   row('in memory', ({ info }) => formatBytes(info.memoryBytes));

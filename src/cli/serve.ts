@@ -2,14 +2,12 @@ import { ArgumentError } from '../index.js';
 import { createHandler } from '../server/index.js';
 import { numberOption, parseCommand, UsageError } from './arguments.js';
 import { EMBEDDED_MODEL, loadFromFlags, MODEL_OPTIONS } from './embedded.js';
-import { startHttp } from './http-server.js';
+import { DEFAULT_HOST, DEFAULT_PORT, startHttp } from './http-server.js';
 import { readInput } from './input.js';
 import type { Io } from './io.js';
 import { onOneLine } from './terminal.js';
 import { HELP } from './usage.js';
 
-const DEFAULT_PORT = 8080;
-const DEFAULT_HOST = '127.0.0.1';
 const MAX_PORT = 65_535;
 
 export async function serveCommand(args: readonly string[], io: Io): Promise<void> {

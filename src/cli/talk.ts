@@ -2,9 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { ArgumentError, MatMulFreeError, SourceError, type ChatOptions, type Conversation, type MatMulFreeLM } from '../index.js';
 import type { AnswerOutput } from './answer-output.js';
+import { cannotRead } from './input.js';
 import type { Io } from './io.js';
 import { putInPlace } from './put-in-place.js';
-import { describeFileError, formatCount, plural, ProgressLine } from './terminal.js';
+import { formatCount, plural, ProgressLine } from './terminal.js';
 
 type Said = Parameters<Conversation['say']>[0];
 
@@ -94,7 +95,7 @@ export class Talk {
 
   /** @throws SourceError for a file that cannot be read, or holds no conversation with this model. The conversation is as before then. */
   async load(file: string): Promise<string> {
-    const bytes = await readFile(pathOf(file)).catch((error: unknown) => { throw new SourceError(`cannot read ${file}: ${describeFileError(error)}`); });
+    const bytes = await readFile(pathOf(file)).catch((error: unknown) => { throw cannotRead(file, error); });
     const { system: _system, ...answers } = this.options.answers;
     let opened: Conversation;
     try {

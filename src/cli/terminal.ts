@@ -157,6 +157,11 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
 
+/** A perplexity. */
+export function decimal(value: number): string {
+  return value < 1e6 ? value.toFixed(4) : value.toExponential(4);
+}
+
 /** "1 token", "1,234 tokens". */
 export function plural(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;

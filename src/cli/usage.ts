@@ -1,5 +1,7 @@
 import { BACKEND_NAMES } from '../index.js';
 import { commandList } from './chat-commands.js';
+import { DEFAULT_HOST, DEFAULT_PORT } from './http-server.js';
+import { CHAT_MAX_NEW_TOKENS, DEFAULT_TEMPERATURE, DEFAULT_TOP_P } from './writing.js';
 
 /** What `--help` says. */
 
@@ -42,8 +44,8 @@ const MODEL = `  --model SOURCE        a folder (config.json, *.safetensors or p
   --context-tokens N    of a model with attention: tokens whose keys and values there is memory for (default 8192; fewer
                         where the model takes no text as long, and that saves more than 64 MB)`;
 
-const WRITING = `  --temperature T       0 = always the likeliest token, higher = more surprising (default 0.7); also -t
-  --top-p P             choose among the likeliest tokens that make up P of the probability (default 0.95)
+const WRITING = `  --temperature T       0 = always the likeliest token, higher = more surprising (default ${DEFAULT_TEMPERATURE}); also -t
+  --top-p P             choose among the likeliest tokens that make up P of the probability (default ${DEFAULT_TOP_P})
   --top-k K             choose among the K likeliest tokens (default: all)
   --min-p P             leave out tokens less likely than P times the likeliest (default 0)
   --typical-p P         keep the P of the probability whose surprise is nearest to what is usual (default 1: all)
@@ -94,7 +96,7 @@ ${MODEL}
   --load FILE           go on with a conversation that /save has kept
   --chat-template FILE  how a conversation is written (Jinja), in place of the template that came with the model
   --no-thinking         ask for answers without a thought, where the template knows that; hide thoughts
-  --max-new-tokens N    most tokens of an answer (default 4096); also -n
+  --max-new-tokens N    most tokens of an answer (default ${CHAT_MAX_NEW_TOKENS}); also -n
 ${WRITING}
   --quiet               no notes
 Where the model's authors have chosen temperature, top-p and the like, those are the defaults. matmulfree models lists models that chat.
@@ -113,8 +115,8 @@ to a JSON Schema (response_format); tools are called as the model's template has
 
 Options:
 ${MODEL}
-  --port N              default 8080; 0 is any that is free
-  --host ADDRESS        where to listen (default 127.0.0.1: this machine alone; 0.0.0.0: all of its networks)
+  --port N              default ${DEFAULT_PORT}; 0 is any that is free
+  --host ADDRESS        where to listen (default ${DEFAULT_HOST}: this machine alone; 0.0.0.0: all of its networks)
   --api-key KEY         what requests must have as "Authorization: Bearer KEY"; better given as MATMULFREE_API_KEY, which others
                         do not see in the list of processes
   --cors ORIGIN         pages of this origin may ask, such as https://example.com; may be given several times, * is all

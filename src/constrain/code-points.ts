@@ -4,8 +4,6 @@ export type CodeSet = readonly number[];
 /** All scalar values: every code point but the surrogates, which have no UTF-8 form. */
 export const ANY: CodeSet = [0, 0xd7ff, 0xe000, 0x10ffff];
 
-export const NONE: CodeSet = [];
-
 /** The set of some ranges in any order, which may overlap; surrogates are left out. */
 export function codeSet(ranges: readonly number[]): CodeSet {
   const pairs: [number, number][] = [];
@@ -23,10 +21,6 @@ export function codeSet(ranges: readonly number[]): CodeSet {
 /** The characters of a text. */
 export function codesOf(text: string): CodeSet {
   return codeSet(Array.from(text, (char) => char.codePointAt(0)!).flatMap((code) => [code, code]));
-}
-
-export function unite(a: CodeSet, b: CodeSet): CodeSet {
-  return codeSet([...a, ...b]);
 }
 
 export function intersect(a: CodeSet, b: CodeSet): CodeSet {

@@ -1,12 +1,12 @@
 /** Constraints on outputs: choice lists, regular expressions, JSON Schema. */
 import { ArgumentError, show } from '../errors.js';
+import { isJsonObject } from '../formats/bytes.js';
 import { givenOptions } from '../options.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { compileGrammar, type CompileOptions, type Constraint } from './constraint.js';
 import { patternGrammar } from './pattern.js';
 import { refuse } from './refuse.js';
 import { schemaGrammar } from './schema.js';
-import { isObject } from './schema-keywords.js';
 import { oneOfTexts } from './texts.js';
 
 /** What an output must be: see `compileChoices`, `compileRegex` and `compileJsonSchema`. */
@@ -18,7 +18,7 @@ const MAX_CHOICES = 2 ** 18;
 
 /** Compiles what a user gives; a compiled constraint is returned as it is. @throws ArgumentError */
 export function compileConstraint(spec: ConstraintSpec, tokenizer: Tokenizer, options: CompileOptions = {}): Constraint {
-  if (!isObject(spec)) throw new ArgumentError(`constraint: ${show(spec)} is not an object`);
+  if (!isJsonObject(spec)) throw new ArgumentError(`constraint: ${show(spec)} is not an object`);
   if ('start' in spec && typeof spec['start'] === 'function') return spec as unknown as Constraint;
   const given = givenOptions('constraint', spec, ['choices', 'regex', 'jsonSchema']);
   if (Object.keys(given).length !== 1) refuse('give one of choices, regex and jsonSchema');

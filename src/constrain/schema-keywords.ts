@@ -1,11 +1,12 @@
 /** What a JSON Schema may say here, checked: names, kinds and ranges, with the place in messages. */
 import { shorten, show } from '../errors.js';
+import { isJsonObject } from '../formats/bytes.js';
 import type { Budget } from './budget.js';
 import { refuse } from './refuse.js';
 
 export type Schema = Readonly<Record<string, unknown>>;
 
-export const TYPES = ['object', 'array', 'string', 'integer', 'number', 'boolean', 'null'] as const;
+const TYPES = ['object', 'array', 'string', 'integer', 'number', 'boolean', 'null'] as const;
 export type TypeName = (typeof TYPES)[number];
 
 /** Keywords by the type that they are about. */
@@ -77,7 +78,7 @@ export function copyJson(value: unknown, place: Place, budget = { values: MAX_VA
   if (Array.isArray(value)) return Array.from(value, copyOf);
   // Not a Map, a Date or a module's namespace: they have no keys of their own, or none that are meant.
   const kind = Object.prototype.toString.call(value).slice(8, -1);
-  if (!isObject(value) || kind !== 'Object') return place.fail(`${isObject(value) ? `a ${shorten(kind)}` : show(value)} is no value of JSON`);
+  if (!isJsonObject(value) || kind !== 'Object') return place.fail(`${isJsonObject(value) ? `a ${shorten(kind)}` : show(value)} is no value of JSON`);
   return objectOf(Object.entries(value).filter(([, item]) => item !== undefined).map(([key, item]) => {
     budget.units -= key.length;
     return [key, copyOf(item, key)];
@@ -99,7 +100,7 @@ function isSimple(value: unknown): boolean {
  */
 export function readSchema(value: unknown, place: Place): Schema | undefined | null {
   if (typeof value === 'boolean') return value ? undefined : null;
-  if (!isObject(value)) return place.fail(`${show(value)} is no schema: an object, true or false`);
+  if (!isJsonObject(value)) return place.fail(`${show(value)} is no schema: an object, true or false`);
   for (const key of Object.keys(value)) if (!SUPPORTED.has(key) && isAssertion(key)) place.fail(`the keyword ${show(key)} is not supported`);
   const schema = objectOf(Object.entries(value).filter(([key]) => SUPPORTED.has(key)));
   checkKinds(schema, place);
@@ -115,10 +116,6 @@ function checkKinds(schema: Schema, place: Place): void {
   if (Array.isArray(schema['items'])) place.fail('items is a list, which is called prefixItems since the draft 2020-12');
   place.spend(32 + 8 * (propertiesOf(schema, place).length + requiredOf(schema, place).length));
   typesOf(schema, place);
-}
-
-export function isObject(value: unknown): value is Schema {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** A whole number of at least 0. */
@@ -156,7 +153,7 @@ export function requiredOf(schema: Schema, place: Place): readonly string[] {
 
 export function propertiesOf(schema: Schema, place: Place): readonly (readonly [string, unknown])[] {
   const { properties = {} } = schema;
-  if (!isObject(properties)) place.fail(`properties is ${show(properties)}, not an object`);
+  if (!isJsonObject(properties)) place.fail(`properties is ${show(properties)}, not an object`);
   return Object.entries(properties as Schema);
 }
 
@@ -207,6 +204,6 @@ function spelled(value: unknown, place: Place): string {
 /** A value as text, the same for equal values. */
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
-  if (!isObject(value)) return JSON.stringify(value);
+  if (!isJsonObject(value)) return JSON.stringify(value);
   return `{${Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join()}}`;
 }

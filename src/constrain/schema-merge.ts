@@ -1,5 +1,6 @@
 /** Two schemas that both hold, as one. */
-import { intersection, isObject, listOf, objectOf, propertiesOf, requiredOf, sameJson, typesOf, valuesOf, type Place, type Schema } from './schema-keywords.js';
+import { isJsonObject } from '../formats/bytes.js';
+import { intersection, listOf, objectOf, propertiesOf, requiredOf, sameJson, typesOf, valuesOf, type Place, type Schema } from './schema-keywords.js';
 
 const LARGEST = ['minimum', 'exclusiveMinimum', 'minLength', 'minItems', 'minProperties'];
 const MERGED_BELOW = ['type', 'enum', 'const', 'properties', 'additionalProperties'];
@@ -61,7 +62,7 @@ function mergeProperties(merged: Record<string, unknown>, a: Schema, b: Schema, 
     const all = [a, b].flatMap((schema, i) => (sides[i]!.has(name) ? [sides[i]!.get(name)] : 'additionalProperties' in schema ? [schema['additionalProperties']] : []));
     return [name, all.length === 1 ? all[0] : { allOf: all }] as const;
   });
-  if (properties.length > 0 || isObject(a['properties']) || isObject(b['properties'])) merged['properties'] = objectOf(properties);
+  if (properties.length > 0 || isJsonObject(a['properties']) || isJsonObject(b['properties'])) merged['properties'] = objectOf(properties);
   const others = [a, b].flatMap((schema) => ('additionalProperties' in schema ? [schema['additionalProperties']] : []));
   if (others.length > 0) merged['additionalProperties'] = others.length === 1 || sameJson(others[0], others[1], place) ? others[0] : { allOf: others };
 }

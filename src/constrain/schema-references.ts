@@ -3,7 +3,8 @@
  * of its own, with its own address: `#` and pointers in it start there. Nothing is fetched.
  */
 import { show } from '../errors.js';
-import { isAssertion, isObject, textOf, type Place, type Schema } from './schema-keywords.js';
+import { isJsonObject } from '../formats/bytes.js';
+import { isAssertion, textOf, type Place, type Schema } from './schema-keywords.js';
 
 export interface Target {
   readonly target: unknown;
@@ -31,7 +32,7 @@ export class References {
   /** @param root a copy of the schema: its `$ref`s are made absolute. @throws ArgumentError for identifiers that are not supported. */
   constructor(root: unknown, place: Place) {
     this.draft = draftOf(root, place);
-    if (!isObject(root)) return;
+    if (!isJsonObject(root)) return;
     this.resources.set(NO_ADDRESS, root);
     this.scan(root, NO_ADDRESS, place);
   }
@@ -76,8 +77,8 @@ export class References {
     }
     for (const [key, value] of Object.entries(schema)) {
       const kind = kindOf(key, value);
-      if (kind === 'schema' && isObject(value)) this.scan(value, address, place.in(key));
-      else if (kind === 'schemas') for (const [name, item] of Object.entries(value as Schema)) if (isObject(item)) this.scan(item, address, place.in(key, name));
+      if (kind === 'schema' && isJsonObject(value)) this.scan(value, address, place.in(key));
+      else if (kind === 'schemas') for (const [name, item] of Object.entries(value as Schema)) if (isJsonObject(item)) this.scan(item, address, place.in(key, name));
     }
   }
 
@@ -119,14 +120,14 @@ const DRAFTS: readonly (readonly [RegExp, number])[] = [
 ];
 
 function draftOf(schema: unknown, place: Place, fallback = 2020): number {
-  const name = isObject(schema) ? textOf(schema, '$schema', place) : undefined;
+  const name = isJsonObject(schema) ? textOf(schema, '$schema', place) : undefined;
   if (name === undefined) return fallback;
   const [, draft] = DRAFTS.find(([form]) => form.test(name)) ?? [];
   return draft ?? place.fail(`$schema is ${show(shownAs(name))}; supported are the drafts 2020-12, 2019-09, 07, 06 and 04 of json-schema.org`);
 }
 
 function kindOf(key: string, value: unknown): Kind {
-  if (NAMED.has(key)) return isObject(value) ? 'schemas' : 'other';
+  if (NAMED.has(key)) return isJsonObject(value) ? 'schemas' : 'other';
   return !SCHEMAS.has(key) ? 'other' : Array.isArray(value) ? 'schemas' : 'schema';
 }
 

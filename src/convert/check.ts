@@ -7,15 +7,12 @@ import { loadModel, modelBytes, type Progress } from '../model/load-model.js';
 import type { Model } from '../model/model.js';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.js';
 import { givenOptions } from '../options.js';
+import type { RemoteOptions } from '../sources/hub/remote.js';
 import { openSource, SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
 
-export interface CheckOptions {
+export interface CheckOptions extends RemoteOptions {
   /** Of reading both models, in stage 'verify'. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** As for `MatMulFreeLM.load`. */
-  readonly token?: string | undefined;
-  readonly cache?: string | false | undefined;
 }
 
 /** What was compared. */

@@ -2,7 +2,7 @@ import { ArgumentError, FormatError, show } from '../errors.js';
 import { typeInfo } from '../formats/ggml-types.js';
 import { alignUp, type GgufMetadata, type GgufValue } from '../formats/gguf.js';
 import { writeGguf } from '../formats/gguf-writer.js';
-import { BLOCK_WEIGHTS, ternaryRowBytes } from '../formats/ternary-blocks.js';
+import { BLOCK_WEIGHTS, isTernaryBlock, ternaryRowBytes } from '../formats/ternary-blocks.js';
 import { encodeTernaryRow } from '../formats/ternary-encoder.js';
 import { givenOptions } from '../options.js';
 import { parseOptional, type Checkpoint } from '../checkpoint/checkpoint.js';
@@ -51,7 +51,7 @@ export async function* convertChanged(what: string, source: ModelSource, options
   const typeOf = ({ blueprint }: Checkpoint): ConvertType => {
     const isGrouped = ternaryTensors(blueprint).some((tensor) => tensor.isGrouped);
     if (type === undefined) return isGrouped ? 'Q2_0' : 'TQ2_0';
-    if (isGrouped || type === 'TQ1_0' || type === 'TQ2_0') return type;
+    if (isGrouped || isTernaryBlock(type)) return type;
     throw new ArgumentError(`${what}: type is ${show(type)}, which is for models with scales for groups of columns; this one has a scale a row: take TQ2_0 or TQ1_0`);
   };
   yield* convertSource(what, source, opening, (checkpoint) => ggufLayout(typeOf(checkpoint), checkpoint.name), async function* (checkpoint, tokenizer, tensors) {
@@ -80,7 +80,7 @@ function ggufLayout(type: ConvertType, file: string): Layout<ConvertType> {
       };
     },
     ternary(rows, columns) {
-      if (type !== 'TQ1_0' && type !== 'TQ2_0') throw new FormatError(`${file}: the type ${type} has no place for one scale a row`);
+      if (!isTernaryBlock(type)) throw new FormatError(`${file}: the type ${type} has no place for one scale a row`);
       const padded = alignUp(columns, BLOCK_WEIGHTS);
       const rowBytes = ternaryRowBytes(type, padded);
       const buffer = new Int8Array(padded);

@@ -1,7 +1,7 @@
 import { FormatError } from '../errors.js';
 import { exactFloat16 } from '../formats/floats.js';
 import { typeInfo } from '../formats/ggml-types.js';
-import { BLOCK_WEIGHTS, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
+import { BLOCK_WEIGHTS, isTernaryBlock, ternaryRowBytes, type TernaryBlockType } from '../formats/ternary-blocks.js';
 import { encodeTernaryRow } from '../formats/ternary-encoder.js';
 
 /** Types of GGUF files that have a scale in each block. */
@@ -32,11 +32,11 @@ export function encodeGroupedRow(type: ScaledBlockType, { where, row, trits, sca
   const { blockSize, blockBytes } = typeInfo(type);
   const padded = new Int8Array(columns);
   padded.set(trits);
-  if (type === 'TQ1_0' || type === 'TQ2_0') encodeTernaryRow(type, padded, out.subarray(at, at + ternaryRowBytes(type, columns)), 0);
+  const isScaleLast = isTernaryBlock(type);
+  if (isScaleLast) encodeTernaryRow(type, padded, out.subarray(at, at + ternaryRowBytes(type, columns)), 0);
   for (let block = 0, to = at; block < columns / blockSize; block++, to += blockBytes) {
     const first = block * blockSize;
     const half = blockScale(type, where, row, scales.subarray(Math.floor(first / group), Math.ceil((first + blockSize) / group)));
-    const isScaleLast = type === 'TQ1_0' || type === 'TQ2_0';
     const scaleAt = isScaleLast ? to + blockBytes - 2 : to;
     out[scaleAt] = half & 255;
     out[scaleAt + 1] = half >> 8;

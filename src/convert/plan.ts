@@ -8,15 +8,12 @@ import { openCheckpoint } from '../checkpoint/open-checkpoint.js';
 import { parameters, ternaryTensors, type Blueprint, type TensorSpec } from '../architectures/blueprint.js';
 import { inverted, reordered } from '../architectures/gguf-order.js';
 import { Pace } from '../platform/pace.js';
+import type { RemoteOptions } from '../sources/hub/remote.js';
 import { openSource, type ModelSource } from '../sources/source.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
-export interface SourceOptions {
+export interface SourceOptions extends RemoteOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** As for `MatMulFreeLM.load`. */
-  readonly token?: string | undefined;
-  readonly cache?: string | false | undefined;
 }
 
 /** How a format keeps a ternary weight. */

@@ -3,6 +3,10 @@ export type FloatType = 'F32' | 'F16' | 'BF16';
 
 export const FLOAT_BYTES: Readonly<Record<FloatType, number>> = { F32: 4, F16: 2, BF16: 2 };
 
+export function isFloatType(type: string): type is FloatType {
+  return type in FLOAT_BYTES;
+}
+
 /**
  * Decodes `count` little-endian floats that start at element `first` of `bytes` into `out[0..count)`.
  * float16 and bfloat16 widen to float32 without rounding.

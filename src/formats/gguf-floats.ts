@@ -1,11 +1,11 @@
-import { decodeFloats, float16ToNumber, FLOAT_BYTES, type FloatType } from './floats.js';
+import { decodeFloats, float16ToNumber, isFloatType, type FloatType } from './floats.js';
 import { typeInfo } from './ggml-types.js';
 import type { GgufTensorType } from './gguf.js';
 import { rowDecoder } from './group-blocks.js';
 
 /** Whether a type is of numbers, not ternary. */
 export function isFloats(type: GgufTensorType): type is FloatType | 'Q8_0' {
-  return type in FLOAT_BYTES || type === 'Q8_0';
+  return isFloatType(type) || type === 'Q8_0';
 }
 
 /**

@@ -1,7 +1,7 @@
 import { float16ToNumber } from './floats.js';
 import type { LateTensorType } from './gguf.js';
 import { typeInfo } from './ggml-types.js';
-import { BLOCK_WEIGHTS, blockScale, decodeTernaryRow, type TernaryBlockType } from './ternary-blocks.js';
+import { BLOCK_WEIGHTS, blockScale, decodeTernaryRow, isTernaryBlock, type TernaryBlockType } from './ternary-blocks.js';
 
 /*
  * Rows of ternary weights in blocks that have a scale each, or one for the whole tensor (I2_S). Layouts: ggml-common.h and
@@ -30,7 +30,7 @@ export interface RowDecoder {
 /** @param columns whole blocks. @param tensor of I2_S: its scale, which is not in the rows, and its layout. */
 export function rowDecoder(type: GroupType, columns: number, tensor: { readonly scale: number; readonly layout: I2SLayout } = { scale: 1, layout: 'A' }): RowDecoder {
   if (type === 'I2_S') return plainCodes(columns, tensor.scale, tensor.layout === 'A' ? 32 : 16);
-  if (type === 'TQ1_0' || type === 'TQ2_0') return ternaryBlocks(type, columns);
+  if (isTernaryBlock(type)) return ternaryBlocks(type, columns);
   if (type === 'PTQ1_0') return fiveToAByte(columns);
   return scaleFirst(columns, typeInfo(type), type === 'Q1_0' ? ONE_BIT : TWO_BITS);
 }

@@ -4,7 +4,7 @@ import { decodeFloats as decode, FLOAT_BYTES, type FloatType } from './floats.js
 import { readGguf as readGgufFrom, type GgufFile } from './gguf-reader.js';
 import type { SafetensorsEntry } from './safetensors.js';
 import type { StoredTensor, TensorEntry } from './stored-tensor.js';
-import { BLOCK_WEIGHTS, decodeTernaryRow as decodeRow, ternaryRowBytes, type TernaryBlockType } from './ternary-blocks.js';
+import { BLOCK_WEIGHTS, decodeTernaryRow as decodeRow, isTernaryBlock, ternaryRowBytes, type TernaryBlockType } from './ternary-blocks.js';
 import { encodeTernaryRow as encodeRow } from './ternary-encoder.js';
 
 /*
@@ -78,7 +78,7 @@ export function encodeTernaryRow(type: TernaryBlockType, trits: Int8Array, out: 
 }
 
 function needBlocks(what: string, type: TernaryBlockType, trits: Int8Array, bytes: Uint8Array, offset: number): void {
-  need(type === 'TQ1_0' || type === 'TQ2_0', `${what}: the type`, type, 'TQ1_0 or TQ2_0');
+  need(isTernaryBlock(type), `${what}: the type`, type, 'TQ1_0 or TQ2_0');
   need(trits instanceof Int8Array, `${what}: the weights`, trits, 'an Int8Array');
   need(trits.length % BLOCK_WEIGHTS === 0, `${what}: the number of weights`, trits.length, `a multiple of ${BLOCK_WEIGHTS}`);
   need(bytes instanceof Uint8Array, `${what}: the bytes`, bytes, 'a Uint8Array');

@@ -7,6 +7,10 @@ import { TENSOR_TYPES } from './gguf.js';
  */
 export type TernaryBlockType = 'TQ1_0' | 'TQ2_0';
 
+export function isTernaryBlock(type: string): type is TernaryBlockType {
+  return type === 'TQ1_0' || type === 'TQ2_0';
+}
+
 export const BLOCK_WEIGHTS = 256;
 
 /** Bytes of a row of `weights` weights, a multiple of 256. */

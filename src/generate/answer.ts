@@ -1,4 +1,5 @@
 import { toolList, type ChatMessage, type Tool } from '../chat/messages.js';
+import { isJsonObject } from '../formats/bytes.js';
 
 /** A call of a tool. */
 export interface ToolCall {
@@ -87,7 +88,7 @@ function parseJsonCall(body: string, isBare: boolean): ToolCall | undefined {
     const { name, arguments: given, parameters } = JSON.parse(body) as { name?: unknown; arguments?: unknown; parameters?: unknown };
     const raw = given ?? parameters ?? (isBare ? undefined : {});
     const args: unknown = typeof raw === 'string' ? JSON.parse(raw) : raw;
-    return typeof name === 'string' && isObject(args) ? { name, arguments: args } : undefined;
+    return typeof name === 'string' && isJsonObject(args) ? { name, arguments: args } : undefined;
   } catch {
     return undefined;
   }
@@ -99,14 +100,14 @@ function parseTaggedCall(body: string, tools: readonly Tool[]): ToolCall | undef
   if (!found) return undefined;
   const name = found[1]!;
   const parameters = toolList(tools).find((tool) => tool.function.name === name)?.function.parameters;
-  const properties = isObject(parameters) && isObject(parameters['properties']) ? parameters['properties'] : {};
+  const properties = isJsonObject(parameters) && isJsonObject(parameters['properties']) ? parameters['properties'] : {};
   const given = [...found[2]!.matchAll(/<parameter=([^>\s]+)>\n?([\s\S]*?)\n?<\/parameter>/g)].map(([, key, value]) => [key!, valueOf(value!, properties[key!])]);
   return { name, arguments: Object.fromEntries(given) as Record<string, unknown> };
 }
 
 /** A text where the schema has nothing but texts, although `12` and `true` are JSON too; True and False as templates in Python write them. */
 function valueOf(text: string, schema: unknown): unknown {
-  const { type, enum: choices } = isObject(schema) ? schema : {};
+  const { type, enum: choices } = isJsonObject(schema) ? schema : {};
   if (type === 'string' || (Array.isArray(choices) && choices.every((choice) => typeof choice === 'string'))) return text;
   return jsonOrText(type === 'boolean' ? text.toLowerCase() : text);
 }
@@ -117,8 +118,4 @@ function jsonOrText(value: string): unknown {
   } catch {
     return value;
   }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,11 +1,11 @@
 import { ArgumentError, show } from '../errors.js';
-import { IDS, TEXT, TOKENS, type Kind, type Start } from './generate.js';
+import { IDS, TEXT, TOKENS, type Start } from './generate.js';
 import { emptyPrompt, type GenerateIdsOptions, type GenerateOptions, type GenerateResult, type GenerateTokensOptions } from './options.js';
 import type { PrefixCache, PrefixPlace } from './prefix-cache.js';
 import { checkPrefixCache } from './prefix-option.js';
 import { encodeSession, SESSION_MEMORY, type SessionContent } from './session-bytes.js';
 import type { TokenPiece } from './text-pieces.js';
-import type { Model } from '../model/model.js';
+import type { TextWriter } from './text-writer.js';
 import { checkTextOrIds, givenOptions } from '../options.js';
 import { Pace } from '../platform/pace.js';
 
@@ -19,13 +19,6 @@ export interface AppendOptions {
 
 /** Options of a session's generators: those of the model's, but for `state` and `prefixCache`. */
 export type InSession<Options extends GenerateIdsOptions> = Omit<Options, 'state' | 'prefixCache'>;
-
-/** What a session needs of its model. */
-export interface SessionHost {
-  readonly model: Model;
-  encode(text: string, isStart: boolean): number[];
-  write<Options extends GenerateIdsOptions, Item>(kind: Kind<Options, Item>, what: string, options: Options, start: Start): AsyncGenerator<Item, GenerateResult, undefined>;
-}
 
 /** A place in a session's text to come back to. Holds a state: a few kilobytes, and keys and values of a model with attention, which it shares. */
 export class SessionMark {
@@ -54,11 +47,11 @@ export class SessionMark {
  * is, so it can be forked, marked, taken back and saved at any time.
  */
 export class Session {
-  private readonly host: SessionHost;
+  private readonly host: TextWriter;
   private content: SessionContent;
 
   /** @internal Use `lm.session()` or `lm.openSession(bytes)`. */
-  constructor(host: SessionHost, content: SessionContent) {
+  constructor(host: TextWriter, content: SessionContent) {
     this.host = host;
     this.content = content;
   }

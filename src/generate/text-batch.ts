@@ -1,27 +1,11 @@
 import type { ConstraintSpec } from '../constrain/compile.js';
 import type { Constraint } from '../constrain/constraint.js';
 import { BATCH_OPTIONS, batchTexts, generateBatch, type BatchOptions, type BatchPrompt, type BatchResult, type BatchText } from './batch.js';
-import type { GenerateIdsOptions } from './options.js';
-import type { Prompt } from './prompt.js';
-import type { Model } from '../model/model.js';
+import type { TextWriter } from './text-writer.js';
 import { givenOptions } from '../options.js';
-import type { GenerationDefaults } from '../sampling/generation-config.js';
-import type { Tokenizer } from '../tokenizer/tokenizer.js';
-
-/** What a `TextWriter` does for a batch. */
-export interface BatchHost {
-  readonly model: Model;
-  /** @throws TokenizerError when there is none. */
-  readonly tokenizer: Tokenizer;
-  readonly hasTokenizer: boolean;
-  readonly generationDefaults: GenerationDefaults;
-  promptIds(what: string, prompt: Prompt, options?: GenerateIdsOptions): ArrayLike<number>;
-  endsOf(prompt: Prompt, options: GenerateIdsOptions): readonly number[] | undefined;
-  compile(spec: ConstraintSpec, options: BatchOptions): Promise<Constraint>;
-}
 
 /** Puts prompts, the model's defaults and constraints together for `generateBatch`. */
-export async function writeBatch(host: BatchHost, prompts: readonly BatchPrompt[], given: BatchOptions): Promise<BatchResult[]> {
+export async function writeBatch(host: TextWriter, prompts: readonly BatchPrompt[], given: BatchOptions): Promise<BatchResult[]> {
   const options: BatchOptions = { ...host.generationDefaults, ...givenOptions('generateBatch', given, BATCH_OPTIONS) };
   const compiled: { spec: ConstraintSpec; eosTokenIds: readonly number[] | undefined; constraint: Constraint }[] = [];
   const texts: BatchText[] = [];

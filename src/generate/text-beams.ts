@@ -1,11 +1,11 @@
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { beamSearch, type BeamIds, type BeamSearchOptions } from './beam-search.js';
 import { isMessages, type Prompt } from './prompt.js';
-import type { BatchHost } from './text-batch.js';
 import { TextPieces } from './text-pieces.js';
+import type { TextWriter } from './text-writer.js';
 
 /** Puts a prompt and the model's defaults together for `beamSearch`, and tells the texts. */
-export async function writeBeams(host: BatchHost, prompt: Prompt, options: BeamSearchOptions): Promise<(BeamIds & { readonly text: string })[]> {
+export async function writeBeams(host: TextWriter, prompt: Prompt, options: BeamSearchOptions): Promise<(BeamIds & { readonly text: string })[]> {
   const ids = host.promptIds('beamSearch', prompt);
   const { maxNewTokens } = host.generationDefaults;
   const found = await beamSearch(host.model, ids, isMessages(prompt) ? { ...options, eosTokenIds: host.endsOf(prompt, options) } : options, maxNewTokens === undefined ? {} : { maxNewTokens });

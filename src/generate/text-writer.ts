@@ -11,8 +11,6 @@ import type { ModelConfig } from '../architectures/config.js';
 import type { Model } from '../model/model.js';
 import { requireState } from '../model/state.js';
 import { checkTextOrIds, givenOptions } from '../options.js';
-import type { SessionHost } from './session.js';
-import type { BatchHost } from './text-batch.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
 /** What the model's chat template makes of messages. */
@@ -35,7 +33,7 @@ export interface WritingModel {
 }
 
 /** Writes texts with a model: puts prompts, the model's defaults and constraints together for what is in `generate/`. */
-export class TextWriter implements SessionHost, BatchHost {
+export class TextWriter {
   private readonly lm: WritingModel;
 
   constructor(lm: WritingModel) {

@@ -31,7 +31,7 @@ export interface YarnScaling {
 }
 
 /** By how many radians a pair turns from one position to the next: θ^(-j / pairs), scaled. In float64. */
-export function frequencies({ pairs, theta, scaling }: RopeSpec): Float64Array {
+function frequencies({ pairs, theta, scaling }: RopeSpec): Float64Array {
   const plain = Float64Array.from({ length: pairs }, (_, j) => exp((-j / pairs) * log(theta)));
   if (scaling?.kind === 'llama3') return plain.map((frequency) => llama3(frequency, scaling));
   if (scaling?.kind === 'yarn') return yarn(plain, theta, scaling);

@@ -21,7 +21,7 @@ export interface AttentionMemory {
   readonly angles: readonly Float32Array[];
 }
 
-export function attentionSpecs({ blocks }: Blueprint): AttentionSpec[] {
+function attentionSpecs({ blocks }: Blueprint): AttentionSpec[] {
   return blocks.map(({ tokenMixer }: BlockSpec) => tokenMixer).filter((mixer) => mixer?.kind === 'attention');
 }
 

@@ -1,5 +1,6 @@
 import type { Lookup } from '../layers/embedding.js';
 import type { MixerMemory, RecurrentMixer } from '../layers/mixers.js';
+import type { PageTables } from './page-tables.js';
 import type { ModelState, StateShape } from './state.js';
 import type { StateHistory } from './state-history.js';
 
@@ -16,14 +17,6 @@ export interface SequenceInput {
   readonly holder?: object | undefined;
   /** The caller's function, for messages; default 'forward'. */
   readonly what?: string | undefined;
-}
-
-/** Where keys and values of the sequences are: `PageTables`, for models with attention. */
-export interface KeyValueTables {
-  /** Of piece `piece`, whose tokens begin at `row`; `attention` counts the blocks of attention. */
-  set(piece: number, state: ModelState, attention: number, row: number, tokens: number): void;
-  /** Of all pieces. */
-  of(pieces: number): MixerMemory;
 }
 
 /** Where in the inputs a chunk begins. */
@@ -45,7 +38,7 @@ export class Chunk {
   private pieces = 0;
   private readonly maxTokens: number;
   private readonly liveState: readonly Float32Array[]; // [blocks][pieces, width], empty for attention and for none
-  private readonly tables: KeyValueTables | undefined;
+  private readonly tables: PageTables | undefined; //     for models with attention
   private readonly attentionIndex: readonly number[]; //  [blocks] which of the blocks of attention it is, or -1
   private readonly allLengths: Uint32Array; //            [most pieces] tokens of each piece, in the kernels' memory
   private readonly lengthsOf: Uint32Array[] = []; //      [pieces] the first so many of allLengths
@@ -57,7 +50,7 @@ export class Chunk {
   private readonly wantedSequence: Int32Array; //         and that sequence
   private readonly next: Place = { ...START };
 
-  constructor(maxTokens: number, { blocks }: StateShape, liveState: readonly Float32Array[], lengths: Uint32Array, tables?: KeyValueTables) {
+  constructor(maxTokens: number, { blocks }: StateShape, liveState: readonly Float32Array[], lengths: Uint32Array, tables?: PageTables) {
     this.tables = tables;
     let attention = 0;
     this.attentionIndex = blocks.map((memory) => ('width' in memory ? -1 : attention++));

@@ -8,11 +8,10 @@ import { allocateWorkspace, type Workspace } from '../layers/workspace.js';
 import { Pace } from '../platform/pace.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { Builder } from './build.js';
-import type { KeyValueType } from './build-attention.js';
 import { fingerprint } from './fingerprint.js';
 import { Model } from './model.js';
 import type { BlockMemory } from './state.js';
-import type { Transformer, TransformerMemory } from './transformer-parts.js';
+import type { MemoryOptions, Transformer, TransformerMemory } from './transformer-parts.js';
 import { allocateWeights, readWeights, type ModelWeights } from './weights.js';
 
 /** Progress of something that takes time. `loaded` and `total` are bytes. */
@@ -23,20 +22,13 @@ export interface Progress {
   readonly total: number;
 }
 
-export interface LoadModelOptions {
+export interface LoadModelOptions extends MemoryOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
    * Where to put the model, in the kernels' memory: `modelBytes` or more. Default: an arena of its own, which kernels can give once.
    */
   readonly arena?: Arena | undefined;
-  /**
-   * Tokens, of all texts together, whose keys and values there is memory for, in a model with attention. Default: 8,192, or as many as the
-   * longest text that the model takes if they are fewer and take more than 64 MB.
-   */
-  readonly contextTokens?: number | undefined;
-  /** How keys and values are kept: float16 (default), or float32. */
-  readonly kvType?: KeyValueType | undefined;
 }
 
 /** What lies in a model's arena. */

@@ -6,9 +6,10 @@ import { isRecurrent } from '../layers/mixers.js';
 import type { RMSNorm } from '../layers/rms-norm.js';
 import type { Workspace } from '../layers/workspace.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
-import { Chunk, type KeyValueTables, type SequenceInput } from './chunk.js';
+import { Chunk, type SequenceInput } from './chunk.js';
 import type { Blueprint } from '../architectures/blueprint.js';
 import type { ModelConfig } from '../architectures/config.js';
+import type { PageTables } from './page-tables.js';
 import type { PagePool } from './pages.js';
 import { ModelState, requireShape, requireState, type StateShape } from './state.js';
 import type { TernaryCount } from './weights.js';
@@ -37,7 +38,7 @@ export interface ModelParts {
   readonly stateShape: StateShape;
   /** Memory for keys and values, of a model with attention. */
   readonly pages?: PagePool | undefined;
-  readonly tables?: KeyValueTables | undefined;
+  readonly tables?: PageTables | undefined;
   readonly counts: readonly TernaryCount[];
   /** How the weights were stored. */
   readonly stored: Checkpoint['stored'];

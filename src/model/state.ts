@@ -1,6 +1,7 @@
 import { ArgumentError, show } from '../errors.js';
 import type { Replay } from '../layers/mixers.js';
 import type { KeysAndValues, KeyValueShape } from './keys-and-values.js';
+import type { PagePool } from './pages.js';
 
 /** What the token mixer of a block remembers of a text: a vector (of width 0 for none), or keys and values of the last `window` tokens. */
 export type BlockMemory = VectorShape | KeyValueShape;
@@ -48,12 +49,12 @@ export class ModelState {
   tokens = 0;
   /** @internal Of a model with attention. */
   readonly keysAndValues: KeysAndValues | undefined;
-  private readonly pages: PageSource | undefined;
+  private readonly pages: PagePool | undefined;
   private readonly data: Float32Array;
   private holder: object | undefined; // a generation that is under way
 
   /** @param pages where keys and values lie, of a model with attention. */
-  constructor(shape: StateShape, pages?: PageSource) {
+  constructor(shape: StateShape, pages?: PagePool) {
     this.shape = shape;
     this.pages = pages;
     this.data = new Float32Array(vectorFloats(shape));
@@ -174,7 +175,7 @@ export class ModelState {
    * Reads what `serialize` wrote.
    * @throws ArgumentError when the bytes are no state, are cut off, or belong to another model.
    */
-  static deserialize(bytes: Uint8Array, shape: StateShape, pages?: PageSource, what = 'restoreState'): ModelState {
+  static deserialize(bytes: Uint8Array, shape: StateShape, pages?: PagePool, what = 'restoreState'): ModelState {
     const magic = String.fromCharCode(...bytes.subarray(0, 4));
     if (bytes.length < HEADER_BYTES || magic !== MAGIC) throw new ArgumentError(`${what}: the bytes are not a saved state`);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -198,11 +199,6 @@ export class ModelState {
 /** @throws ArgumentError unless `value` is a state. */
 export function requireState(what: string, value: unknown): asserts value is ModelState {
   if (!(value instanceof ModelState)) throw new ArgumentError(`${what}: got ${show(value)}, not a state that createState() made`);
-}
-
-/** What `PagePool` is for a state. */
-export interface PageSource {
-  hold(shapes: readonly KeyValueShape[]): KeysAndValues;
 }
 
 /** 1: vectors alone. 2: keys and values behind them. */

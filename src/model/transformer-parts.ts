@@ -20,9 +20,14 @@ import type { ModelWeights, WeightGroups } from './weights.js';
 
 /* What models other than MatMul-free LMs are made of besides: it loads with the first of them. */
 
-/** Of `LoadModelOptions`. */
+/** Of keys and values. */
 export interface MemoryOptions {
+  /**
+   * Of a model with attention: tokens, of all texts together, whose keys and values there is memory for. Default: 8,192, or as many as
+   * the longest text that the model takes if they are fewer and take more than 64 MB. A MatMul-free LM needs none of it.
+   */
   readonly contextTokens?: number | undefined;
+  /** How keys and values are kept: 'f16' (default), or 'f32', twice as large. */
   readonly kvType?: KeyValueType | undefined;
 }
 

@@ -1,5 +1,5 @@
 import { ArgumentError, show } from '../errors.js';
-import { checkNumber, givenOptions } from '../options.js';
+import { checkNumber, checkNumbers, givenOptions, type NumberRange } from '../options.js';
 
 /** Whole numbers and a value for each: a Map, an object, or a list of pairs. */
 export type ValueByNumber =
@@ -69,11 +69,16 @@ export interface SamplerOptions extends SamplingOptions {
   readonly seed: number;
 }
 
+export const SAMPLING_NUMBERS = {
+  temperature: [0, 0, Number.MAX_VALUE], topK: [0, 0, Number.MAX_SAFE_INTEGER, 'whole'], topP: [1, 0, 1], minP: [0, 0, 1], typicalP: [1, 0, 1],
+  repetitionPenalty: [1, 0.01, 100], frequencyPenalty: [0, -2, 2], presencePenalty: [0, -2, 2],
+} as const satisfies Record<string, NumberRange>;
+type SamplingNumber = keyof typeof SAMPLING_NUMBERS;
+
 /** The keys of `SamplingOptions`. */
-export const SAMPLING_OPTIONS: readonly (keyof SamplingOptions)[] = [
-  'temperature', 'topK', 'topP', 'minP', 'typicalP', 'repetitionPenalty', 'frequencyPenalty', 'presencePenalty', 'penaltyWindow',
-  'logitBias', 'bannedTokens', 'forcedTokens', 'logitsProcessor', 'seed',
-];
+export const SAMPLING_OPTIONS = [
+  ...Object.keys(SAMPLING_NUMBERS), 'penaltyWindow', 'logitBias', 'bannedTokens', 'forcedTokens', 'logitsProcessor', 'seed',
+] as readonly (keyof SamplingOptions)[];
 
 /** Those of `options` that are sampling options. */
 export function pickSamplingOptions(options: SamplingOptions): SamplingOptions {
@@ -81,15 +86,7 @@ export function pickSamplingOptions(options: SamplingOptions): SamplingOptions {
 }
 
 /** `SamplerOptions`, checked and complete; nothing in it is the caller's. */
-export interface SamplerSettings extends SamplerOptions {
-  readonly temperature: number;
-  readonly topK: number;
-  readonly topP: number;
-  readonly minP: number;
-  readonly typicalP: number;
-  readonly repetitionPenalty: number;
-  readonly frequencyPenalty: number;
-  readonly presencePenalty: number;
+export interface SamplerSettings extends Omit<SamplerOptions, SamplingNumber>, Readonly<Record<SamplingNumber, number>> {
   /** undefined: all. */
   readonly penaltyWindow: number | undefined;
   readonly logitBias: ReadonlyMap<number, number>;
@@ -106,24 +103,15 @@ const MAX_VOCABULARY = 2 ** 24;
 export function checkSamplerOptions(vocabSize: number, given: SamplerOptions): SamplerSettings {
   const options = givenOptions('sampler', given, SAMPLING_OPTIONS);
   checkNumber('vocabSize', vocabSize, 1, MAX_VOCABULARY, 'whole');
-  const number = (key: keyof SamplingOptions, fallback: number, min: number, max: number, kind?: 'whole'): number =>
-    checkNumber(key, options[key] ?? fallback, min, max, kind);
-  const { logitBias, forcedTokens } = options;
+  const { logitBias, forcedTokens, penaltyWindow } = options;
   const settings: SamplerSettings = {
-    temperature: number('temperature', 0, 0, Number.MAX_VALUE),
-    topK: number('topK', 0, 0, Number.MAX_SAFE_INTEGER, 'whole'),
-    topP: number('topP', 1, 0, 1),
-    minP: number('minP', 0, 0, 1),
-    typicalP: number('typicalP', 1, 0, 1),
-    repetitionPenalty: number('repetitionPenalty', 1, 0.01, 100),
-    frequencyPenalty: number('frequencyPenalty', 0, -2, 2),
-    presencePenalty: number('presencePenalty', 0, -2, 2),
-    penaltyWindow: options.penaltyWindow === undefined ? undefined : number('penaltyWindow', 0, 0, MAX_WINDOW, 'whole'),
+    ...checkNumbers(SAMPLING_NUMBERS, options),
+    penaltyWindow: penaltyWindow === undefined ? undefined : checkNumber('penaltyWindow', penaltyWindow, 0, MAX_WINDOW, 'whole'),
     logitBias: valuesByNumber('logitBias', logitBias ?? [], (id, bias) => {
       checkId('logitBias', id, vocabSize);
       if (bias !== -Infinity) checkNumber(`logitBias of token ${id}`, bias, -100, 100);
     }),
-    bannedTokens: checkIds('bannedTokens', options.bannedTokens ?? [], vocabSize),
+    bannedTokens: checkBanned(options.bannedTokens ?? [], vocabSize),
     forcedTokens: valuesByNumber('forcedTokens', numbered(forcedTokens ?? []), (position, id) => {
       checkNumber('forcedTokens: a position', position, 0, Number.MAX_SAFE_INTEGER, 'whole');
       checkId('forcedTokens', id, vocabSize);
@@ -146,9 +134,9 @@ function checkId(option: string, id: unknown, vocabSize: number): void {
   }
 }
 
-function checkIds(option: string, ids: readonly number[], vocabSize: number): readonly number[] {
-  if (!Array.isArray(ids)) throw new ArgumentError(`option ${option} is ${show(ids)}, not a list of token ids`);
-  for (const id of ids) checkId(option, id, vocabSize);
+function checkBanned(ids: readonly number[], vocabSize: number): readonly number[] {
+  if (!Array.isArray(ids)) throw new ArgumentError(`option bannedTokens is ${show(ids)}, not a list of token ids`);
+  for (const id of ids) checkId('bannedTokens', id, vocabSize);
   return [...ids] as number[];
 }
 

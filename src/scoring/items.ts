@@ -1,4 +1,4 @@
-import { ArgumentError, FormatError, show, type MatMulFreeError } from '../errors.js';
+import { ArgumentError, FormatError, messageOf, show, type MatMulFreeError } from '../errors.js';
 
 /** Which of `choices` is the right one to follow `context`? */
 export interface ChoicesItem {
@@ -85,7 +85,7 @@ export function parseTask(text: string, file: string): TaskItem[] {
     try {
       value = JSON.parse(content);
     } catch (error) {
-      throw fail(`broken JSON: ${error instanceof Error ? error.message : String(error)}`);
+      throw fail(`broken JSON: ${messageOf(error)}`);
     }
     const kind = checkItem(value, (problem) => fail(`the item ${problem}`));
     first ??= { kind, line };

@@ -9,26 +9,23 @@ import { requireTwo, type Score, type ScoreOptions } from './score.js';
 
 const OPTIONS: readonly (keyof ScoreOptions)[] = ['onProgress', 'signal'];
 
-/** See `lm.scoreBatch`. @param idsOf of a text, for messages that begin so. */
+/**
+ * Scores several texts side by side, which is quicker for short ones. Each gets the score that it gets alone, bit for bit.
+ * @param idsOf of a text, for messages that begin so.
+ * @throws ArgumentError for fewer than two ids in one of them, or one out of range; the signal's reason.
+ */
 export async function scoreTexts(
   model: Model, texts: readonly (string | ArrayLike<number>)[], options: ScoreOptions, idsOf: (what: string, text: string | ArrayLike<number>) => ArrayLike<number>,
 ): Promise<Score[]> {
   if (!Array.isArray(texts)) throw new ArgumentError(`scoreBatch: the texts are ${show(texts)}, not a list`);
-  return scoreBatch(model, texts.map((text: string | ArrayLike<number>, n) => idsOf(`scoreBatch: text ${n}`, text)), options);
-}
-
-/**
- * Scores several texts side by side, which is quicker for short ones. Each gets the score that it gets alone, bit for bit.
- * @throws ArgumentError for fewer than two ids in one of them, or one out of range; the signal's reason.
- */
-export async function scoreBatch(model: Model, texts: readonly ArrayLike<number>[], options: ScoreOptions = {}): Promise<Score[]> {
+  const all = texts.map((text: string | ArrayLike<number>, n) => idsOf(`scoreBatch: text ${n}`, text));
   const given = givenOptions('scoreBatch', options, OPTIONS);
   const unused = model.createState();
-  texts.forEach((ids, n) => {
+  all.forEach((ids, n) => {
     model.check(ids, unused, `scoreBatch: text ${n}`, ids.length - 1);
     if (ids.length < 2) throw new ArgumentError(`scoreBatch: text ${n} has fewer than two token ids, the second is the first to be predicted`);
   });
-  return scoreAll('scoreBatch', model, texts, given);
+  return scoreAll('scoreBatch', model, all, given);
 }
 
 /** As `scoreIds`, in steps between which other tasks run. @throws also the signal's reason. */

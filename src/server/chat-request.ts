@@ -8,12 +8,11 @@ import { badField } from './errors.js';
 import type { Fields } from './fields.js';
 import { readMessages, readTools, type ReadTool } from './messages.js';
 import type { ServerSettings } from './options.js';
-import { nth, readCount, readSampling, readStream, SAMPLING_FIELDS } from './sampling.js';
+import { MAX_TOP_LOGPROBS, nth, readCount, readSampling, readStream, SAMPLING_FIELDS } from './sampling.js';
 
 const FIELDS = [
   ...SAMPLING_FIELDS, 'messages', 'tools', 'tool_choice', 'parallel_tool_calls', 'top_logprobs', 'reasoning_effort', 'enable_thinking', 'chat_template_kwargs', 'modalities',
 ];
-const MAX_TOP_LOGPROBS = 20;
 
 /** What a request for a chat wants. */
 export interface ChatRequest {

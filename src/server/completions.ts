@@ -8,12 +8,11 @@ import type { Fields } from './fields.js';
 import type { Job } from './job.js';
 import { Logprobs } from './logprobs.js';
 import { eventStream, finishOf, headOf, jsonResponse, usageOf, type Context, type Reply } from './reply.js';
-import { nth, readCount, readSampling, readStream, SAMPLING_FIELDS } from './sampling.js';
+import { MAX_TOP_LOGPROBS, nth, readCount, readSampling, readStream, SAMPLING_FIELDS } from './sampling.js';
 import { readTexts } from './texts.js';
 
 const FIELDS = [...SAMPLING_FIELDS, 'prompt', 'echo', 'best_of', 'suffix'];
 const MAX_PROMPTS = 128;
-const MAX_TOP_LOGPROBS = 20;
 /** As OpenAI's API has it. */
 const DEFAULT_TOKENS = 16;
 

@@ -3,7 +3,6 @@ import { checkText } from '../generate/batch.js';
 import { BatchRun } from '../generate/batch-run.js';
 import { BatchSequence, type Sequence, type SequenceResult } from '../generate/batch-sequence.js';
 import { TEXT } from '../generate/generate.js';
-import type { GenerateOptions } from '../generate/options.js';
 import type { PrefixCache } from '../generate/prefix-cache.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
 import { tokenOutput } from '../generate/token-pieces.js';
@@ -12,11 +11,12 @@ import { Pace } from '../platform/pace.js';
 import { tooLong } from './errors.js';
 import { Gate } from './gate.js';
 import type { ServerSettings } from './options.js';
+import type { Asked } from './sampling.js';
 
 /** A text that a request wants. */
 export interface Wanted {
   readonly ids: readonly number[];
-  readonly options: GenerateOptions & { readonly maxNewTokens: number };
+  readonly options: Asked;
   readonly constraint?: Constraint | undefined;
   /** How many of the most probable tokens to tell; undefined: no log-probabilities at all. */
   readonly topLogprobs?: number | undefined;

@@ -40,7 +40,7 @@ export function badField(param: string, message: string, code?: string): ApiErro
 }
 
 /** What a client is told of an error, whatever it was. Of what is not its fault it is told nothing more. */
-export function toApiError(error: unknown): ApiError {
+function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof ArgumentError || error instanceof ChatTemplateError || error instanceof TokenizerError) {
     const isMemory = /memory for keys and values/.test(messageOf(error));

@@ -21,11 +21,6 @@ export class Gate {
     this.capacity = capacity;
   }
 
-  /** Texts inside, and those that wait. */
-  get size(): number {
-    return this.inside + this.queue.size;
-  }
-
   /** @throws ApiError when there is no place in the queue for so many texts. */
   checkRoom(texts: number): void {
     const free = this.queue.size === 0 ? this.places - this.inside : 0;

@@ -1,5 +1,5 @@
 import { ArgumentError, show } from '../errors.js';
-import { checkNumber, givenOptions } from '../options.js';
+import { checkNumbers, givenOptions, type NumberRange } from '../options.js';
 
 /** Options of `createHandler`. */
 export interface ServerOptions {
@@ -30,34 +30,25 @@ export interface ServerOptions {
 }
 
 /** `ServerOptions`, checked and complete. */
-export interface ServerSettings {
+export interface ServerSettings extends Readonly<Record<keyof typeof NUMBERS, number>> {
   readonly modelName: string;
   readonly apiKeys: readonly string[];
   readonly origins: '*' | readonly string[];
-  readonly batchSize: number;
-  readonly maxQueue: number;
-  readonly maxBodyBytes: number;
-  readonly bodyTimeMs: number;
-  readonly maxTimeMs: number;
-  readonly maxTokens: number;
-  readonly defaultTokens: number;
-  readonly prefixCacheBytes: number;
   readonly onError: (error: unknown) => void;
 }
 
 const NUMBERS = {
-  batchSize: [16, 1, 64], maxQueue: [512, 0, 1_000_000], maxBodyBytes: [4 * 2 ** 20, 1, 2 ** 30], bodyTimeMs: [30_000, 1, 2 ** 31 - 1],
-  maxTimeMs: [600_000, 1, 2 ** 31 - 2000], maxTokens: [8192, 1, 2 ** 31], defaultTokens: [1024, 1, 2 ** 31], prefixCacheBytes: [64 * 2 ** 20, 0, Number.MAX_SAFE_INTEGER],
-} as const;
+  batchSize: [16, 1, 64, 'whole'], maxQueue: [512, 0, 1_000_000, 'whole'], maxBodyBytes: [4 * 2 ** 20, 1, 2 ** 30, 'whole'],
+  bodyTimeMs: [30_000, 1, 2 ** 31 - 1, 'whole'], maxTimeMs: [600_000, 1, 2 ** 31 - 2000, 'whole'], maxTokens: [8192, 1, 2 ** 31, 'whole'],
+  defaultTokens: [1024, 1, 2 ** 31, 'whole'], prefixCacheBytes: [64 * 2 ** 20, 0, Number.MAX_SAFE_INTEGER, 'whole'],
+} as const satisfies Record<string, NumberRange>;
 
 /** @throws ArgumentError for an option that does not exist, or is of the wrong kind. */
 export function checkServerOptions(options: ServerOptions): ServerSettings {
   const { modelName = 'matmulfree', apiKey = [], cors = false, onError = () => undefined, ...given } =
     givenOptions('createHandler', options, ['modelName', 'apiKey', 'cors', 'onError', ...Object.keys(NUMBERS)]);
   if (typeof modelName !== 'string' || modelName === '') throw new ArgumentError(`option modelName is ${show(modelName)}, not a name`);
-  const numbers = Object.fromEntries(Object.entries(NUMBERS).map(([key, [fallback, min, max]]) => {
-    return [key, checkNumber(key, given[key as keyof typeof NUMBERS] ?? fallback, min, max, 'whole')];
-  })) as Record<keyof typeof NUMBERS, number>;
+  const numbers = checkNumbers(NUMBERS, given);
   const apiKeys = strings('apiKey', apiKey);
   if (apiKeys.some((key) => !/^[\x21-\x7e]+$/.test(key))) throw new ArgumentError('option apiKey is empty, or has characters that no header can have');
   const origins = cors === true ? '*' : cors === false ? [] : strings('cors', cors);

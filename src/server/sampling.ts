@@ -1,6 +1,8 @@
 import { show } from '../errors.js';
 import type { GenerateOptions } from '../generate/options.js';
 import type { MatMulFreeLM } from '../lm.js';
+import type { NumberRange } from '../options.js';
+import { SAMPLING_NUMBERS } from '../sampling/sampling-options.js';
 import { badField } from './errors.js';
 import type { Fields } from './fields.js';
 import type { ServerSettings } from './options.js';
@@ -14,6 +16,8 @@ export const SAMPLING_FIELDS: readonly string[] = [
 ];
 
 const MAX_N = 16;
+/** As OpenAI's API has it. */
+export const MAX_TOP_LOGPROBS = 20;
 const MAX_STOPS = 16;
 const MAX_STOP_LENGTH = 1000;
 /** Of a temperature that nobody has said anything about, as OpenAI's API has it. */
@@ -25,15 +29,19 @@ export type Asked = GenerateOptions & { readonly maxNewTokens: number };
 export function readSampling(fields: Fields, { generationDefaults }: MatMulFreeLM, { maxTokens }: ServerSettings, defaultTokens: number): Asked {
   const tokens = fields.number('max_completion_tokens', 0, Number.MAX_SAFE_INTEGER, 'whole') ?? fields.number('max_tokens', 0, Number.MAX_SAFE_INTEGER, 'whole');
   const seed = fields.number('seed', -1, Number.MAX_SAFE_INTEGER - MAX_N, 'whole');
+  const number = (field: string, option: keyof typeof SAMPLING_NUMBERS): number | undefined => {
+    const [, min, max, kind]: NumberRange = SAMPLING_NUMBERS[option];
+    return fields.number(field, min, max, kind);
+  };
   const given: GenerateOptions = {
     temperature: fields.number('temperature', 0, 100),
-    topP: fields.number('top_p', 0, 1),
-    topK: fields.number('top_k', 0, Number.MAX_SAFE_INTEGER, 'whole'),
-    minP: fields.number('min_p', 0, 1),
-    typicalP: fields.number('typical_p', 0, 1),
-    presencePenalty: fields.number('presence_penalty', -2, 2),
-    frequencyPenalty: fields.number('frequency_penalty', -2, 2),
-    repetitionPenalty: fields.number('repetition_penalty', 0.01, 100),
+    topP: number('top_p', 'topP'),
+    topK: number('top_k', 'topK'),
+    minP: number('min_p', 'minP'),
+    typicalP: number('typical_p', 'typicalP'),
+    presencePenalty: number('presence_penalty', 'presencePenalty'),
+    frequencyPenalty: number('frequency_penalty', 'frequencyPenalty'),
+    repetitionPenalty: number('repetition_penalty', 'repetitionPenalty'),
     logitBias: readBias(fields),
     seed: seed === -1 ? undefined : seed, // llama.cpp: any
     stop: readStop(fields),

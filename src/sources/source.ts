@@ -18,8 +18,6 @@ export type ModelSource =
 
 /** What everything takes that opens a model: `RemoteOptions`. */
 export const SOURCE_OPTIONS = ['onProgress', 'signal', 'token', 'cache'];
-/** And what `load` takes. */
-export const LOAD_OPTIONS = ['backend', 'threads', 'contextTokens', 'kvType', 'i2sLayout', ...SOURCE_OPTIONS];
 
 /** @param what the caller's function, for messages. @throws SourceError, ArgumentError when `source` is none of these. */
 export async function openSource(source: ModelSource, options: RemoteOptions = {}, what = 'load'): Promise<FileSet> {

@@ -1,4 +1,4 @@
-import { ArgumentError, show } from '../errors.js';
+import { ArgumentError, messageOf, show } from '../errors.js';
 import { Model } from '../model/model.js';
 import { hasRoomFor } from '../model/room.js';
 import type { ModelState } from '../model/state.js';
@@ -69,7 +69,7 @@ function modelOf(draftModel: NonNullable<SpeculateOptions['draftModel']>): Model
   try {
     return draftModel.model;
   } catch (error) {
-    throw new ArgumentError(`option draftModel: ${error instanceof Error ? error.message : String(error)}`);
+    throw new ArgumentError(`option draftModel: ${messageOf(error)}`);
   }
 }
 

@@ -44,7 +44,7 @@ function rangeOf(from: number, to: number): CharSet {
   return { key: `'${String.fromCodePoint(from)}-${String.fromCodePoint(to)}`, has: (code) => code >= from && code <= to };
 }
 
-export function complement({ key, has }: CharSet): CharSet {
+function complement({ key, has }: CharSet): CharSet {
   return { key: `^(${key})`, has: (code) => !has(code) };
 }
 

@@ -41,8 +41,8 @@ export interface Program {
   readonly slots: number;
 }
 
-/** @param onInstructions called with how many are about to be added. */
-export function compileProgram(tree: Node, onInstructions: (count: number) => void): Program {
+/** @param onInstruction called before each is added. */
+export function compileProgram(tree: Node, onInstruction: () => void): Program {
   const code: number[] = [];
   const sets: CharSet[] = [];
   const setIds = new Map<string, number>();
@@ -50,7 +50,7 @@ export function compileProgram(tree: Node, onInstructions: (count: number) => vo
   let slots = 0;
 
   const emit = (operation: number, a = 0, b = 0, c = 0): number => {
-    onInstructions(1);
+    onInstruction();
     return code.push(operation, a, b, c) - STEP;
   };
   const idOf = (set: CharSet): number => {

@@ -3,7 +3,7 @@ import type { CharSet } from './regex-tree.js';
 
 /** What is no character: the second half of a surrogate pair, and the end of the text. */
 export const HALF = 0;
-export const END = 1;
+const END = 1;
 
 /** Texts up to this length are kept in memory that is used again. */
 const KEPT_LENGTH = 2 ** 16;

@@ -5,7 +5,7 @@ import { widened, type ClassedText } from './regex-text.js';
 /** Where a branch leads: to an instruction, which is kept with one added, or */
 const UNKNOWN = 0;
 export const NOWHERE = -1;
-export const BOTH = -2;
+const BOTH = -2;
 
 export class Ways {
   /** What it took to find out, in steps. */

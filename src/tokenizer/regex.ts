@@ -51,7 +51,7 @@ export function compileRegex(json: Json, unicode: Unicode, pattern = json.string
   const tree = new Parser(new PatternReader(pattern, json), unicode).parse();
   const cost = excessiveCost(tree, pattern, (work) => json.spend('characters in repetitions that depend on each other', work, MAX_WORK));
   if (cost !== undefined) json.fail(`the pattern ${show(pattern)} has ${cost}`);
-  const program = compileProgram(tree, (amount) => json.spend('instructions of patterns', amount, MAX_INSTRUCTIONS));
+  const program = compileProgram(tree, () => json.spend('instructions of patterns', 1, MAX_INSTRUCTIONS));
   return createMatcher(program, () => json.fail(`the pattern ${show(pattern)} takes too many steps on this text: give a shorter text, or mend the pattern`));
 }
 

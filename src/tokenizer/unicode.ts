@@ -6,7 +6,7 @@
 import { KINDS, RUNS } from './unicode-data.js';
 
 /** The Unicode versions of Rust `tokenizers` 0.23.2: of patterns and words, of Rust's own characters, of normalization forms, of punctuation. */
-export const PATTERNS = 16;
+const PATTERNS = 16;
 export const RUST = 17;
 const NORMALIZATION = 9;
 const PUNCTUATION = 8;

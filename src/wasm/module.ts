@@ -17,11 +17,15 @@ export interface Func {
   call(...args: readonly (Expr<ValueType> | number)[]): Statement;
 }
 
+/** So many locals, which may be taken apart; an array where the compiler does not know how many. */
+type Locals<T extends ValueType, Count extends number, Found extends Local<T>[] = []> =
+  number extends Count ? readonly Local<T>[] : Found['length'] extends Count ? Readonly<Found> : Locals<T, Count, [...Found, Local<T>]>;
+
 /** What is written into a function body, statement by statement. */
 export interface Body {
   local<T extends ValueType>(type: T, value?: Expr<T>): Local<T>;
   /** `count` of them. */
-  locals<T extends ValueType>(type: T, count: number): readonly Local<T>[];
+  locals<T extends ValueType, Count extends number>(type: T, count: Count): Locals<T, Count>;
   set<T extends ValueType>(local: Local<T>, value: Expr<T>): void;
   run(statement: Statement): void;
   /** local += value */
@@ -113,7 +117,7 @@ function createBody(code: number[], declare: (type: ValueType) => number): Body 
     for (const byte of bytes) code.push(byte);
   };
   const body: Body = {
-    locals: (type, count) => Array.from({ length: count }, () => body.local(type)),
+    locals: (type, count) => Array.from({ length: count }, () => body.local(type)) as never,
     local(type, value) {
       const local = localAt(type, declare(type));
       if (value) body.set(local, value);

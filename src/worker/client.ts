@@ -1,4 +1,4 @@
-import { ArgumentError, BackendError } from '../errors.js';
+import { ArgumentError, BackendError, messageOf } from '../errors.js';
 import { publicName, unpackError, type Args, type Item, type Link, type MethodName, type Reply, type Result } from './protocol.js';
 
 export interface CallOptions<I> {
@@ -140,7 +140,7 @@ export class Client {
     try {
       this.link.post({ call, method, args, ahead }, transfer);
     } catch (error) {
-      throw new ArgumentError(`${publicName(method)}: an argument cannot be sent to the worker: ${error instanceof Error ? error.message : String(error)}`);
+      throw new ArgumentError(`${publicName(method)}: an argument cannot be sent to the worker: ${messageOf(error)}`);
     }
     this.waiting.set(call, waiting);
     if (this.waiting.size === 1) this.onBusy(true);

@@ -1,4 +1,4 @@
-import { BackendError } from '../errors.js';
+import { BackendError, messageOf } from '../errors.js';
 import { nodeThreads } from '../platform/threads.js';
 import { Client, workerDied } from './client.js';
 import type { Reply } from './protocol.js';
@@ -31,7 +31,7 @@ export async function connect(given: Worker | undefined, signal: AbortSignal | u
     }
   } catch (error) {
     signal?.throwIfAborted();
-    throw new BackendError(`a worker cannot be started here (${error instanceof Error ? error.message : String(error)}); give one with the option worker`);
+    throw new BackendError(`a worker cannot be started here (${messageOf(error)}); give one with the option worker`);
   }
 }
 

@@ -7,7 +7,6 @@ import type { ApplyChatTemplateOptions } from '../chat/apply.js';
 import type { ChatMessage } from '../chat/messages.js';
 import type { ChatOptions, ChatResult, SayOptions } from '../generate/conversation.js';
 import type { CompleteOptions, Completion } from '../generate/complete.js';
-import type { GenerationDefaults } from '../sampling/generation-config.js';
 import type { AppendOptions } from '../generate/session.js';
 import type { GenerateIdsOptions, GenerateOptions, GenerateResult, GenerateTokensOptions } from '../generate/options.js';
 import type { Prompt } from '../generate/prompt.js';
@@ -16,9 +15,7 @@ import type { EmbedOptions } from '../scoring/embed.js';
 import type { Perplexity, PerplexityOptions, PerplexityProgress } from '../scoring/perplexity.js';
 import type { Score, ScoreOptions } from '../scoring/score.js';
 import type { TokenPiece } from '../generate/text-pieces.js';
-import type { BackendName } from '../kernels/kernels.js';
-import type { ForwardOptions, LoadOptions } from '../lm.js';
-import type { ModelConfig } from '../architectures/config.js';
+import type { ForwardOptions, LoadOptions, MatMulFreeLM } from '../lm.js';
 import type { ModelInfo } from '../model/describe.js';
 import type { Progress } from '../model/load-model.js';
 import type { ModelSource } from '../sources/source.js';
@@ -129,14 +126,7 @@ export function publicName(method: MethodName): string {
 }
 
 /** What a page knows of a model once it is loaded. */
-export interface Loaded {
-  readonly config: ModelConfig;
-  readonly backend: BackendName;
-  readonly threads: number;
-  readonly hasTokenizer: boolean;
-  readonly hasChatTemplate: boolean;
-  readonly generationDefaults: GenerationDefaults;
-}
+export type Loaded = Pick<MatMulFreeLM, 'config' | 'backend' | 'threads' | 'hasTokenizer' | 'hasChatTemplate' | 'generationDefaults'>;
 
 /** From the page. */
 export type Request =

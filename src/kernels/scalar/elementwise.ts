@@ -9,7 +9,7 @@ export const MIN_MAXIMUM = fround(1e-5);
  * Σ x[i]² over `x[start, start + n)` in float32. Lane j adds the elements j, j + 8, …; then
  * ((l0+l4) + (l2+l6)) + ((l1+l5) + (l3+l7)): the order in which two vectors of four lanes do it.
  */
-export function sumOfSquares(x: Float32Array, start: number, n: number): number {
+function sumOfSquares(x: Float32Array, start: number, n: number): number {
   let l0 = 0, l1 = 0, l2 = 0, l3 = 0, l4 = 0, l5 = 0, l6 = 0, l7 = 0;
   const end = start + n;
   const whole = start + (n & ~7);
@@ -39,7 +39,7 @@ export function sumOfSquares(x: Float32Array, start: number, n: number): number 
 }
 
 /** 1 / sqrt(mean(x²) + eps) over `x[start, start + n)`. */
-export function inverseRms(x: Float32Array, start: number, n: number, eps: number): number {
+function inverseRms(x: Float32Array, start: number, n: number, eps: number): number {
   const mean = fround(sumOfSquares(x, start, n) / n);
   return fround(1 / fround(Math.sqrt(fround(mean + fround(eps)))));
 }

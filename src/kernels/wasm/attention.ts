@@ -1,5 +1,5 @@
 import { f32, f32x4, i32, v128, type I32 } from '../../wasm/instructions.js';
-import type { Func, Local, ModuleBuilder, Parameters } from '../../wasm/module.js';
+import type { Func, ModuleBuilder, Parameters } from '../../wasm/module.js';
 import { PAGE_POSITIONS } from '../kernels.js';
 import { BUNDLES, emitBegin, emitBundle, emitEnd, emitSoftmax, stateBytes, UNIT } from './attention-queries.js';
 import { STORED } from './half.js';
@@ -44,9 +44,7 @@ export function emitAttention(module: ModuleBuilder, widen: Func): Func {
   }));
   const [begin, end] = [emitBegin(module), emitEnd(module)] as const;
   return module.func('attention', ATTENTION_PARAMETERS, (b, p) => {
-    const locals = (): Local<'i32'> => b.local('i32');
-    const [unit, kvHead, firstToken, count, t, g, state, query, tile, from, to, start, seen, rows, first, last] =
-      [locals(), locals(), locals(), locals(), locals(), locals(), locals(), locals(), locals(), locals(), locals(), locals(), locals(), locals(), locals(), locals()] as const;
+    const [unit, kvHead, firstToken, count, t, g, state, query, tile, from, to, start, seen, rows, first, last] = b.locals('i32', 16);
     const group = b.local('i32', i32.divU(p.heads, p.kvHeads));
     const tiles = b.local('i32', i32.divU(i32.add(p.tokens, i32.sub(p.unitTokens, 1)), p.unitTokens));
     const headBytes = b.local('i32', i32.shl(p.headDim, 2));
@@ -57,7 +55,7 @@ export function emitAttention(module: ModuleBuilder, widen: Func): Func {
     const valuesOffset = b.local('i32', i32.shl(i32.mul(p.kvHeads, headElements), elementShift));
     const scratch = b.local('i32', i32.add(p.work, WORK.tile));
     // Float16 is read as it is where there is one token. Else a tile is made float32, once for all queries.
-    const [direct, n] = [locals(), locals()] as const;
+    const [direct, n] = b.locals('i32', 2);
     const [large, limit] = [b.local('v128'), b.local('v128', splatF32(TOO_LARGE))] as const;
     const unitOfHalf = b.local('f32');
     type Functions = (typeof functions)[number];

@@ -56,7 +56,7 @@ export function emitTileFunctions(module: ModuleBuilder, shape: TileShape & { re
   const eachPanel = (
     b: Body, p: ParameterLocals<typeof TILE_PARAMETERS>, { block, count: blocks, column }: TilePlace, body: (weights: Local<'i32'>, count: Local<'i32'>) => void,
   ): void => {
-    const [panel, weights, count] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [panel, weights, count] = b.locals('i32', 3);
     b.for(panel, block, i32.add(block, blocks), p.panelBlocks, () => {
       b.set(count, i32.minU(p.panelBlocks, i32.sub(p.blocks, panel)));
       b.set(weights, i32.add(i32.add(p.packed, i32.mul(panel, i32.mul(p.columns, ROW_BLOCK / 4))), i32.mul(count, i32.mul(column, QUAD_BYTES / 4))));
@@ -115,8 +115,8 @@ export function emitTile<P extends typeof TILE_PARAMETERS>(
     const p: ParameterLocals<typeof TILE_PARAMETERS> = named;
     const parts = partsOf(named);
     const task = b.local('i32');
-    const [tile, firstBlock, count] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [q, tokens, column, width, quad, groupEnd] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [tile, firstBlock, count] = b.locals('i32', 3);
+    const [q, tokens, column, width, quad, groupEnd] = b.locals('i32', 6);
     const sums32 = b.local('i32');
     const sums16 = b.local('i32', i32.add(p.work, memory.sums16));
     const place = { block: firstBlock, count, column, width };
@@ -177,7 +177,7 @@ export function emitBuildTables(module: ModuleBuilder, name: string, memory: Til
   return module.func(name, { work: 'i32', quad: 'i32', count: 'i32' }, (b, p) => {
     const x = b.local('i32', i32.add(p.work, i32.mul(p.quad, 4 * vector)));
     const [at, end, tables] = [b.local('i32'), b.local('i32'), b.local('i32', p.work)] as const;
-    const [x0, x1, sum] = [b.local('v128'), b.local('v128'), b.local('v128')] as const;
+    const [x0, x1, sum] = b.locals('v128', 3);
     /** Of x0 and x1, in the order of the codes; none where it is 0. */
     const pairSums = (): (V128 | undefined)[] => {
       const minus = (value: V128): V128 => i16x8.sub(ZERO, value);
@@ -227,7 +227,7 @@ function emitAddQuads(module: ModuleBuilder, name: string, { quads }: TileShape,
   const vectors = vector / 16;
   return module.func(name, { w: 'i32', stride: 'i32', count: 'i32', work: 'i32', row: 'i32' }, (b, p) => {
     const { row } = p;
-    const [from, entry, rowEnd] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [from, entry, rowEnd] = b.locals('i32', 3);
     /** Rows that are next to each other: the additions of one do not wait for the other's. */
     const rows = Array.from({ length: 2 / vectors }, () => b.locals('v128', vectors));
     const sums = rows.flat();

@@ -44,8 +44,7 @@ const signBits = (...negative: readonly number[]): V128 => bytes((n) => (n % 4 =
 
 function emitHadamard(module: ModuleBuilder): Func {
   return module.func('hadamard', DELTA_NET_PARAMETERS.hadamard, (b, p) => {
-    const [unit, x, signs, out, end, half, pair, last, left] =
-      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [unit, x, signs, out, end, half, pair, last, left] = b.locals('i32', 9);
     const [v0, v1, v2, v3, sum, odd, high, factor] =
       [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128', signBits(1, 3)), b.local('v128', signBits(2, 3)), b.local('v128', f32x4.splat(p.factor))] as const;
     const blockBytes = b.local('i32', i32.shl(p.block, 2));
@@ -133,7 +132,7 @@ function forSequences(
 function emitConvolve(module: ModuleBuilder): Func {
   return module.func('convolve', DELTA_NET_PARAMETERS.convolve, (b, p) => {
     const sigmoid = createSigmoid(b);
-    const [unit, c, s, t, state] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [unit, c, s, t, state] = b.locals('i32', 5);
     const vector = (): Local<'v128'> => b.local('v128');
     const taps = [vector(), vector(), vector(), vector()] as const;
     const [low, low2, high, high2, now, sum] = [vector(), vector(), vector(), vector(), vector(), vector()] as const;
@@ -171,14 +170,11 @@ function emitConvolve(module: ModuleBuilder): Func {
 
 function emitDeltaRule(module: ModuleBuilder): Func {
   return module.func('deltaRule', DELTA_NET_PARAMETERS.deltaRule, (b, p) => {
-    const [unit, h, column, s, t, at, k, q, value, left, i, pointer] = [
-      b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'),
-      b.local('i32'), b.local('i32'),
-    ] as const;
+    const [unit, h, column, s, t, at, k, q, value, left, i, pointer] = b.locals('i32', 12);
     const vectors = VALUE_COLUMNS / 4;
     const known = b.locals('v128', vectors); // then what is new
     const sums = b.locals('v128', vectors);
-    const [decay, rate, factor, weight, next] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
+    const [decay, rate, factor, weight, next] = b.locals('v128', 5);
     const blocks = b.local('i32', i32.divU(i32.add(p.valueDim, VALUE_COLUMNS - 1), VALUE_COLUMNS));
     const rowBytes = b.local('i32', i32.shl(p.valueDim, 2));
     const perKey = b.local('i32', i32.divU(p.valueHeads, p.keyHeads));

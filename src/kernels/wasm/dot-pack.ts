@@ -33,7 +33,7 @@ export function emitDotVectors(module: ModuleBuilder): Func {
     const turn = createTurn(b);
     /** [lane][n] */
     const rows = Array.from({ length: 4 }, () => b.locals('v128', 4));
-    const half = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
+    const half = b.locals('v128', 4);
     for (let row = 0; row < 16; row++) {
       const x = rows[row & 3]![row >> 2]!;
       b.set(x, v128.load(from));

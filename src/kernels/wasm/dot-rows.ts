@@ -58,7 +58,7 @@ export interface Dots {
 export function createDots(b: Body, streams: number, tokens: number): Dots {
   const sums = Array.from({ length: streams }, () => Array.from({ length: tokens }, () => b.locals('v128', 4)));
   const [second, third, fourth] = [b.local('v128', splatByte(0x0c)), b.local('v128', splatByte(0x30)), b.local('v128', splatByte(0x60))] as const;
-  const [w, codes, X] = [b.local('v128'), b.local('v128'), b.local('v128')] as const;
+  const [w, codes, X] = b.locals('v128', 3);
   const x = b.locals('v128', tokens);
   return {
     sums,
@@ -193,7 +193,7 @@ export function touchNext(b: Body, p: RowsParameters, touch: Func): void {
 
 /** Writes four vectors of results of row group `group` for a token: what is beyond the last row does not get there. */
 export function writeGroup(b: Body, p: RowsParameters, token: I32, group: Local<'i32'>, results: readonly V128[]): void {
-  const [out, to] = [b.local('i32'), b.local('i32')] as const;
+  const [out, to] = b.locals('i32', 2);
   const row = i32.shl(group, 4);
   b.set(out, i32.add(p.out, i32.shl(i32.add(i32.mul(token, p.rows), row), 2)));
   const left = i32.sub(p.rows, row);
@@ -245,9 +245,9 @@ export function emitDotPair(module: ModuleBuilder, { sumUp, touch }: DotFunction
   return module.func('ternaryPair', DOT_PARAMETERS, (b, p) => {
     const dots = createDots(b, 1, 2);
     const { stride, q, groupBytes, sums, width } = prepare(b, p, sumUp, undefined);
-    const [group, end] = [b.local('i32'), b.local('i32')] as const;
+    const [group, end] = b.locals('i32', 2);
     const weights = b.local('i32', i32.add(p.packed, i32.mul(p.first, groupBytes)));
-    const at = [b.local('i32'), b.local('i32')] as const;
+    const at = b.locals('i32', 2);
     const qScales = [0, 4].map((offset) => b.local('v128', v128.load32Splat(p.qScales, offset)));
     b.for(group, p.first, p.last, 1, () => {
       b.set(at[0], q);

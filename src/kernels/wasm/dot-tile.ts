@@ -46,7 +46,7 @@ export function emitDotTileFunctions(module: ModuleBuilder, shape: TileShape): T
 /** Loads `length` bytes of each of `count` row groups, `stride` bytes apart. */
 function emitTouch(module: ModuleBuilder, name: string, memory: TileMemory): Func {
   return module.func(name, { from: 'i32', stride: 'i32', length: 'i32', count: 'i32', work: 'i32' }, (b, p) => {
-    const [line, end, touched] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [line, end, touched] = b.locals('i32', 3);
     b.doWhile(() => {
       b.set(line, p.from);
       b.set(end, i32.add(line, p.length));
@@ -66,7 +66,7 @@ function emitAddQuads(module: ModuleBuilder, name: string, quads: number, memory
   const makeAddresses = emitMakeAddresses(module, `${name}Addresses`, quads, memory);
   const { vector } = memory;
   return module.func(name, { w: 'i32', stride: 'i32', count: 'i32', work: 'i32', row: 'i32' }, (b, { w, stride, count, work, row }) => {
-    const [at, entry, rowEnd] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [at, entry, rowEnd] = b.locals('i32', 3);
     /** Rows that are next to each other: the additions of one do not wait for the other's. */
     const rows = Array.from({ length: Math.max(1, 32 / vector) }, () => b.locals('v128', vector / 16));
     const sums = rows.flat();

@@ -70,7 +70,7 @@ export function forVectors(b: Body, count: I32, most: number, pointers: readonly
 /** inverseRms(x, count, eps) = 1 / sqrt(mean(x²) + eps): two vectors of sums, then a fixed tree (scalar: `sumOfSquares`). */
 function emitInverseRms(module: ModuleBuilder): Func & { value(...args: readonly (I32 | F32)[]): F32 } {
   return module.funcWithResult('inverseRms', { x: 'i32', count: 'i32', eps: 'f32' }, 'f32', (b, { x, count, eps }) => {
-    const [low, high, values] = [b.local('v128'), b.local('v128'), b.local('v128')] as const;
+    const [low, high, values] = b.locals('v128', 3);
     const left = b.local('i32', count);
     const square = (value: V128): V128 => {
       b.set(values, value);
@@ -151,8 +151,8 @@ export function emitElementwise(module: ModuleBuilder): ElementwiseFunctions {
   });
 
   const rmsNormQuantize = module.func('rmsNormQuantize', P.rmsNormQuantize, (b, p) => {
-    const [x, w, q] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [norm, maximum, toInt8] = [b.local('v128'), b.local('v128'), b.local('v128')] as const;
+    const [x, w, q] = b.locals('i32', 3);
+    const [norm, maximum, toInt8] = b.locals('v128', 3);
     const [values, whole] = [b.locals('v128', TOGETHER), b.locals('v128', TOGETHER)] as const;
     const largest = b.local('f32');
     const toInteger = b.local('v128', splatF32(INTEGER_IN_LOW_BITS));
@@ -193,10 +193,9 @@ export function emitElementwise(module: ModuleBuilder): ElementwiseFunctions {
   const mlgruRecurrence = module.func('mlgruRecurrence', P.mlgruRecurrence, (b, p) => {
     const sigmoid = createSigmoid(b);
     const one = b.local('v128', splatF32(1));
-    const [s, t, end, offset, from, count] =
-      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [i, f, bound, state, h] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [input, bounds] = [b.local('v128'), b.local('v128')] as const;
+    const [s, t, end, offset, from, count] = b.locals('i32', 6);
+    const [i, f, bound, state, h] = b.locals('i32', 5);
+    const [input, bounds] = b.locals('v128', 2);
     const forget = b.locals('v128', TOGETHER);
     b.set(from, i32.shl(p.first, 2));
     b.set(count, i32.shl(p.last, 2));
@@ -235,7 +234,7 @@ export function emitElementwise(module: ModuleBuilder): ElementwiseFunctions {
 
   const gatedRmsNorm = module.func('gatedRmsNorm', P.gatedRmsNorm, (b, p) => {
     const sigmoid = createSigmoid(b);
-    const [g, w, h, out] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [g, w, h, out] = b.locals('i32', 4);
     const scale = b.local('v128');
     forTokens(b, p, (start) => {
       b.set(g, start(p.g));
@@ -254,7 +253,7 @@ export function emitElementwise(module: ModuleBuilder): ElementwiseFunctions {
 
   const swiglu = module.func('swiglu', P.swiglu, (b, p) => {
     const sigmoid = createSigmoid(b);
-    const [a, up, out] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [a, up, out] = b.locals('i32', 3);
     forTokens(b, p, (start) => {
       b.set(a, start(p.ab, 8));
       b.set(up, i32.add(a, i32.shl(p.width, 2)));

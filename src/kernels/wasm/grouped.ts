@@ -84,9 +84,9 @@ function emitAddGroups(module: ModuleBuilder, relaxed: boolean): Func {
   return module.func('addGroups', {
     w: 'i32', tables: 'i32', width: 'i32', count: 'i32', sums: 'i32', scales: 'i32', rowBytes: 'i32', groupBytes: 'i32', qScales: 'i32',
   }, (b, p) => {
-    const [table, scale, groupEnd] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [table, scale, groupEnd] = b.locals('i32', 3);
     const tablesEnd = b.local('i32', i32.add(p.tables, i32.mul(p.width, COLUMN_TABLE_BYTES)));
-    const [bias, qScale] = [b.local('v128'), b.local('v128')] as const;
+    const [bias, qScale] = b.locals('v128', 2);
     const lookUps = createLookUps(b, p.w, table, relaxed);
     b.doWhile(() => {
       b.set(table, p.tables);

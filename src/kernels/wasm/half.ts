@@ -19,7 +19,7 @@ export function createToHalf(b: Body): (x: V128) => V128 {
   const constant = (value: V128): V128 => b.local('v128', value);
   const [largest, smallestNormal, half] = [constant(splatF32(65504)), constant(splatF32(2 ** -14)), constant(splatF32(0.5))];
   const [halfBits, one, sign, roundUp] = [constant(splatBits(0x3f000000)), constant(splatBits(1)), constant(splatBits(0x8000)), constant(splatBits(0xfff - 0x38000000))];
-  const [value, magnitude, rounded, small] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
+  const [value, magnitude, rounded, small] = b.locals('v128', 4);
   return (x) => {
     b.set(value, x);
     b.set(magnitude, f32x4.pmin(f32x4.abs(value), largest));
@@ -38,10 +38,10 @@ const INTERLEAVED = [[0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23], [
 const interleave = (lower: V128, upper: V128): readonly [V128, V128] => [i8x16.shuffle(lower, upper, INTERLEAVED[0]), i8x16.shuffle(lower, upper, INTERLEAVED[1])];
 
 /** Returns the float32 values of eight float16 bits, as two vectors. Called at the start of a function. */
-export function createFromHalf(b: Body): (halves: V128) => readonly [low: V128, high: V128] {
+function createFromHalf(b: Body): (halves: V128) => readonly [low: V128, high: V128] {
   const signAndMagnitude = b.local('v128', splatBits(0x8fff8fff));
   const scale = b.local('v128', splatF32(HALF_UNIT)); // subnormals come out right too
-  const [lower, upper] = [b.local('v128'), b.local('v128')] as const;
+  const [lower, upper] = b.locals('v128', 2);
   return (halves) => {
     b.set(upper, halves);
     b.set(lower, i16x8.shl(upper, 13));

@@ -37,7 +37,7 @@ export const CONTROL = {
 } as const;
 
 /** Chunks of a job, at most. */
-export const MAX_CHUNKS = 0xffff;
+const MAX_CHUNKS = 0xffff;
 
 /** How often the main thread looks whether the others are done (`runJob`'s argument), before it sleeps. */
 export const MAIN_SPINS = 400_000;
@@ -96,7 +96,7 @@ export function emitJobs(module: ModuleBuilder, kernels: readonly SharedKernel[]
   /** takeChunks(thread): does chunks until there are none to take; 1 if it did any. */
   const takeChunks = module.funcWithResult('takeChunks', { thread: 'i32' }, 'i32', (b, { thread }) => {
     const claim = b.local('i64');
-    const [chunk, chunks, did] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [chunk, chunks, did] = b.locals('i32', 3);
     const chunksLeft = (): I32 => {
       b.set(claim, i64.atomicLoad(CONTROL.claim));
       b.set(chunk, i32.fromI64(claim));

@@ -35,14 +35,14 @@ const TOUCHED_BYTES = 4096;
 /** So much of the next matrix is, while a thread has nothing else to do: 313 instead of 283 tokens/s on two threads (370M). */
 const NEXT_TOUCHED_BYTES = 8192;
 /** Tables of a column block. */
-export const TABLES_BYTES = (COLUMN_BLOCK / 4) * QUAD_TABLE_BYTES;
+const TABLES_BYTES = (COLUMN_BLOCK / 4) * QUAD_TABLE_BYTES;
 
 /** buildTables(q, tables, columns): the tables of all quads for the activations q[0, columns), a multiple of 16. */
 export function emitBuildTables(module: ModuleBuilder): Func {
   return module.func('buildTables', { q: 'i32', tables: 'i32', columns: 'i32' }, (b, { q, tables, columns }) => {
     const end = b.local('i32', i32.add(q, columns));
     const x = b.local('v128');
-    const [x0, x1, sum, difference] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
+    const [x0, x1, sum, difference] = b.locals('v128', 4);
     // Places of the nine sums among (S, x0, D, x1), S = x0 + x1, D = x0 - x1, in the order of the codes; from code 5 on they are
     // those of codes 3, 2, 1, 0 with the opposite sign. 0x80 gives 0.
     const order = [0, 1, 2, 3, 0x80, 3, 2, 1, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80];
@@ -129,8 +129,7 @@ export function emitRows<P extends RowsParameters>(
   return module.func(name, parameters, (b, named) => {
     const p: ParameterLocals<RowsParameters> = named;
     const parts = partsOf(named);
-    const [panel, block, count, weights, column, width] =
-      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [panel, block, count, weights, column, width] = b.locals('i32', 6);
     const [line, lineEnd, touched] = [b.local('i32'), b.local('i32'), b.local('v128')] as const;
     /** Loads a line after the other, up to a page beyond the arena. */
     const touch = (from: I32, length: number): void => {
@@ -199,7 +198,7 @@ export function createLookUps(b: Body, w: Local<'i32'>, table: Local<'i32'>, rel
   const groupEnd = b.local('i32');
   const nibble = b.local('v128', splatByte(0x0f));
   const radix = b.local('v128', i16x8.splat(RADIX));
-  const [highTable, lowTable, codes] = [b.local('v128'), b.local('v128'), b.local('v128')] as const;
+  const [highTable, lowTable, codes] = b.locals('v128', 3);
   /** One for each vector of sixteen rows. `all` adds up 16-bit lanes as they are, `odd` their upper bytes. */
   const rowVectors = [0, 1].map(() => ({
     weights: b.local('v128'),

@@ -38,8 +38,8 @@ export function emitPackGroups(module: ModuleBuilder, { quadBytes, half: halfOf 
   const packVectors = emitVectors(module);
   const takeScales = emitTakeScales(module);
   return module.func('packGroups', PACK_GROUPS_PARAMETERS, (b, p) => {
-    const [unit, n, panel, count, out] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [at, vector, codes, rows, width, columns] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [unit, n, panel, count, out] = b.locals('i32', 5);
+    const [at, vector, codes, rows, width, columns] = b.locals('i32', 6);
     const total = b.local('v128');
     const vectorColumns = b.local('i32', i32.select(128, 64, p.isBinary));
     const place = vectorAt(p.blockBytes, p.vectors);
@@ -97,9 +97,8 @@ function emitTakeScales(module: ModuleBuilder): Func {
     source: 'i32', rowBytes: 'i32', blockVectors: 'i32', vectors: 'i32', groups: 'i32', isBinary: 'i32', scales: 'i32', scaleBytes: 'i32',
     rows: 'i32', work: 'i32',
   }, (b, p) => {
-    const [row, group, vector, left, at, out, scale, first, faults] =
-      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [codes, low, others, ones] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
+    const [row, group, vector, left, at, out, scale, first, faults] = b.locals('i32', 9);
+    const [codes, low, others, ones] = b.locals('v128', 4);
     const [zeros, threes] = [b.local('v128', ZERO), b.local('v128', ZERO)] as const;
     const zero = b.local('v128', splatByte(ZERO_CODES));
     b.for(row, 0, p.rows, 1, () => {

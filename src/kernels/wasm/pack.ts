@@ -57,10 +57,8 @@ export function emitPackBlocks(module: ModuleBuilder, { quadBytes, half: halfOf 
   const checkScales = emitCheckScales(module);
   const checkPadding = emitCheckPadding(module);
   return module.func('packBlocks', PACK_PARAMETERS, (b, p) => {
-    const [unit, column, width, rows, from, stride] =
-      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [panel, count, out, to, n, at, half, isWhole] =
-      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [unit, column, width, rows, from, stride] = b.locals('i32', 6);
+    const [panel, count, out, to, n, at, half, isWhole] = b.locals('i32', 8);
     const total = b.local('v128');
     b.for(unit, p.first, p.last, 1, () => {
       b.run(v128.store(p.work, ZERO, ZEROS));
@@ -137,7 +135,7 @@ export const VECTORS_PARAMETERS = { from: 'i32', stride: 'i32', out: 'i32', work
 export function emitPackVectors(module: ModuleBuilder): Func {
   return module.func('packVectors', VECTORS_PARAMETERS, (b, { from, stride, out, work }) => {
     const check = createCodeCheck(b, work);
-    const [x, pairs] = [b.local('v128'), b.local('v128')] as const;
+    const [x, pairs] = b.locals('v128', 2);
     const rows = b.locals('v128', 16);
     const twoOfFour = b.local('v128', splatByte(0x33));
     const timesThree = b.local('v128', i16x8.splat(0x0301));
@@ -188,7 +186,7 @@ function emitDecodeTQ1(module: ModuleBuilder): Func {
     const end = b.local('i32', i32.add(to, TILE_BYTES));
     const x = b.local('v128');
     const codes = b.locals('v128', CODE_BYTES / 16);
-    const [one, three, nine, twentySeven] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
+    const [one, three, nine, twentySeven] = b.locals('v128', 4);
     const times3 = (value: V128): V128 => i8x16.add(value, i8x16.add(value, value));
     /** Columns 16g to 16g + 15, from bytes b: floor(3·b / 256) is weight + 1. The bytes of a TQ2_0 block hold 16g + 32n. */
     const put = (g: number): void => {

@@ -1,6 +1,6 @@
 import { f32x4, i16x8, i32, i32x4, i8x16, v128, type I32, type V128 } from '../../wasm/instructions.js';
 import type { Body, Func, Local, ModuleBuilder } from '../../wasm/module.js';
-import { COLUMN_BLOCK, COLUMN_GROUP, ROW_BLOCK } from './layout.js';
+import { COLUMN_BLOCK, COLUMN_GROUP } from './layout.js';
 import { ZERO } from './vectors.js';
 
 /* What lies around the look-ups of a tile of tokens (batch.ts): its memory, transposing activations, widening sums, writing results. */
@@ -36,12 +36,6 @@ export function tileMemory({ tokens, quads }: TileShape): TileMemory {
   const tables = touched + 64; // entries of 64 bytes are a cache line each
   const tableBytes = TABLE_ENTRIES * vector;
   return { vector, activations, addresses, touched, tables, tableBytes, sums16: tables + quads * tableBytes, rowBytes: 3 * vector };
-}
-
-/** Bytes of work space of a task of `blocks` row blocks. */
-export function tileWorkBytes(shape: TileShape, blocks: number): number {
-  const memory = tileMemory(shape);
-  return memory.sums16 + blocks * ROW_BLOCK * memory.rowBytes;
 }
 
 /** q [tokens, columns] int8 → activations [column][token] int16, of 8 or 16 tokens. Tokens that are missing repeat the last one. */
@@ -116,7 +110,7 @@ export function emitWrite(module: ModuleBuilder, name: string, shape: TileShape,
   return module.func(name, {
     sums: 'i32', rows: 'i32', outRows: 'i32', scales: 'i32', qScales: 'i32', tokens: 'i32', out: 'i32',
   }, (b, p) => {
-    const [t, r, from, to, scale] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [t, r, from, to, scale] = b.locals('i32', 5);
     const values = b.locals('v128', 4);
     const pairs = b.locals('v128', 4);
     const scales = b.local('v128');

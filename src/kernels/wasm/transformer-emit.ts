@@ -51,8 +51,8 @@ export function emitTransformer(module: ModuleBuilder): readonly Func[] {
 
 function emitQuantize(module: ModuleBuilder): Func {
   return module.func('quantize', TRANSFORMER_PARAMETERS.quantize, (b, p) => {
-    const [x, q, t] = [b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [maximum, toInt8] = [b.local('v128'), b.local('v128')] as const;
+    const [x, q, t] = b.locals('i32', 3);
+    const [maximum, toInt8] = b.locals('v128', 2);
     const largest = b.local('f32');
     const toInteger = b.local('v128', splatF32(INTEGER_IN_LOW_BITS));
     const values = b.local('v128');
@@ -77,8 +77,8 @@ function emitQuantize(module: ModuleBuilder): Func {
 
 function emitQuantizeGroups(module: ModuleBuilder): Func {
   return module.func('quantizeGroups', TRANSFORMER_PARAMETERS.quantizeGroups, (b, p) => {
-    const [x, q, t, from, column, width] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [maximum, values] = [b.local('v128'), b.local('v128')] as const;
+    const [x, q, t, from, column, width] = b.locals('i32', 6);
+    const [maximum, values] = b.locals('v128', 2);
     const largest = b.local('f32');
     const toInteger = b.local('v128', splatF32(INTEGER_IN_LOW_BITS));
     const most = b.local('v128', splatF32(127));
@@ -125,8 +125,8 @@ function emitGlu(module: ModuleBuilder): Func {
 
 function emitRotate(module: ModuleBuilder): Func {
   return module.func('rotate', TRANSFORMER_PARAMETERS.rotate, (b, p) => {
-    const [t, h, low, high, cosines, sines] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
-    const [x, y, cosine, sine] = [b.local('v128'), b.local('v128'), b.local('v128'), b.local('v128')] as const;
+    const [t, h, low, high, cosines, sines] = b.locals('i32', 6);
+    const [x, y, cosine, sine] = b.locals('v128', 4);
     const pairBytes = b.local('i32', i32.shl(p.pairs, 2));
     b.for(t, p.first, p.last, 1, () => b.for(h, 0, p.heads, 1, () => {
       b.set(low, i32.add(p.x, i32.shl(i32.mul(i32.add(i32.mul(t, p.heads), h), p.headDim), 2)));
@@ -148,8 +148,7 @@ function emitRotate(module: ModuleBuilder): Func {
 function emitStoreKeysValues(module: ModuleBuilder): Func {
   return module.func('storeKeysValues', TRANSFORMER_PARAMETERS.storeKeysValues, (b, p) => {
     const toHalf = createToHalf(b);
-    const [t, h, position, from, to, source, n] =
-      [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [t, h, position, from, to, source, n] = b.locals('i32', 7);
     const values = b.local('v128');
     const elementShift = b.local('i32', i32.sub(2, p.isHalf)); // bytes as a power of two
     const valuesOffset = b.local('i32', i32.shl(i32.mul(i32.mul(p.kvHeads, p.headDim), PAGE_POSITIONS), elementShift));
@@ -187,7 +186,7 @@ function emitStoreKeysValues(module: ModuleBuilder): Func {
 function emitFloatMatmul(module: ModuleBuilder, widen: Func): Func {
   const dots = { F32: emitDot4(module, 'F32'), F16: emitDot4(module, 'F16'), BF16: emitDot4(module, 'BF16') };
   return module.func('floatMatmul', TRANSFORMER_PARAMETERS.floatMatmul, (b, p) => {
-    const [unit, rows, last, t, r, out] = [b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32'), b.local('i32')] as const;
+    const [unit, rows, last, t, r, out] = b.locals('i32', 6);
     const sums = b.local('v128');
     const xBytes = b.local('i32', i32.shl(p.columns, 2));
     const rowBytes = b.local('i32', i32.shl(p.columns, i32.select(1, 2, p.stored)));

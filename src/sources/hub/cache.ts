@@ -1,4 +1,4 @@
-import { ArgumentError, missingPart, show, SourceError } from '../../errors.js';
+import { ArgumentError, messageOf, missingPart, show, SourceError } from '../../errors.js';
 import { environment, nodeModules, type NodeModules } from '../../platform/node.js';
 import { attempt, blobStore, type Store } from './store.js';
 
@@ -37,6 +37,6 @@ function homeOf(os: NodeModules['os']): string {
   try {
     return os.homedir();
   } catch (error) {
-    throw new SourceError(`there is no folder for downloads (${error instanceof Error ? error.message : String(error)}); set MATMULFREE_CACHE, or the option cache, to one`);
+    throw new SourceError(`there is no folder for downloads (${messageOf(error)}); set MATMULFREE_CACHE, or the option cache, to one`);
   }
 }

@@ -235,6 +235,6 @@ function merge(spans: readonly Span[]): Span[] {
   return merged;
 }
 
-export function bytesIn(spans: readonly Span[]): number {
+function bytesIn(spans: readonly Span[]): number {
   return merge(spans).reduce((sum, [from, to]) => sum + to - from, 0);
 }

@@ -42,7 +42,7 @@ export interface RemoteFile {
 }
 
 /** The file is not, or no longer, what we took it for: what is there of it is of no use. Never leaves this folder. */
-export class Changed extends Error {}
+class Changed extends Error {}
 
 const MAX_RESTARTS = 2;
 const HASH_BYTES = 1024 * 1024;
