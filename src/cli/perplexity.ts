@@ -1,4 +1,4 @@
-import { ArgumentError, type Perplexity } from '../index.js';
+import { ArgumentError, type Perplexity, type PerplexityProgress } from '../index.js';
 import { numberOption, parseCommand, UsageError } from './arguments.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import { textArgument, TextInput } from './input.js';
@@ -22,7 +22,7 @@ export async function perplexityCommand(args: readonly string[], io: Io): Promis
   try {
     const lm = await loadFromFlags(values, io);
     const progress = new ProgressLine(values.quiet === true, io.stderr);
-    const onProgress = (): void => progress.update('reading', text.read, text.bytes);
+    const onProgress = ({ bytes }: PerplexityProgress): void => progress.update('scoring', text.bytesOf(bytes), text.bytes);
     try {
       const result = await lm.perplexity(text.pieces(), { context, stride, onProgress, signal: io.signal });
       progress.clear();
