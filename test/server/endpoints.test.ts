@@ -258,7 +258,10 @@ describe('createHandler', () => {
     const { MatMulFreeLM } = await import('matmulfree');
     const plain = await MatMulFreeLM.load(recurrentFiles(), { threads: 1 });
     const { status, body } = await new Client(plain).chat({ max_tokens: 1 });
-    expect([status, body.error.message]).toEqual([400, expect.stringContaining('has no chat template')]);
+    expect([status, body.error]).toEqual([400, {
+      message: 'this model has no chat template, which says how a conversation is written; ask /v1/completions, or start the server with one (matmulfree serve --chat-template FILE)',
+      type: 'invalid_request_error', param: null, code: 'no_chat_template',
+    }]);
     plain.dispose();
   });
 });
