@@ -35,6 +35,15 @@ describe('GET', () => {
     const head = await client.ask('/v1/models', undefined, { method: 'HEAD' });
     expect([head.status, head.body, head.headers.get('content-type')]).toEqual([200, undefined, 'application/json']);
   });
+
+  it('names what it refuses by the path that was asked for', async () => {
+    for (const path of ['/v1/responses', '/responses/', '/v1/']) {
+      expect(await client.ask(path)).toMatchObject({ status: 404, body: { error: { message: `there is nothing at "${path}"`, code: 'unknown_url' } } });
+    }
+    for (const [path, methods] of [['/v1/completions', 'POST, OPTIONS'], ['/completions/', 'POST, OPTIONS'], ['/health', 'GET, HEAD, OPTIONS']]) {
+      expect((await client.ask(path!, undefined, { method: 'PUT' })).body.error.message).toBe(`"${path}" takes ${methods}, not "PUT"`);
+    }
+  });
 });
 
 describe('POST /v1/chat/completions', () => {
