@@ -252,7 +252,7 @@ describe('the command line', () => {
     [[], 2, /Usage/], [['dance'], 2, /unknown command "dance"/], [['generate', '--sed', '7'], 2, /--sed/],
     [['generate', '--seed', 'x'], 2, /--seed takes a number, not "x"/], [['generate', '--top-p', '2'], 2, /topP is 2/],
     [['generate', ''], 2, /prompt is empty/], [['generate', '--temperature', '-1'], 2, /'--temperature <value>' argument is ambiguous|temperature/], [['score'], 2, /--text-file or --ids/], [['convert', '--model', 'x'], 2, /--out/],
-    [['convert', '--model', 'x', '--out', 'x.bin'], 2, /must end in \.gguf/],
+    [['convert', '--model', 'x', '--out', 'x.bin'], 2, /--out x\.bin: the name must end in \.gguf, or give --type safetensors for a folder; see/],
     [['generate', '--model', 'no/such/model'], 1, /no such file or folder/], [['score', '--text-file', 'no-such.txt'], 1, /no-such\.txt/],
     [['score', '--ids', 'package.json'], 1, /array of arrays/], [['score', '--text-file', 'src'], 1, /cannot read src: illegal operation on a directory/], [['info', '--model', 'package.json'], 1, /package\.json/],
     [['generate', '--regex', '('], 2, /constraint: regex/], [['generate', '--regex', 'a', '--choice', 'b'], 2, /one of --choice/],

@@ -96,7 +96,7 @@ describe('prune', () => {
     [['--blocks', '8'], 2, /--blocks 8: there are layers from 0 to 7/],
     [['--text-file', 'a', '--out', 'b.gguf'], 2, /--out needs what to leave out/],
     [['--blocks', '1', '--type', 'TQ1_0'], 2, /--type is of the file that --out names/],
-    [['--blocks', '1', '--out', 'b'], 2, /--out b: the name must end in \.gguf/],
+    [['--blocks', '1', '--out', 'b'], 2, /--out b: the name must end in \.gguf, or give --type safetensors for a folder; see/],
     [['--blocks', '1', '--out', 'b.gguf', '--type', 'Q4_0'], 2, /--type Q4_0: must be/],
     [['--text-file', 'no such file', '--drop', '1'], 1, /cannot read no such file/],
   ])('says what is wrong: %j', async (args, code, message) => {
