@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { didYouMean, MatMulFreeError } from '../index.js';
+import { didYouMean, MatMulFreeError, TokenizerError } from '../index.js';
 import { UsageError } from './arguments.js';
 import { cacheCommand } from './cache.js';
 import { chatCommand } from './chat.js';
@@ -63,7 +63,8 @@ export async function run(args: readonly string[], io: Io): Promise<number | 'st
     }
     const known = error instanceof MatMulFreeError || (error instanceof Error && 'code' in error);
     const unexpected = error instanceof Error ? error.stack : String(error);
-    io.stderr.write(`matmulfree: ${known ? onOneLine((error as Error).message) : unexpected}\n`);
+    const hint = error instanceof TokenizerError && error.message.endsWith('takes token ids only') ? '; matmulfree score takes them (--ids FILE.json)' : '';
+    io.stderr.write(`matmulfree: ${known ? onOneLine((error as Error).message) : unexpected}${hint}\n`);
     return FAILURE;
   }
 }

@@ -115,7 +115,7 @@ describe('score', () => {
     const text = await cli('score', '--model', model, '--text-file', join(folder, 'few.json'));
     expect(text.code).toBe(1);
     expectOneLine(text.stderr);
-    expect(text.stderr).toMatch(/no tokenizer\.json/);
+    expect(text.stderr).toMatch(/has no tokenizer, so it takes token ids only; matmulfree score takes them \(--ids FILE\.json\)$/m);
     const far = await cli('score', '--model', model, '--ids', join(folder, 'far.json'));
     expect(far).toMatchObject({ code: 1, stdout: '' });
     expectOneLine(far.stderr);
