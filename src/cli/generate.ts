@@ -1,4 +1,4 @@
-import { ArgumentError, type GenerateOptions, type GenerateResult, type MatMulFreeLM } from '../index.js';
+import type { GenerateOptions, GenerateResult, MatMulFreeLM } from '../index.js';
 import { parseCommand, UsageError } from './arguments.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import { pipedInput, readInput, STDIN } from './input.js';
@@ -19,9 +19,6 @@ export async function generateCommand(args: readonly string[], io: Io): Promise<
   const lm = await loadFromFlags(values, io);
   try {
     await stream(lm, prompt, options, io, values.quiet === true);
-  } catch (error) {
-    if (error instanceof ArgumentError) throw new UsageError(error.message);
-    throw error;
   } finally {
     lm.dispose();
   }

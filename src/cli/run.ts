@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { didYouMean, MatMulFreeError, TokenizerError } from '../index.js';
+import { ArgumentError, didYouMean, MatMulFreeError, TokenizerError } from '../index.js';
 import { UsageError } from './arguments.js';
 import { cacheCommand } from './cache.js';
 import { chatCommand } from './chat.js';
@@ -57,7 +57,7 @@ export async function run(args: readonly string[], io: Io): Promise<number | 'st
     return 0;
   } catch (error) {
     if (io.signal.aborted) return 'stopped';
-    if (error instanceof UsageError) {
+    if (error instanceof UsageError || isOption(error)) {
       io.stderr.write(`matmulfree: ${onOneLine(error.message)}; see matmulfree ${COMMANDS.has(name) ? `${name} ` : ''}--help\n`);
       return USAGE;
     }
@@ -67,6 +67,11 @@ export async function run(args: readonly string[], io: Io): Promise<number | 'st
     io.stderr.write(`matmulfree: ${known ? onOneLine((error as Error).message) : unexpected}${hint}\n`);
     return FAILURE;
   }
+}
+
+/** Whether the library has something against an option: not so a text that is too long. */
+function isOption(error: unknown): error is ArgumentError {
+  return error instanceof ArgumentError && /^(option |constraint: )/.test(error.message);
 }
 
 async function version(): Promise<string> {

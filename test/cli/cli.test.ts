@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MatMulFreeLM } from 'matmulfree';
+import { CHAT_MODELS } from '../support/chat.js';
 import { EMBEDDED, fixture, HAS_SHARED, shared, SHARED_NOTE } from '../support/files.js';
 import { cli, runScript, startCli } from '../support/run.js';
 import { tinyCheckpoint } from '../support/checkpoints.js';
@@ -248,6 +249,17 @@ describe('the command line', () => {
     }
   });
 
+  it('a prompt that is too long is no error of the command line', async () => {
+    const model = join(folder, 'transformer');
+    await mkdir(model);
+    for (const [name, bytes] of Object.entries(CHAT_MODELS[1]!.files(7))) await writeFile(join(model, name), bytes as Uint8Array);
+    const run = await cli('generate', 'once '.repeat(1000), '--model', model, '--threads', '1', '--context-tokens', '64');
+    expect(run).toMatchObject({ code: 1, stdout: '' });
+    expectOneLine(run.stderr);
+    expect(run.stderr).not.toContain('--help');
+    expect((await cli('generate', '--model', model, '--context-tokens', '0')).stderr).toMatch(/contextTokens is 0.*; see matmulfree generate --help$/m);
+  });
+
   it.each([
     [[], 2, /Usage/], [['dance'], 2, /unknown command "dance"/], [['generate', '--sed', '7'], 2, /--sed/],
     [['generate', '--seed', 'x'], 2, /--seed takes a number, not "x"/], [['generate', '--top-p', '2'], 2, /topP is 2/],
@@ -257,6 +269,7 @@ describe('the command line', () => {
     [['score', '--ids', 'package.json'], 1, /array of arrays/], [['score', '--text-file', 'src'], 1, /cannot read src: illegal operation on a directory/], [['info', '--model', 'package.json'], 1, /package\.json/],
     [['generate', '--regex', '('], 2, /constraint: regex/], [['generate', '--regex', 'a', '--choice', 'b'], 2, /one of --choice/],
     [['generate', '--json-schema', 'README.md'], 2, /README\.md: /], [['generate', '--json-schema', 'no-such.json'], 1, /no-such\.json/],
+    [['generate', '--top-k', '0.5'], 2, /topK is 0\.5.*; see matmulfree generate --help$/m],
     [['info', '--backend', 'quantum'], 1, /"quantum" is not available/],
   ] as [string[], number, RegExp][])('%j exits with %i', async (args, code, message) => {
     const run = await cli(...args);
