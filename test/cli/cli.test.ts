@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MatMulFreeLM } from 'matmulfree';
 import { CHAT_MODELS } from '../support/chat.js';
 import { EMBEDDED, fixture, HAS_SHARED, shared, SHARED_NOTE } from '../support/files.js';
-import { cli, runScript, startCli } from '../support/run.js';
+import { cli, cliWith, runScript, startCli } from '../support/run.js';
 import { tinyCheckpoint } from '../support/checkpoints.js';
 
 let folder: string;
@@ -179,6 +179,15 @@ describe('convert', () => {
     const broken = await cli('convert', '--model', join(folder, 'none'), '--out', join(folder, 'z'), '--type', 'safetensors');
     expect(broken.code).toBe(1);
     expect((await readdir(folder)).filter((name) => /partial|^z$/.test(name))).toEqual([]);
+  });
+
+  it.each([['progress.gguf', 'TQ1_0'], ['progress', 'safetensors']])('tells of its progress by the name that it gives: %s', async (name, type) => {
+    let time = 0; // by this clock every call takes as long as a line in a pipe
+    let text = '';
+    const stderr = { now: () => (time += 6000), write: (line: string) => { text += line; } };
+    await cliWith({ stderr }, 'convert', '--model', fixture('models/bf16-sharded'), '--out', join(folder, name), '--type', type);
+    const checked = new Set([...text.matchAll(/^checking (.*): \d+%/gm)].map(([, file]) => file!.split('/').at(-1)));
+    expect([...checked]).toEqual(['bf16-sharded', name]);
   });
 
   it('leaves an older file alone when it fails', async () => {
