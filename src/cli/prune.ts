@@ -159,10 +159,11 @@ function report(similarities: LayerSimilarities | undefined, plan: PrunePlan | u
   if (similarities) {
     const cell = (value: number | undefined, isDropped: boolean): string => `${value === undefined ? '-' : value.toFixed(4)}${isDropped ? ' *' : '  '}`.padStart(15);
     lines.push(`similarity of what goes in and what comes out, mean of ${plural(similarities.tokens, 'token')} in windows of ${similarities.context}${plan ? '; * is left out' : ''}`, '');
-    lines.push('layer                 token mixer  channel mixer          block');
+    const width = Math.max(...similarities.layers.map(({ kind = '' }) => kind.length));
+    lines.push(`layer  ${''.padEnd(width)}  ${['token mixer', 'channel mixer', 'block'].map((part) => `${part}  `.padStart(15)).join('')}`.trimEnd());
     for (const { layer, kind = '', tokenMixer, channelMixer, block } of similarities.layers) {
       const leftOut = leftOutOf(plan ?? {}, layer);
-      lines.push(`${String(layer).padStart(5)}  ${kind.padEnd(10)}  ${cell(tokenMixer, leftOut.tokenMixer)}${cell(channelMixer, leftOut.channelMixer)}${cell(block, leftOut.block)}`.trimEnd());
+      lines.push(`${String(layer).padStart(5)}  ${kind.padEnd(width)}  ${cell(tokenMixer, leftOut.tokenMixer)}${cell(channelMixer, leftOut.channelMixer)}${cell(block, leftOut.block)}`.trimEnd());
     }
     lines.push('');
   }

@@ -6,6 +6,7 @@ import { MatMulFreeLM, measureLayers, type LayerSimilarities } from 'matmulfree'
 import { EMBEDDED } from '../support/files.js';
 import { cli, cliWith, stdinOf } from '../support/run.js';
 import { folder as checkpoint, EXAMPLES } from '../prune/models.js';
+import { qwen35Folder, randomQwen35 } from '../support/qwen35.js';
 
 const TEXT = 'Once upon a time there was a little girl named Lily. She had a dog. The dog ran away, and Lily was sad. Then she heard a bark.';
 
@@ -81,6 +82,18 @@ describe('prune', () => {
     expect((await MatMulFreeLM.load(out)).info().switches.map(({ name }) => name)).toContain('left out');
     expect((await cli('prune', '--model', model, '--ids', ids, '--drop', '1', '--out', out, '--type', 'safetensors')).stderr).toMatch(/there is a folder of that name/);
     expect((await readdir(folder)).filter((name) => name.includes('partial'))).toEqual([]);
+  });
+
+  it('has a table whose columns are as wide as the kinds of mixers', async () => {
+    const model = join(folder, 'qwen');
+    await mkdir(model);
+    for (const [name, bytes] of Object.entries(qwen35Folder(randomQwen35()))) await writeFile(join(model, name), bytes as Uint8Array);
+    await writeFile(join(folder, 'few.json'), '[[1, 2, 3, 4, 5, 6]]');
+    const { stdout } = await cli('prune', '--model', model, '--ids', join(folder, 'few.json'), '--drop', '1');
+    const [head, ...rows] = stdout.split('\n').slice(2, 6);
+    const ends = ['token mixer', 'channel mixer', 'block'].map((name) => head!.indexOf(name) + name.length);
+    expect(rows.map((row) => row.slice(7, 22).trim())).toEqual(['gated-delta-net', 'attention', 'gated-delta-net']);
+    for (const row of rows) for (const end of ends) expect(row.slice(end - 6, end)).toMatch(/^[01]\.\d{4}$/);
   });
 
   it.each<[string[], number, RegExp]>([
