@@ -6,9 +6,13 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MatMulFreeLM } from 'matmulfree';
 import { CHAT_MODELS } from '../support/chat.js';
+import { floatFolder } from '../support/group-files.js';
 import { EMBEDDED, fixture, HAS_SHARED, shared, SHARED_NOTE } from '../support/files.js';
 import { cli, cliWith, runScript, startCli } from '../support/run.js';
-import { tinyCheckpoint } from '../support/checkpoints.js';
+import { tinyCheckpoint, type Files } from '../support/checkpoints.js';
+import { qwen35Folder, randomQwen35 } from '../support/qwen35.js';
+import { randomQwen3 } from '../support/ternary-models.js';
+import { EXAMPLES } from '../prune/models.js';
 
 let folder: string;
 beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'matmulfree-')); });
@@ -136,6 +140,24 @@ describe('info', () => {
     expect(info['layers']).toHaveLength(9);
     const operations = info['operations'] as Record<string, number>;
     expect(operations['ternaryAdditions']).toBeLessThan(operations['denseMultiplications']!);
+  });
+});
+
+describe('what a text takes, by info and prune', () => {
+  const qwen3: Files = floatFolder(randomQwen3());
+  it.each<[string, Files, RegExp]>([
+    ['a recurrent model', EXAMPLES[0]!.files, /^192 B, whatever its length$/],
+    ['one with windows and without', EXAMPLES[2]!.files, /^64 B, and 16 B for each token, and 64 B for each of the last tokens, as many as the windows have$/],
+    ['a Transformer', qwen3, /^1\.0 kB for each token$/],
+    ['gated delta nets', qwen35Folder(randomQwen35()), /^[\d.]+ kB, and 128 B for each token$/],
+  ])('%s', async (name, files, takes) => {
+    const model = join(folder, name);
+    await mkdir(model);
+    for (const [file, bytes] of Object.entries(files)) await writeFile(join(model, file), bytes as Uint8Array);
+    const [info, prune] = [await cli('info', '--model', model), await cli('prune', '--model', model, '--channel-mixers', '0')];
+    const line = (text: string): string => /^a text takes +(.*)$/m.exec(text)![1]!;
+    expect(line(info.stdout).split('; there is memory for ')[0]).toMatch(takes);
+    expect(line(prune.stdout)).toBe(`${line(info.stdout).split(';')[0]} → ${line(info.stdout).split(';')[0]}`);
   });
 });
 
