@@ -2,9 +2,9 @@ import type { MatMulFreeLM } from '../index.js';
 import { parseCommand, UsageError } from './arguments.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import type { Io } from './io.js';
-import { formatBytes, formatCount, plural, ProgressLine } from './terminal.js';
+import { formatCount, plural, ProgressLine } from './terminal.js';
 import { describeFile, describeWeights } from './info-file.js';
-import { memoryOfText } from './model-memory.js';
+import { memoryOfModel, memoryOfText } from './model-memory.js';
 import { HELP } from './usage.js';
 
 export async function infoCommand(args: readonly string[], io: Io): Promise<void> {
@@ -45,7 +45,7 @@ function table(lm: MatMulFreeLM): string {
     ...info.switches.map(({ name, value, why }): [string, string] => [name, `${value} (${why})`]),
     ['parameters', formatCount(info.parameters)],
     ['ternary weights', `${formatCount(info.ternaryWeights)}, ${percent(info.zeroShare)} of them zero`],
-    ['in memory', `${formatBytes(info.memoryBytes)}, ${formatBytes(info.embeddingBytes)} of it the embedding table`],
+    ['in memory', memoryOfModel(info)],
     ['a text takes', `${memoryOfText(info)}${info.stateBytesPerToken > 0 ? `; there is memory for ${plural(info.contextTokens, 'token')} of all texts (--context-tokens)` : ''}`],
     ['additions per token', `${formatCount(info.operations.ternaryAdditions)} (integers, ternary products)`],
     ['multiplications per token', `${formatCount(info.operations.multiplications)} (floats: norms, scales, gates)`],

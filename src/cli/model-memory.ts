@@ -1,7 +1,18 @@
 import type { ModelInfo } from '../index.js';
-import { formatBytes } from './terminal.js';
+import { formatBytes, plural } from './terminal.js';
 
 /* What a model takes, for `info` and `prune`. */
+
+/** What lies in memory: what the model is, and what is set aside for texts. */
+export function memoryOfModel({ memoryBytes, embeddingBytes, stateBytesPerToken, contextTokens }: ModelInfo): string {
+  const texts = stateBytesPerToken === 0 ? 0 : stateBytesPerToken * contextTokens;
+  const parts = [
+    `${formatBytes(memoryBytes - embeddingBytes - texts)} of weights and work space`,
+    `${formatBytes(embeddingBytes)} of the embedding table`,
+    ...(texts > 0 ? [`${formatBytes(texts)} for keys and values of ${plural(contextTokens, 'token')}`] : []),
+  ];
+  return `${formatBytes(memoryBytes)}: ${parts.join(', ')}`;
+}
 
 /** What is kept of a text. */
 export function memoryOfText({ stateBytes, stateBytesPerToken, windowedBytesPerToken }: ModelInfo): string {

@@ -6,7 +6,7 @@ import { numberOption, parseCommand, UsageError } from './arguments.js';
 import { EMBEDDED_MODEL, loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import { nameOf, parseIds, readInput } from './input.js';
 import type { Io } from './io.js';
-import { memoryOfText } from './model-memory.js';
+import { memoryOfModel, memoryOfText } from './model-memory.js';
 import { modelOutput } from './model-output.js';
 import { leftOutOf, prunePicture } from './prune-picture.js';
 import { asParts, cannotWrite, putInPlace } from './put-in-place.js';
@@ -174,7 +174,7 @@ function report(similarities: LayerSimilarities | undefined, plan: PrunePlan | u
   if (before.perplexity !== undefined) row('perplexity', ({ perplexity = NaN }) => (perplexity < 1e6 ? perplexity.toFixed(4) : perplexity.toExponential(4)));
   row('left out', ({ info }) => info.switches.find(({ name }) => name === 'left out')?.value ?? 'nothing');
   row('parameters', ({ info }) => info.parameters.toLocaleString('en-US'));
-  row('in memory', ({ info }) => formatBytes(info.memoryBytes));
+  row('in memory', ({ info }) => memoryOfModel(info));
   row('a text takes', ({ info }) => memoryOfText(info));
   return `${lines.join('\n')}\n`;
 }

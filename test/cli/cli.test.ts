@@ -143,7 +143,7 @@ describe('info', () => {
   });
 });
 
-describe('what a text takes, by info and prune', () => {
+describe('what a model and a text take, by info and prune', () => {
   const qwen3: Files = floatFolder(randomQwen3());
   it.each<[string, Files, RegExp]>([
     ['a recurrent model', EXAMPLES[0]!.files, /^192 B, whatever its length$/],
@@ -155,9 +155,18 @@ describe('what a text takes, by info and prune', () => {
     await mkdir(model);
     for (const [file, bytes] of Object.entries(files)) await writeFile(join(model, file), bytes as Uint8Array);
     const [info, prune] = [await cli('info', '--model', model), await cli('prune', '--model', model, '--channel-mixers', '0')];
-    const line = (text: string): string => /^a text takes +(.*)$/m.exec(text)![1]!;
-    expect(line(info.stdout).split('; there is memory for ')[0]).toMatch(takes);
-    expect(line(prune.stdout)).toBe(`${line(info.stdout).split(';')[0]} → ${line(info.stdout).split(';')[0]}`);
+    const line = (label: string, text: string): string => new RegExp(`^${label} +(.*)$`, 'm').exec(text)![1]!;
+    const [text, room] = line('a text takes', info.stdout).split('; there is memory for ');
+    expect(text).toMatch(takes);
+    expect(line('a text takes', prune.stdout)).toBe(`${text} → ${text}`);
+    const memory = line('in memory', info.stdout);
+    const [all, parts] = memory.split(': ');
+    expect(line('in memory', prune.stdout)).toMatch(new RegExp(`^${memory} → `));
+    expect(parts!.split(', ').map((part) => part.replace(/^[\d.]+ k?M?B (of|for) /, ''))).toEqual([
+      'weights and work space', 'the embedding table', ...(room === undefined ? [] : [`keys and values of ${room.replace(/ of all.*/, '')}`]),
+    ]);
+    const bytes = (size: string): number => parseFloat(size) * (/ kB/.test(size) ? 1e3 : / MB/.test(size) ? 1e6 : 1);
+    expect(parts!.split(', ').reduce((sum, part) => sum + bytes(part), 0) / bytes(all!)).toBeCloseTo(1, 1);
   });
 });
 
