@@ -159,6 +159,8 @@ describe('what a model and a text take, by info and prune', () => {
     const [text, room] = line('a text takes', info.stdout).split('; there is memory for ');
     expect(text).toMatch(takes);
     expect(line('a text takes', prune.stdout)).toBe(`${text} → ${text}`);
+    const labels = info.stdout.split('\n\n')[0]!.split('\n').map((row) => row.split('  ')[0]);
+    expect(labels).toEqual([...new Set(labels)]); // none stands twice
     const memory = line('in memory', info.stdout);
     const [all, parts] = memory.split(': ');
     expect(line('in memory', prune.stdout)).toMatch(new RegExp(`^${memory} → `));
