@@ -56,10 +56,10 @@ async function stream(lm: MatMulFreeLM, prompt: string, options: GenerateOptions
 }
 
 function summary(lm: MatMulFreeLM, stateBytes: number, newTokens: number, decodeMs: number, seed: number): string {
-  const rate = ((newTokens - 1) / decodeMs) * 1000; // the first comes with the prompt
+  const timed = newTokens - 1; // the first comes with the prompt
   return [
     plural(newTokens, 'token'),
-    `${newTokens > 1 ? rate.toFixed(0) : '-'} tokens/s`,
+    ...(timed > 0 ? [`${((timed / decodeMs) * 1000).toFixed(0)} tokens/s`] : []),
     `backend ${lm.backend}${lm.threads > 1 ? `, ${plural(lm.threads, 'thread')}` : ''}`,
     `state ${formatBytes(stateBytes)}`,
     `seed ${seed}`,

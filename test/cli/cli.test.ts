@@ -32,6 +32,12 @@ describe('generate', () => {
     expect(stderr.trimEnd()).toMatch(/^\d+ tokens · \d+ tokens\/s · backend (?:simd|relaxed)(?:, \d+ threads)? · state 8\.2 kB · seed 3$/);
   });
 
+  it('tells no speed where there is nothing to measure', async () => {
+    for (const args of [['--choice', '.', '-n', '1'], ['-n', '0'], ['-n', '1']]) {
+      expect((await cli('generate', 'A cat', '--threads', '1', '--seed', '1', ...args)).stderr).toMatch(/^[01] tokens? · backend \w+ · state 8\.2 kB · seed 1\n$/);
+    }
+  });
+
   it('goes on when nobody reads what it says on the side', async () => {
     const { child, ended } = startCli('generate', '--seed', '3', '-n', '5');
     child.stderr!.destroy();
