@@ -289,6 +289,9 @@ describe('the command line', () => {
     expect(general.code).toBe(0);
     expect((await cli('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect((await cli('help', 'score')).stdout).toMatch(/^Usage: matmulfree score/);
+    // The same prompt gives another text there.
+    expect((await cli('generate', '--help')).stdout).toMatch(/serve .*temperature 1, top-p 1.* library .*temperature 0/);
+    expect((await cli('serve', '--help')).stdout).toMatch(/temperature 1 and top_p 1.* 16 tokens of\s\/v1\/completions/);
     for (const command of ['generate', 'score', 'perplexity', 'eval', 'info', 'convert', 'cache']) {
       expect(general.stdout).toContain(command);
       const help = await cli(command, '--help');
