@@ -18,6 +18,14 @@ let folder: string;
 beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'matmulfree-')); });
 afterAll(() => rm(folder, { recursive: true }));
 
+/** Writes a model into a folder of its own. */
+async function put(name: string, files: Files): Promise<string> {
+  const model = join(folder, name);
+  await mkdir(model);
+  for (const [file, bytes] of Object.entries(files)) await writeFile(join(model, file), bytes);
+  return model;
+}
+
 /** One line, no stack trace. */
 function expectOneLine(stderr: string): void {
   expect(stderr.trimEnd()).not.toContain('\n');
@@ -117,9 +125,7 @@ describe('score', () => {
   });
 
   it('a model without a tokenizer takes ids, not text', async () => {
-    const model = join(folder, 'no-tokenizer');
-    await mkdir(model);
-    for (const [name, bytes] of Object.entries(tinyCheckpoint())) await writeFile(join(model, name), bytes);
+    const model = await put('no-tokenizer', tinyCheckpoint());
     await writeFile(join(folder, 'few.json'), '[[1, 2, 3]]');
     await writeFile(join(folder, 'far.json'), '[[1, 99]]');
     expect((await cli('score', '--model', model, '--ids', join(folder, 'few.json'), '--json')).code).toBe(0);
@@ -149,6 +155,14 @@ describe('info', () => {
   });
 });
 
+it.each<[string, Files, RegExp]>([
+  ['masters', EXAMPLES[3]!.files, /^floats, quantised by their mean magnitude as they are read \(/],
+  ['groups', floatFolder(randomQwen3()), /^floats, ternary in groups of columns, taken as they are \(/],
+  ['groups of a Qwen3.5', qwen35Folder(randomQwen35()), /^floats, ternary in groups of columns, taken as they are \(/],
+])('info tells what is done with floats: %s', async (name, files, weights) => {
+  expect(/^weights +(.*)$/m.exec((await cli('info', '--model', await put(name, files))).stdout)![1]).toMatch(weights);
+});
+
 describe('what a model and a text take, by info and prune', () => {
   const qwen3: Files = floatFolder(randomQwen3());
   it.each<[string, Files, RegExp]>([
@@ -157,9 +171,7 @@ describe('what a model and a text take, by info and prune', () => {
     ['a Transformer', qwen3, /^1\.0 kB for each token$/],
     ['gated delta nets', qwen35Folder(randomQwen35()), /^[\d.]+ kB, and 128 B for each token$/],
   ])('%s', async (name, files, takes) => {
-    const model = join(folder, name);
-    await mkdir(model);
-    for (const [file, bytes] of Object.entries(files)) await writeFile(join(model, file), bytes as Uint8Array);
+    const model = await put(name, files);
     const [info, prune] = [await cli('info', '--model', model), await cli('prune', '--model', model, '--channel-mixers', '0')];
     const line = (label: string, text: string): string => new RegExp(`^${label} +(.*)$`, 'm').exec(text)![1]!;
     const [text, room] = line('a text takes', info.stdout).split('; there is memory for ');
@@ -301,9 +313,7 @@ describe('the command line', () => {
   });
 
   it('a prompt that is too long is no error of the command line', async () => {
-    const model = join(folder, 'transformer');
-    await mkdir(model);
-    for (const [name, bytes] of Object.entries(CHAT_MODELS[1]!.files(7))) await writeFile(join(model, name), bytes as Uint8Array);
+    const model = await put('transformer', CHAT_MODELS[1]!.files(7));
     const run = await cli('generate', 'once '.repeat(1000), '--model', model, '--threads', '1', '--context-tokens', '64');
     expect(run).toMatchObject({ code: 1, stdout: '' });
     expectOneLine(run.stderr);
