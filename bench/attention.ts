@@ -1,8 +1,8 @@
 /*
  * What attention costs on the shape of BitNet b1.58 2B4T, with random weights: npm run bench:attention (see README.md)
  */
-import { parseArgs } from 'node:util';
 import { BACKEND_NAMES, createKernels, loadModel, type KernelOptions } from 'matmulfree';
+import { parseCommand } from '../src/cli/arguments.js';
 import { complain, enableRelaxedSimd, machine, residentBytes, wholeNumber } from './measure.js';
 import { random2B4T } from './random-model.js';
 import { createRoof } from './roof.js';
@@ -22,12 +22,10 @@ Options:
 const [SHORT, LONG, AT, TEXT] = [128, 2048, 4096, 8192];
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      help: { type: 'boolean' }, layers: { type: 'string', default: '4' }, backend: { type: 'string', default: 'auto' },
-      threads: { type: 'string', default: '1' }, rounds: { type: 'string', default: '5' },
-    },
-  });
+  const { values } = parseCommand(process.argv.slice(2), {
+    help: { type: 'boolean' }, layers: { type: 'string', default: '4' }, backend: { type: 'string', default: 'auto' },
+    threads: { type: 'string', default: '1' }, rounds: { type: 'string', default: '5' },
+  }, false);
   if (values.help) return console.log(HELP);
   enableRelaxedSimd();
   const rounds = wholeNumber('rounds', values.rounds);

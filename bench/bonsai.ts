@@ -4,8 +4,8 @@
  */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { BACKEND_NAMES, MatMulFreeLM, type KernelOptions, type ModelState } from 'matmulfree';
+import { parseCommand } from '../src/cli/arguments.js';
 import { pretendedState } from './library-states.js';
 import { complain, enableRelaxedSimd, machine, wholeNumber } from './measure.js';
 import { openPeers } from './peers.js';
@@ -37,13 +37,11 @@ const SPARE = 1024;
 const MB = 2 ** 20;
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      help: { type: 'boolean' }, shape: { type: 'string', default: '1.7B' }, type: { type: 'string', default: 'PQ2_0' }, peer: { type: 'string' }, 'peer-types': { type: 'string', default: 'Q2_0,TQ2_0' },
-      rounds: { type: 'string', default: '3' }, folder: { type: 'string', default: tmpdir() }, backend: { type: 'string', default: 'auto' }, layers: { type: 'string' }, threads: { type: 'string', default: '1' },
-      context: { type: 'string' },
-    },
-  });
+  const { values } = parseCommand(process.argv.slice(2), {
+    help: { type: 'boolean' }, shape: { type: 'string', default: '1.7B' }, type: { type: 'string', default: 'PQ2_0' }, peer: { type: 'string' }, 'peer-types': { type: 'string', default: 'Q2_0,TQ2_0' },
+    rounds: { type: 'string', default: '3' }, folder: { type: 'string', default: tmpdir() }, backend: { type: 'string', default: 'auto' }, layers: { type: 'string' }, threads: { type: 'string', default: '1' },
+    context: { type: 'string' },
+  }, false);
   if (values.help) return console.log(HELP);
   const { shape } = values;
   const published = BONSAI_SHAPES.get(shape);

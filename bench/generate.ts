@@ -1,8 +1,8 @@
 /*
  * What batches and guesses are worth on a model with random weights: npm run bench:generate (see README.md)
  */
-import { parseArgs } from 'node:util';
 import { BACKEND_NAMES, createKernels, type KernelOptions, type Model, type ModelState } from 'matmulfree';
+import { parseCommand } from '../src/cli/arguments.js';
 import { Generation } from '../src/generate/generation.js';
 import type { GenerateIdsOptions } from '../src/generate/options.js';
 import { complain, enableRelaxedSimd, machine, wholeNumber } from './measure.js';
@@ -69,12 +69,10 @@ async function measureGuesses(model: Model, rounds: number): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      help: { type: 'boolean' }, shape: { type: 'string', default: '370M' }, layers: { type: 'string' }, backend: { type: 'string', default: 'auto' },
-      threads: { type: 'string', default: '1' }, rounds: { type: 'string', default: '9' },
-    },
-  });
+  const { values } = parseCommand(process.argv.slice(2), {
+    help: { type: 'boolean' }, shape: { type: 'string', default: '370M' }, layers: { type: 'string' }, backend: { type: 'string', default: 'auto' },
+    threads: { type: 'string', default: '1' }, rounds: { type: 'string', default: '9' },
+  }, false);
   if (values.help) return console.log(HELP);
   if (!(values.shape in SHAPES)) throw new TypeError(`--shape takes ${Object.keys(SHAPES).join(', ')}`);
   enableRelaxedSimd();

@@ -4,8 +4,8 @@
  * All candidates take turns in one process, on copies of the weights that together exceed the caches, so that the weights
  * stream from memory as they do in a model.
  */
-import { parseArgs } from 'node:util';
 import { availableBackends, createKernels, createScalarKernels, type Kernels } from 'matmulfree';
+import { parseCommand } from '../src/cli/arguments.js';
 import { createFloatKernels } from './baselines/create.js';
 import { checkResults, denseCandidates, floatCandidates, randomProblem, shapes, ternaryCandidates, type Candidate, type Problem } from './kernel-candidates.js';
 import { complain, enableRelaxedSimd, machine, wholeNumber } from './measure.js';
@@ -55,9 +55,9 @@ async function measure(problem: Problem, scalar: Kernels, rounds: number): Promi
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { only: { type: 'string', default: '' }, rounds: { type: 'string', default: '11' }, help: { type: 'boolean' } },
-  });
+  const { values } = parseCommand(process.argv.slice(2), {
+    only: { type: 'string', default: '' }, rounds: { type: 'string', default: '11' }, help: { type: 'boolean' },
+  }, false);
   if (values.help) return console.log(HELP);
   const rounds = wholeNumber('rounds', values.rounds);
   enableRelaxedSimd();

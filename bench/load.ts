@@ -5,8 +5,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
 import type { Checkpoint } from 'matmulfree';
+import { parseCommand } from '../src/cli/arguments.js';
 import { filesFromMemory } from '../src/formats/bytes.js';
 import { writeGguf } from '../src/formats/gguf-writer.js';
 import { collectGarbage, complain, enableRelaxedSimd, machine, wholeNumber } from './measure.js';
@@ -44,9 +44,9 @@ async function libraryOf(folder: string): Promise<Library> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { help: { type: 'boolean' }, rounds: { type: 'string', default: '9' }, shape: { type: 'string', default: '370M' }, against: { type: 'string' } },
-  });
+  const { values } = parseCommand(process.argv.slice(2), {
+    help: { type: 'boolean' }, rounds: { type: 'string', default: '9' }, shape: { type: 'string', default: '370M' }, against: { type: 'string' },
+  }, false);
   if (values.help) return console.log(HELP);
   if (!Object.hasOwn(SHAPES, values.shape)) throw new TypeError(`--shape takes one of ${Object.keys(SHAPES).join(', ')}, not "${values.shape}"`);
   enableRelaxedSimd();

@@ -2,8 +2,8 @@
  * Whole models with random weights: tokens/s of decoding and prefill on several thread counts, and memory: npm run bench:model
  * (see README.md)
  */
-import { parseArgs } from 'node:util';
 import { BACKEND_NAMES, createKernels, type KernelOptions, type Kernels, type Model } from 'matmulfree';
+import { parseCommand } from '../src/cli/arguments.js';
 import { complain, enableRelaxedSimd, keepOneCoreBusy, machine, residentBytes, wholeNumber } from './measure.js';
 import { randomModel, SHAPES, type ShapeName } from './random-model.js';
 import { bitLinears, packedBytes } from './ternary-parts.js';
@@ -55,7 +55,7 @@ interface Figures {
 const PROMPTS = [8, 32, 512] as const;
 const ROUND_MS = 200;
 
-async function load({ shape, layers, backend }: Settings, threads: Threads): Promise<Loaded> {
+async function load({ shape, layers, backend }: Settings, threads: number): Promise<Loaded> {
   const kernels = await createKernels({ backend, threads });
   const before = residentBytes();
   const start = performance.now();
@@ -93,7 +93,7 @@ function tasksOf({ kernels, model }: Loaded): (() => void)[] {
 }
 
 /** Models of these thread counts, alive at the same time and taking turns. */
-async function measure(settings: Settings, threads: readonly Threads[]): Promise<Figures[]> {
+async function measure(settings: Settings, threads: readonly number[]): Promise<Figures[]> {
   const loaded: Loaded[] = [];
   for (const count of threads) loaded.push(await load(settings, count)); // one by one, for the memory figures
   const tasks = loaded.map(tasksOf);
@@ -106,6 +106,17 @@ async function measure(settings: Settings, threads: readonly Threads[]): Promise
     const [decode, ternary, ...prefill] = first.map((_, n) => times[n * loaded.length + m]);
     return { threads: kernels.threads, decode, ternary, prefill };
   });
+}
+
+/** Thread counts, each once: auto may be one that is given too. */
+async function countsOf({ backend, threads }: Settings): Promise<number[]> {
+  const counts = new Set<number>();
+  for (const wanted of threads) {
+    const kernels = await createKernels({ backend, threads: wanted });
+    counts.add(kernels.threads);
+    kernels.dispose();
+  }
+  return [...counts];
 }
 
 function report(figures: readonly Figures[]): void {
@@ -133,13 +144,11 @@ function report(figures: readonly Figures[]): void {
 }
 
 function readSettings(): (Settings & { readonly busy: boolean }) | undefined {
-  const { values } = parseArgs({
-    options: {
-      shape: { type: 'string', default: '370M' }, layers: { type: 'string' }, backend: { type: 'string', default: 'auto' },
-      threads: { type: 'string', default: '1,auto' }, rounds: { type: 'string', default: '9' },
-      busy: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
-    },
-  });
+  const { values } = parseCommand(process.argv.slice(2), {
+    shape: { type: 'string', default: '370M' }, layers: { type: 'string' }, backend: { type: 'string', default: 'auto' },
+    threads: { type: 'string', default: '1,auto' }, rounds: { type: 'string', default: '9' },
+    busy: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+  }, false);
   if (values.help) return undefined;
   if (!(values.shape in SHAPES)) throw new TypeError(`--shape is one of ${Object.keys(SHAPES).join(', ')}, not "${values.shape}"`);
   return {
@@ -159,7 +168,8 @@ async function main(): Promise<void> {
   console.log(`${machine()}${settings.busy ? '; another process keeps one core busy' : ''}`);
   const busy = settings.busy ? keepOneCoreBusy() : undefined;
   try {
-    const groups = settings.shape === '370M' ? [settings.threads] : settings.threads.map((count) => [count]);
+    const counts = await countsOf(settings);
+    const groups = settings.shape === '370M' ? [counts] : counts.map((count) => [count]);
     const figures: Figures[] = [];
     for (const group of groups) figures.push(...(await measure(settings, group)));
     report(figures);

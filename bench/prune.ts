@@ -4,8 +4,8 @@
 import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { MatMulFreeLM, measureLayers, planPruning, prune, type LayerSimilarities, type PruneKind, type PrunePlan } from 'matmulfree';
+import { parseCommand } from '../src/cli/arguments.js';
 import { shared } from '../test/support/files.js';
 import { randomFrom } from '../test/support/random.js';
 import { complain, enableRelaxedSimd, machine, wholeNumber } from './measure.js';
@@ -141,12 +141,10 @@ function picture({ model, curves }: Outcome, where: string): string {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      help: { type: 'boolean' }, models: { type: 'string', default: 'bitnet-8m,hybrid-9m,tinystories-9m' }, stories: { type: 'string', default: '100' },
-      orders: { type: 'string', default: '3' }, out: { type: 'string' }, from: { type: 'string' },
-    },
-  });
+  const { values } = parseCommand(process.argv.slice(2), {
+    help: { type: 'boolean' }, models: { type: 'string', default: 'bitnet-8m,hybrid-9m,tinystories-9m' }, stories: { type: 'string', default: '100' },
+    orders: { type: 'string', default: '3' }, out: { type: 'string' }, from: { type: 'string' },
+  }, false);
   if (values.help) return console.log(HELP);
   const found = values.from === undefined ? await measureAll(values.models.split(','), wholeNumber('stories', values.stories), wholeNumber('orders', values.orders))
     : JSON.parse(readFileSync(values.from, 'utf8')) as Found;

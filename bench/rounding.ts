@@ -2,7 +2,7 @@
  * What it costs to round activations to int8, in perplexity of a trained model: npm run bench:rounding (see README.md)
  */
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { parseCommand } from '../src/cli/arguments.js';
 import { readModel } from '../test/support/ternary-models.js';
 import { shared } from '../test/support/files.js';
 import { complain, machine, wholeNumber } from './measure.js';
@@ -25,7 +25,7 @@ const ROUNDINGS: readonly { readonly name: string; readonly rounding: Rounding }
 ];
 
 function main(): void {
-  const { values } = parseArgs({ options: { help: { type: 'boolean' }, model: { type: 'string', default: 'bitnet-8m' }, stories: { type: 'string', default: '100' } } });
+  const { values } = parseCommand(process.argv.slice(2), { help: { type: 'boolean' }, model: { type: 'string', default: 'bitnet-8m' }, stories: { type: 'string', default: '100' } }, false);
   if (values.help) return console.log(HELP);
   const json = (path: string): unknown => JSON.parse(readFileSync(shared(path), 'utf8'));
   const stories = (json('goldens/tinystories-9m/validation-stories.json') as number[][]).slice(0, wholeNumber('stories', values.stories));

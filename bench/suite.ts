@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { parseCommand } from '../src/cli/arguments.js';
 import { compareReports, formatComparison, parseReport } from './compare.js';
 import type { Listener } from './host.js';
 import { describeMachine } from './machine.js';
@@ -72,16 +72,14 @@ function readParts(text: string): readonly Part[] {
 }
 
 function readOptions() {
-  return parseArgs({
-    allowPositionals: true,
-    options: {
-      peer: { type: 'string' }, files: { type: 'string', default: tmpdir() },
-      quick: { type: 'boolean', default: false }, only: { type: 'string', default: PARTS.join() }, layers: { type: 'string' },
-      out: { type: 'string' }, json: { type: 'string' }, report: { type: 'string' }, from: { type: 'string' }, tables: { type: 'string' },
-      compare: { type: 'boolean', default: false }, browser: { type: 'boolean', default: false }, 'by-hand': { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
+  const args = process.argv.slice(2);
+  return parseCommand(args, {
+    peer: { type: 'string' }, files: { type: 'string', default: tmpdir() },
+    quick: { type: 'boolean', default: false }, only: { type: 'string', default: PARTS.join() }, layers: { type: 'string' },
+    out: { type: 'string' }, json: { type: 'string' }, report: { type: 'string' }, from: { type: 'string' }, tables: { type: 'string' },
+    compare: { type: 'boolean', default: false }, browser: { type: 'boolean', default: false }, 'by-hand': { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  }, args.includes('--compare'));
 }
 type Options = ReturnType<typeof readOptions>['values'];
 
@@ -160,7 +158,6 @@ async function main(): Promise<void> {
     if (positionals.length !== 2) throw new TypeError('--compare takes two files');
     return console.log(formatComparison(compareReports(read(positionals[0]), read(positionals[1]))));
   }
-  if (positionals.length > 0) throw new TypeError(`unknown argument "${positionals[0]}"; --help tells what there is`);
   if (values.from !== undefined && (values.out ?? values.report ?? values.tables) === undefined) throw new TypeError('--from draws: it takes --report, --tables or --out');
   prepareFolders(values);
   const report = values.from === undefined ? await measure(values) : read(values.from);

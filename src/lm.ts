@@ -133,7 +133,7 @@ export class MatMulFreeLM {
   /** @throws TokenizerError when the model came without one. */
   get tokenizer(): Tokenizer {
     if (!this.maybeTokenizer) {
-      throw new TokenizerError(`${this.name}: has no tokenizer.json, so it takes token ids only, no text`);
+      throw new TokenizerError(`${this.name}: has no tokenizer, so it takes token ids only`);
     }
     return this.maybeTokenizer;
   }

@@ -85,7 +85,7 @@ export const qwen35: Family = {
       leftOut: unread,
       switches: [
         ...blueprint.switches,
-        { name: 'layers', value: `${sizes.config.layers - attention} gated delta nets, ${attention} of attention`, why: keys.has('layer_types') ? 'layer_types' : 'full_attention_interval' },
+        { name: 'kinds of layers', value: `${sizes.config.layers - attention} gated delta nets, ${attention} of attention`, why: keys.has('layer_types') ? 'layer_types' : 'full_attention_interval' },
         { name: 'delta net', value: `${shape.keyHeads} key heads of ${shape.keyDim}, ${shape.valueHeads} value heads of ${shape.valueDim}`, why: 'linear_num_key_heads, …' },
         ...leftOut(tensors, keys),
         ...(rotation ? rotation.switches : []),

@@ -7,7 +7,7 @@ import { Pace } from '../platform/pace.js';
 import { checkFinite, checkTensors, decodeFinite, parseOptional, readOptionalText, readTable, type Checkpoint } from './checkpoint.js';
 import { quantizeTernary } from './quantize.js';
 import { groupOf, readGroups, type StoredGroups } from './grouped.js';
-import { hfScaleName, type TensorSpec } from '../architectures/blueprint.js';
+import { hfScaleName, ternaryTensors, type TensorSpec } from '../architectures/blueprint.js';
 import type { Family } from '../architectures/family.js';
 import { parseConfig } from '../architectures/parse-config.js';
 
@@ -75,7 +75,10 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
       name: files.name,
       blueprint,
       texts,
-      stored: packed?.stored ?? { value: 'floats, quantised by their mean magnitude as they are read', why: 'the tensors are floats' },
+      stored: packed?.stored ?? {
+        value: `floats, ${ternaryTensors(blueprint).some(({ isGrouped }) => isGrouped) ? 'ternary in groups of columns, taken as they are' : 'quantised by their mean magnitude as they are read'}`,
+        why: 'the tensors are floats',
+      },
       tableType: ({ hf }) => floatType(hf),
       hasRowScales: packed !== undefined,
       storedBytes: (tensor) => at(tensor.hf).byteLength,

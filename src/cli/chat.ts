@@ -1,4 +1,4 @@
-import { ArgumentError, MatMulFreeError, type GenerateOptions, type MatMulFreeLM } from '../index.js';
+import { MatMulFreeError, type GenerateOptions, type MatMulFreeLM } from '../index.js';
 import { AnswerOutput } from './answer-output.js';
 import { parseCommand, UsageError } from './arguments.js';
 import { EXIT, isCommand, runCommand } from './chat-commands.js';
@@ -68,7 +68,6 @@ async function checkOptions(lm: MatMulFreeLM, { system: _system, ...options }: G
   try {
     await lm.generate([{ role: 'user', content: 'Hi' }], { ...options, signal: AbortSignal.abort(stop) }).next();
   } catch (error) {
-    if (error instanceof ArgumentError) throw new UsageError(error.message);
     if (error !== stop) throw error;
   }
 }

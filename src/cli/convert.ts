@@ -1,6 +1,7 @@
 import { checkConversion, convert, CONVERT_TYPES, inspect, convertToSafetensors, type FilePart } from '../index.js';
 import { parseCommand, UsageError } from './arguments.js';
 import type { Io } from './io.js';
+import { targetOf } from './leftovers.js';
 import { modelOutput } from './model-output.js';
 import { asParts, putInPlace } from './put-in-place.js';
 import { formatBytes, plural, ProgressLine } from './terminal.js';
@@ -26,7 +27,7 @@ export async function convertCommand(args: readonly string[], io: Io): Promise<v
   let checked = 'not checked';
   const check = async (file: string): Promise<void> => {
     if (values['no-check']) return;
-    const { tokens } = await checkConversion(model, file, common);
+    const { tokens } = await checkConversion(model, file, { ...common, onProgress: (told) => progress.listener({ ...told, file: targetOf(told.file) }) });
     checked = `checked: ${plural(tokens, 'token')} have the same logits as in the source, bit for bit`;
   };
   const parts: AsyncIterable<FilePart> = output.kind === 'folder' ? convertToSafetensors(model, common) : asParts(convert(model, { type: output.type, name, ...common }));

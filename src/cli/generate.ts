@@ -1,4 +1,4 @@
-import { ArgumentError, type GenerateOptions, type GenerateResult, type MatMulFreeLM } from '../index.js';
+import type { GenerateOptions, GenerateResult, MatMulFreeLM } from '../index.js';
 import { parseCommand, UsageError } from './arguments.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import { pipedInput, readInput, STDIN } from './input.js';
@@ -19,9 +19,6 @@ export async function generateCommand(args: readonly string[], io: Io): Promise<
   const lm = await loadFromFlags(values, io);
   try {
     await stream(lm, prompt, options, io, values.quiet === true);
-  } catch (error) {
-    if (error instanceof ArgumentError) throw new UsageError(error.message);
-    throw error;
   } finally {
     lm.dispose();
   }
@@ -59,10 +56,10 @@ async function stream(lm: MatMulFreeLM, prompt: string, options: GenerateOptions
 }
 
 function summary(lm: MatMulFreeLM, stateBytes: number, newTokens: number, decodeMs: number, seed: number): string {
-  const rate = ((newTokens - 1) / decodeMs) * 1000; // the first comes with the prompt
+  const timed = newTokens - 1; // the first comes with the prompt
   return [
     plural(newTokens, 'token'),
-    `${newTokens > 1 ? rate.toFixed(0) : '-'} tokens/s`,
+    ...(timed > 0 ? [`${((timed / decodeMs) * 1000).toFixed(0)} tokens/s`] : []),
     `backend ${lm.backend}${lm.threads > 1 ? `, ${plural(lm.threads, 'thread')}` : ''}`,
     `state ${formatBytes(stateBytes)}`,
     `seed ${seed}`,

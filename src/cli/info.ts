@@ -1,9 +1,10 @@
-import type { MatMulFreeLM, ModelInfo } from '../index.js';
+import type { MatMulFreeLM } from '../index.js';
 import { parseCommand, UsageError } from './arguments.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import type { Io } from './io.js';
-import { formatBytes, formatCount, plural, ProgressLine } from './terminal.js';
+import { formatCount, plural, ProgressLine } from './terminal.js';
 import { describeFile, describeWeights } from './info-file.js';
+import { memoryOfModel, memoryOfText } from './model-memory.js';
 import { HELP } from './usage.js';
 
 export async function infoCommand(args: readonly string[], io: Io): Promise<void> {
@@ -44,8 +45,8 @@ function table(lm: MatMulFreeLM): string {
     ...info.switches.map(({ name, value, why }): [string, string] => [name, `${value} (${why})`]),
     ['parameters', formatCount(info.parameters)],
     ['ternary weights', `${formatCount(info.ternaryWeights)}, ${percent(info.zeroShare)} of them zero`],
-    ['in memory', `${formatBytes(info.memoryBytes)}, ${formatBytes(info.embeddingBytes)} of it the embedding table`],
-    ['a text takes', memoryOf(info)],
+    ['in memory', memoryOfModel(info)],
+    ['a text takes', `${memoryOfText(info)}${info.stateBytesPerToken > 0 ? `; there is memory for ${plural(info.contextTokens, 'token')} of all texts (--context-tokens)` : ''}`],
     ['additions per token', `${formatCount(info.operations.ternaryAdditions)} (integers, ternary products)`],
     ['multiplications per token', `${formatCount(info.operations.multiplications)} (floats: norms, scales, gates)`],
     ['a dense float model', `${formatCount(info.operations.denseMultiplications)} multiplications for the same matrices`],
@@ -60,17 +61,4 @@ function table(lm: MatMulFreeLM): string {
     lines.push(`${formatCount(layer.ternaryWeights).padStart(15)}  ${percent(layer.zeroShare).padStart(9)}  ${layer.name}`);
   }
   return lines.join('\n');
-}
-
-/** What is kept of a text. */
-function memoryOf({ stateBytes, stateBytesPerToken, windowedBytesPerToken, contextTokens }: ModelInfo): string {
-  const flat = `${formatBytes(stateBytes)}, whatever its length`;
-  if (stateBytesPerToken === 0) return flat;
-  const growing = stateBytesPerToken - windowedBytesPerToken;
-  const parts = [
-    ...(stateBytes > 0 ? [flat] : []),
-    ...(growing > 0 ? [`${formatBytes(growing)} for each token`] : []),
-    ...(windowedBytesPerToken > 0 ? [`${formatBytes(windowedBytesPerToken)} for each of the last tokens, as many as the windows have`] : []),
-  ];
-  return `${parts.join('; ')}; there is memory for ${plural(contextTokens, 'token')} of all texts (--context-tokens)`;
 }

@@ -11,8 +11,9 @@ export const STDIN = '-';
 export class TextInput {
   /** 0 when that is not known, as of a pipe. */
   readonly bytes: number;
-  /** Bytes read so far. */
-  read = 0;
+  /** Bytes read so far, and how many they are as UTF-8. */
+  private read = 0;
+  private asUtf8 = 0;
   private readonly name: string;
   private readonly source: AsyncIterable<Uint8Array>;
   private readonly end: () => Promise<void>;
@@ -38,10 +39,18 @@ export class TextInput {
 
   async *pieces(): AsyncGenerator<string, void, undefined> {
     try {
-      yield* decodeText(this.chunks());
+      for await (const piece of decodeText(this.chunks())) {
+        this.asUtf8 += Buffer.byteLength(piece);
+        yield piece;
+      }
     } catch (error) {
       throw cannotRead(this.name, error);
     }
+  }
+
+  /** How many of its own bytes so many of the text in UTF-8 are, about. */
+  bytesOf(utf8: number): number {
+    return Math.round((utf8 * this.read) / this.asUtf8);
   }
 
   private async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {

@@ -26,6 +26,11 @@ export async function partialPath(path: string): Promise<string> {
   return `${path}.${host}${boot}-${pid}-${start}.partial`;
 }
 
+/** What is to be at a path that `partialPath` gave. */
+export function targetOf(path: string): string {
+  return path.replace(PARTIAL, '');
+}
+
 /** Removes what processes that are gone have left beside `path`; what one of another machine may still be writing stays. */
 export async function removeLeftovers(path: string): Promise<void> {
   const folder = dirname(path);

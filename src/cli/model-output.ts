@@ -17,7 +17,7 @@ export async function modelOutput(out: string, type: string | undefined): Promis
   if (type !== undefined && type !== 'safetensors' && !blockType) throw new UsageError(`--type ${type}: must be ${CONVERT_TYPES.join(', ')} or safetensors`);
   const isGguf = out.toLowerCase().endsWith('.gguf');
   if (type !== 'safetensors') {
-    if (!isGguf) throw new UsageError(`--out ${out}: the name must end in .gguf`);
+    if (!isGguf) throw new UsageError(`--out ${out}: the name must end in .gguf, or give --type safetensors for a folder`);
     return { kind: 'file', type: blockType };
   }
   if (isGguf) throw new UsageError(`--out ${out}: must be a folder, which gets config.json, model.safetensors and the tokenizer's files`);

@@ -1,4 +1,4 @@
-import { ArgumentError, type Perplexity } from '../index.js';
+import type { Perplexity, PerplexityProgress } from '../index.js';
 import { numberOption, parseCommand, UsageError } from './arguments.js';
 import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import { textArgument, TextInput } from './input.js';
@@ -22,14 +22,11 @@ export async function perplexityCommand(args: readonly string[], io: Io): Promis
   try {
     const lm = await loadFromFlags(values, io);
     const progress = new ProgressLine(values.quiet === true, io.stderr);
-    const onProgress = (): void => progress.update('reading', text.read, text.bytes);
+    const onProgress = ({ bytes }: PerplexityProgress): void => progress.update('scoring', text.bytesOf(bytes), text.bytes);
     try {
       const result = await lm.perplexity(text.pieces(), { context, stride, onProgress, signal: io.signal });
       progress.clear();
       io.stdout.write(values.json ? `${JSON.stringify(jsonOf(result, context, stride))}\n` : tableOf(result));
-    } catch (error) {
-      if (error instanceof ArgumentError && /^option /.test(error.message)) throw new UsageError(error.message);
-      throw error;
     } finally {
       progress.clear();
       lm.dispose();

@@ -6,6 +6,7 @@ import { numberOption, parseCommand, UsageError } from './arguments.js';
 import { EMBEDDED_MODEL, loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import { nameOf, parseIds, readInput } from './input.js';
 import type { Io } from './io.js';
+import { memoryOfModel, memoryOfText } from './model-memory.js';
 import { modelOutput } from './model-output.js';
 import { leftOutOf, prunePicture } from './prune-picture.js';
 import { asParts, cannotWrite, putInPlace } from './put-in-place.js';
@@ -159,10 +160,11 @@ function report(similarities: LayerSimilarities | undefined, plan: PrunePlan | u
   if (similarities) {
     const cell = (value: number | undefined, isDropped: boolean): string => `${value === undefined ? '-' : value.toFixed(4)}${isDropped ? ' *' : '  '}`.padStart(15);
     lines.push(`similarity of what goes in and what comes out, mean of ${plural(similarities.tokens, 'token')} in windows of ${similarities.context}${plan ? '; * is left out' : ''}`, '');
-    lines.push('layer                 token mixer  channel mixer          block');
+    const width = Math.max(...similarities.layers.map(({ kind = '' }) => kind.length));
+    lines.push(`layer  ${''.padEnd(width)}  ${['token mixer', 'channel mixer', 'block'].map((part) => `${part}  `.padStart(15)).join('')}`.trimEnd());
     for (const { layer, kind = '', tokenMixer, channelMixer, block } of similarities.layers) {
       const leftOut = leftOutOf(plan ?? {}, layer);
-      lines.push(`${String(layer).padStart(5)}  ${kind.padEnd(10)}  ${cell(tokenMixer, leftOut.tokenMixer)}${cell(channelMixer, leftOut.channelMixer)}${cell(block, leftOut.block)}`.trimEnd());
+      lines.push(`${String(layer).padStart(5)}  ${kind.padEnd(width)}  ${cell(tokenMixer, leftOut.tokenMixer)}${cell(channelMixer, leftOut.channelMixer)}${cell(block, leftOut.block)}`.trimEnd());
     }
     lines.push('');
   }
@@ -172,8 +174,8 @@ function report(similarities: LayerSimilarities | undefined, plan: PrunePlan | u
   if (before.perplexity !== undefined) row('perplexity', ({ perplexity = NaN }) => decimal(perplexity));
   row('left out', ({ info }) => info.switches.find(({ name }) => name === 'left out')?.value ?? 'nothing');
   row('parameters', ({ info }) => info.parameters.toLocaleString('en-US'));
-  row('in memory', ({ info }) => formatBytes(info.memoryBytes));
-  row('a text takes', ({ info }) => `${formatBytes(info.stateBytes)}${info.stateBytesPerToken > 0 ? ` and ${formatBytes(info.stateBytesPerToken)} a token` : ''}`);
+  row('in memory', ({ info }) => memoryOfModel(info));
+  row('a text takes', ({ info }) => memoryOfText(info));
   return `${lines.join('\n')}\n`;
 }
 

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { didYouMean, MatMulFreeError } from '../index.js';
+import { ArgumentError, didYouMean, MatMulFreeError, TokenizerError } from '../index.js';
 import { UsageError } from './arguments.js';
 import { cacheCommand } from './cache.js';
 import { chatCommand } from './chat.js';
@@ -57,15 +57,21 @@ export async function run(args: readonly string[], io: Io): Promise<number | 'st
     return 0;
   } catch (error) {
     if (io.signal.aborted) return 'stopped';
-    if (error instanceof UsageError) {
+    if (error instanceof UsageError || isOption(error)) {
       io.stderr.write(`matmulfree: ${onOneLine(error.message)}; see matmulfree ${COMMANDS.has(name) ? `${name} ` : ''}--help\n`);
       return USAGE;
     }
     const known = error instanceof MatMulFreeError || (error instanceof Error && 'code' in error);
     const unexpected = error instanceof Error ? error.stack : String(error);
-    io.stderr.write(`matmulfree: ${known ? onOneLine((error as Error).message) : unexpected}\n`);
+    const hint = error instanceof TokenizerError && error.message.endsWith('takes token ids only') ? '; matmulfree score takes them (--ids FILE.json)' : '';
+    io.stderr.write(`matmulfree: ${known ? onOneLine((error as Error).message) : unexpected}${hint}\n`);
     return FAILURE;
   }
+}
+
+/** Whether the library has something against an option: not so a text that is too long. */
+function isOption(error: unknown): error is ArgumentError {
+  return error instanceof ArgumentError && /^(option |constraint: )/.test(error.message);
 }
 
 async function version(): Promise<string> {

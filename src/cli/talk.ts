@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { ArgumentError, MatMulFreeError, SourceError, type ChatOptions, type Conversation, type MatMulFreeLM } from '../index.js';
+import { ArgumentError, ChatTemplateError, MatMulFreeError, SourceError, type ChatOptions, type Conversation, type MatMulFreeLM } from '../index.js';
 import type { AnswerOutput } from './answer-output.js';
 import { cannotRead } from './input.js';
 import type { Io } from './io.js';
@@ -90,7 +90,7 @@ export class Talk {
   async save(file: string): Promise<string> {
     const bytes = this.chat.save();
     await putInPlace(pathOf(file), 'file', [{ file: '', bytes }]);
-    return `${file}: ${this.length()}`;
+    return `${file}: ${await this.length()}`;
   }
 
   /** @throws SourceError for a file that cannot be read, or holds no conversation with this model. The conversation is as before then. */
@@ -106,21 +106,30 @@ export class Talk {
     this.replace(opened);
     const [first] = opened.messages;
     this.system = first?.role === 'system' && typeof first.content === 'string' ? first.content : undefined;
-    return `${file}: ${this.length()}`;
+    return `${file}: ${await this.length()}`;
   }
 
   /** How long it is, and how it is made. */
-  describe(): string {
+  async describe(): Promise<string> {
     const { backend, threads } = this.lm;
-    return `${this.length()} · backend ${backend}${threads > 1 ? `, ${plural(threads, 'thread')}` : ''} · seed ${this.options.answers.seed}`;
+    return `${await this.length()} · backend ${backend}${threads > 1 ? `, ${plural(threads, 'thread')}` : ''} · seed ${this.options.answers.seed}`;
   }
 
   get systemText(): string | undefined {
     return this.system;
   }
 
-  private length(): string {
-    return `${plural(this.chat.messages.length, 'message')}, ${plural(this.chat.tokens, 'token')}`;
+  /** Of all that was said, as the template writes it: a conversation that was loaded may not have been read yet. */
+  private async length(): Promise<string> {
+    const { lm: { tokenizer }, chat: { messages }, options: { answers: { enableThinking } } } = this;
+    const count = plural(messages.length, 'message');
+    try {
+      const text = messages.length === 0 ? '' : await tokenizer.applyChatTemplate(messages, { enableThinking });
+      return `${count}, ${plural(tokenizer.encode(text, { addSpecialTokens: false }).length, 'token')}`;
+    } catch (error) {
+      if (error instanceof ChatTemplateError) return count; // some want a question at the end
+      throw error;
+    }
   }
 
   /** @returns what was said last, without the answer. */

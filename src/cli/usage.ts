@@ -70,6 +70,7 @@ ${MODEL}
 ${WRITING}
                         (FILE may be -, which is stdin)
   --quiet               the text only
+Other defaults have serve (those of OpenAI's API: temperature 1, top-p 1) and the library (temperature 0).
 
 Examples:
   matmulfree generate
@@ -112,6 +113,8 @@ Answers requests of OpenAI's API over HTTP, until Ctrl-C: then what runs is fini
 GET /v1/models, POST /v1/chat/completions (models with a chat template), /v1/completions, /v1/embeddings; GET /health.
 Requests at the same time share the work, and beginnings that their prompts have in common. Answers can be streamed, and be held
 to a JSON Schema (response_format); tools are called as the model's template has it.
+What a request leaves out is as in OpenAI's API: temperature 1 and top_p 1, unless the model's authors chose others, and 16 tokens of
+/v1/completions; a chat gets up to 1024.
 
 Options:
 ${MODEL}

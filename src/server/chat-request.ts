@@ -4,7 +4,7 @@ import { forcedCall } from '../generate/tool-choice.js';
 import type { MatMulFreeLM } from '../lm.js';
 import { readFormat, type Constraints } from './constraints.js';
 import type { Wanted } from './engine.js';
-import { badField } from './errors.js';
+import { ApiError, badField } from './errors.js';
 import type { Fields } from './fields.js';
 import { readMessages, readTools, type ReadTool } from './messages.js';
 import type { ServerSettings } from './options.js';
@@ -13,6 +13,7 @@ import { MAX_TOP_LOGPROBS, nth, readCount, readSampling, readStream, SAMPLING_FI
 const FIELDS = [
   ...SAMPLING_FIELDS, 'messages', 'tools', 'tool_choice', 'parallel_tool_calls', 'top_logprobs', 'reasoning_effort', 'enable_thinking', 'chat_template_kwargs', 'modalities',
 ];
+const NO_TEMPLATE = 'this model has no chat template, which says how a conversation is written; ask /v1/completions, or start the server with one (matmulfree serve --chat-template FILE)';
 
 /** What a request for a chat wants. */
 export interface ChatRequest {
@@ -28,8 +29,9 @@ export interface ChatRequest {
   readonly severalCalls: boolean;
 }
 
-/** @throws ApiError naming a field; ArgumentError for a model without a chat template; ChatTemplateError. */
+/** @throws ApiError naming a field, or for a model without a chat template; ChatTemplateError. */
 export function readChat(fields: Fields, lm: MatMulFreeLM, settings: ServerSettings, constraints: Constraints): ChatRequest {
+  if (!lm.hasChatTemplate) throw new ApiError(400, NO_TEMPLATE, { code: 'no_chat_template' });
   fields.checkNames(FIELDS);
   const modalities = fields.list('modalities', 8);
   if (modalities?.some((each) => each !== 'text')) throw badField('modalities', 'has more than "text", which is all that this model writes');

@@ -42,13 +42,14 @@ export function createHandler(lm: MatMulFreeLM, options: ServerOptions = {}): Ha
 
   async function answer(request: Request): Promise<Response> {
     const { method } = request;
-    const path = new URL(request.url).pathname.replace(/^\/v1(?=\/)/, '').replace(/(?<=.)\/$/, '');
+    const { pathname } = new URL(request.url);
+    const path = pathname.replace(/^\/v1(?=\/)/, '').replace(/(?<=.)\/$/, '');
     const endpoint = ENDPOINTS.get(path);
     const name = /^\/models(?:\/(.+))?$/.exec(path);
-    if (!endpoint && !name && path !== '/health') throw new ApiError(404, `there is nothing at ${show(path)}`, { code: 'unknown_url' });
+    if (!endpoint && !name && path !== '/health') throw new ApiError(404, `there is nothing at ${show(pathname)}`, { code: 'unknown_url' });
     const methods = endpoint ? 'POST, OPTIONS' : 'GET, HEAD, OPTIONS';
     if (method === 'OPTIONS') return new Response(null, { status: 204, headers: { allow: methods, ...access.preflight(request, methods) } });
-    if (!methods.split(', ').includes(method)) throw new ApiError(405, `${show(path)} takes ${methods}, not ${show(method)}`, { code: 'method_not_allowed', headers: { allow: methods } });
+    if (!methods.split(', ').includes(method)) throw new ApiError(405, `${show(pathname)} takes ${methods}, not ${show(method)}`, { code: 'method_not_allowed', headers: { allow: methods } });
     if (path === '/health') return isClosed ? jsonResponse({ status: 'stopping' }, 503) : jsonResponse({ status: 'ok' });
     await access.check(request);
     if (isClosed) throw busy('the server is stopping');

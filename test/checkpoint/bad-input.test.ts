@@ -230,8 +230,8 @@ describe('tokenizers', () => {
     const lm = await MatMulFreeLM.load(tinyCheckpoint());
     expect(lm.hasTokenizer).toBe(false);
     expect(() => lm.tokenizer).toThrow(TokenizerError);
-    expect(() => lm.score('text')).toThrow(/no tokenizer\.json/);
-    await expect(lm.generate('text').next()).rejects.toThrow(/no tokenizer\.json/);
+    expect(() => lm.score('text')).toThrow(/no tokenizer, /);
+    await expect(lm.generate('text').next()).rejects.toThrow(/no tokenizer, /);
     expect(lm.score([1, 2, 3]).tokens).toBe(2);
     expect((await lm.generateIds([1], { maxNewTokens: 1 }).next()).value).toBeTypeOf('number');
   });

@@ -170,7 +170,7 @@ describe('"llama": SentencePiece BPE with scores', () => {
   });
 
   it('without a tokenizer takes ids, and "no_vocab" is none', async () => {
-    await expect(tokenizerOf({}, 14)).rejects.toThrow(/no tokenizer/);
+    await expect(tokenizerOf({}, 14)).rejects.toThrow(/^model\.gguf: has no tokenizer, so it takes token ids only$/);
     await expect(tokenizerOf({ 'tokenizer.ggml.model': ['string', 'no_vocab'] }, 14)).rejects.toThrow(/no tokenizer/);
   });
 

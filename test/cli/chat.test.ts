@@ -68,7 +68,7 @@ describe('chat through a pipe', () => {
     const [again] = await answersTo(['three'], 'not', 8);
     expect(stdout).toBe(linesOf([one!, two!, three!, again!]));
     expect(stderr.trimEnd().split('\n').map((line) => line.replace(/ · backend .*/, ''))).toEqual([
-      'be', 'be', '1 message, 0 tokens', '1 message, 0 tokens', expect.stringMatching(/^3 messages, \d+ tokens$/),
+      'be', 'be', '1 message, 13 tokens', '1 message, 13 tokens', expect.stringMatching(/^3 messages, \d+ tokens$/),
     ]);
   });
 
@@ -83,6 +83,23 @@ describe('chat through a pipe', () => {
     expect(back.stdout.split('\n')[0]).toBe(two);
     expect(back.stderr).toMatch(/^3 messages, .*\n1 message, /);
     expect((await pipe('/system\n', '--load', file)).stderr).toBe('s\n');
+  });
+
+  it('tells how long the conversation is, whatever of it has been read', async () => {
+    const file = join(folder, 'length.chat');
+    const { stderr } = await pipe(`/info\nhi\n/info\nho\n/info\n/save ${file}\n/load ${file}\n/info\n/undo\n/info\n/undo\n/info\n`, ...SHORT);
+    // A character is a token, and so is a mark.
+    const turn = (role: string, length: number): number => 1 + `${role}\n`.length + length + 1 + '\n'.length;
+    const one = turn('user', 2) + turn('assistant', 9);
+    expect([...stderr.matchAll(/(\d+) messages?, (\d+) tokens?/g)].map(([, ...counts]) => counts.map(Number))).toEqual([
+      [0, 0], [2, one], [4, 2 * one], [4, 2 * one], [4, 2 * one], [4, 2 * one], [2, one], [0, 0],
+    ]);
+  });
+
+  it('tells how many messages there are where the template cannot show them', async () => {
+    await writeFile(join(folder, 'strict.jinja'), `{% if messages[-1].role == 'system' %}{{ raise_exception('nothing is asked') }}{% endif %}${QWEN_LIKE}`);
+    const { code, stderr } = await pipe('/info\n', '--system', 's', '--chat-template', join(folder, 'strict.jinja'));
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/^1 message · backend /)]);
   });
 
   it('a file is replaced whole, or stays as it was', async () => {
@@ -227,7 +244,8 @@ describe('chat at a terminal', () => {
   });
 
   it('Ctrl-C stops the answer, which stays as far as it came; the next one leaves', async () => {
-    const keyboard = typist({ text: 'hi' }, { text: '/info' }, { text: 'more' }, 'interrupt', { text: 'never' });
+    const file = join(folder, 'stopped.chat');
+    const keyboard = typist({ text: 'hi' }, { text: '/info' }, { text: `/save ${file}` }, { text: `/load ${file}` }, { text: 'more' }, 'interrupt', { text: 'never' });
     let stops = 0;
     const { code, stdout, stderr } = await talk(keyboard, [...letters(900), '--seed', '5'], (text) => {
       if (text.split('\n')[stops]!.length < 30) return;
@@ -236,8 +254,8 @@ describe('chat at a terminal', () => {
     });
     expect(code).toBe(0);
     expect(stdout).toMatch(/^([a-z ]{30,200}\n){2}$/);
-    expect(stderr).toMatch(/^\/help .*\n2 messages, \d\d+ tokens · .*\n$/);
-    expect(keyboard.prompts).toHaveLength(4);
+    expect(stderr).toMatch(/^\/help .*\n(2 messages, \d\d+ tokens) · .*\n.*stopped\.chat: \1\n.*stopped\.chat: \1\n$/);
+    expect(keyboard.prompts).toHaveLength(6);
   });
 
   it('Ctrl-C at an empty line asks first; what was begun is forgotten', async () => {

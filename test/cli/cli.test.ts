@@ -5,13 +5,26 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MatMulFreeLM } from 'matmulfree';
+import { CHAT_MODELS } from '../support/chat.js';
+import { floatFolder } from '../support/group-files.js';
 import { EMBEDDED, fixture, HAS_SHARED, shared, SHARED_NOTE } from '../support/files.js';
-import { cli, runScript, startCli } from '../support/run.js';
-import { tinyCheckpoint } from '../support/checkpoints.js';
+import { cli, cliWith, runScript, startCli } from '../support/run.js';
+import { tinyCheckpoint, type Files } from '../support/checkpoints.js';
+import { qwen35Folder, randomQwen35 } from '../support/qwen35.js';
+import { randomQwen3 } from '../support/ternary-models.js';
+import { EXAMPLES } from '../prune/models.js';
 
 let folder: string;
 beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'matmulfree-')); });
 afterAll(() => rm(folder, { recursive: true }));
+
+/** Writes a model into a folder of its own. */
+async function put(name: string, files: Files): Promise<string> {
+  const model = join(folder, name);
+  await mkdir(model);
+  for (const [file, bytes] of Object.entries(files)) await writeFile(join(model, file), bytes);
+  return model;
+}
 
 /** One line, no stack trace. */
 function expectOneLine(stderr: string): void {
@@ -25,6 +38,12 @@ describe('generate', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Once upon a time[\s\S]+\n$/);
     expect(stderr.trimEnd()).toMatch(/^\d+ tokens · \d+ tokens\/s · backend (?:simd|relaxed)(?:, \d+ threads)? · state 8\.2 kB · seed 3$/);
+  });
+
+  it('tells no speed where there is nothing to measure', async () => {
+    for (const args of [['--choice', '.', '-n', '1'], ['-n', '0'], ['-n', '1']]) {
+      expect((await cli('generate', 'A cat', '--threads', '1', '--seed', '1', ...args)).stderr).toMatch(/^[01] tokens? · backend \w+ · state 8\.2 kB · seed 1\n$/);
+    }
   });
 
   it('goes on when nobody reads what it says on the side', async () => {
@@ -106,16 +125,14 @@ describe('score', () => {
   });
 
   it('a model without a tokenizer takes ids, not text', async () => {
-    const model = join(folder, 'no-tokenizer');
-    await mkdir(model);
-    for (const [name, bytes] of Object.entries(tinyCheckpoint())) await writeFile(join(model, name), bytes);
+    const model = await put('no-tokenizer', tinyCheckpoint());
     await writeFile(join(folder, 'few.json'), '[[1, 2, 3]]');
     await writeFile(join(folder, 'far.json'), '[[1, 99]]');
     expect((await cli('score', '--model', model, '--ids', join(folder, 'few.json'), '--json')).code).toBe(0);
     const text = await cli('score', '--model', model, '--text-file', join(folder, 'few.json'));
     expect(text.code).toBe(1);
     expectOneLine(text.stderr);
-    expect(text.stderr).toMatch(/no tokenizer\.json/);
+    expect(text.stderr).toMatch(/has no tokenizer, so it takes token ids only; matmulfree score takes them \(--ids FILE\.json\)$/m);
     const far = await cli('score', '--model', model, '--ids', join(folder, 'far.json'));
     expect(far).toMatchObject({ code: 1, stdout: '' });
     expectOneLine(far.stderr);
@@ -135,6 +152,41 @@ describe('info', () => {
     expect(info['layers']).toHaveLength(9);
     const operations = info['operations'] as Record<string, number>;
     expect(operations['ternaryAdditions']).toBeLessThan(operations['denseMultiplications']!);
+  });
+});
+
+it.each<[string, Files, RegExp]>([
+  ['masters', EXAMPLES[3]!.files, /^floats, quantised by their mean magnitude as they are read \(/],
+  ['groups', floatFolder(randomQwen3()), /^floats, ternary in groups of columns, taken as they are \(/],
+  ['groups of a Qwen3.5', qwen35Folder(randomQwen35()), /^floats, ternary in groups of columns, taken as they are \(/],
+])('info tells what is done with floats: %s', async (name, files, weights) => {
+  expect(/^weights +(.*)$/m.exec((await cli('info', '--model', await put(name, files))).stdout)![1]).toMatch(weights);
+});
+
+describe('what a model and a text take, by info and prune', () => {
+  const qwen3: Files = floatFolder(randomQwen3());
+  it.each<[string, Files, RegExp]>([
+    ['a recurrent model', EXAMPLES[0]!.files, /^192 B, whatever its length$/],
+    ['one with windows and without', EXAMPLES[2]!.files, /^64 B, and 16 B for each token, and 64 B for each of the last tokens, as many as the windows have$/],
+    ['a Transformer', qwen3, /^1\.0 kB for each token$/],
+    ['gated delta nets', qwen35Folder(randomQwen35()), /^[\d.]+ kB, and 128 B for each token$/],
+  ])('%s', async (name, files, takes) => {
+    const model = await put(name, files);
+    const [info, prune] = [await cli('info', '--model', model), await cli('prune', '--model', model, '--channel-mixers', '0')];
+    const line = (label: string, text: string): string => new RegExp(`^${label} +(.*)$`, 'm').exec(text)![1]!;
+    const [text, room] = line('a text takes', info.stdout).split('; there is memory for ');
+    expect(text).toMatch(takes);
+    expect(line('a text takes', prune.stdout)).toBe(`${text} → ${text}`);
+    const labels = info.stdout.split('\n\n')[0]!.split('\n').map((row) => row.split('  ')[0]);
+    expect(labels).toEqual([...new Set(labels)]); // none stands twice
+    const memory = line('in memory', info.stdout);
+    const [all, parts] = memory.split(': ');
+    expect(line('in memory', prune.stdout)).toMatch(new RegExp(`^${memory} → `));
+    expect(parts!.split(', ').map((part) => part.replace(/^[\d.]+ k?M?B (of|for) /, ''))).toEqual([
+      'weights and work space', 'the embedding table', ...(room === undefined ? [] : [`keys and values of ${room.replace(/ of all.*/, '')}`]),
+    ]);
+    const bytes = (size: string): number => parseFloat(size) * (/ kB/.test(size) ? 1e3 : / MB/.test(size) ? 1e6 : 1);
+    expect(parts!.split(', ').reduce((sum, part) => sum + bytes(part), 0) / bytes(all!)).toBeCloseTo(1, 1);
   });
 });
 
@@ -178,6 +230,15 @@ describe('convert', () => {
     const broken = await cli('convert', '--model', join(folder, 'none'), '--out', join(folder, 'z'), '--type', 'safetensors');
     expect(broken.code).toBe(1);
     expect((await readdir(folder)).filter((name) => /partial|^z$/.test(name))).toEqual([]);
+  });
+
+  it.each([['progress.gguf', 'TQ1_0'], ['progress', 'safetensors']])('tells of its progress by the name that it gives: %s', async (name, type) => {
+    let time = 0; // by this clock every call takes as long as a line in a pipe
+    let text = '';
+    const stderr = { now: () => (time += 6000), write: (line: string) => { text += line; } };
+    await cliWith({ stderr }, 'convert', '--model', fixture('models/bf16-sharded'), '--out', join(folder, name), '--type', type);
+    const checked = new Set([...text.matchAll(/^checking (.*): \d+%/gm)].map(([, file]) => file!.split('/').at(-1)));
+    expect([...checked]).toEqual(['bf16-sharded', name]);
   });
 
   it('leaves an older file alone when it fails', async () => {
@@ -244,6 +305,9 @@ describe('the command line', () => {
     expect(general.code).toBe(0);
     expect((await cli('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect((await cli('help', 'score')).stdout).toMatch(/^Usage: matmulfree score/);
+    // The same prompt gives another text there.
+    expect((await cli('generate', '--help')).stdout).toMatch(/serve .*temperature 1, top-p 1.* library .*temperature 0/);
+    expect((await cli('serve', '--help')).stdout).toMatch(/temperature 1 and top_p 1.* 16 tokens of\s\/v1\/completions/);
     for (const command of ['generate', 'score', 'perplexity', 'eval', 'info', 'convert', 'cache']) {
       expect(general.stdout).toContain(command);
       const help = await cli(command, '--help');
@@ -252,15 +316,25 @@ describe('the command line', () => {
     }
   });
 
+  it('a prompt that is too long is no error of the command line', async () => {
+    const model = await put('transformer', CHAT_MODELS[1]!.files(7));
+    const run = await cli('generate', 'once '.repeat(1000), '--model', model, '--threads', '1', '--context-tokens', '64');
+    expect(run).toMatchObject({ code: 1, stdout: '' });
+    expectOneLine(run.stderr);
+    expect(run.stderr).not.toContain('--help');
+    expect((await cli('generate', '--model', model, '--context-tokens', '0')).stderr).toMatch(/contextTokens is 0.*; see matmulfree generate --help$/m);
+  });
+
   it.each([
     [[], 2, /Usage/], [['dance'], 2, /unknown command "dance"/], [['generate', '--sed', '7'], 2, /--sed/],
     [['generate', '--seed', 'x'], 2, /--seed takes a number, not "x"/], [['generate', '--top-p', '2'], 2, /topP is 2/],
     [['generate', ''], 2, /prompt is empty/], [['generate', '--temperature', '-1'], 2, /'--temperature <value>' argument is ambiguous|temperature/], [['score'], 2, /--text-file or --ids/], [['convert', '--model', 'x'], 2, /--out/],
-    [['convert', '--model', 'x', '--out', 'x.bin'], 2, /must end in \.gguf/],
+    [['convert', '--model', 'x', '--out', 'x.bin'], 2, /--out x\.bin: the name must end in \.gguf, or give --type safetensors for a folder; see/],
     [['generate', '--model', 'no/such/model'], 1, /no such file or folder/], [['score', '--text-file', 'no-such.txt'], 1, /no-such\.txt/],
     [['score', '--ids', 'package.json'], 1, /array of arrays/], [['score', '--text-file', 'src'], 1, /cannot read src: illegal operation on a directory/], [['info', '--model', 'package.json'], 1, /package\.json/],
     [['generate', '--regex', '('], 2, /constraint: regex/], [['generate', '--regex', 'a', '--choice', 'b'], 2, /one of --choice/],
     [['generate', '--json-schema', 'README.md'], 2, /README\.md: /], [['generate', '--json-schema', 'no-such.json'], 1, /no-such\.json/],
+    [['generate', '--top-k', '0.5'], 2, /topK is 0\.5.*; see matmulfree generate --help$/m],
     [['info', '--backend', 'quantum'], 1, /"quantum" is not available/],
   ] as [string[], number, RegExp][])('%j exits with %i', async (args, code, message) => {
     const run = await cli(...args);

@@ -74,6 +74,21 @@ describe('perplexity', () => {
     const { text: _, ...figures } = await lm.perplexity(text, { context: 64, stride: 48 });
     expect(JSON.parse(windows!.stdout)).toMatchObject({ context: 64, stride: 48, ...figures });
   });
+
+  it.each([['utf8', 0], ['utf16le', 0], ['utf8', 64]] as const)('tells how much of the file has been scored, not read: %s, --context %i', async (encoding, context) => {
+    const file = join(folder, 'read-at-once.txt');
+    await writeFile(file, '\ufeffOnce upon a time there was a naïve cat. It liked to sit in the sun.\n'.repeat(60), encoding);
+    let time = 0; // by this clock every call takes as long as a line in a pipe
+    let text = '';
+    const stderr = { now: () => (time += 6000), write: (line: string) => { text += line; } };
+    expect((await cliWith({ stderr }, 'perplexity', '--text-file', file, ...(context ? ['--context', String(context)] : []))).code).toBe(0);
+    const shares = [...text.matchAll(/^scoring: (\d+)%/gm)].map(([, share]) => Number(share));
+    expect(shares.length).toBeGreaterThan(5);
+    expect(shares[0]).toBeLessThan(20);
+    expect(new Set(shares).size).toBeGreaterThan(5);
+    expect(shares).toEqual([...shares].sort((a, b) => a - b));
+    expect(shares.at(-1)).toBe(100);
+  });
 });
 
 it.each([

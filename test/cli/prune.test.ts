@@ -6,6 +6,7 @@ import { MatMulFreeLM, measureLayers, type LayerSimilarities } from 'matmulfree'
 import { EMBEDDED } from '../support/files.js';
 import { cli, cliWith, stdinOf } from '../support/run.js';
 import { folder as checkpoint, EXAMPLES } from '../prune/models.js';
+import { qwen35Folder, randomQwen35 } from '../support/qwen35.js';
 
 const TEXT = 'Once upon a time there was a little girl named Lily. She had a dog. The dog ran away, and Lily was sad. Then she heard a bark.';
 
@@ -83,6 +84,18 @@ describe('prune', () => {
     expect((await readdir(folder)).filter((name) => name.includes('partial'))).toEqual([]);
   });
 
+  it('has a table whose columns are as wide as the kinds of mixers', async () => {
+    const model = join(folder, 'qwen');
+    await mkdir(model);
+    for (const [name, bytes] of Object.entries(qwen35Folder(randomQwen35()))) await writeFile(join(model, name), bytes as Uint8Array);
+    await writeFile(join(folder, 'few.json'), '[[1, 2, 3, 4, 5, 6]]');
+    const { stdout } = await cli('prune', '--model', model, '--ids', join(folder, 'few.json'), '--drop', '1');
+    const [head, ...rows] = stdout.split('\n').slice(2, 6);
+    const ends = ['token mixer', 'channel mixer', 'block'].map((name) => head!.indexOf(name) + name.length);
+    expect(rows.map((row) => row.slice(7, 22).trim())).toEqual(['gated-delta-net', 'attention', 'gated-delta-net']);
+    for (const row of rows) for (const end of ends) expect(row.slice(end - 6, end)).toMatch(/^[01]\.\d{4}$/);
+  });
+
   it.each<[string[], number, RegExp]>([
     [[], 2, /prune needs a text to measure the layers on: --text-file FILE or --ids FILE\.json; see matmulfree prune --help/],
     [['--drop', '1'], 2, /--drop needs a text/],
@@ -96,7 +109,7 @@ describe('prune', () => {
     [['--blocks', '8'], 2, /--blocks 8: there are layers from 0 to 7/],
     [['--text-file', 'a', '--out', 'b.gguf'], 2, /--out needs what to leave out/],
     [['--blocks', '1', '--type', 'TQ1_0'], 2, /--type is of the file that --out names/],
-    [['--blocks', '1', '--out', 'b'], 2, /--out b: the name must end in \.gguf/],
+    [['--blocks', '1', '--out', 'b'], 2, /--out b: the name must end in \.gguf, or give --type safetensors for a folder; see/],
     [['--blocks', '1', '--out', 'b.gguf', '--type', 'Q4_0'], 2, /--type Q4_0: must be/],
     [['--text-file', 'no such file', '--drop', '1'], 1, /cannot read no such file/],
   ])('says what is wrong: %j', async (args, code, message) => {

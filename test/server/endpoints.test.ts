@@ -35,6 +35,15 @@ describe('GET', () => {
     const head = await client.ask('/v1/models', undefined, { method: 'HEAD' });
     expect([head.status, head.body, head.headers.get('content-type')]).toEqual([200, undefined, 'application/json']);
   });
+
+  it('names what it refuses by the path that was asked for', async () => {
+    for (const path of ['/v1/responses', '/responses/', '/v1/']) {
+      expect(await client.ask(path)).toMatchObject({ status: 404, body: { error: { message: `there is nothing at "${path}"`, code: 'unknown_url' } } });
+    }
+    for (const [path, methods] of [['/v1/completions', 'POST, OPTIONS'], ['/completions/', 'POST, OPTIONS'], ['/health', 'GET, HEAD, OPTIONS']]) {
+      expect((await client.ask(path!, undefined, { method: 'PUT' })).body.error.message).toBe(`"${path}" takes ${methods}, not "PUT"`);
+    }
+  });
 });
 
 describe('POST /v1/chat/completions', () => {
@@ -259,7 +268,10 @@ describe('createHandler', () => {
     const { MatMulFreeLM } = await import('matmulfree');
     const plain = await MatMulFreeLM.load(recurrentFiles(), { threads: 1 });
     const { status, body } = await new Client(plain).chat({ max_tokens: 1 });
-    expect([status, body.error.message]).toEqual([400, expect.stringContaining('has no chat template')]);
+    expect([status, body.error]).toEqual([400, {
+      message: 'this model has no chat template, which says how a conversation is written; ask /v1/completions, or start the server with one (matmulfree serve --chat-template FILE)',
+      type: 'invalid_request_error', param: null, code: 'no_chat_template',
+    }]);
     plain.dispose();
   });
 });

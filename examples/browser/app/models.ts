@@ -74,7 +74,7 @@ export class Models {
     let lm: MatMulFreeWorker | undefined;
     try {
       lm = await MatMulFreeWorker.load(source, { signal, onProgress: (progress) => this.bar.show(progress) });
-      if (!lm.hasTokenizer) throw new TokenizerError(`${name}: has no tokenizer.json`);
+      if (!lm.hasTokenizer) throw new TokenizerError(`${name}: has no tokenizer`);
       const info = await lm.info();
       signal.throwIfAborted();
       const before = this.current;
