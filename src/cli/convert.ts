@@ -1,5 +1,6 @@
 import { checkConversion, convert, CONVERT_TYPES, inspect, convertToSafetensors, type FilePart } from '../index.js';
 import { parseCommand, UsageError } from './arguments.js';
+import { layoutOption } from './embedded.js';
 import type { Io } from './io.js';
 import { targetOf } from './leftovers.js';
 import { modelOutput } from './model-output.js';
@@ -13,6 +14,7 @@ export async function convertCommand(args: readonly string[], io: Io): Promise<v
     out: { type: 'string' },
     type: { type: 'string' },
     name: { type: 'string' },
+    'i2s-layout': { type: 'string' },
     'no-check': { type: 'boolean' },
     quiet: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
@@ -23,7 +25,7 @@ export async function convertCommand(args: readonly string[], io: Io): Promise<v
   const output = await modelOutput(out, type);
   if (output.kind === 'folder' && name !== undefined) throw new UsageError('--name is for GGUF files: a folder has the name that --out gives it');
   const progress = new ProgressLine(values.quiet === true, io.stderr);
-  const common = { signal: io.signal, onProgress: progress.listener };
+  const common = { signal: io.signal, onProgress: progress.listener, i2sLayout: layoutOption(values['i2s-layout']) };
   let checked = 'not checked';
   const check = async (file: string): Promise<void> => {
     if (values['no-check']) return;

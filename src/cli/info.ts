@@ -1,6 +1,6 @@
 import type { MatMulFreeLM } from '../index.js';
 import { parseCommand, UsageError } from './arguments.js';
-import { loadFromFlags, MODEL_OPTIONS } from './embedded.js';
+import { layoutOption, loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import type { Io } from './io.js';
 import { formatCount, plural, ProgressLine } from './terminal.js';
 import { describeFile, describeWeights } from './info-file.js';
@@ -16,7 +16,9 @@ export async function infoCommand(args: readonly string[], io: Io): Promise<void
     if (values.model !== undefined) throw new UsageError('info takes a PATH to list, or --model PATH to load, not both');
     const progress = new ProgressLine(values.quiet === true, io.stderr);
     const options = { signal: io.signal, onProgress: progress.listener };
-    const text = await (values.weights ? describeWeights : describeFile)(path, values.json === true, options).finally(() => progress.clear());
+    const isJson = values.json === true;
+    const text = await (values.weights ? describeWeights(path, isJson, { ...options, i2sLayout: layoutOption(values['i2s-layout']) }) : describeFile(path, isJson, options))
+      .finally(() => progress.clear());
     return void io.stdout.write(`${text}\n`);
   }
   if (values.weights) throw new UsageError('info: --weights reads the files of a PATH');

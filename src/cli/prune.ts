@@ -3,7 +3,7 @@ import {
   ArgumentError, measureLayers, planPruning, prune, pruneToSafetensors, type LayerSimilarities, type MatMulFreeLM, type ModelInfo, type PruneKind, type PrunePlan,
 } from '../index.js';
 import { numberOption, parseCommand, UsageError } from './arguments.js';
-import { EMBEDDED_MODEL, loadFromFlags, MODEL_OPTIONS } from './embedded.js';
+import { EMBEDDED_MODEL, layoutOption, loadFromFlags, MODEL_OPTIONS } from './embedded.js';
 import { nameOf, parseIds, readInput } from './input.js';
 import type { Io } from './io.js';
 import { memoryOfModel, memoryOfText } from './model-memory.js';
@@ -71,7 +71,7 @@ export async function pruneCommand(args: readonly string[], io: Io): Promise<voi
     };
     if (plan) {
       const source = values.model ?? EMBEDDED_MODEL;
-      const options = { signal: io.signal, onProgress: progress.listener };
+      const options = { signal: io.signal, onProgress: progress.listener, i2sLayout: layoutOption(values['i2s-layout']) };
       const gguf = prune(source, plan, { ...options, type: output?.type });
       if (out === undefined || !output) await check(await collect(gguf));
       else bytes = await putInPlace(out, output.kind, output.kind === 'folder' ? pruneToSafetensors(source, plan, options) : asParts(gguf), check);

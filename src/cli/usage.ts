@@ -35,6 +35,10 @@ Examples:
 
 matmulfree <command> --help tells more; matmulfree --version tells which this is.`;
 
+/** Of a file that does not say. */
+const I2S = `  --i2s-layout A|B      of a GGUF file of the type I2_S: A (default), or B, which bitnet.cpp writes on ARM since November 2025; with
+                        the wrong one a model writes nonsense`;
+
 const MODEL = `  --model SOURCE        a folder (config.json, *.safetensors or pytorch_model.bin, tokenizer.json) or a .gguf file, on
                         disk or under a URL; hf:owner/name[@revision][/file.gguf] from the Hugging Face Hub (HF_TOKEN
                         for private models)
@@ -42,7 +46,8 @@ const MODEL = `  --model SOURCE        a folder (config.json, *.safetensors or p
   --threads N           threads to use (default auto: one less than there are processors)
                         Neither changes a bit of the result.
   --context-tokens N    of a model with attention: tokens whose keys and values there is memory for (default 8192; fewer
-                        where the model takes no text as long, and that saves more than 64 MB)`;
+                        where the model takes no text as long, and that saves more than 64 MB)
+${I2S}`;
 
 const WRITING = `  --temperature T       0 = always the likeliest token, higher = more surprising (default ${DEFAULT_TEMPERATURE}); also -t
   --top-p P             choose among the likeliest tokens that make up P of the probability (default ${DEFAULT_TOP_P})
@@ -232,6 +237,7 @@ Options:
                         groups of columns (Ternary Bonsai, TriLM) also Q2_0, which llama.cpp reads, and PQ2_0 (smaller).
                         Default: TQ2_0, for such models Q2_0. What a type cannot hold exactly is refused
   --name NAME           the model's name in a GGUF file (default: the name of the folder)
+${I2S}
   --no-check            leave the comparison out; of a large float model it takes as long as the rest
   --quiet               no progress
 

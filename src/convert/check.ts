@@ -5,12 +5,11 @@ import type { Kernels } from '../kernels/kernels.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { loadModel, modelBytes, type Progress } from '../model/load-model.js';
 import type { Model } from '../model/model.js';
-import { openCheckpoint } from '../checkpoint/open-checkpoint.js';
 import { givenOptions } from '../options.js';
-import type { RemoteOptions } from '../sources/hub/remote.js';
-import { openSource, SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
+import type { ModelSource } from '../sources/source.js';
+import { openModel, READING_OPTIONS, type SourceOptions } from './open.js';
 
-export interface CheckOptions extends RemoteOptions {
+export interface CheckOptions extends SourceOptions {
   /** Of reading both models, in stage 'verify'. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -32,12 +31,12 @@ const PASSES = [17, 1, 1, 1];
 export async function checkConversion(
   source: ModelSource, converted: ModelSource, options: CheckOptions = {},
 ): Promise<ConversionCheck> {
-  const given = givenOptions('checkConversion', options, SOURCE_OPTIONS);
+  const given = givenOptions('checkConversion', options, READING_OPTIONS);
   given.signal?.throwIfAborted();
   const checkpoints: Checkpoint[] = [];
   let kernels: Kernels | undefined;
   try {
-    for (const model of [source, converted]) checkpoints.push(await openCheckpoint(await openSource(model, given, 'checkConversion')));
+    for (const model of [source, converted]) checkpoints.push(await openModel('checkConversion', model, given));
     const [original, copy] = checkpoints as [Checkpoint, Checkpoint];
     const transformer = checkpoints.map(({ blueprint }) => blueprint.transformer).find((needed) => needed);
     const bytes = async (candidate: Kernels): Promise<number> => Math.max(...(await Promise.all(checkpoints.map((checkpoint) => modelBytes(checkpoint, candidate)))));

@@ -11,9 +11,10 @@ import { ggufColumns, ggufRows } from '../architectures/gguf-order.js';
 import { KEYS, rowAlignmentKey } from '../checkpoint/gguf-metadata.js';
 import { metadataOf } from './gguf-keys.js';
 import { encodeGroupedRow, storedColumns, type ScaledBlockType } from './group-rows.js';
-import { SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
+import type { ModelSource } from '../sources/source.js';
 import { ggmlTokenizer } from './gguf-tokenizer.js';
-import { convertSource, toJson, type Change, type Layout, type SourceOptions } from './plan.js';
+import { READING_OPTIONS, type SourceOptions } from './open.js';
+import { convertSource, toJson, type Change, type Layout } from './plan.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
 export interface ConvertOptions extends SourceOptions {
@@ -45,7 +46,7 @@ export function convert(source: ModelSource, options: ConvertOptions = {}): Asyn
 
 /** @internal As `convert`, of what `change` leaves of the model. @param what the caller's function. */
 export async function* convertChanged(what: string, source: ModelSource, options: ConvertOptions, change?: Change): AsyncGenerator<Uint8Array, void, undefined> {
-  const { type, name, ...opening } = givenOptions(what, options, ['type', 'name', ...SOURCE_OPTIONS]);
+  const { type, name, ...opening } = givenOptions(what, options, ['type', 'name', ...READING_OPTIONS]);
   if (type !== undefined && !CONVERT_TYPES.includes(type)) throw new ArgumentError(`${what}: type is ${show(type)}, not one of ${CONVERT_TYPES.join(', ')}`);
   if (name !== undefined && typeof name !== 'string') throw new ArgumentError(`${what}: name is ${show(name)}, not a text`);
   const typeOf = ({ blueprint }: Checkpoint): ConvertType => {

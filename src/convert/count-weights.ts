@@ -1,9 +1,8 @@
-import { openCheckpoint } from '../checkpoint/open-checkpoint.js';
 import { ternaryTensors } from '../architectures/blueprint.js';
 import { givenOptions } from '../options.js';
 import { Pace } from '../platform/pace.js';
-import { openSource, SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
-import type { SourceOptions } from './plan.js';
+import type { ModelSource } from '../sources/source.js';
+import { openModel, READING_OPTIONS, type SourceOptions } from './open.js';
 
 export type CountWeightsOptions = SourceOptions;
 
@@ -24,9 +23,9 @@ export interface WeightCounts {
  * @throws as `MatMulFreeLM.load` does; the signal's reason.
  */
 export async function* countWeights(source: ModelSource, options: CountWeightsOptions = {}): AsyncGenerator<WeightCounts, void, undefined> {
-  const given = givenOptions('countWeights', options, SOURCE_OPTIONS);
+  const given = givenOptions('countWeights', options, READING_OPTIONS);
   given.signal?.throwIfAborted();
-  const checkpoint = await openCheckpoint(await openSource(source, given, 'countWeights'));
+  const checkpoint = await openModel('countWeights', source, given);
   const pace = new Pace(given.signal);
   const tensors = ternaryTensors(checkpoint.blueprint);
   const total = tensors.reduce((sum, tensor) => sum + checkpoint.storedBytes(tensor), 0);

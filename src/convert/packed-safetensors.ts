@@ -7,8 +7,9 @@ import { hfScaleName } from '../architectures/blueprint.js';
 import { familyOf } from '../architectures/registry.js';
 import { missingPart } from '../errors.js';
 import { givenOptions } from '../options.js';
-import { SOURCE_OPTIONS, type ModelSource } from '../sources/source.js';
-import { convertSource, toJson, type Change, type Layout, type SourceOptions, type TernaryLayout } from './plan.js';
+import type { ModelSource } from '../sources/source.js';
+import { READING_OPTIONS, type SourceOptions } from './open.js';
+import { convertSource, toJson, type Change, type Layout, type TernaryLayout } from './plan.js';
 
 export type ConvertToSafetensorsOptions = SourceOptions;
 
@@ -32,7 +33,7 @@ export function convertToSafetensors(source: ModelSource, options: ConvertToSafe
 export async function* convertChangedToSafetensors(
   what: string, source: ModelSource, options: ConvertToSafetensorsOptions, change?: Change,
 ): AsyncGenerator<FilePart, void, undefined> {
-  const given = givenOptions(what, options, SOURCE_OPTIONS);
+  const given = givenOptions(what, options, READING_OPTIONS);
   yield* convertSource(what, source, given, () => LAYOUT, async function* (checkpoint, _tokenizer, tensors) {
     const { generationConfig, tokenizer, tokenizerConfig, chatTemplates } = checkpoint.texts;
     const texts = {

@@ -4,17 +4,12 @@ import { convertExactly, smallestExactType, type FloatType } from '../formats/fl
 import type { TensorToWrite } from '../formats/stored-tensor.js';
 import type { Checkpoint, OnRow } from '../checkpoint/checkpoint.js';
 import type { Progress } from '../model/load-model.js';
-import { openCheckpoint } from '../checkpoint/open-checkpoint.js';
 import { parameters, ternaryTensors, type Blueprint, type TensorSpec } from '../architectures/blueprint.js';
 import { inverted, reordered } from '../architectures/gguf-order.js';
 import { Pace } from '../platform/pace.js';
-import type { RemoteOptions } from '../sources/hub/remote.js';
-import { openSource, type ModelSource } from '../sources/source.js';
+import type { ModelSource } from '../sources/source.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
-
-export interface SourceOptions extends RemoteOptions {
-  readonly onProgress?: ((progress: Progress) => void) | undefined;
-}
+import { openModel, type SourceOptions } from './open.js';
 
 /** How a format keeps a ternary weight. */
 export interface TernaryLayout<T extends string> {
@@ -59,7 +54,7 @@ export async function* convertSource<T extends string, Y>(
   write: (checkpoint: Checkpoint, tokenizer: Tokenizer | undefined, tensors: Tensors<T>) => AsyncGenerator<Y, void, undefined>, change: Change = (all) => all,
 ): AsyncGenerator<Y, void, undefined> {
   options.signal?.throwIfAborted();
-  const opened = await openCheckpoint(await openSource(source, options, what));
+  const opened = await openModel(what, source, options);
   try {
     const checkpoint = { ...opened, blueprint: change(opened.blueprint) };
     const tokenizer = await loadTokenizer(checkpoint); // refuses here what `load` would refuse later

@@ -2,7 +2,7 @@ import type { Blueprint } from '../architectures/blueprint.js';
 import { leaveOut } from '../architectures/dropped.js';
 import { convertChanged, type ConvertOptions } from '../convert/convert.js';
 import { convertChangedToSafetensors, type FilePart } from '../convert/packed-safetensors.js';
-import type { SourceOptions } from '../convert/plan.js';
+import type { SourceOptions } from '../convert/open.js';
 import type { ModelSource } from '../sources/source.js';
 import { checkPlan, droppedBy, type PrunePlan } from './plan.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { convert, FormatError } from 'matmulfree';
+import { checkConversion, convert, convertToSafetensors, countWeights, FormatError, prune, type WeightCounts } from 'matmulfree';
 import { parameters } from '../../src/architectures/blueprint.js';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
 import type { Files } from '../support/checkpoints.js';
@@ -35,6 +35,16 @@ async function weightsOf(checkpoint: Checkpoint): Promise<Record<string, Float32
     read[tensor.gguf] = values;
   }
   return read;
+}
+
+async function all<T>(each: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const one of each) list.push(one);
+  return list;
+}
+
+async function bytesOf(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  return new Uint8Array(Buffer.concat(await all(pieces)));
 }
 
 function expectWeights(read: Record<string, Float32Array>, { tensors }: TernaryModel): void {
@@ -141,6 +151,21 @@ describe('one scale a matrix', () => {
     await expect(weightsOf(await openFiles(files)).then((read) => expectWeights(read, model))).rejects.toThrow();
     expectSameBits(await logitsOf(files, { i2sLayout: 'B' }), await logitsOf(packedFolder(model)));
     await expect(logitsOf(files, { i2sLayout: 'C' as 'B' })).rejects.toThrow('load: option i2sLayout is "C", not "A" or "B"');
+  });
+
+  it('… for all that reads files: they are converted, compared, counted and pruned as those in layout A are', async () => {
+    const [a, b] = (['I2_S', 'I2_S ARM'] as const).map((format) => ggufFiles(models[1]!, { format })) as [Files, Files];
+    const i2sLayout = 'B';
+    expect(await bytesOf(convert(b, { i2sLayout }))).toEqual(await bytesOf(convert(a)));
+    expect(await bytesOf(prune(b, { channelMixers: [0] }, { i2sLayout }))).toEqual(await bytesOf(prune(a, { channelMixers: [0] })));
+    expect(await all(convertToSafetensors(b, { i2sLayout }))).toEqual(await all(convertToSafetensors(a)));
+    const counts = await all<WeightCounts>(countWeights(b, { i2sLayout }));
+    expect(counts).toEqual(await all(countWeights(a)));
+    expect((await checkConversion(b, a, { i2sLayout }).catch((error: unknown) => error))).toBeInstanceOf(FormatError); // it is for both
+    expect((await checkConversion(b, { 'model.gguf': await bytesOf(convert(a)) }, { i2sLayout })).tokens).toBeGreaterThan(0);
+    for (const call of [convert, convertToSafetensors, countWeights]) {
+      await expect(all<unknown>(call(b, { i2sLayout: 'C' as 'B' }))).rejects.toThrow(/^\w+: option i2sLayout is "C", not "A" or "B"/);
+    }
   });
 
   it('a llama of floats is refused: it is no ternary model', async () => {

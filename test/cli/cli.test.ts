@@ -6,12 +6,13 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MatMulFreeLM } from 'matmulfree';
 import { CHAT_MODELS } from '../support/chat.js';
-import { floatFolder } from '../support/group-files.js';
+import { floatFolder, ggufFiles } from '../support/group-files.js';
 import { EMBEDDED, fixture, HAS_SHARED, shared, SHARED_NOTE } from '../support/files.js';
 import { cli, cliWith, runScript, startCli } from '../support/run.js';
 import { tinyCheckpoint, type Files } from '../support/checkpoints.js';
+import { TINY_LLAMA } from '../support/families.js';
 import { qwen35Folder, randomQwen35 } from '../support/qwen35.js';
-import { randomQwen3 } from '../support/ternary-models.js';
+import { randomDecoder, randomQwen3 } from '../support/ternary-models.js';
 import { EXAMPLES } from '../prune/models.js';
 
 let folder: string;
@@ -161,6 +162,20 @@ it.each<[string, Files, RegExp]>([
   ['groups of a Qwen3.5', qwen35Folder(randomQwen35()), /^floats, ternary in groups of columns, taken as they are \(/],
 ])('info tells what is done with floats: %s', async (name, files, weights) => {
   expect(/^weights +(.*)$/m.exec((await cli('info', '--model', await put(name, files))).stdout)![1]).toMatch(weights);
+});
+
+it('--i2s-layout says which layout weights in I2_S have', async () => {
+  const model = randomDecoder({ ...TINY_LLAMA, hidden: 128, intermediate: 128, layers: 1, heads: 4, kvHeads: 2, headDim: 32 }, 1);
+  const [a, b] = await Promise.all((['I2_S', 'I2_S ARM'] as const).map(async (format) => join(await put(format, ggufFiles(model, { format })), 'model.gguf'))) as [string, string];
+  const weights = async (...args: string[]): Promise<string> => (await cli('info', '--weights', ...args)).stdout;
+  expect(await weights(b, '--i2s-layout', 'B')).toBe(await weights(a));
+  const converted = [`${a}.to.gguf`, `${b}.to.gguf`] as const;
+  await cli('convert', '--model', a, '--out', converted[0]);
+  await cli('convert', '--model', b, '--out', converted[1], '--i2s-layout', 'B', '--name', 'model');
+  expect(await readFile(converted[1])).toEqual(await readFile(converted[0]));
+  for (const args of [['info', '--model', b], ['info', '--weights', b], ['convert', '--model', b, '--out', `${b}.x.gguf`]]) {
+    expect((await cli(...args, '--i2s-layout', 'C')).stderr).toMatch(/--i2s-layout takes A or B, not "C"/);
+  }
 });
 
 describe('what a model and a text take, by info and prune', () => {
