@@ -63,10 +63,15 @@ export async function run(args: readonly string[], io: Io): Promise<number | 'st
     }
     const known = error instanceof MatMulFreeError || (error instanceof Error && 'code' in error);
     const unexpected = error instanceof Error ? error.stack : String(error);
-    const hint = error instanceof TokenizerError && error.message.endsWith('takes token ids only') ? '; matmulfree score takes them (--ids FILE.json)' : '';
-    io.stderr.write(`matmulfree: ${known ? onOneLine((error as Error).message) : unexpected}${hint}\n`);
+    io.stderr.write(`matmulfree: ${known ? onOneLine((error as Error).message) + hintAt(error) : unexpected}\n`);
     return FAILURE;
   }
+}
+
+/** How a command does what the library's message says. */
+function hintAt(error: unknown): string {
+  if (error instanceof TokenizerError && error.message.endsWith('takes token ids only')) return '; matmulfree score takes them (--ids FILE.json)';
+  return error instanceof ArgumentError && error.message.endsWith('more contextTokens') ? ' (--context-tokens N)' : '';
 }
 
 /** Whether the library has something against an option: not so a text that is too long. */

@@ -337,6 +337,8 @@ describe('the command line', () => {
     expect(run).toMatchObject({ code: 1, stdout: '' });
     expectOneLine(run.stderr);
     expect(run.stderr).not.toContain('--help');
+    const short = await cli('generate', 'once '.repeat(60), '--model', model, '--threads', '1', '--context-tokens', '64');
+    expect(short.stderr).toMatch(/there is memory for 64; load the model with more contextTokens \(--context-tokens N\)$/m);
     expect((await cli('generate', '--model', model, '--context-tokens', '0')).stderr).toMatch(/contextTokens is 0.*; see matmulfree generate --help$/m);
   });
 
