@@ -135,16 +135,17 @@ export async function readRowScales(weight: GgufWeight, scales: Float32Array, on
   await applyScale(weight, scales);
 }
 
+/** The scale of a weight in I2_S, which stands behind its codes. */
+export async function plainScale({ rows, storedColumns, bytes }: GgufWeight): Promise<number> {
+  const values = new Float32Array(1);
+  decodeFloats('F32', await bytes((rows * storedColumns) / 4, 4), 0, 1, values);
+  return values[0]!;
+}
+
 async function rowReader(weight: GgufWeight): Promise<RowReader> {
-  const { type, rows, storedColumns, i2sLayout: layout = 'A' } = weight;
+  const { type, storedColumns, i2sLayout: layout = 'A' } = weight;
   if (isFloats(type)) return floatRows(weight);
-  let scale = 1;
-  if (type === 'I2_S') {
-    const values = new Float32Array(1);
-    decodeFloats('F32', await weight.bytes((rows * storedColumns) / 4, 4), 0, 1, values);
-    scale = values[0]!;
-  }
-  const { step, rowBytes, decode } = rowDecoder(type, storedColumns, { scale, layout });
+  const { step, rowBytes, decode } = rowDecoder(type, storedColumns, { scale: type === 'I2_S' ? await plainScale(weight) : 1, layout });
   return {
     step, rowBytes,
     read(row, bytes, at, trits, scales) {

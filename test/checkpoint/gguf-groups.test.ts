@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { checkConversion, convert, convertToSafetensors, countWeights, FormatError, prune, type WeightCounts } from 'matmulfree';
 import { parameters } from '../../src/architectures/blueprint.js';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
+import { BLOCK_WEIGHTS, decodeTernaryRow, type TernaryBlockType } from '../../src/formats/ternary-blocks.js';
+import { SOME_BACKENDS as BACKENDS } from '../support/backends.js';
 import type { Files } from '../support/checkpoints.js';
 import { expectSameBits } from '../support/compare.js';
 import { decoderTensors, TINY_BITNET, TINY_LLAMA } from '../support/families.js';
@@ -200,6 +202,36 @@ describe('one scale a matrix', () => {
     }
   });
 
+  it.each([128, 256, 384])(`kernels get I2_S as blocks, rows of %i columns too (seed ${seed})`, async (intermediate) => {
+    const model = randomDecoder({ ...TINY_BITNET, ...WIDE, intermediate }, seed);
+    const files = ggufFiles(model, { format: 'I2_S' });
+    const checkpoint = await openFiles(files);
+    const read: Record<string, Float32Array> = {};
+    for (const { tensor, held } of parameters(checkpoint.blueprint)) {
+      if (held !== 'ternary' || tensor.ggufPairs !== undefined) continue;
+      const [rows = 0, columns = 0] = tensor.shape;
+      const scales = new Float32Array(rows);
+      const trits = new Int8Array(Math.ceil(columns / BLOCK_WEIGHTS) * BLOCK_WEIGHTS);
+      const all = new Int8Array(rows * columns);
+      let told = 0;
+      const onBlocks = (first: number, count: number, type: TernaryBlockType, bytes: Uint8Array): boolean => {
+        expect([type, first]).toEqual(['TQ2_0', told]);
+        told += count;
+        for (let row = 0; row < count; row++) {
+          expect(decodeTernaryRow(type, bytes, (row * bytes.length) / count, trits)).toBe(1);
+          expect(trits.subarray(columns).every((trit) => trit === 0)).toBe(true);
+          all.set(trits.subarray(0, columns), (first + row) * columns);
+        }
+        return true;
+      };
+      await checkpoint.readTernary(tensor, scales, () => expect.unreachable(), { onBlocks });
+      expect(told).toBe(rows);
+      read[tensor.gguf] = Float32Array.from(all, (trit, i) => trit * scales[Math.floor(i / columns)]!);
+    }
+    expectWeights(read, model);
+    for (const { backend } of BACKENDS) expectSameBits(await logitsOf(files, { backend }), await logitsOf(packedFolder(model)));
+  });
+
   it('convert makes files of ours of them', async () => {
     for (const model of models) {
       const parts: Uint8Array[] = [];
@@ -224,7 +256,7 @@ describe('a code or scale that no weight has', () => {
   it('in I2_S', async () => {
     const model = randomDecoder({ ...TINY_BITNET, hidden: 128, intermediate: 128, heads: 4, headDim: 32 }, 1);
     const file = (fault: object): Files => ggufFiles(model, { format: 'I2_S', spoil: { tensor, ...fault } });
-    await expect(logitsOf(file({ block: 2, code: 3 }))).rejects.toThrow(/"blk\.0\.attn_v\.weight", row 2: column 0 holds the code 3/);
+    for (const { backend } of BACKENDS) await expect(logitsOf(file({ block: 2, code: 3 }), { backend })).rejects.toThrow(/"blk\.0\.attn_v\.weight", row 2: column 0 holds the code 3/);
     await expect(logitsOf(file({ d: NaN }))).rejects.toThrow(/"blk\.0\.attn_v\.weight", row 0: the scale .* is NaN/);
     await expect(logitsOf(ggufFiles(model, { format: 'I2_S', edit: ({ tensors, ...file }) => ({ ...file, tensors: { ...tensors, 'token_embd.weight': encodeWeight('I2_S', { shape: [11, 128], values: new Float32Array(11 * 128) }) } }) })))
       .rejects.toThrow(/"token_embd\.weight" is I2_S, a type for ternary weights/);
