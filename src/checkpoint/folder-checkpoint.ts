@@ -99,12 +99,13 @@ export async function openFolderCheckpoint(files: FileSet, families?: readonly F
         const values = await readFloats(hf);
         return hfFloats ? (await import('./folder-floats.js').catch(missingPart)).asComputed(hfFloats, values) : values;
       },
-      async readTernary(tensor, scales, onRow, { pace = new Pace() } = {}) {
+      async readTernary(tensor, scales, onRow, reading = {}) {
+        const { pace = new Pace() } = reading;
         const { hf, shape: [rows = 0, columns = 0] } = tensor;
         if (packed?.has(tensor)) {
           const values = await readFloats(hfScaleName(tensor));
           if (values.length !== 1 && values.length !== rows) throw new FormatError(`${where(hfScaleName(tensor))} must be one number or ${rows}; it is [${at(hfScaleName(tensor)).shape}]`);
-          return packed.read(where(hf), tensor, await readBytes(hf), values, scales, onRow, pace);
+          return packed.read(where(hf), tensor, await readBytes(hf), values, scales, onRow, reading);
         }
         const scale = await quantizeTernary(where(hf), floatType(hf), await readBytes(hf), rows, columns, onRow, pace);
         scales.fill(blueprint.roundsScales ? (await import('../formats/rounding.js').catch(missingPart)).createRounding().round(floatType(hf), scale) : scale);

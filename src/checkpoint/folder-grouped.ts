@@ -62,7 +62,7 @@ export function packedGroups(where: string, tensor: TensorSpec, packed: PackedWe
         const first = values.length === 1 ? 0 : row * groups;
         for (let g = 0; g < groups; g++) scales[g] = packed.scaleOf(values[first + g]!);
         onRow(row, trits, scales);
-      }, pace);
+      }, { pace });
     },
   };
 }

@@ -25,7 +25,7 @@ export interface GgufWeight {
 }
 
 /** Pieces are so many rows, or twice as many, and so on: backends group rows. */
-const PIECE_ROWS = 32;
+export const PIECE_ROWS = 32;
 
 export function pieceBytes(rowBytes: number): number {
   return Math.max(1, Math.floor(PIECE_BYTES / (PIECE_ROWS * rowBytes))) * PIECE_ROWS * rowBytes;

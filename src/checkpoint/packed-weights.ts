@@ -2,8 +2,10 @@ import { ConfigError, FormatError, show } from '../errors.js';
 import { isJsonObject } from '../formats/bytes.js';
 import { packedRows, unpackRow } from '../formats/packed-rows.js';
 import type { StoredTensor } from '../formats/stored-tensor.js';
-import type { Pace } from '../platform/pace.js';
-import type { Checkpoint, OnRow } from './checkpoint.js';
+import { HALF_COLUMNS, tq2FromPacked, tq2RowBytes } from '../formats/tq2-rows.js';
+import { Pace } from '../platform/pace.js';
+import type { Checkpoint, OnRow, TernaryReading } from './checkpoint.js';
+import { PIECE_ROWS } from './gguf-weight.js';
 import { hfScaleName, ternaryTensors, type Blueprint, type TensorSpec } from '../architectures/blueprint.js';
 
 /*
@@ -13,6 +15,9 @@ import { hfScaleName, ternaryTensors, type Blueprint, type TensorSpec } from '..
 
 /** What convert writes: the scale as a factor is the number that the model computes with; a divisor would have to be rounded. */
 export const QUANTIZATION_CONFIG = { quant_method: 'bitnet', linear_class: 'autobitlinear', quantization_mode: 'offline' } as const;
+
+/** What is turned into blocks at once, four times: a processor's second-level cache has room for it. */
+const STAGE_BYTES = 2 ** 17;
 
 /** The weights of a model that are packed. */
 export interface PackedWeights {
@@ -24,12 +29,12 @@ export interface PackedWeights {
   /** What a weight is multiplied by. */
   scaleOf(stored: number): number;
   /**
-   * Decodes a packed weight row by row.
+   * Decodes a packed weight: by the block where kernels take such, else row by row.
    * @param values what is stored as its scale: one number, or one for each row.
    * @param scales [rows], filled.
    * @throws FormatError, `where` in front, naming the row.
    */
-  read(where: string, tensor: TensorSpec, bytes: Uint8Array, values: Float32Array, scales: Float32Array, onRow: OnRow, pace: Pace): Promise<void>;
+  read(where: string, tensor: TensorSpec, bytes: Uint8Array, values: Float32Array, scales: Float32Array, onRow: OnRow, reading?: TernaryReading): Promise<void>;
 }
 
 /**
@@ -57,15 +62,31 @@ export function findPackedWeights(
     shapeOf: ({ shape: [rows = 0, columns = 0] }) => [packedRows(rows), columns],
     scaleNames: new Set([...packed].map(hfScaleName)),
     scaleOf,
-    async read(tensorWhere, { shape: [rows = 0, columns = 0] }, bytes, values, scales, onRow, pace) {
+    async read(tensorWhere, { shape: [rows = 0, columns = 0] }, bytes, values, scales, onRow, { onBlocks, pace = new Pace() } = {}) {
       const trits = new Int8Array(columns);
-      for (let row = 0; row < rows; row++) {
-        if (pace.isDue) await pace.giveWay();
-        if (!unpackRow(bytes, row, rows, columns, trits)) throw new FormatError(`${tensorWhere}, row ${row}: holds a code that no weight has`);
-        const value = values[values.length === 1 ? 0 : row]!;
-        scales[row] = scaleOf(value);
-        if (!Number.isFinite(scales[row])) throw new FormatError(`${tensorWhere}, row ${row}: the scale 1 / ${value} is beyond float32`);
-        onRow(row, trits);
+      const readRows = async (first: number, end: number, isTaken: boolean): Promise<void> => {
+        for (let row = first; row < end; row++) {
+          if (pace.isDue) await pace.giveWay();
+          if (!isTaken && !unpackRow(bytes, row, rows, columns, trits)) throw new FormatError(`${tensorWhere}, row ${row}: holds a code that no weight has`);
+          const value = values[values.length === 1 ? 0 : row]!;
+          scales[row] = scaleOf(value);
+          if (!Number.isFinite(scales[row])) throw new FormatError(`${tensorWhere}, row ${row}: the scale 1 / ${value} is beyond float32`);
+          if (!isTaken) onRow(row, trits);
+        }
+      };
+      const byteRows = packedRows(rows);
+      if (!onBlocks || byteRows % PIECE_ROWS !== 0 || 4 * byteRows !== rows || columns % HALF_COLUMNS !== 0) return readRows(0, rows, false);
+      const rowBytes = tq2RowBytes(columns);
+      const most = Math.min(Math.max(1, Math.floor(STAGE_BYTES / (PIECE_ROWS * rowBytes))) * PIECE_ROWS, byteRows);
+      const stages = [0, 1, 2, 3].map(() => new Uint8Array(most * rowBytes));
+      for (let first = 0; first < byteRows; first += most) {
+        const count = Math.min(most, byteRows - first);
+        const blocks = stages.map((stage) => stage.subarray(0, count * rowBytes)) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+        tq2FromPacked(bytes.subarray(first * columns, (first + count) * columns), columns, blocks);
+        for (const [n, own] of blocks.entries()) {
+          const row = first + n * byteRows;
+          await readRows(row, row + count, onBlocks(row, count, 'TQ2_0', own));
+        }
       }
     },
   };

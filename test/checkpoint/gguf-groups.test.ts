@@ -229,7 +229,8 @@ describe('one scale a matrix', () => {
       read[tensor.gguf] = Float32Array.from(all, (trit, i) => trit * scales[Math.floor(i / columns)]!);
     }
     expectWeights(read, model);
-    for (const { backend } of BACKENDS) expectSameBits(await logitsOf(files, { backend }), await logitsOf(packedFolder(model)));
+    // Packed folders as well.
+    for (const each of [files, packedFolder(model)]) for (const { backend } of BACKENDS) expectSameBits(await logitsOf(each, { backend }), await logitsOf(packedFolder(model)));
   });
 
   it('convert makes files of ours of them', async () => {
@@ -251,6 +252,14 @@ describe('a code or scale that no weight has', () => {
     await expect(logitsOf(file({ code: 3 }))).rejects.toThrow(/^model\.gguf: tensor "blk\.0\.attn_v\.weight", row 3: column 0 holds the code 3/);
     for (const d of [NaN, Infinity]) await expect(logitsOf(file({ d }))).rejects.toThrow(/^model\.gguf: tensor "blk\.0\.attn_v\.weight", row 3: the scale of column 0 and on is (NaN|Infinity)/);
     await expect(logitsOf(file({ d: NaN }))).rejects.toBeInstanceOf(FormatError);
+  });
+
+  it('in packed folders', async () => {
+    const model = randomDecoder({ ...TINY_BITNET, hidden: 128, intermediate: 128, heads: 4, headDim: 32 }, 1);
+    const name = 'model.layers.0.self_attn.v_proj.weight';
+    const files = packedFolder(model, ({ [name]: spoilt, ...others }) => ({ ...others, [name]: { ...spoilt!, values: Array.from(spoilt!.values, (byte, i) => (i === 3 * 128 + 5 ? byte | 0b1100 : byte)) } }));
+    const row = model.tensors[name]!.shape[0]! / 4 + 3;
+    for (const { backend } of BACKENDS) await expect(logitsOf(files, { backend })).rejects.toThrow(`v_proj.weight", row ${row}: holds a code that no weight has`);
   });
 
   it('in I2_S', async () => {

@@ -28,8 +28,8 @@ export function torchFolder({ config, tensors }: TernaryModel): Files {
 }
 
 /** config.json and safetensors with packed projections, the scale a factor or a divisor as the configuration says; all else float32. */
-export function packedFolder(model: TernaryModel): Files {
-  const stored = Object.entries(packedTensors(model)).map(([name, { shape, values, dtype = 'F32' }]) => ({
+export function packedFolder(model: TernaryModel, edit = (tensors: Tensors): Tensors => tensors): Files {
+  const stored = Object.entries(edit(packedTensors(model))).map(([name, { shape, values, dtype = 'F32' }]) => ({
     name, dtype, shape, bytes: dtype === 'U8' ? Uint8Array.from(values) : encodeExactly('F32', values),
   }));
   return { 'config.json': json(model.config), 'model.safetensors': storedSafetensors(stored) };
