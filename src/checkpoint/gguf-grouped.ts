@@ -6,6 +6,7 @@ import { decodeFloats } from '../formats/floats.js';
 import { typeInfo } from '../formats/ggml-types.js';
 import { decodeGgufFloats, isFloats } from '../formats/gguf-floats.js';
 import { rowDecoder } from '../formats/group-blocks.js';
+import { digitsOfBytes, pq2FromFives } from '../formats/pq2-rows.js';
 import { Pace } from '../platform/pace.js';
 import type { GgufTensorType } from '../formats/gguf.js';
 import { ACTIVATION_GROUP, type GroupBlockType } from '../kernels/kernels.js';
@@ -46,7 +47,7 @@ async function storedGroups(weight: GgufWeight, tensor?: TensorSpec): Promise<St
     let row = 0;
     for await (const bytes of weight.pieces(pieceBytes(rowBytes), rows * rowBytes)) {
       const count = bytes.length / rowBytes;
-      const isTaken = blocks && onGroups?.(row, count, blocks, bytes);
+      const isTaken = blocks && onGroups?.(row, count, blocks.type, blocks.of(bytes));
       if (isTaken) row += count;
       for (let at = 0; at < bytes.length && !isTaken; at += rowBytes, row++) {
         if (pace.isDue) await pace.giveWay();
@@ -113,9 +114,18 @@ async function pairedScales({ type, storedColumns, pieces }: GgufWeight, { pace 
   return ACTIVATION_GROUP;
 }
 
-/** Types that kernels take as they are. */
-function groupBlocks(type: GgufTensorType): GroupBlockType | undefined {
-  return type === 'Q1_0' || type === 'Q2_0' || type === 'PQ2_0' ? type : undefined;
+/** What kernels take of a type, as it is or in another form. */
+interface Blocks {
+  readonly type: GroupBlockType;
+  of(bytes: Uint8Array): Uint8Array;
+}
+
+function groupBlocks(type: GgufTensorType): Blocks | undefined {
+  if (type === 'Q1_0' || type === 'Q2_0' || type === 'PQ2_0') return { type, of: (bytes) => bytes };
+  if (type !== 'PTQ1_0') return undefined;
+  const digits = digitsOfBytes();
+  let stage: Uint8Array = new Uint8Array(0);
+  return { type: 'PQ2_0', of: (bytes) => (stage = pq2FromFives(bytes, digits, stage)) };
 }
 
 /** `Checkpoint.readGrouped`. */
