@@ -12,7 +12,7 @@ import type { GgufTensorType } from '../formats/gguf.js';
 import { ACTIVATION_GROUP, type GroupBlockType } from '../kernels/kernels.js';
 import type { GroupedReading, OnRow, Reading } from './checkpoint.js';
 import { findFloatScales, FLOAT_STEP, groupOf, normalise, readGroups, sharedScale, type OnGroupedRow, type StoredGroups } from './grouped.js';
-import { applyScale, pieceBytes, type GgufWeight } from './gguf-weight.js';
+import { applyScale, PIECE_ROWS, pieceBytes, type GgufWeight } from './gguf-weight.js';
 import { codeError, paddingError, severalScales } from './gguf-weight-errors.js';
 
 /*
@@ -39,31 +39,44 @@ async function storedGroups(weight: GgufWeight, tensor?: TensorSpec): Promise<St
   const order = tensor && ggufRows(tensor);
   const columnOrder = tensor && ggufColumns(tensor);
   if (columnOrder) return reorderedColumns(await storedGroups(weight, { ...tensor, ggufColumnTiles: undefined }), columnOrder);
-  const blocks = order || scale ? undefined : groupBlocks(weight.type);
+  const isTogether = !order || rowsTogether(order, 0, PIECE_ROWS) === PIECE_ROWS; // rows in pairs are apart
+  const blocks = scale || !isTogether ? undefined : groupBlocks(weight.type);
   const each = async (onRow: OnGroupedRow, { pace = new Pace(), onBytes, onGroups }: GroupedReading): Promise<void> => {
     const trits = new Int8Array(storedColumns);
     const scales = new Float32Array(Math.ceil(storedColumns / step));
     const [own, ownScales] = [trits.subarray(0, columns), scales.subarray(0, Math.ceil(columns / step))];
     let row = 0;
-    for await (const bytes of weight.pieces(pieceBytes(rowBytes), rows * rowBytes)) {
-      const count = bytes.length / rowBytes;
-      const isTaken = blocks && onGroups?.(row, count, blocks.type, blocks.of(bytes));
-      if (isTaken) row += count;
-      for (let at = 0; at < bytes.length && !isTaken; at += rowBytes, row++) {
-        if (pace.isDue) await pace.giveWay();
-        reader.read(row, bytes, at, trits, scales);
-        for (let j = columns; j < storedColumns; j++) if (trits[j] !== 0 && scales[Math.floor(j / step)] !== 0) throw paddingError(weight, row);
-        if (scale) {
-          const factor = scale[scale.length === 1 ? 0 : row]!;
-          for (let n = 0; n < ownScales.length; n++) ownScales[n]! *= factor;
+    for await (const piece of weight.pieces(pieceBytes(rowBytes), rows * rowBytes)) {
+      for (let from = 0; from < piece.length;) {
+        const left = (piece.length - from) / rowBytes;
+        const count = order && blocks ? rowsTogether(order, row, left) : left;
+        const bytes = piece.subarray(from, from + count * rowBytes);
+        from += bytes.length;
+        const isTaken = blocks && onGroups?.(order ? order[row]! : row, count, blocks.type, blocks.of(bytes));
+        if (isTaken) row += count;
+        for (let at = 0; at < bytes.length && !isTaken; at += rowBytes, row++) {
+          if (pace.isDue) await pace.giveWay();
+          reader.read(row, bytes, at, trits, scales);
+          for (let j = columns; j < storedColumns; j++) if (trits[j] !== 0 && scales[Math.floor(j / step)] !== 0) throw paddingError(weight, row);
+          if (scale) {
+            const factor = scale[scale.length === 1 ? 0 : row]!;
+            for (let n = 0; n < ownScales.length; n++) ownScales[n]! *= factor;
+          }
+          onRow(order ? order[row]! : row, own, ownScales);
         }
-        onRow(order ? order[row]! : row, own, ownScales);
       }
-      onBytes?.(bytes.length);
+      onBytes?.(piece.length);
       await pace.giveWay();
     }
   };
   return { where, rows, columns, step, each };
+}
+
+/** How many rows from `row` on, `most` at most, follow one another in the model too. */
+function rowsTogether(order: Int32Array, row: number, most: number): number {
+  let count = 1;
+  while (count < most && order[row + count] === order[row]! + count) count++;
+  return count;
 }
 
 /** With column n of the file as column order[n]. Columns keep their places within every `FLOAT_STEP`, or come with scales of their own. */

@@ -1,11 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { MatMulFreeLM, type ModelSource } from 'matmulfree';
+import { parameters } from '../../src/architectures/blueprint.js';
+import { rowDecoder } from '../../src/formats/group-blocks.js';
+import type { GroupBlockType } from '../../src/kernels/kernels.js';
 import { FASTEST } from '../support/backends.js';
 import { json } from '../support/checkpoints.js';
 import { expectSameBits } from '../support/compare.js';
 import { cpuMs } from '../support/cpu.js';
 import { HAS_SHARED, SHARED_NOTE } from '../support/files.js';
 import type { Format } from '../support/group-blocks.js';
+import { openFiles } from '../support/open-gguf.js';
 import { qwen35Folder, qwen35Gguf, randomQwen35, rotatedGolden, TINY_QWEN35, TINY_ROTATED, type Qwen35GgufOptions, type Rotation, type TinyQwen35 } from '../support/qwen35.js';
 import { freshSeed } from '../support/random.js';
 import type { TernaryModel } from '../support/ternary-models.js';
@@ -54,6 +58,37 @@ describe(`a GGUF file is the model of the Hugging Face folder (seed ${seed})`, (
   it.each(FORMATS)('in %s, rotated, the columns of ssm_out in grouped order', async (format) => {
     const model = randomQwen35({ ...WIDE, isTied: false, block: 128 }, seed);
     await expectSame(qwen35Gguf(model, { format }), await run(qwen35Folder(model)));
+  });
+
+  it.each(['Q2_0', 'PQ2_0', 'PTQ1_0'] as const)('in %s, kernels get heads in tiled order by the block, each where it belongs', async (format) => {
+    const checkpoint = await openFiles(qwen35Gguf(randomQwen35(WIDE, seed), { format }));
+    const tiled = parameters(checkpoint.blueprint).filter(({ tensor }) => tensor.isGrouped && tensor.ggufTiles);
+    expect(tiled.length).toBeGreaterThan(1);
+    for (const { tensor } of tiled) {
+      const [rows = 0, columns = 0] = tensor.shape;
+      const group = await checkpoint.groupOf!(tensor);
+      const scales = new Float32Array(rows * (columns / group));
+      const expected: number[][] = [];
+      await checkpoint.readGrouped!(tensor, group, scales, (row, trits) => { expected[row] = [...trits.subarray(0, columns)]; });
+      const found: number[][] = [];
+      const onGroups = (first: number, count: number, type: GroupBlockType, bytes: Uint8Array): boolean => {
+        if (count % 32 !== 0) return false;
+        const { rowBytes, step, decode } = rowDecoder(type, columns);
+        for (let n = 0; n < count; n++) {
+          const [trits, own] = [new Int8Array(columns), new Float32Array(columns / step)];
+          expect(decode(bytes, n * rowBytes, trits, own)).toBe(-1);
+          found[first + n] = [...trits];
+        }
+        return true;
+      };
+      const rest: number[] = [];
+      await checkpoint.readGrouped!(tensor, group, scales, (row, trits) => {
+        rest.push(row);
+        found[row] = [...trits.subarray(0, columns)];
+      }, { onGroups });
+      expect(found).toEqual(expected);
+      expect(rest.length, tensor.gguf).toBeLessThan(rows / 2);
+    }
   });
 
   it('rotated, with a head that is the table of the embeddings (version 2)', async () => {
