@@ -112,6 +112,7 @@ export async function startFirefoxBrowser(preferences: Readonly<Record<string, b
     try {
       return (await within(work())) as Report;
     } catch (error) {
+      if (error instanceof Error) error.message += `; the last that was asked for: ${server.seen.slice(-3).map(({ path }) => path).join(', ')}`;
       await firefox?.close();
       firefox = undefined;
       idle.length = 0;

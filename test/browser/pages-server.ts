@@ -102,6 +102,8 @@ export async function startPages(): Promise<PagesServer> {
     if (content === undefined) return void response.writeHead(404).end();
     send(request, response, serving, path, content);
   });
+  // A page that has worked for five seconds would report on a connection that is just being closed.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const pagesServer: PagesServer = {
