@@ -3,7 +3,6 @@ import { decodeGgufFloats, isFloats } from '../formats/gguf-floats.js';
 import { Pace } from '../platform/pace.js';
 import type { OnRow, TernaryReading } from './checkpoint.js';
 import { readRowScales } from './gguf-grouped.js';
-import { readPlainCodes } from './gguf-plain-codes.js';
 import { applyScale, type GgufWeight } from './gguf-weight.js';
 import { paddingError } from './gguf-weight-errors.js';
 import { quantizeRows } from './quantize.js';
@@ -13,7 +12,6 @@ const MIN_COLUMNS_FOR_ROW_SCALES = 32;
 
 /** A weight in other types than TQ1_0 and TQ2_0: see `readTernaryWeight`. */
 export async function readOtherWeight(weight: GgufWeight, scales: Float32Array, onRow: OnRow, reading: TernaryReading): Promise<void> {
-  if (weight.type === 'I2_S') return readPlainCodes(weight, scales, onRow, reading);
   if (!isFloats(weight.type)) return readRowScales(weight, scales, onRow, reading);
   const { pace = new Pace() } = reading;
   const readRow = rowReader(weight, await weight.bytes());

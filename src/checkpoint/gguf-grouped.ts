@@ -7,11 +7,11 @@ import { typeInfo } from '../formats/ggml-types.js';
 import { decodeGgufFloats, isFloats } from '../formats/gguf-floats.js';
 import { rowDecoder } from '../formats/group-blocks.js';
 import { digitsOfBytes, pq2FromFives } from '../formats/pq2-rows.js';
+import { tq2FromPlain } from '../formats/tq2-rows.js';
 import { Pace } from '../platform/pace.js';
-import type { GgufTensorType } from '../formats/gguf.js';
 import { ACTIVATION_GROUP, type GroupBlockType } from '../kernels/kernels.js';
-import type { GroupedReading, OnRow, Reading } from './checkpoint.js';
-import { findFloatScales, FLOAT_STEP, groupOf, normalise, readGroups, sharedScale, type OnGroupedRow, type StoredGroups } from './grouped.js';
+import type { GroupedReading, OnRow, Reading, TernaryReading } from './checkpoint.js';
+import { findFloatScales, FLOAT_STEP, groupOf, normalise, readGroups, sharedScale, type OnGroupedRow, type StoredGroups, type StoredReading } from './grouped.js';
 import { applyScale, PIECE_ROWS, pieceBytes, type GgufWeight } from './gguf-weight.js';
 import { codeError, paddingError, severalScales } from './gguf-weight-errors.js';
 
@@ -24,6 +24,8 @@ interface RowReader {
   /** Columns that share a scale. */
   readonly step: number;
   readonly rowBytes: number;
+  /** Of I2_S, which has one. */
+  readonly matrixScale?: number | undefined;
   /** Fills trits [storedColumns] and scales [⌈storedColumns / step⌉]. @throws FormatError for what is not ternary. */
   read(row: number, bytes: Uint8Array, at: number, trits: Int8Array, scales: Float32Array): void;
 }
@@ -35,41 +37,44 @@ interface RowReader {
 async function storedGroups(weight: GgufWeight, tensor?: TensorSpec): Promise<StoredGroups> {
   const { where, rows, columns, storedColumns, scale } = weight;
   const reader = await rowReader(weight);
-  const { step, rowBytes } = reader;
+  const { step, rowBytes, matrixScale } = reader;
   const order = tensor && ggufRows(tensor);
   const columnOrder = tensor && ggufColumns(tensor);
   if (columnOrder) return reorderedColumns(await storedGroups(weight, { ...tensor, ggufColumnTiles: undefined }), columnOrder);
   const isTogether = !order || rowsTogether(order, 0, PIECE_ROWS) === PIECE_ROWS; // rows in pairs are apart
-  const blocks = scale || !isTogether ? undefined : groupBlocks(weight.type);
-  const each = async (onRow: OnGroupedRow, { pace = new Pace(), onBytes, onGroups }: GroupedReading): Promise<void> => {
+  const blocks = scale || !isTogether ? undefined : blocksOf(weight);
+  const each = async (onRow: OnGroupedRow, { pace = new Pace(), onBytes, ...takers }: StoredReading): Promise<void> => {
+    const take = blocks && takerOf(blocks, takers);
     const trits = new Int8Array(storedColumns);
     const scales = new Float32Array(Math.ceil(storedColumns / step));
     const [own, ownScales] = [trits.subarray(0, columns), scales.subarray(0, Math.ceil(columns / step))];
     let row = 0;
+    const readRows = async (bytes: Uint8Array): Promise<void> => {
+      for (let at = 0; at < bytes.length; at += rowBytes, row++) {
+        if (pace.isDue) await pace.giveWay();
+        reader.read(row, bytes, at, trits, scales);
+        for (let j = columns; j < storedColumns; j++) if (trits[j] !== 0 && scales[Math.floor(j / step)] !== 0) throw paddingError(weight, row);
+        if (scale) {
+          const factor = scale[scale.length === 1 ? 0 : row]!;
+          for (let n = 0; n < ownScales.length; n++) ownScales[n]! *= factor;
+        }
+        onRow(order ? order[row]! : row, own, ownScales);
+      }
+    };
     for await (const piece of weight.pieces(pieceBytes(rowBytes), rows * rowBytes)) {
       for (let from = 0; from < piece.length;) {
         const left = (piece.length - from) / rowBytes;
-        const count = order && blocks ? rowsTogether(order, row, left) : left;
+        const count = order && take ? rowsTogether(order, row, left) : left;
         const bytes = piece.subarray(from, from + count * rowBytes);
         from += bytes.length;
-        const isTaken = blocks && onGroups?.(order ? order[row]! : row, count, blocks.type, blocks.of(bytes));
-        if (isTaken) row += count;
-        for (let at = 0; at < bytes.length && !isTaken; at += rowBytes, row++) {
-          if (pace.isDue) await pace.giveWay();
-          reader.read(row, bytes, at, trits, scales);
-          for (let j = columns; j < storedColumns; j++) if (trits[j] !== 0 && scales[Math.floor(j / step)] !== 0) throw paddingError(weight, row);
-          if (scale) {
-            const factor = scale[scale.length === 1 ? 0 : row]!;
-            for (let n = 0; n < ownScales.length; n++) ownScales[n]! *= factor;
-          }
-          onRow(order ? order[row]! : row, own, ownScales);
-        }
+        if (take?.(order ? order[row]! : row, count, bytes)) row += count;
+        else await readRows(bytes);
       }
       onBytes?.(piece.length);
       await pace.giveWay();
     }
   };
-  return { where, rows, columns, step, each };
+  return { where, rows, columns, step, matrixScale, each };
 }
 
 /** How many rows from `row` on, `most` at most, follow one another in the model too. */
@@ -102,7 +107,7 @@ function reorderedColumns(stored: StoredGroups, order: Int32Array): StoredGroups
           }
         });
         onRow(row, trits, scales);
-      }, { ...reading, onGroups: undefined });
+      }, { ...reading, onGroups: undefined, onBlocks: undefined });
     },
   };
 }
@@ -129,16 +134,34 @@ async function pairedScales({ type, storedColumns, pieces }: GgufWeight, { pace 
 
 /** What kernels take of a type, as it is or in another form. */
 interface Blocks {
-  readonly type: GroupBlockType;
+  readonly type: GroupBlockType | 'TQ2_0';
   of(bytes: Uint8Array): Uint8Array;
 }
 
-function groupBlocks(type: GgufTensorType): Blocks | undefined {
+function blocksOf({ type, columns, storedColumns, i2sLayout = 'A' }: GgufWeight): Blocks | undefined {
   if (type === 'Q1_0' || type === 'Q2_0' || type === 'PQ2_0') return { type, of: (bytes) => bytes };
-  if (type !== 'PTQ1_0') return undefined;
-  const digits = digitsOfBytes();
-  let stage: Uint8Array = new Uint8Array(0);
-  return { type: 'PQ2_0', of: (bytes) => (stage = pq2FromFives(bytes, digits, stage)) };
+  if (type === 'PTQ1_0') {
+    const digits = digitsOfBytes();
+    return { type: 'PQ2_0', of: inOneStage((bytes, stage) => pq2FromFives(bytes, digits, stage)) };
+  }
+  const isPlain = type === 'I2_S' && i2sLayout === 'A' && storedColumns === columns;
+  return isPlain ? { type: 'TQ2_0', of: inOneStage((bytes, stage) => tq2FromPlain(bytes, columns, stage)) } : undefined;
+}
+
+/** Gives `make` the largest memory that it has taken so far. */
+function inOneStage(make: (bytes: Uint8Array, stage: Uint8Array) => Uint8Array): Blocks['of'] {
+  let stage = new Uint8Array(0) as Uint8Array;
+  return (bytes) => {
+    const made = make(bytes, stage);
+    if (made.length > stage.length) stage = made;
+    return made;
+  };
+}
+
+/** Who takes such blocks, if anybody does. */
+function takerOf({ type, of }: Blocks, { onGroups, onBlocks }: StoredReading): ((first: number, count: number, bytes: Uint8Array) => boolean) | undefined {
+  if (type === 'TQ2_0') return onBlocks && ((first, count, bytes) => onBlocks(first, count, type, of(bytes)));
+  return onGroups && ((first, count, bytes) => onGroups(first, count, type, of(bytes)));
 }
 
 /** `Checkpoint.readGrouped`. */
@@ -147,30 +170,35 @@ export async function readGgufGroups(weight: GgufWeight, tensor: TensorSpec, gro
 }
 
 /** Reads a weight of which every row has one scale, as ternary weights other than those in groups have. @param scales [rows], filled. */
-export async function readRowScales(weight: GgufWeight, scales: Float32Array, onRow: OnRow, reading: Reading): Promise<void> {
+export async function readRowScales(weight: GgufWeight, scales: Float32Array, onRow: OnRow, { onBlocks, ...reading }: TernaryReading): Promise<void> {
   const stored = await storedGroups({ ...weight, scale: undefined });
+  const { matrixScale = NaN } = stored;
+  const takeBlocks: TernaryReading['onBlocks'] = onBlocks && matrixScale > 0 && matrixScale < Infinity ? (first, count, type, bytes) => {
+    const isTaken = onBlocks(first, count, type, bytes);
+    if (isTaken) scales.fill(matrixScale, first, first + count);
+    return isTaken;
+  } : undefined;
   await stored.each((row, trits, found) => {
     normalise(stored, row, trits, found);
     scales[row] = sharedScale(found, 0, found.length);
     if (Number.isNaN(scales[row])) throw severalScales(weight, row);
     onRow(row, trits);
-  }, reading);
+  }, { ...reading, onBlocks: takeBlocks });
   await applyScale(weight, scales);
 }
 
-/** The scale of a weight in I2_S, which stands behind its codes. */
-export async function plainScale({ rows, storedColumns, bytes }: GgufWeight): Promise<number> {
-  const values = new Float32Array(1);
-  decodeFloats('F32', await bytes((rows * storedColumns) / 4, 4), 0, 1, values);
-  return values[0]!;
-}
-
 async function rowReader(weight: GgufWeight): Promise<RowReader> {
-  const { type, storedColumns, i2sLayout: layout = 'A' } = weight;
+  const { type, rows, storedColumns, i2sLayout: layout = 'A' } = weight;
   if (isFloats(type)) return floatRows(weight);
-  const { step, rowBytes, decode } = rowDecoder(type, storedColumns, { scale: type === 'I2_S' ? await plainScale(weight) : 1, layout });
+  let matrixScale: number | undefined;
+  if (type === 'I2_S') {
+    const values = new Float32Array(1);
+    decodeFloats('F32', await weight.bytes((rows * storedColumns) / 4, 4), 0, 1, values);
+    matrixScale = values[0]!;
+  }
+  const { step, rowBytes, decode } = rowDecoder(type, storedColumns, { scale: matrixScale ?? 1, layout });
   return {
-    step, rowBytes,
+    step, rowBytes, matrixScale,
     read(row, bytes, at, trits, scales) {
       const column = decode(bytes, at, trits, scales);
       if (column >= 0) throw codeError(weight, row, column);

@@ -1,7 +1,7 @@
 import { FormatError } from '../errors.js';
 import { ACTIVATION_GROUP } from '../kernels/kernels.js';
 import { Pace } from '../platform/pace.js';
-import type { GroupedReading, OnRow, Reading } from './checkpoint.js';
+import type { GroupedReading, OnRow, Reading, TernaryReading } from './checkpoint.js';
 
 /*
  * Ternary weights with a scale for each row and group of columns. Files have the scales of groups of their own: a model is to be the
@@ -19,12 +19,16 @@ export interface StoredGroups {
   readonly columns: number;
   /** Columns that share a stored scale: 32, 64, 128 or more. */
   readonly step: number;
+  /** Of a file that has one scale for all of it. */
+  readonly matrixScale?: number | undefined;
   /**
-   * Decodes all rows in order, into buffers that are used again; but for those that `reading.onGroups` takes.
+   * Decodes all rows in order, into buffers that are used again; but for those that `onGroups` or `onBlocks` takes.
    * @param onRow is given trits [columns] and scales [⌈columns / step⌉]: any finite numbers, also of either sign, or 0.
    */
-  readonly each: (onRow: OnGroupedRow, reading: GroupedReading) => Promise<void>;
+  readonly each: (onRow: OnGroupedRow, reading: StoredReading) => Promise<void>;
 }
+
+export type StoredReading = GroupedReading & TernaryReading;
 
 export type OnGroupedRow = (row: number, trits: Int8Array, scales: Float32Array) => void;
 

@@ -18,11 +18,16 @@ export function tq2RowBytes(columns: number): number {
   return ternaryRowBytes('TQ2_0', Math.ceil(columns / BLOCK_WEIGHTS) * BLOCK_WEIGHTS);
 }
 
-/** From rows of I2_S in blocks of 128, which are halves of TQ2_0 with the first weight of a byte in the top bits instead of the lowest. */
-export function tq2FromPlain(bytes: Uint8Array, columns: number, blocks: Uint8Array): void {
+/**
+ * From rows of I2_S in blocks of 128, which are halves of TQ2_0 with the first weight of a byte in the top bits instead of the lowest.
+ * @returns as many rows, in `into`, or in memory of their own where that is too small.
+ */
+export function tq2FromPlain(bytes: Uint8Array, columns: number, into: Uint8Array): Uint8Array {
+  const rowBytes = columns / 4;
+  const length = (bytes.length / rowBytes) * tq2RowBytes(columns);
+  const blocks = into.length < length ? new Uint8Array(length) : into.subarray(0, length);
   const from = viewOf(bytes);
   const to = viewOf(blocks);
-  const rowBytes = columns / 4;
   for (let row = 0, out = 0; row < bytes.length; row += rowBytes, out += tq2RowBytes(columns)) {
     for (let half = 0; half * HALF_COLUMNS < columns; half++) {
       const [at, place] = [row + half * HALF_BYTES, out + placeOf(half)];
@@ -34,6 +39,7 @@ export function tq2FromPlain(bytes: Uint8Array, columns: number, blocks: Uint8Ar
     }
     finishRow(to, out, columns);
   }
+  return blocks;
 }
 
 /**
