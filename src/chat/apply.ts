@@ -3,6 +3,7 @@ import { isJsonObject } from '../formats/bytes.js';
 import { givenOptions } from '../options.js';
 import { createChatFormat, type ChatFormat, type RenderOptions } from './format.js';
 import type { ChatMessage } from './messages.js';
+import { textOf } from './piece-text.js';
 import { chatTemplateOf, controlTokensOf, DEFAULT_TEMPLATE } from './template-sources.js';
 
 /** A tokenizer, as far as it knows of conversations. */
@@ -43,5 +44,5 @@ export async function applyChatTemplate(tokenizer: ChatTokenizer, messages: read
   if (chatTemplate !== undefined && typeof chatTemplate !== 'string') throw new ArgumentError(`${what}: option chatTemplate is ${show(chatTemplate)}, not a text`);
   const format = await chatFormatOf(tokenizer, chatTemplate === undefined ? undefined : new Map([[DEFAULT_TEMPLATE, chatTemplate]]));
   if (!format) throw new ArgumentError(`${what}: the tokenizer has no chat template; give one as option chatTemplate`);
-  return format.render(messages, { ...render, addGenerationPrompt }).map(({ text }) => text).join('');
+  return textOf(format.render(messages, { ...render, addGenerationPrompt }));
 }

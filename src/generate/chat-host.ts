@@ -1,6 +1,7 @@
 import { chatFormatOf } from '../chat/apply.js';
 import type { ChatFormat } from '../chat/format.js';
 import type { ChatMessage } from '../chat/messages.js';
+import { textOf } from '../chat/piece-text.js';
 import type { PageKeeper, PagePool } from '../model/pages.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { answerPrompt, type AnswerOptions } from './answer-prompt.js';
@@ -84,7 +85,7 @@ export async function createChats(model: ChatModel): Promise<Chats | undefined> 
 function turnEnds(tokenizer: Tokenizer, format: ChatFormat): number[] {
   const mark = '\u{10FFFE}';
   try {
-    const text = format.render([{ role: 'user', content: 'a' }, { role: 'assistant', content: mark }], { addGenerationPrompt: false }).map((piece) => piece.text).join('');
+    const text = textOf(format.render([{ role: 'user', content: 'a' }, { role: 'assistant', content: mark }], { addGenerationPrompt: false }));
     const [id] = tokenizer.encode(text.split(mark)[1] ?? '', { addSpecialTokens: false, continues: true });
     return id !== undefined && tokenizer.isSpecial(id) ? [id] : [];
   } catch {

@@ -1,3 +1,4 @@
+import { textOf } from '../chat/piece-text.js';
 import type { TemplatePiece } from '../chat/text.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
@@ -7,7 +8,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.js';
  * @param isStart whether it begins a text; then it gets the BOS of the tokenizer, unless the template has written it.
  */
 export function encodeRendered(tokenizer: Tokenizer, pieces: readonly TemplatePiece[], isStart: boolean): number[] {
-  const text = pieces.map((piece) => piece.text).join('');
+  const text = textOf(pieces);
   const ids: number[] = [];
   let done = 0;
   for (const at of [...cuts(tokenizer.addedTokens, pieces, text), text.length]) {

@@ -1,5 +1,6 @@
 import type { ChatFormat, RenderOptions } from '../chat/format.js';
 import { toolList, type ChatMessage, type Tool } from '../chat/messages.js';
+import { textOf } from '../chat/piece-text.js';
 import type { ConstraintSpec } from '../constrain/compile.js';
 import { ArgumentError, missingPart, show } from '../errors.js';
 import { isJsonObject } from '../formats/bytes.js';
@@ -70,7 +71,7 @@ export function forcedCall(format: ChatFormat, messages: readonly ChatMessage[],
 function writesBareCalls(format: ChatFormat, messages: readonly ChatMessage[], render: RenderOptions, name: string): boolean {
   const call = { role: 'assistant', content: '', tool_calls: [{ name, arguments: {} }] };
   try {
-    const text = format.render([...messages, call], { ...render, addGenerationPrompt: false }).map((piece) => piece.text).join('');
+    const text = textOf(format.render([...messages, call], { ...render, addGenerationPrompt: false }));
     return !text.includes(CALL.open) && /"parameters": ?\{\}/.test(text);
   } catch {
     return false;

@@ -1,6 +1,6 @@
 import type { ChatFormat } from '../chat/format.js';
 import type { ChatMessage } from '../chat/messages.js';
-import type { TemplatePiece } from '../chat/text.js';
+import { textOf } from '../chat/piece-text.js';
 import type { PageKeeper } from '../model/pages.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { answerPrompt, type AnswerOptions } from './answer-prompt.js';
@@ -200,10 +200,6 @@ function forget({ mark, before }: Turn): void {
 
 function withoutMarks({ messages, rendered }: Turn): Turn {
   return { messages, rendered };
-}
-
-function textOf(pieces: readonly TemplatePiece[]): string {
-  return pieces.map(({ text }) => text).join('');
 }
 
 function startsWith(ids: readonly number[], start: readonly number[] | undefined): boolean {
